@@ -1,0 +1,304 @@
+//! Every verb and option, with the help that users read.
+
+use std::path::PathBuf;
+
+use clap::{
+    ArgGroup, Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
+
+use crate::{
+    plan::{SelectError, Shard},
+    report::Format,
+    specimen::SpecimenArgs,
+    units::Duration,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  keelhaul doctor                         what this host can do, and why not
+  keelhaul check scenarios/               find every mistake, touch nothing
+  keelhaul plan scenarios/capacity        every action with its undo
+  keelhaul run scenarios/ --jobs 2        run a suite; reports in reports/latest
+  keelhaul explain inode-exhaustion       what a fault does, and its parameters
+  keelhaul recover --all                  finish what a crash left
+
+Exit codes:
+  0 pass or skipped   1 a hypothesis failed   2 bad scenario or command line
+  3 harness error     4 rollback incomplete   5 inconclusive   130 interrupted";
+
+/// Break the storage under a container, and prove that its service survived.
+#[derive(Debug, Parser)]
+#[command(name = "keelhaul", version, after_help = EXAMPLES, max_term_width = 100)]
+pub(super) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+
+    /// Say more on stderr; twice for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Run scenarios and report a verdict.
+    Run(RunArgs),
+    /// Find every mistake in scenarios; touch nothing.
+    Check(CheckArgs),
+    /// Show every action with its undo; touch nothing.
+    Plan(PlanArgs),
+    /// List faults, probes, volumes, workloads, weaknesses.
+    List(ListArgs),
+    /// Explain a fault, probe, volume or workload.
+    Explain(ExplainArgs),
+    /// Print the JSON schema of the scenario language.
+    Schema(SchemaArgs),
+    /// Say what this host can and cannot do, and why.
+    Doctor(DoctorArgs),
+    /// Undo what a crashed run left behind.
+    Recover(RecoverArgs),
+    /// Render the reports of a run again, from its events.
+    Report(ReportArgs),
+    /// Open a shell in a subject's namespaces.
+    Shell(ShellArgs),
+    /// The helper's keeper, inside its container.
+    #[command(hide = true)]
+    Helper(ServerArgs),
+    /// The helper's worker, started by the keeper.
+    #[command(hide = true)]
+    HelperWorker(ServerArgs),
+    /// Says how old a run's lease is, inside a container on its volume.
+    #[command(hide = true)]
+    HelperLease(ServerArgs),
+    /// The shell's own side, inside a container beside the subject.
+    #[command(hide = true)]
+    ShellServer(ServerArgs),
+    /// The reference subject, inside its container.
+    #[command(hide = true)]
+    Specimen(SpecimenArgs),
+}
+
+/// Which scenarios, and with which values.
+#[derive(Debug, Args)]
+pub(super) struct Selection {
+    /// Scenario files, or directories that are searched for `*.yaml`.
+    #[arg(default_value = "scenarios", value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+
+    /// Give a variable a value.
+    #[arg(long, value_name = "VAR=VALUE")]
+    pub(super) set: Vec<String>,
+
+    /// Only scenarios with this tag; `!tag` for those without.
+    #[arg(long, value_name = "TAG")]
+    pub(super) tag: Vec<String>,
+
+    /// Only this case, as reports name it.
+    #[arg(long, value_name = "ID")]
+    pub(super) case: Option<String>,
+
+    /// Seed of every decision; the same seed gives the same faults.
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+
+    /// Whether the controls run: the same scenarios with a known bug, which must fail.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) controls: Controls,
+
+    /// Only the K-th of N parts of the suite.
+    #[arg(long, value_name = "K/N", value_parser = shard)]
+    pub(super) shard: Option<Shard>,
+}
+
+/// Whether controls run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Controls {
+    /// With their scenarios.
+    #[default]
+    Always,
+    /// Without their scenarios.
+    Only,
+    /// Not at all.
+    Never,
+}
+
+fn shard(text: &str) -> Result<Shard, String> {
+    text.parse().map_err(|error: SelectError| error.to_string())
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  keelhaul run scenarios/capacity/inode-exhaustion.yaml
+  keelhaul run scenarios/ --tag regression --jobs 2 --retries 1
+  keelhaul run my.yaml --set image=my-service:edge --hold";
+
+/// `run`
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+
+    /// Directory of the reports; `latest` in it points to the newest run.
+    #[arg(long, default_value = "reports", value_name = "DIR", help_heading = "Output")]
+    pub(super) out: PathBuf,
+
+    /// What goes to stdout.
+    #[arg(long, value_parser = format(), default_value = "human", help_heading = "Output")]
+    pub(super) format: Format,
+
+    /// Cases side by side.
+    #[arg(long, short, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64), help_heading = "Execution")]
+    pub(super) jobs: u16,
+
+    /// Run a case that did not pass up to N times again.
+    #[arg(long, default_value_t = 0, value_name = "N", help_heading = "Execution")]
+    pub(super) retries: u32,
+
+    /// Start no case after this long.
+    #[arg(long, value_name = "TIME", help_heading = "Execution")]
+    pub(super) max_time: Option<Duration>,
+
+    /// A capability that this host lacks is a failure, not a skip.
+    #[arg(long, help_heading = "Execution")]
+    pub(super) require: bool,
+
+    /// Verdicts that make the exit code non-zero.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [FailOn::Fail, FailOn::Error, FailOn::Inconclusive], help_heading = "Execution")]
+    pub(super) fail_on: Vec<FailOn>,
+
+    /// Roll back, then leave containers, volumes and networks to look at.
+    #[arg(long, help_heading = "Debugging")]
+    pub(super) keep: bool,
+
+    /// Stop at the first failing step with the faults in force, until interrupted.
+    #[arg(long, help_heading = "Debugging")]
+    pub(super) hold: bool,
+}
+
+/// The formats of the report table, as clap wants them.
+fn format() -> impl TypedValueParser<Value = Format> {
+    let values = Format::ALL.map(|format| PossibleValue::new(format.name()).help(format.doc()));
+    PossibleValuesParser::new(values).map(|given| {
+        Format::ALL.into_iter().find(|format| format.name() == given).unwrap_or_default()
+    })
+}
+
+/// A verdict that makes the exit code non-zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    /// A hypothesis broke.
+    Fail,
+    /// The harness could not do its work.
+    Error,
+    /// Nothing was proven.
+    Inconclusive,
+    /// A case passed only on a retry.
+    Flaky,
+}
+
+/// `check`
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+}
+
+/// `plan`
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+}
+
+/// `list`
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// Only this family: `faults`, `probes`, `volumes`, `workloads`, `weaknesses`.
+    pub(super) family: Option<String>,
+}
+
+/// `explain`
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// The name, as scenarios write it.
+    pub(super) name: String,
+}
+
+/// `schema`
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {}
+
+/// `doctor`
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {}
+
+const RECOVER_EXAMPLES: &str = "\
+Examples:
+  keelhaul recover --list        runs that left something, and which are alive
+  keelhaul recover k7f3a9        one run
+  keelhaul recover --all         every run whose lease has expired, but those kept on purpose";
+
+/// `recover`
+#[derive(Debug, Args)]
+#[command(after_help = RECOVER_EXAMPLES)]
+#[group(skip)]
+#[command(group = ArgGroup::new("what").required(true).args(["run", "all", "list"]))]
+pub(super) struct RecoverArgs {
+    /// The run, or the beginning of its id.
+    pub(super) run: Option<String>,
+
+    /// Every run whose lease has expired, but those kept on purpose.
+    #[arg(long)]
+    pub(super) all: bool,
+
+    /// Only say what is there.
+    #[arg(long)]
+    pub(super) list: bool,
+
+    /// Also a run that is alive.
+    #[arg(long, requires = "run")]
+    pub(super) force: bool,
+}
+
+/// `report`
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// The run's directory, or its id under `--out`; `latest` for the newest.
+    #[arg(default_value = "latest")]
+    pub(super) run: String,
+
+    /// Directory of the reports.
+    #[arg(long, default_value = "reports", value_name = "DIR")]
+    pub(super) out: PathBuf,
+
+    /// What goes to stdout.
+    #[arg(long, value_parser = format(), default_value = "human")]
+    pub(super) format: Format,
+}
+
+const SHELL_EXAMPLES: &str = "\
+Examples:
+  keelhaul shell k7f3a9 agent                     look around; `help` lists the commands
+  echo 'df /data' | keelhaul shell k7f3a9 agent   one question, from a script";
+
+/// `shell`
+#[derive(Debug, Args)]
+#[command(after_help = SHELL_EXAMPLES)]
+pub(super) struct ShellArgs {
+    /// The run, or the beginning of its id.
+    pub(super) run: String,
+
+    /// The service.
+    pub(super) service: String,
+}
+
+/// The helper's own verbs.
+#[derive(Debug, Args)]
+pub(super) struct ServerArgs {
+    /// Passed on.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(super) rest: Vec<String>,
+}

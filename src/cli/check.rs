@@ -1,0 +1,83 @@
+//! `check`, and the way every verb reads scenarios: all problems at once, exit code 2.
+
+use super::{
+    args::{CheckArgs, Controls, Selection},
+    files, output,
+};
+use crate::{
+    diagnostic,
+    plan::{self, Case, Select},
+    scenario::{Env, Loaded, environment, load_all},
+    verdict::ExitCode,
+};
+
+pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let Some(loaded) = load(&args.selection)? else { return Ok(ExitCode::Usage) };
+    let Some(cases) = expand(&loaded, &args.selection) else { return Ok(ExitCode::Usage) };
+    let controls = cases.iter().filter(|case| case.control.is_some()).count();
+    let (files, runs) = (loaded.len(), cases.len() - controls);
+    output::say(format!("{files} scenarios are well formed: {runs} cases, {controls} controls"));
+    Ok(ExitCode::Pass)
+}
+
+/// The cases that are selected; none when something is wrong, which was said.
+pub(super) fn cases(selection: &Selection) -> anyhow::Result<Option<Vec<Case>>> {
+    Ok(load(selection)?.and_then(|loaded| expand(&loaded, selection)))
+}
+
+fn load(selection: &Selection) -> anyhow::Result<Option<Vec<Loaded>>> {
+    let sources = files::collect(&selection.paths);
+    let sets = match files::assignments(&selection.set) {
+        Ok(sets) => sets,
+        Err(error) => {
+            output::error(&error);
+            return Ok(None);
+        }
+    };
+    match load_all(&sources, &sets, &environment_of(&sources)) {
+        Ok(loaded) => Ok(Some(loaded)),
+        Err(diagnostics) => {
+            output::say(diagnostic::render(&diagnostics).trim_end());
+            Ok(None)
+        }
+    }
+}
+
+/// Only what a scenario declares is read from the environment.
+fn environment_of(sources: &[files::Source]) -> Env {
+    sources
+        .iter()
+        .filter_map(|(_, bytes)| std::str::from_utf8(bytes.as_ref().ok()?).ok())
+        .flat_map(environment)
+        .filter_map(|name| Some((name.clone(), std::env::var(&name).ok()?)))
+        .collect()
+}
+
+fn expand(loaded: &[Loaded], selection: &Selection) -> Option<Vec<Case>> {
+    let select = Select {
+        tags: selection.tag.clone(),
+        names: selection.case.iter().cloned().collect(),
+        controls: match selection.controls {
+            Controls::Always => plan::Controls::Always,
+            Controls::Only => plan::Controls::Only,
+            Controls::Never => plan::Controls::Never,
+        },
+        shard: selection.shard,
+    };
+    let seed = selection.seed.unwrap_or_else(rand::random);
+    match plan::expand(loaded, &select, seed) {
+        Ok(mut cases) => {
+            // an id is one case, a scenario's name all of its
+            if let Some(id) = &selection.case
+                && cases.iter().any(|case| case.id == *id)
+            {
+                cases.retain(|case| case.id == *id);
+            }
+            Some(cases)
+        }
+        Err(error) => {
+            output::say(format!("error: {error}"));
+            None
+        }
+    }
+}

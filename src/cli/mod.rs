@@ -1,0 +1,85 @@
+//! The command line: one file per verb, wiring only.
+//!
+//! `anyhow` is used here and nowhere below. Data goes to stdout, progress and logs to stderr.
+
+mod args;
+mod check;
+mod doctor;
+mod explain;
+mod files;
+mod list;
+mod output;
+mod plan;
+mod progress;
+mod recover;
+mod report;
+mod run;
+mod schema;
+mod server;
+mod shell;
+mod signals;
+
+use std::process::ExitCode as ProcessExit;
+
+use clap::Parser;
+
+use crate::{failpoint, verdict::ExitCode};
+use args::{Arguments, Verb};
+
+/// Parses the command line, does what it says, and returns the exit code.
+#[must_use]
+pub fn main() -> ProcessExit {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // help and version are not errors: clap knows where each belongs
+            let code = if error.use_stderr() { ExitCode::Usage } else { ExitCode::Pass };
+            let _ = error.print();
+            return exit(code);
+        }
+    };
+    if let Some(code) = server::take_over(&arguments.verb) {
+        return code;
+    }
+    failpoint::this_is(failpoint::Role::Cli);
+    output::init_logs(arguments.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::error(&anyhow::Error::new(error));
+            return exit(ExitCode::Error);
+        }
+    };
+    let code = runtime.block_on(dispatch(arguments));
+    // a blocked system call must not keep the process: whatever it holds is in the journal
+    runtime.shutdown_background();
+    exit(code)
+}
+
+async fn dispatch(arguments: Arguments) -> ExitCode {
+    let done = match arguments.verb {
+        Verb::Run(args) => run::run(args).await,
+        Verb::Check(args) => check::check(&args),
+        Verb::Plan(args) => plan::plan(&args),
+        Verb::List(args) => list::list(&args),
+        Verb::Explain(args) => explain::explain(&args),
+        Verb::Schema(args) => schema::schema(&args),
+        Verb::Doctor(args) => doctor::doctor(&args).await,
+        Verb::Recover(args) => recover::recover(&args).await,
+        Verb::Report(args) => report::report(&args),
+        Verb::Shell(args) => shell::shell(&args).await,
+        Verb::Helper(_)
+        | Verb::HelperWorker(_)
+        | Verb::HelperLease(_)
+        | Verb::ShellServer(_)
+        | Verb::Specimen(_) => Ok(ExitCode::Usage),
+    };
+    done.unwrap_or_else(|error| {
+        output::error(&error);
+        ExitCode::Error
+    })
+}
+
+fn exit(code: ExitCode) -> ProcessExit {
+    ProcessExit::from(code as u8)
+}

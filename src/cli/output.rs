@@ -1,0 +1,44 @@
+//! Where words go: data to stdout, everything else to stderr. Colour only where it is wanted.
+
+use std::io::Write;
+
+use anyhow::Error;
+
+use crate::report::terminal::Look;
+
+/// Writes data. A closed pipe is the reader's choice, not an error.
+pub(super) fn data(text: impl AsRef<str>) {
+    let mut out = anstream::stdout().lock();
+    let _ = out.write_all(text.as_ref().as_bytes());
+    let _ = out.flush();
+}
+
+/// How the terminal wants its text.
+pub(super) fn look() -> Look {
+    let colour = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
+    Look { colour, ..Look::default() }
+}
+
+/// Says something to the user beside the data.
+pub(super) fn say(text: impl AsRef<str>) {
+    let mut out = anstream::stderr().lock();
+    let _ = writeln!(out, "{}", text.as_ref());
+}
+
+/// Says what went wrong, with every cause.
+pub(super) fn error(error: &Error) {
+    say(format!("error: {error:#}"));
+}
+
+/// Logs go to stderr, when asked for: `-v` for keelhaul's own, `-vv` for everything.
+pub(super) fn init_logs(verbose: u8) {
+    let default = match verbose {
+        0 => "off",
+        1 => "keelhaul=debug",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("KEELHAUL_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

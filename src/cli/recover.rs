@@ -1,0 +1,99 @@
+//! `recover`: undoes what a crashed run left behind, from its journal alone.
+
+use std::sync::Arc;
+
+use anyhow::bail;
+
+use super::{args::RecoverArgs, output};
+use crate::{
+    helper::recover::{self, Recovered, RunState},
+    runtime::Docker,
+    verdict::ExitCode,
+};
+
+pub(super) async fn recover(args: &RecoverArgs) -> anyhow::Result<ExitCode> {
+    let docker = Arc::new(Docker::connect(None)?);
+    if args.list {
+        output::data(listing(&recover::list(&docker).await?));
+        return Ok(ExitCode::Pass);
+    }
+    let recovered = match &args.run {
+        None => recover::recover_all(docker).await?,
+        Some(run) => {
+            let mut recovered = Vec::new();
+            for run in runs_called(&docker, run).await? {
+                recovered.push(recover::recover(Arc::clone(&docker), &run, args.force).await?);
+            }
+            recovered
+        }
+    };
+    if recovered.is_empty() {
+        output::say("nothing to recover");
+    }
+    recovered.iter().for_each(|one| output::data(summary(one)));
+    let complete = recovered.iter().all(|one| one.problems.is_empty());
+    Ok(if complete { ExitCode::Pass } else { ExitCode::RollbackIncomplete })
+}
+
+/// Every run whose id begins with this. A run has an id per case that ran side by side.
+async fn runs_called(docker: &Docker, begin: &str) -> anyhow::Result<Vec<String>> {
+    let known = recover::list(docker).await?;
+    // a whole id is that run alone: `k7f3a9-1` is not the beginning of `k7f3a9-10`
+    if known.iter().any(|state| state.run == begin) {
+        return Ok(vec![begin.to_owned()]);
+    }
+    let found: Vec<String> = known
+        .iter()
+        .filter(|state| state.run.starts_with(begin))
+        .map(|state| state.run.clone())
+        .collect();
+    let ids: std::collections::BTreeSet<&str> =
+        found.iter().map(|run| run.split('-').next().unwrap_or(run)).collect();
+    if ids.len() > 1 {
+        bail!("`{begin}` may be any of {}\n\nhint: write more of it", found.join(", "));
+    }
+    Ok(found)
+}
+
+fn listing(states: &[RunState]) -> String {
+    if states.is_empty() {
+        return "nothing is left of any run\n".into();
+    }
+    let mut text = String::new();
+    for state in states {
+        let life = match (state.live, state.kept) {
+            (true, _) => "live",
+            (false, true) => "kept: `recover` removes it when it is named",
+            (false, false) => "left behind",
+        };
+        text.push_str(&format!("{:<12} {life}\n", state.run));
+        for object in &state.objects {
+            text.push_str(&format!(
+                "  {:<10} {}\n",
+                format!("{:?}", object.kind).to_lowercase(),
+                object.name
+            ));
+        }
+    }
+    text
+}
+
+fn summary(recovered: &Recovered) -> String {
+    let mut text = format!("{}\n", recovered.run);
+    for undone in &recovered.undone {
+        let ok = undone.problems.is_empty() && undone.pending.is_empty();
+        let done = if ok { "undone " } else { "pending" };
+        text.push_str(&format!("  {done}  {}\n", undone.what));
+    }
+    for object in &recovered.removed {
+        text.push_str(&format!(
+            "  removed  {} {}\n",
+            format!("{:?}", object.kind).to_lowercase(),
+            object.name
+        ));
+    }
+    for problem in &recovered.problems {
+        text.push_str(&format!("  problem  {problem}\n"));
+    }
+    text
+}

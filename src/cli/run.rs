@@ -1,0 +1,211 @@
+//! `run`: load, plan, run, report.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::Context;
+
+use super::{
+    args::{FailOn, RunArgs},
+    check, output,
+    progress::Progress,
+    signals,
+};
+use crate::{
+    helper::recover,
+    plan::Case,
+    report::{self, Format, terminal},
+    run::{
+        Event, FORMAT, Listener, Recorder, Redactor, RunRecord, RunStart, stages::DockerStages,
+        suite,
+    },
+    runtime::{self, Docker, Runtime},
+    verdict::{Ending, ExitCode, Verdict},
+};
+
+pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let Some(cases) = check::cases(&args.selection)? else { return Ok(ExitCode::Usage) };
+    if cases.is_empty() {
+        output::say(
+            "error: no case left to run\n\nhint: `keelhaul plan` with the same options shows what is selected",
+        );
+        return Ok(ExitCode::Usage);
+    }
+    let interrupt = signals::interrupt();
+    let run = new_run_id();
+    let directory = args.out.join(&run);
+    let file = events_file(&args.out, &run, &directory);
+    let progress = Progress::new(args.format);
+    let log = file.as_ref().ok().and_then(|file| file.try_clone().ok());
+    let recorder = Recorder::new(log, listeners(&args, &progress));
+
+    // before the first event: the command line may hold what a case wants hidden
+    cases.iter().for_each(|case| recorder.redact(Redactor::of(case)));
+
+    let docker = Docker::connect(None).map(Arc::new);
+    let engine = match &docker {
+        Ok(docker) => docker.engine().await,
+        Err(error) => Err(error.clone()),
+    };
+    recorder.emit(Event::RunStarted(Box::new(start(&run, &cases, engine.as_ref().ok(), &args))));
+    if let Err(error) = &file {
+        let text = format!("the reports cannot be written to `{}`: {error:#}", args.out.display());
+        recorder.emit(Event::Noted { case: None, text });
+    }
+    let (mut verdict, ending) = match (docker, engine) {
+        (Ok(docker), Ok(engine)) => {
+            // beside the run: it has all the time that the run takes
+            tokio::spawn(recover::sweep(Arc::clone(&docker)));
+            let stages = DockerStages::new(docker, engine, run.clone()).with_journals(&directory);
+            suite::run(cases, options(&args), &stages, &recorder, &interrupt).await
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            recorder.emit(Event::Noted { case: None, text: error.to_string() });
+            (Verdict::Error, Ending::default())
+        }
+    };
+    if file.is_err() || recorder.failure().is_some() {
+        verdict = verdict.merge(Verdict::Error);
+    }
+    recorder.emit(Event::RunEnded { verdict, ending });
+    finish(&args, &recorder, &progress, &directory)
+}
+
+/// Writes the reports, prints the last screen, and says how it ended.
+fn finish(
+    args: &RunArgs,
+    recorder: &Recorder,
+    progress: &Progress,
+    directory: &Path,
+) -> anyhow::Result<ExitCode> {
+    progress.finish();
+    let record = recorder.record();
+    let (_, failed) = report::render_all(&record, directory);
+    let mut problems: Vec<String> = failed.iter().map(ToString::to_string).collect();
+    problems.extend(report::write_logs(&record, directory).err());
+    problems
+        .extend(recorder.failure().map(|error| format!("the event file is incomplete: {error}")));
+    problems.iter().for_each(|problem| output::say(format!("error: {problem}")));
+    if args.format != Format::Json {
+        print_report(&record, args.format)?;
+    }
+    output::say(format!("reports: {}", directory.display()));
+    let (verdict, ending) = record.ended.unwrap_or((Verdict::Error, Ending::default()));
+    let unwritten = if problems.is_empty() { Verdict::Pass } else { Verdict::Error };
+    let (cases, _) = report::outcomes(&record);
+    // what is heavier than every case comes from the run itself: no helper, no room for its files
+    let beside = match cases.into_iter().fold(Verdict::Pass, Verdict::merge) {
+        heaviest if verdict > heaviest => verdict.merge(unwritten),
+        _ => unwritten,
+    };
+    Ok(ExitCode::of(counted(beside, &record, &args.fail_on), ending))
+}
+
+/// The verdict as `--fail-on` wants it counted: each case for itself, so that a failure that is not
+/// to count does not hide an error that is. `beside`: what the run came to apart from its cases.
+fn counted(beside: Verdict, record: &RunRecord, fail_on: &[FailOn]) -> Verdict {
+    let counts = |verdict: Verdict| match verdict {
+        Verdict::Fail => fail_on.contains(&FailOn::Fail),
+        Verdict::Error => fail_on.contains(&FailOn::Error),
+        Verdict::Inconclusive => fail_on.contains(&FailOn::Inconclusive),
+        Verdict::Pass | Verdict::Skipped => true,
+    };
+    let (cases, flaky) = report::outcomes(record);
+    let flaky = (flaky && fail_on.contains(&FailOn::Flaky)).then_some(Verdict::Fail);
+    let all = cases.into_iter().chain([beside]).filter(|verdict| counts(*verdict));
+    all.chain(flaky).fold(Verdict::Pass, Verdict::merge)
+}
+
+/// Prints what `--format` asks for.
+pub(super) fn print_report(record: &RunRecord, format: Format) -> anyhow::Result<()> {
+    let mut bytes = Vec::new();
+    if format == Format::Human {
+        terminal::summary(record, output::look(), &mut bytes)?;
+    } else {
+        report::render(format, record, &mut bytes)?;
+    }
+    output::data(String::from_utf8_lossy(&bytes));
+    Ok(())
+}
+
+fn listeners(args: &RunArgs, progress: &Progress) -> Vec<Listener> {
+    let mut listeners: Vec<Listener> = Vec::new();
+    let progress = progress.clone();
+    listeners.push(Box::new(move |event| progress.event(event)));
+    if args.format != Format::Human {
+        // nothing else speaks to the user then
+        listeners.push(Box::new(|stamped| {
+            if let Event::Attention { case, text } = &stamped.event {
+                output::say(format!("{case}: {text}"));
+            }
+        }));
+    }
+    if args.format == Format::Json {
+        listeners.push(Box::new(|event| {
+            let mut line = Vec::new();
+            if report::json::write_event(event, &mut line).is_ok() {
+                output::data(String::from_utf8_lossy(&line));
+            }
+        }));
+    }
+    listeners
+}
+
+fn options(args: &RunArgs) -> suite::Options {
+    suite::Options {
+        jobs: usize::from(args.jobs),
+        retries: args.retries,
+        max_time: args.max_time.map(|time| time.0),
+        require: args.require,
+        keep: args.keep,
+        hold: args.hold,
+    }
+}
+
+fn start(
+    run: &str,
+    cases: &[Case],
+    engine: Option<&runtime::EngineFacts>,
+    _: &RunArgs,
+) -> RunStart {
+    RunStart {
+        format: FORMAT,
+        run: run.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        build: runtime::build_hash().map(str::to_owned).unwrap_or_default(),
+        started: jiff::Timestamp::now().to_string(),
+        seed: cases.first().map_or(0, |case| case.run_seed),
+        command: std::env::args().collect(),
+        engine: engine.cloned(),
+        cases: cases.len(),
+    }
+}
+
+/// `k` and six letters or digits: short enough to type, unlikely enough to meet another.
+fn new_run_id() -> String {
+    const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
+    let mut id = String::from("k");
+    for _ in 0..6 {
+        id.push(char::from(LETTERS[rand::random_range(0..LETTERS.len())]));
+    }
+    id
+}
+
+/// Makes the run's directory and its event file, and points `latest` to it.
+fn events_file(out: &Path, run: &str, directory: &Path) -> anyhow::Result<File> {
+    fs::create_dir_all(directory).with_context(|| format!("`{}`", directory.display()))?;
+    let path = directory.join("events.jsonl");
+    let file = File::create(&path).with_context(|| format!("`{}`", path.display()))?;
+    let _ = point(&out.join("latest"), run);
+    Ok(file)
+}
+
+/// Replaces a symbolic link in one step.
+fn point(link: &Path, to: &str) -> std::io::Result<()> {
+    let next: PathBuf = link.with_extension(to);
+    std::os::unix::fs::symlink(to, &next)?;
+    fs::rename(&next, link)
+}

@@ -1,0 +1,40 @@
+//! Hidden verbs: what this binary does inside the containers it starts.
+//!
+//! They take over before logs and the runtime are set up: the keeper and the worker bring their own.
+
+use std::process::ExitCode;
+
+use super::{args::Verb, output};
+use crate::{helper, shell, specimen};
+
+/// Runs a hidden verb to its end; `None` for all others.
+pub(super) fn take_over(verb: &Verb) -> Option<ExitCode> {
+    match verb {
+        Verb::Helper(args) => Some(helper::keeper::main(args.rest.iter().cloned())),
+        Verb::HelperWorker(args) => Some(helper::worker::main(args.rest.iter().cloned())),
+        Verb::HelperLease(args) => Some(helper::keeper::lease(args.rest.iter().cloned())),
+        Verb::ShellServer(args) => Some(shell::main(args.rest.iter().cloned())),
+        Verb::Specimen(args) => Some(ExitCode::from(serve_specimen(args.clone()))),
+        _ => None,
+    }
+}
+
+fn serve_specimen(args: specimen::SpecimenArgs) -> u8 {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::say(format!("error: {error}"));
+            return 1;
+        }
+    };
+    let served = runtime.block_on(specimen::serve(args));
+    // a task stuck on stalled storage must not delay the end
+    runtime.shutdown_background();
+    match served {
+        Ok(()) => 0,
+        Err(error) => {
+            output::say(format!("error: {error}"));
+            1
+        }
+    }
+}

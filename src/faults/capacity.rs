@@ -1,0 +1,111 @@
+//! What the capacity faults share: whose filesystem it is, and the limits of a tmpfs. Pure.
+//!
+//! Must not decide for one fault alone; that stays in its own file.
+
+use super::{Cx, FaultError};
+use crate::{
+    protocol::{FsFacts, MountFacts, Op},
+    volumes::Filesystem,
+};
+
+/// How a filesystem is brought to its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Move a tmpfs's limit down to what is in use.
+    Limit,
+    /// Fill it up.
+    Fill,
+}
+
+/// Limits of a tmpfs; 0 where it has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// Bytes.
+    pub(super) size: u64,
+    /// Inodes.
+    pub(super) inodes: u64,
+}
+
+impl Limits {
+    /// The options of the superblock name a limit only where it differs from the kernel's default
+    /// (`shmem_show_options`), so statfs answers for the rest; it says 0 where there is no limit.
+    pub(super) fn of(mount: &MountFacts, fs: &FsFacts) -> Self {
+        let named = |name: &str| {
+            let value = mount.super_options.iter().find_map(|option| {
+                option.strip_prefix(name).and_then(|rest| rest.strip_prefix('='))
+            });
+            value.and_then(scaled)
+        };
+        Self {
+            size: named("size").unwrap_or(fs.bytes_total),
+            inodes: named("nr_inodes").unwrap_or(fs.inodes_total),
+        }
+    }
+}
+
+/// `65536k` → 67108864.
+fn scaled(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match &text[digits.len()..] {
+        "" => 0,
+        "k" | "K" => 10,
+        "m" | "M" => 20,
+        "g" | "G" => 30,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// Whether, and how, this filesystem may be brought to its limit, apart from the host's own.
+pub(super) fn way(cx: &Cx<'_>, fs: &FsFacts) -> Result<Way, FaultError> {
+    let volume = cx.site.volume.as_ref().ok_or_else(|| {
+        FaultError::Refused(format!(
+            "`{}` lies on the container's own layer, not on a volume",
+            cx.site.place.path
+        ))
+    })?;
+    match volume.spec.filesystem() {
+        Some(Filesystem::Tmpfs) if fs.fs_type == "tmpfs" => Ok(Way::Limit),
+        Some(_) if fs.is_host => Err(FaultError::Refused(format!(
+            "`{}` should have a filesystem of its own, but the host's is mounted there",
+            cx.site.place.path
+        ))),
+        Some(_) => Ok(Way::Fill),
+        // a tmpfs that is not ours keeps its limits, and filling it would eat the host's memory
+        None if fs.fs_type == "tmpfs" => Err(FaultError::Refused(format!(
+            "volume `{}` is a tmpfs that the run did not make, and its limits are not ours to \
+             change\n\nhint: use a `tmpfs` volume",
+            volume.name
+        ))),
+        None if !fs.is_host && !cx.host_wide => Err(FaultError::Refused(format!(
+            "volume `{}` lies on a filesystem that does not belong to the run\n\nhint: use a \
+             volume with its own, such as `ext4`, or say `allow: [host-wide]`",
+            volume.name
+        ))),
+        None => Ok(Way::Fill),
+    }
+}
+
+/// Removes the filler.
+pub(super) fn remove_filler(cx: &Cx<'_>, fs: &FsFacts) -> Op {
+    Op::RemoveFiller { place: cx.site.place.clone(), dev: fs.dev, marker: cx.marker() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::testing;
+
+    #[test]
+    fn limits_come_from_the_options_and_then_from_statfs() {
+        let mut mount = testing::mount("/data", "tmpfs");
+        mount.super_options = vec!["rw".into(), "size=65536k".into(), "nr_inodes=512".into()];
+        let fs = testing::fs("tmpfs");
+        assert_eq!(Limits::of(&mount, &fs), Limits { size: 64 << 20, inodes: 512 });
+        mount.super_options = vec!["rw".into()];
+        let expected = Limits { size: fs.bytes_total, inodes: fs.inodes_total };
+        assert_eq!(Limits::of(&mount, &fs), expected);
+        mount.super_options = vec!["nr_inodes=0".into()];
+        assert_eq!(Limits::of(&mount, &fs).inodes, 0);
+    }
+}

@@ -1,0 +1,355 @@
+//! `disk-full`: a filesystem has no bytes left.
+//!
+//! Mechanism: a tmpfs gets its limit moved down to what is in use; others are filled by one
+//! allocation in a directory of ours. Blast radius: the volume's superblock; the host's own only
+//! with `allow: [host-wide]`, and never to its end. Undone by the old limit, or by removing our
+//! directory.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    capacity::{self, Limits, Way},
+    checks,
+    observe::{sibling, tried},
+};
+use crate::{
+    protocol::{Capability, FsFacts, Op, Outcome, Read},
+    units::{Percent, Size},
+};
+
+/// Uses up the bytes of a volume.
+///
+/// Writes fail with `ENOSPC`, or come back short. Use it to see whether the service ignores short
+/// writes, keeps what it acknowledged, and goes on when space returns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiskFull {
+    /// A directory on the volume: `service:/path`.
+    target: Target,
+    /// Bytes to leave free; nothing without it.
+    leave: Option<Size>,
+    /// Instead of `leave`: fill until this share of the filesystem is in use.
+    percent: Option<Percent>,
+}
+
+/// What was there before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// Bytes in all.
+    total: u64,
+    /// Bytes to be left free.
+    leave: u64,
+}
+
+/// Filesystems allocate in steps of their own (a btrfs chunk item, an XFS reserve), so what is left
+/// may be off by this much.
+const STEP: u64 = 1 << 20;
+
+/// Up to here a write proves that nothing more fits; above, it would be a load of its own.
+const TRY_MOST: u64 = 16 << 20;
+
+/// What is left on the host's own filesystem in any case: at least this, and a twentieth.
+const HOST_LEAVE: u64 = 1 << 30;
+
+const NAME: &str = "disk-full";
+
+impl DiskFull {
+    fn leave(&self, fs: &FsFacts) -> u64 {
+        match self.percent {
+            // exact enough: the share of a filesystem is meant, not its last block
+            Some(Percent(percent)) => fs.bytes_total - share(fs.bytes_total, percent),
+            None => self.leave.unwrap_or_default().0,
+        }
+    }
+
+    /// Refuses where nothing would be filled, and what would stop the host.
+    fn admit(&self, cx: &Cx<'_>, fs: &FsFacts) -> Result<(), FaultError> {
+        let path = &cx.site.place.path;
+        let refuse = |why: String| Err(FaultError::Refused(why));
+        let leave = self.leave(fs);
+        if fs.bytes_total == 0 {
+            return refuse(format!(
+                "{} at `{path}` has no limit of bytes, so they cannot run out\n\nhint: give the \
+                 volume `size: 64MiB`",
+                fs.fs_type
+            ));
+        }
+        let host_leave = HOST_LEAVE.max(fs.bytes_total / 20);
+        if fs.is_host && !cx.host_wide {
+            return refuse(format!(
+                "the filesystem at `{path}` is the host's own\n\nhint: use a volume with its own, \
+                 such as `ext4`, or say `allow: [host-wide]`"
+            ));
+        }
+        if fs.is_host && leave < host_leave {
+            return refuse(format!(
+                "the filesystem at `{path}` is the host's own, which keeps {} at least\n\nhint: \
+                 write `leave: {}`",
+                Size(host_leave),
+                Size(host_leave)
+            ));
+        }
+        if fs.bytes_free <= leave {
+            return refuse(format!(
+                "only {} bytes are free at `{path}`, so there is nothing to fill",
+                fs.bytes_free
+            ));
+        }
+        Ok(())
+    }
+
+    async fn limit(&self, cx: &Cx<'_>, fs: &FsFacts) -> Result<(Op, Op), FaultError> {
+        let place = &cx.site.place;
+        let old = Limits::of(&cx.mount_of(place).await?, fs);
+        Ok((
+            Op::ExhaustTmpfs {
+                place: place.clone(),
+                dev: fs.dev,
+                leave_bytes: Some(self.leave(fs)),
+                leave_inodes: None,
+            },
+            Op::SetTmpfsLimits {
+                place: place.clone(),
+                dev: fs.dev,
+                size: Some(old.size),
+                inodes: None,
+            },
+        ))
+    }
+
+    fn fill(&self, cx: &Cx<'_>, fs: &FsFacts) -> (Op, Op) {
+        let (place, marker) = (cx.site.place.clone(), cx.marker());
+        let fill = Op::FillBytes { place, dev: fs.dev, marker, leave: self.leave(fs) };
+        (fill, capacity::remove_filler(cx, fs))
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the share of a size is not larger than the size, and not negative"
+)]
+fn share(total: u64, percent: f64) -> u64 {
+    ((total as f64 * percent / 100.0) as u64).min(total)
+}
+
+impl Fault for DiskFull {
+    type Before = Before;
+
+    const SCOPE: Scope = Scope::Superblock;
+    const NEEDS: &'static [Capability] = &[];
+    const EXAMPLE: &'static str = "disk-full: { target: agent:/data }";
+
+    fn kind(&self) -> Kind {
+        Kind::State
+    }
+
+    fn target(&self) -> &Target {
+        &self.target
+    }
+
+    fn describe(&self) -> Described {
+        let act = match self.percent {
+            Some(percent) => format!("fill `{}` to {percent}", self.target),
+            None => format!("leave {} free at `{}`", self.leave.unwrap_or_default(), self.target),
+        };
+        Described {
+            act,
+            undo: "put the tmpfs's limit back, or remove our file".into(),
+            proof: "writing more than what is left there fails with ENOSPC".into(),
+        }
+    }
+
+    fn subject_may_end_it(&self) -> bool {
+        true
+    }
+
+    fn check(&self, declared: &Declared<'_>) -> Vec<String> {
+        let mut wrong: Vec<_> = checks::needs_path(NAME, &self.target).into_iter().collect();
+        wrong.extend(checks::needs_volume(NAME, &self.target, declared));
+        if self.leave.is_some() && self.percent.is_some() {
+            wrong.push("`leave` and `percent` say the same thing\n\nhint: write one".into());
+        }
+        if self.percent.is_some_and(|percent| percent.0 <= 0.0) {
+            wrong.push("`percent: 0%` fills nothing\n\nhint: write `percent: 95%`".into());
+        }
+        let shared = declared.volume.filter(|volume| volume.shares_host());
+        if let Some(volume) = shared.filter(|_| !declared.host_wide) {
+            wrong.push(format!(
+                "a `{}` volume lies on the host's own filesystem\n\nhint: use a volume with its \
+                 own, such as `ext4: {{ size: 64MiB }}`, or say `allow: [host-wide]`",
+                volume.name()
+            ));
+        }
+        wrong
+    }
+
+    async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
+        cx.running().await?;
+        let fs = cx.filesystem(&cx.site.place).await?;
+        self.admit(cx, &fs)?;
+        let (op, undo) = match capacity::way(cx, &fs)? {
+            Way::Limit => self.limit(cx, &fs).await?,
+            Way::Fill => self.fill(cx, &fs),
+        };
+        let before = Before { total: fs.bytes_total, leave: self.leave(&fs) };
+        Ok(Prepared { before, ops: vec![op], undo: vec![undo] })
+    }
+
+    async fn verify(
+        &self,
+        before: &Before,
+        _: &[Outcome],
+        cx: &Cx<'_>,
+    ) -> Result<Effect, FaultError> {
+        let place = cx.site.place.clone();
+        if before.leave > TRY_MOST {
+            let fs = cx.filesystem(&place).await?;
+            let proven = fs.bytes_available <= before.leave + STEP;
+            let evidence = format!("{} bytes free", fs.bytes_available);
+            return Ok(Effect { proven, evidence, notes: Vec::new() });
+        }
+        let bytes = before.leave + STEP;
+        let errno = cx.trial(Read::TryWrite { place: place.clone(), bytes }).await?;
+        let fs = cx.filesystem(&place).await?;
+        let tried = tried(errno.as_ref());
+        let free = fs.bytes_available;
+        let evidence = format!("writing {}: {tried}; {free} bytes free", Size(bytes));
+        // what btrfs says is free is an estimate: it may count what only metadata can use
+        let counted = free <= bytes || fs.fs_type == "btrfs";
+        let proven = errno.as_deref() == Some("ENOSPC") && counted;
+        Ok(Effect { proven, evidence, notes: Vec::new() })
+    }
+
+    async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
+        let place = &cx.site.place;
+        if let Some(ended) = cx.ended().await?
+            && place.host_path.is_none()
+        {
+            return Ok(Effect::proven(ended));
+        }
+        let filler = sibling(place, &format!("{}/{}", place.path, cx.marker()));
+        let filler = cx.file(&filler).await?.is_some();
+        let fs = cx.filesystem(place).await?;
+        // how much the subject wrote meanwhile is its own affair; the limit and our file are ours
+        let total = fs.fs_type != "tmpfs" || fs.bytes_total == before.total;
+        let evidence = format!(
+            "{} of {} bytes free; {}",
+            fs.bytes_available,
+            fs.bytes_total,
+            if filler { "our file is still there" } else { "none of our files is left" }
+        );
+        Ok(Effect { proven: total && !filler, evidence, notes: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::testing::{self, Fake};
+
+    fn fault(yaml: &str) -> DiskFull {
+        serde_saphyr::from_str(yaml).unwrap()
+    }
+
+    const PLAIN: &str = "{ target: agent:/data }";
+
+    #[tokio::test]
+    async fn a_volume_of_the_run_is_filled_and_the_filler_removed() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "btrfs: { size: 256MiB }"));
+        let fault = fault("{ target: agent:/data, percent: 75% }");
+        let prepared = fault.prepare(&fake.cx(&site)).await.unwrap();
+        let leave = 16 << 20;
+        assert!(matches!(&prepared.ops[0], Op::FillBytes { leave: l, .. } if *l == leave));
+        assert!(
+            matches!(&prepared.undo[0], Op::RemoveFiller { marker, .. } if marker == ".keelhaul-r1")
+        );
+        assert_eq!(prepared.before.leave, leave);
+    }
+
+    #[tokio::test]
+    async fn tmpfs_gets_a_limit_and_its_old_one_back() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "tmpfs: {}"));
+        fake.world().fs = testing::fs("tmpfs");
+        let mut mount = testing::mount("/data", "tmpfs");
+        mount.super_options.push("size=32768k".into());
+        fake.world().mounts.insert("/data".into(), vec![mount]);
+        let prepared = fault(PLAIN).prepare(&fake.cx(&site)).await.unwrap();
+        let op = &prepared.ops[0];
+        assert!(matches!(op, Op::ExhaustTmpfs { leave_bytes: Some(0), leave_inodes: None, .. }));
+        let undo = &prepared.undo[0];
+        assert!(matches!(undo, Op::SetTmpfsLimits { size: Some(0x200_0000), inodes: None, .. }));
+    }
+
+    #[tokio::test]
+    async fn proven_by_a_write_that_finds_no_space() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "ext4: { size: 64MiB }"));
+        let cx = fake.cx(&site);
+        let before = fault(PLAIN).prepare(&cx).await.unwrap().before;
+        assert!(!fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
+        fake.world().write = Some("ENOSPC");
+        assert!(!fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven, "bytes are free");
+        fake.world().fs.bytes_available = 0;
+        assert!(fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
+        fake.world().write = Some("EDQUOT");
+        assert!(!fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
+    }
+
+    #[tokio::test]
+    async fn with_much_left_statfs_decides() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "ext4: { size: 64MiB }"));
+        let cx = fake.cx(&site);
+        let fault = fault("{ target: agent:/data, leave: 20MiB }");
+        let before = fault.prepare(&cx).await.unwrap().before;
+        assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven);
+        fake.world().fs.bytes_available = 20 << 20;
+        assert!(fault.verify(&before, &[], &cx).await.unwrap().proven);
+    }
+
+    #[tokio::test]
+    async fn reverted_when_our_file_and_our_limit_are_gone() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "tmpfs: {}"));
+        fake.world().fs = testing::fs("tmpfs");
+        let cx = fake.cx(&site);
+        let before = fault(PLAIN).prepare(&cx).await.unwrap().before;
+        assert!(fault(PLAIN).verify_reverted(&before, &cx).await.unwrap().proven);
+        fake.world().fs.bytes_total = 4096;
+        assert!(!fault(PLAIN).verify_reverted(&before, &cx).await.unwrap().proven);
+        fake.world().fs.bytes_total = before.total;
+        fake.world().files.insert("/data/.keelhaul-r1".into(), testing::file(12, 2));
+        assert!(!fault(PLAIN).verify_reverted(&before, &cx).await.unwrap().proven);
+    }
+
+    #[tokio::test]
+    async fn the_host_keeps_its_reserve_and_needs_the_opt_in() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "docker: {}"));
+        let large = fault("{ target: agent:/data, leave: 10GiB }");
+        fake.world().fs = FsFacts {
+            is_host: true,
+            bytes_total: 100 << 30,
+            bytes_free: 50 << 30,
+            ..testing::fs("ext4")
+        };
+        let refused = |result| matches!(result, Err(FaultError::Refused(_)));
+        assert!(refused(large.prepare(&fake.cx(&site)).await));
+        let allowed = Cx { host_wide: true, ..fake.cx(&site) };
+        assert!(large.prepare(&allowed).await.is_ok());
+        assert!(refused(fault("{ target: agent:/data, leave: 2GiB }").prepare(&allowed).await));
+        assert!(refused(fault("{ target: agent:/data, leave: 60GiB }").prepare(&allowed).await));
+    }
+
+    #[test]
+    fn static_complaints() {
+        let check = |yaml: &str, volume: &str, host_wide| {
+            let volume = testing::volume_spec(volume);
+            let declared = Declared { volume: Some(&volume), is_mount_point: true, host_wide };
+            fault(yaml).check(&declared).len()
+        };
+        assert_eq!(check(PLAIN, "btrfs: { size: 256MiB }", false), 0);
+        assert_eq!(check(PLAIN, "docker: {}", false), 1);
+        assert_eq!(check(PLAIN, "docker: {}", true), 0);
+        assert_eq!(check("{ target: agent:/d, leave: 1MiB, percent: 9% }", "tmpfs: {}", false), 1);
+        assert_eq!(check("{ target: agent:/d, percent: 0% }", "tmpfs: {}", false), 1);
+    }
+}

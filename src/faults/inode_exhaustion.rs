@@ -1,0 +1,324 @@
+//! `inode-exhaustion`: a filesystem has no inodes left, while bytes are still free.
+//!
+//! Mechanism: a tmpfs gets its limit moved down to what is in use; ext4 and XFS are filled with
+//! empty files in a directory of ours. Blast radius: the volume's superblock, which must not be the
+//! host's; there is no override. Undone by the old limit, or by removing our directory.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    capacity::{self, Limits, Way},
+    checks,
+    observe::{sibling, tried},
+};
+use crate::{
+    protocol::{Capability, FsFacts, Op, Outcome, Read},
+    volumes::{Filesystem, VolumeSpec},
+};
+
+/// Uses up the inodes of a volume while bytes are still free.
+///
+/// New files fail with `ENOSPC`, and `df -h` shows nothing wrong. Works on `tmpfs`, `ext4` and `xfs`
+/// volumes. Use it to see whether retention frees files, and whether the service recovers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InodeExhaustion {
+    /// A directory on the volume: `service:/path`.
+    target: Target,
+    /// Inodes to leave free.
+    #[serde(default)]
+    leave: u64,
+}
+
+/// What was there before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// Inodes in all.
+    total: u64,
+    /// Inodes free.
+    free: u64,
+}
+
+/// XFS makes inodes by the chunk of 64, so what does not fill one stays free for good.
+const XFS_CHUNK: u64 = 64;
+
+const NAME: &str = "inode-exhaustion";
+
+const NO_LIMIT: &str = "btrfs has no limit of inodes, so they cannot run out\n\nhint: use \
+    `disk-full`, or an `ext4`, `xfs` or `tmpfs` volume";
+
+impl InodeExhaustion {
+    async fn limit(&self, cx: &Cx<'_>, fs: &FsFacts) -> Result<(Op, Op), FaultError> {
+        let place = &cx.site.place;
+        let old = Limits::of(&cx.mount_of(place).await?, fs);
+        Ok((
+            Op::ExhaustTmpfs {
+                place: place.clone(),
+                dev: fs.dev,
+                leave_bytes: None,
+                leave_inodes: Some(self.leave),
+            },
+            Op::SetTmpfsLimits {
+                place: place.clone(),
+                dev: fs.dev,
+                size: None,
+                inodes: Some(old.inodes),
+            },
+        ))
+    }
+
+    fn fill(&self, cx: &Cx<'_>, fs: &FsFacts) -> (Op, Op) {
+        let (place, marker) = (cx.site.place.clone(), cx.marker());
+        let fill = Op::FillInodes { place, dev: fs.dev, marker, leave: self.leave };
+        (fill, capacity::remove_filler(cx, fs))
+    }
+
+    /// Refuses where there is nothing to exhaust, and on the host's own filesystem.
+    fn admit(&self, cx: &Cx<'_>, fs: &FsFacts) -> Result<(), FaultError> {
+        let path = &cx.site.place.path;
+        let refuse = |why: String| Err(FaultError::Refused(why));
+        if fs.is_host {
+            return refuse(format!(
+                "the filesystem at `{path}` is the host's own, and without inodes the host would \
+                 stand still\n\nhint: use a volume with its own, such as `ext4`"
+            ));
+        }
+        if fs.fs_type == "btrfs" {
+            return refuse(NO_LIMIT.into());
+        }
+        // nor can a tmpfs be given one later: "Cannot retroactively limit inodes" (mm/shmem.c)
+        if fs.inodes_total == 0 {
+            return refuse(format!(
+                "{} at `{path}` has no limit of inodes, so they cannot run out\n\nhint: give the \
+                 volume `inodes: 512`",
+                fs.fs_type
+            ));
+        }
+        if fs.inodes_free <= self.leave {
+            return refuse(format!(
+                "only {} inodes are free at `{path}`, so there is nothing to exhaust",
+                fs.inodes_free
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Fault for InodeExhaustion {
+    type Before = Before;
+
+    const SCOPE: Scope = Scope::Superblock;
+    const NEEDS: &'static [Capability] = &[];
+    const EXAMPLE: &'static str = "inode-exhaustion: { target: agent:/data }";
+
+    fn kind(&self) -> Kind {
+        Kind::State
+    }
+
+    fn target(&self) -> &Target {
+        &self.target
+    }
+
+    fn describe(&self) -> Described {
+        Described {
+            act: format!("leave {} inodes free at `{}`", self.leave, self.target),
+            undo: "put the tmpfs's limit back, or remove our files".into(),
+            proof: "creating a file there fails with ENOSPC, and statfs still counts free bytes"
+                .into(),
+        }
+    }
+
+    fn subject_may_end_it(&self) -> bool {
+        true
+    }
+
+    fn check(&self, declared: &Declared<'_>) -> Vec<String> {
+        let mut wrong: Vec<_> = checks::needs_path(NAME, &self.target).into_iter().collect();
+        wrong.extend(checks::needs_volume(NAME, &self.target, declared));
+        if declared.volume.and_then(VolumeSpec::filesystem) == Some(Filesystem::Btrfs) {
+            wrong.push(NO_LIMIT.into());
+        }
+        if let Some(volume) = declared.volume.filter(|volume| volume.shares_host()) {
+            wrong.push(format!(
+                "a `{}` volume lies on the host's own filesystem, which must keep its \
+                 inodes\n\nhint: use a volume with its own, such as `ext4: {{ size: 64MiB, \
+                 inodes: 512 }}`",
+                volume.name()
+            ));
+        }
+        wrong
+    }
+
+    async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
+        cx.running().await?;
+        let fs = cx.filesystem(&cx.site.place).await?;
+        self.admit(cx, &fs)?;
+        let (op, undo) = match capacity::way(cx, &fs)? {
+            Way::Limit => self.limit(cx, &fs).await?,
+            Way::Fill => self.fill(cx, &fs),
+        };
+        let before = Before { total: fs.inodes_total, free: fs.inodes_free };
+        Ok(Prepared { before, ops: vec![op], undo: vec![undo] })
+    }
+
+    async fn verify(&self, _: &Before, _: &[Outcome], cx: &Cx<'_>) -> Result<Effect, FaultError> {
+        let place = &cx.site.place;
+        let errno = cx.trial(Read::TryCreate(place.clone())).await?;
+        let fs = cx.filesystem(place).await?;
+        let refused = self.leave > 0 || errno.as_deref() == Some("ENOSPC");
+        let step = if fs.fs_type == "xfs" { XFS_CHUNK } else { 0 };
+        let exhausted = fs.inodes_free <= self.leave + step;
+        let proven = refused && exhausted && fs.bytes_available > 0;
+        let evidence = format!(
+            "creating a file: {}; {} inodes and {} bytes free",
+            tried(errno.as_ref()),
+            fs.inodes_free,
+            fs.bytes_available
+        );
+        Ok(Effect { proven, evidence, notes: Vec::new() })
+    }
+
+    async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
+        let place = &cx.site.place;
+        if let Some(ended) = cx.ended().await?
+            && place.host_path.is_none()
+        {
+            return Ok(Effect::proven(ended));
+        }
+        let errno = cx.trial(Read::TryCreate(place.clone())).await?;
+        let fs = cx.filesystem(place).await?;
+        let filler = sibling(place, &format!("{}/{}", place.path, cx.marker()));
+        let filler = cx.file(&filler).await?.is_some();
+        // XFS counts inodes by the bytes that are free, so only a fixed number can be compared
+        let total = fs.fs_type == "xfs" || fs.inodes_total == before.total;
+        let evidence = format!(
+            "creating a file: {}; {} of {} inodes free; {}",
+            tried(errno.as_ref()),
+            fs.inodes_free,
+            fs.inodes_total,
+            if filler { "our files are still there" } else { "none of our files is left" }
+        );
+        let proven = errno.is_none() && total && !filler;
+        Ok(Effect { proven, evidence, notes: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::testing::{self, Fake};
+
+    fn fault(yaml: &str) -> InodeExhaustion {
+        serde_saphyr::from_str(yaml).unwrap()
+    }
+
+    const PLAIN: &str = "{ target: agent:/data }";
+
+    #[tokio::test]
+    async fn ext4_is_filled_and_the_filler_removed() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "ext4: { size: 64MiB }"));
+        let prepared = fault(PLAIN).prepare(&fake.cx(&site)).await.unwrap();
+        let (place, dev, marker) = (site.place.clone(), testing::DEV, ".keelhaul-r1".to_owned());
+        let fill = Op::FillInodes { place: place.clone(), dev, marker: marker.clone(), leave: 0 };
+        assert_eq!(prepared.ops, [fill]);
+        assert_eq!(prepared.undo, [Op::RemoveFiller { place, dev, marker }]);
+    }
+
+    #[tokio::test]
+    async fn tmpfs_gets_a_limit_and_its_old_one_back() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "tmpfs: {}"));
+        fake.world().fs = testing::fs("tmpfs");
+        let mut mount = testing::mount("/data", "tmpfs");
+        mount.super_options.push("nr_inodes=777".into());
+        fake.world().mounts.insert("/data".into(), vec![mount]);
+        let prepared = fault("{ target: agent:/data, leave: 3 }").prepare(&fake.cx(&site)).await;
+        let prepared = prepared.unwrap();
+        assert!(matches!(
+            prepared.ops[0],
+            Op::ExhaustTmpfs { leave_bytes: None, leave_inodes: Some(3), .. }
+        ));
+        assert!(matches!(
+            prepared.undo[0],
+            Op::SetTmpfsLimits { size: None, inodes: Some(777), .. }
+        ));
+    }
+
+    #[tokio::test]
+    async fn proven_by_enospc_while_bytes_are_free() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "ext4: { size: 64MiB }"));
+        let cx = fake.cx(&site);
+        let before = fault(PLAIN).prepare(&cx).await.unwrap().before;
+        assert!(!fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
+        fake.world().create = Some("ENOSPC");
+        fake.world().fs.inodes_free = 0;
+        assert!(fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
+        assert!(!fault(PLAIN).verify_reverted(&before, &cx).await.unwrap().proven);
+        fake.world().fs.bytes_available = 0;
+        assert!(!fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
+    }
+
+    #[tokio::test]
+    async fn xfs_keeps_what_fills_no_chunk() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "xfs: { size: 300MiB }"));
+        let cx = fake.cx(&site);
+        fake.world().fs.fs_type = "xfs".into();
+        let before = fault(PLAIN).prepare(&cx).await.unwrap().before;
+        fake.world().create = Some("ENOSPC");
+        assert!(!fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
+        fake.world().fs.inodes_free = 40;
+        assert!(fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
+    }
+
+    #[tokio::test]
+    async fn with_some_left_statfs_decides() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "ext4: { size: 64MiB }"));
+        let cx = fake.cx(&site);
+        let fault = fault("{ target: agent:/data, leave: 10 }");
+        let before = fault.prepare(&cx).await.unwrap().before;
+        assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven);
+        fake.world().fs.inodes_free = 10;
+        assert!(fault.verify(&before, &[], &cx).await.unwrap().proven);
+    }
+
+    #[tokio::test]
+    async fn reverted_when_files_can_be_made_and_none_of_ours_is_left() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "ext4: { size: 64MiB }"));
+        let cx = fake.cx(&site);
+        let before = fault(PLAIN).prepare(&cx).await.unwrap().before;
+        assert!(fault(PLAIN).verify_reverted(&before, &cx).await.unwrap().proven);
+        fake.world().files.insert("/data/.keelhaul-r1".into(), testing::file(12, 2));
+        assert!(!fault(PLAIN).verify_reverted(&before, &cx).await.unwrap().proven);
+    }
+
+    #[tokio::test]
+    async fn the_hosts_filesystem_is_refused_whatever_is_allowed() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "docker: {}"));
+        let cx = Cx { host_wide: true, ..fake.cx(&site) };
+        fake.world().fs.is_host = true;
+        assert!(matches!(fault(PLAIN).prepare(&cx).await, Err(FaultError::Refused(_))));
+        fake.world().fs.is_host = false;
+        fake.world().fs.inodes_free = 0;
+        assert!(matches!(fault(PLAIN).prepare(&cx).await, Err(FaultError::Refused(_))));
+    }
+
+    #[test]
+    fn static_complaints() {
+        let check = |volume: &str| {
+            let volume = testing::volume_spec(volume);
+            let volume = Some(&volume);
+            fault(PLAIN).check(&Declared { volume, is_mount_point: true, host_wide: true })
+        };
+        for fits in ["tmpfs: {}", "ext4: { size: 64MiB }", "xfs: { size: 300MiB }"] {
+            assert!(check(fits).is_empty(), "{fits}");
+        }
+        assert!(check("btrfs: { size: 256MiB }")[0].contains("`disk-full`"));
+        assert_eq!(check("docker: {}").len(), 1);
+        assert_eq!(check("bind: {}").len(), 1);
+        assert!(check("docker: { options: { type: ext4, device: /dev/sdz } }").is_empty());
+        let none = Declared { volume: None, is_mount_point: false, host_wide: false };
+        assert_eq!(fault(PLAIN).check(&none).len(), 1);
+        assert_eq!(fault("{ target: agent }").check(&none).len(), 1);
+    }
+}

@@ -1,0 +1,175 @@
+//! `kill`: the engine sends a signal to a container's init.
+//!
+//! Mechanism: the engine's `kill`. Blast radius: one container. Nothing to undo; rollback starts
+//! what was running. The engine takes this for the user's wish, so no restart policy applies.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
+    lifecycle, observe::word,
+};
+use crate::{
+    protocol::{Capability, EngineOp, Op, Outcome},
+    runtime::{ContainerFacts, State},
+};
+
+/// Ends a container with a signal, as `docker kill` does.
+///
+/// The engine takes this for your wish and does not apply the restart policy, so the container
+/// stays down until `restart` starts it. Whoever depends on it finds it gone; what it had not
+/// synced to a volume is still in the host's page cache, so this is not a power cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Kill {
+    /// The container: `service`.
+    target: Target,
+    /// The signal. One that init handles must still end it within ten seconds, or nothing is proven.
+    #[serde(default)]
+    signal: Signal,
+}
+
+/// Signals that end a process unless it handles them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[expect(clippy::enum_variant_names, reason = "these are their names")]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum Signal {
+    /// Aborted, with a core dump.
+    SigAbrt,
+    /// The terminal is gone.
+    SigHup,
+    /// Interrupted from the keyboard.
+    SigInt,
+    /// Killed; cannot be handled.
+    #[default]
+    SigKill,
+    /// Quit from the keyboard, with a core dump.
+    SigQuit,
+    /// Asked to end.
+    SigTerm,
+}
+
+impl Signal {
+    fn name(self) -> String {
+        format!("{self:?}").to_uppercase()
+    }
+}
+
+/// What was there before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// When the container was started.
+    started_at: String,
+}
+
+fn ended(before: &Before, facts: &ContainerFacts) -> bool {
+    matches!(facts.state, State::Exited | State::Dead | State::Restarting)
+        || facts.started_at != before.started_at
+}
+
+impl Fault for Kill {
+    type Before = Before;
+
+    const SCOPE: Scope = Scope::Container;
+    const NEEDS: &'static [Capability] = &[];
+    const EXAMPLE: &'static str = "kill: { target: agent, signal: SIGKILL }";
+
+    fn kind(&self) -> Kind {
+        Kind::Event
+    }
+
+    fn target(&self) -> &Target {
+        &self.target
+    }
+
+    fn describe(&self) -> Described {
+        Described {
+            act: format!("send {} to `{}`", self.signal.name(), self.target),
+            undo: "nothing; rollback starts it if it was running".into(),
+            proof: "the engine reports that it has ended".into(),
+        }
+    }
+
+    fn check(&self, _: &Declared<'_>) -> Vec<String> {
+        checks::needs_no_path("kill", &self.target).into_iter().collect()
+    }
+
+    async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
+        let facts = cx.running().await?;
+        let container = cx.site.place.container.clone();
+        let signal = self.signal.name();
+        Ok(Prepared {
+            before: Before { started_at: facts.started_at },
+            ops: vec![Op::Engine(EngineOp::Kill { container, signal })],
+            undo: lifecycle::start_again(cx),
+        })
+    }
+
+    async fn verify(
+        &self,
+        before: &Before,
+        _: &[Outcome],
+        cx: &Cx<'_>,
+    ) -> Result<Effect, FaultError> {
+        let facts = lifecycle::until(cx, |facts| ended(before, facts)).await?;
+        let evidence = if facts.started_at == before.started_at {
+            format!("{}, exit code {}", word(facts.state), facts.exit_code)
+        } else {
+            format!("started anew at {}", facts.started_at)
+        };
+        let effect = Effect { proven: ended(before, &facts), evidence, notes: Vec::new() };
+        Ok(effect.note("the engine applies no restart policy after its own kill"))
+    }
+
+    async fn verify_reverted(&self, _: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
+        lifecycle::runs(cx).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::testing::{self, Fake};
+
+    fn fault(yaml: &str) -> Kill {
+        serde_saphyr::from_str(yaml).unwrap()
+    }
+
+    #[tokio::test]
+    async fn proven_when_the_container_has_ended() {
+        let (fake, site) = (Fake::default(), testing::bare("/"));
+        let (cx, fault) = (fake.cx(&site), fault("{ target: agent, signal: SIGTERM }"));
+        let prepared = fault.prepare(&cx).await.unwrap();
+        let kill = EngineOp::Kill { container: "c1".into(), signal: "SIGTERM".into() };
+        assert_eq!(prepared.ops, [Op::Engine(kill)]);
+        assert_eq!(prepared.undo, lifecycle::start_again(&cx));
+        assert!(!fault.verify(&prepared.before, &[], &cx).await.unwrap().proven);
+        {
+            let mut world = fake.world();
+            let facts = world.container.as_mut().unwrap();
+            (facts.state, facts.exit_code) = (State::Exited, 143);
+        }
+        let effect = fault.verify(&prepared.before, &[], &cx).await.unwrap();
+        assert!(effect.proven && effect.evidence.contains("143"), "{effect:?}");
+        assert!(!fault.verify_reverted(&prepared.before, &cx).await.unwrap().proven);
+    }
+
+    #[tokio::test]
+    async fn a_container_that_does_not_run_cannot_be_killed() {
+        let (fake, site) = (Fake::default(), testing::bare("/"));
+        for state in [State::Exited, State::Paused, State::Created] {
+            fake.world().container.as_mut().unwrap().state = state;
+            let prepared = fault("{ target: agent }").prepare(&fake.cx(&site)).await;
+            assert!(matches!(prepared, Err(FaultError::Refused(_))), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn signals_are_named_and_a_path_is_refused() {
+        assert_eq!(fault("{ target: agent }").signal.name(), "SIGKILL");
+        assert!(serde_saphyr::from_str::<Kill>("{ target: agent, signal: SIGSTOP }").is_err());
+        let none = Declared { volume: None, is_mount_point: false, host_wide: false };
+        assert_eq!(fault("{ target: agent:/data }").check(&none).len(), 1);
+    }
+}

@@ -1,0 +1,427 @@
+//! Faults: a trait, one table, one file each.
+//!
+//! A fault's code runs in the command line only. It observes, and says which ops to perform and
+//! which ops undo them; the helper and the journal know ops alone. One more fault is one new file
+//! and one line in the table below; help, schema, catalogue and docs derive from it.
+
+mod capacity;
+mod checks;
+mod lifecycle;
+mod observe;
+mod target;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    helper::{HelperError, HelperLink},
+    protocol::{Capability, Op, Outcome, Place, Reading},
+    runtime::{Runtime, RuntimeError},
+    volumes::VolumeSpec,
+};
+pub use target::Target;
+
+mod broken_hardlinks;
+mod disk_full;
+mod inode_exhaustion;
+mod kill;
+mod lost_mount;
+mod mount_flags;
+mod pause;
+mod read_only;
+mod recreate;
+mod restart;
+mod shadow_mount;
+mod tmpfs_restart;
+
+/// How long a fault lasts, and what undoes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// In force until it is reverted.
+    State,
+    /// Happens once; nothing to revert.
+    Event,
+    /// Changes data.
+    Damage,
+}
+
+/// The widest thing a fault can touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// One container.
+    Container,
+    /// One volume.
+    Volume,
+    /// Every user of one filesystem.
+    Superblock,
+    /// The host.
+    Host,
+}
+
+/// Why a fault could not be prepared or verified.
+#[derive(Debug, thiserror::Error)]
+pub enum FaultError {
+    /// The helper.
+    #[error(transparent)]
+    Helper(#[from] HelperError),
+    /// The engine.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The fault would touch more than it may, or can do nothing here. Nothing was done.
+    #[error("{0}")]
+    Refused(String),
+    /// The helper answered something else than what was asked.
+    #[error("the helper answered out of turn: {0}")]
+    Unexpected(String),
+}
+
+/// Where a fault acts, resolved against what runs now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Site {
+    /// Service name.
+    pub service: String,
+    /// Container, init and path. For a target without a path, `/`.
+    pub place: Place,
+    /// The volume mounted at, or above, the path.
+    pub volume: Option<SiteVolume>,
+}
+
+/// The volume under a site.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SiteVolume {
+    /// Its name in the scenario.
+    pub name: String,
+    /// What it is.
+    pub spec: VolumeSpec,
+    /// Where it is mounted in this container.
+    pub mount_point: String,
+}
+
+/// What a fault may use.
+pub struct Cx<'a> {
+    /// The engine.
+    pub runtime: &'a dyn Runtime,
+    /// The helper.
+    pub helper: &'a dyn HelperLink,
+    /// Where it acts.
+    pub site: &'a Site,
+    /// The run's id.
+    pub run: &'a str,
+    /// The scenario says `allow: [host-wide]`.
+    pub host_wide: bool,
+}
+
+impl Cx<'_> {
+    /// Name of the filler directory and of our marks: `.keelhaul-<run>`.
+    #[must_use]
+    pub fn marker(&self) -> String {
+        format!(".keelhaul-{}", self.run)
+    }
+}
+
+/// What a fault has seen, and what it wants done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prepared<B> {
+    /// The state before, for verification.
+    pub before: B,
+    /// The acts.
+    pub ops: Vec<Op>,
+    /// What undoes them; must work without the outcome.
+    pub undo: Vec<Op>,
+}
+
+/// What was seen of an effect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Effect {
+    /// It is as it should be: in force after injection, gone after revert.
+    pub proven: bool,
+    /// What was observed, by which means: `open for writing: EROFS`.
+    pub evidence: String,
+    /// What the user should know: `2 descriptors open for writing escaped`.
+    pub notes: Vec<String>,
+}
+
+impl Effect {
+    /// Seen.
+    pub fn proven(evidence: impl Into<String>) -> Self {
+        Self { proven: true, evidence: evidence.into(), notes: Vec::new() }
+    }
+
+    /// Looked for, and not seen.
+    pub fn unproven(evidence: impl Into<String>) -> Self {
+        Self { proven: false, evidence: evidence.into(), notes: Vec::new() }
+    }
+
+    /// Adds something that the user should know.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+}
+
+/// A fault in words, for `plan` and `explain`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Described {
+    /// What is done.
+    pub act: String,
+    /// What undoes it.
+    pub undo: String,
+    /// How the effect is proven.
+    pub proof: String,
+}
+
+/// What a scenario declares about a target, before anything runs.
+#[derive(Debug, Clone)]
+pub struct Declared<'a> {
+    /// The volume mounted at, or above, the target's path.
+    pub volume: Option<&'a VolumeSpec>,
+    /// The path is itself a mount point.
+    pub is_mount_point: bool,
+    /// The scenario says `allow: [host-wide]`.
+    pub host_wide: bool,
+}
+
+/// One fault.
+pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync {
+    /// The state before injection, as far as verification needs it.
+    type Before: Serialize + DeserializeOwned + Send + Sync;
+
+    /// The widest thing it can touch.
+    const SCOPE: Scope;
+    /// What the host must offer.
+    const NEEDS: &'static [Capability];
+    /// The `inject:` value of an example that checks and plans.
+    const EXAMPLE: &'static str;
+
+    /// How long it lasts.
+    fn kind(&self) -> Kind;
+    /// The widest thing it can touch, with these parameters.
+    fn scope(&self) -> Scope {
+        Self::SCOPE
+    }
+    /// What the host must offer, with these parameters.
+    fn needs(&self) -> &'static [Capability] {
+        Self::NEEDS
+    }
+    /// Where it acts.
+    fn target(&self) -> &Target;
+    /// In words, with the parameters in place.
+    fn describe(&self) -> Described;
+
+    /// The subject may end the effect by itself, as by freeing files: then it is not looked for
+    /// again before the revert.
+    fn subject_may_end_it(&self) -> bool {
+        false
+    }
+
+    /// What is wrong with it on this target; each one sentence, with a hint. Pure.
+    fn check(&self, _: &Declared<'_>) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Observes and decides. Changes nothing.
+    fn prepare(
+        &self,
+        cx: &Cx<'_>,
+    ) -> impl Future<Output = Result<Prepared<Self::Before>, FaultError>> + Send;
+
+    /// Looks, from the target's own view and by other means than the injection, whether the effect
+    /// is in force (state, damage) or has happened (event).
+    fn verify(
+        &self,
+        before: &Self::Before,
+        outcomes: &[Outcome],
+        cx: &Cx<'_>,
+    ) -> impl Future<Output = Result<Effect, FaultError>> + Send;
+
+    /// Looks whether the effect is gone. Not asked of events.
+    fn verify_reverted(
+        &self,
+        before: &Self::Before,
+        cx: &Cx<'_>,
+    ) -> impl Future<Output = Result<Effect, FaultError>> + Send;
+}
+
+/// One row of the table.
+#[derive(Clone, Copy)]
+pub struct FaultRow {
+    /// The word in YAML.
+    pub name: &'static str,
+    /// The widest thing it can touch.
+    pub scope: Scope,
+    /// What the host must offer.
+    pub needs: &'static [Capability],
+    /// The `inject:` value of an example.
+    pub example: &'static str,
+    /// Its parameters, and its doc comment as the description.
+    pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
+}
+
+/// Expands the table to the enum that scenarios name, its dispatch and its rows.
+macro_rules! faults {
+    ($($name:literal => $module:ident::$type:ident,)+) => {
+        /// Any fault, as a scenario writes it: `{ NAME: { …parameters } }`.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        pub enum FaultSpec {
+            $(
+                #[doc = concat!("The `", $name, "` fault.")]
+                #[serde(rename = $name)]
+                $type($module::$type),
+            )+
+        }
+
+        /// Every fault, by name.
+        pub const TABLE: &[FaultRow] = &[
+            $(FaultRow {
+                name: $name,
+                scope: <$module::$type as Fault>::SCOPE,
+                needs: <$module::$type as Fault>::NEEDS,
+                example: <$module::$type as Fault>::EXAMPLE,
+                schema: <$module::$type as JsonSchema>::json_schema,
+            },)+
+        ];
+
+        impl FaultSpec {
+            /// The word in YAML.
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$type(_) => $name,)+ }
+            }
+
+            /// What the host must offer, with these parameters.
+            #[must_use]
+            pub fn needs(&self) -> &'static [Capability] {
+                match self { $(Self::$type(fault) => fault.needs(),)+ }
+            }
+
+            /// The widest thing it can touch, with these parameters.
+            #[must_use]
+            pub fn scope(&self) -> Scope {
+                match self { $(Self::$type(fault) => fault.scope(),)+ }
+            }
+
+            /// How long it lasts.
+            #[must_use]
+            pub fn kind(&self) -> Kind {
+                match self { $(Self::$type(fault) => fault.kind(),)+ }
+            }
+
+            /// Where it acts.
+            #[must_use]
+            pub fn target(&self) -> &Target {
+                match self { $(Self::$type(fault) => fault.target(),)+ }
+            }
+
+            /// In words, with the parameters in place.
+            #[must_use]
+            pub fn describe(&self) -> Described {
+                match self { $(Self::$type(fault) => fault.describe(),)+ }
+            }
+
+            /// The subject may end the effect by itself.
+            #[must_use]
+            pub fn subject_may_end_it(&self) -> bool {
+                match self { $(Self::$type(fault) => fault.subject_may_end_it(),)+ }
+            }
+
+            /// What is wrong with it on this target. Pure.
+            #[must_use]
+            pub fn check(&self, declared: &Declared<'_>) -> Vec<String> {
+                match self { $(Self::$type(fault) => fault.check(declared),)+ }
+            }
+
+            /// Observes and decides. Changes nothing.
+            ///
+            /// # Errors
+            /// When the target cannot be observed, or the fault is refused here.
+            pub async fn prepare(
+                &self,
+                cx: &Cx<'_>,
+            ) -> Result<Prepared<serde_json::Value>, FaultError> {
+                match self { $(Self::$type(fault) => erase(fault.prepare(cx).await?),)+ }
+            }
+
+            /// Looks whether the effect is in force, or has happened. A container that has ended
+            /// cannot be looked into: that is an unproven effect, not an error.
+            ///
+            /// # Errors
+            /// When the target cannot be observed.
+            pub async fn verify(
+                &self,
+                before: &serde_json::Value,
+                outcomes: &[Outcome],
+                cx: &Cx<'_>,
+            ) -> Result<Effect, FaultError> {
+                match self { $(Self::$type(fault) => {
+                    let before = recall::<$module::$type>(before)?;
+                    or_ended(fault.verify(&before, outcomes, cx).await, cx).await
+                })+ }
+            }
+
+            /// Looks whether the effect is gone.
+            ///
+            /// # Errors
+            /// When the target cannot be observed.
+            pub async fn verify_reverted(
+                &self,
+                before: &serde_json::Value,
+                cx: &Cx<'_>,
+            ) -> Result<Effect, FaultError> {
+                match self { $(Self::$type(fault) => {
+                    fault.verify_reverted(&recall::<$module::$type>(before)?, cx).await
+                })+ }
+            }
+        }
+    };
+}
+
+faults! {
+    "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
+    "disk-full" => disk_full::DiskFull,
+    "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
+    "kill" => kill::Kill,
+    "lost-mount" => lost_mount::LostMount,
+    "mount-flags" => mount_flags::MountFlags,
+    "pause" => pause::Pause,
+    "read-only" => read_only::ReadOnly,
+    "recreate" => recreate::Recreate,
+    "restart" => restart::Restart,
+    "shadow-mount" => shadow_mount::ShadowMount,
+    "tmpfs-restart" => tmpfs_restart::TmpfsRestart,
+}
+
+fn erase<B: Serialize>(prepared: Prepared<B>) -> Result<Prepared<serde_json::Value>, FaultError> {
+    let before = serde_json::to_value(prepared.before)
+        .map_err(|error| FaultError::Unexpected(error.to_string()))?;
+    Ok(Prepared { before, ops: prepared.ops, undo: prepared.undo })
+}
+
+fn recall<F: Fault>(before: &serde_json::Value) -> Result<F::Before, FaultError> {
+    F::Before::deserialize(before).map_err(|error| FaultError::Unexpected(error.to_string()))
+}
+
+/// A helper that cannot look into a container that has ended has seen that the effect ended with it.
+async fn or_ended(result: Result<Effect, FaultError>, cx: &Cx<'_>) -> Result<Effect, FaultError> {
+    match result {
+        Err(error @ FaultError::Helper(HelperError::Lost(_))) => Err(error),
+        Err(FaultError::Helper(error)) => match cx.ended().await? {
+            Some(ended) => Ok(Effect::unproven(ended)),
+            None => Err(error.into()),
+        },
+        other => other,
+    }
+}
+
+/// The helper's answer was of another form than the question asks for.
+pub(crate) fn unexpected(reading: &Reading) -> FaultError {
+    FaultError::Unexpected(format!("{reading:?}"))
+}

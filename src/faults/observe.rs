@@ -1,0 +1,153 @@
+//! What faults ask of a target: one typed question each. Changes nothing.
+
+use super::{Cx, FaultError, unexpected};
+use crate::{
+    protocol::{
+        FileFacts, FileId, FsFacts, Init, MountFacts, MountFlag, Place, Read, Reading, Trial,
+    },
+    runtime::{ContainerFacts, RuntimeError, State},
+};
+
+/// The same container's other path.
+pub(super) fn sibling(place: &Place, path: &str) -> Place {
+    Place { path: path.to_owned(), host_path: None, ..place.clone() }
+}
+
+/// The directory that holds a path; `/` holds itself.
+pub(super) fn parent(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some(("", _)) | None => "/",
+        Some((parent, _)) => parent,
+    }
+}
+
+impl Cx<'_> {
+    async fn ask(&self, read: Read) -> Result<Reading, FaultError> {
+        Ok(self.helper.read(read).await?)
+    }
+
+    /// The container, which must be able to take a fault: running, and not frozen.
+    pub(super) async fn running(&self) -> Result<ContainerFacts, FaultError> {
+        let facts = self.facts().await?;
+        match facts.state {
+            State::Running => Ok(facts),
+            State::Paused => Err(FaultError::Refused(format!(
+                "`{}` is paused, and nothing reaches a frozen process\n\nhint: revert the pause first",
+                self.site.service
+            ))),
+            state => Err(FaultError::Refused(format!(
+                "`{}` is not running but {} (exit code {}), so the fault would do nothing\n\nhint: start it first",
+                self.site.service,
+                word(state),
+                facts.exit_code
+            ))),
+        }
+    }
+
+    /// The container, in whatever state.
+    pub(super) async fn facts(&self) -> Result<ContainerFacts, FaultError> {
+        Ok(self.runtime.inspect(&self.site.place.container).await?)
+    }
+
+    /// Why the container's mount namespace is gone; none while it lives.
+    pub(super) async fn ended(&self) -> Result<Option<String>, FaultError> {
+        match self.facts().await {
+            Ok(facts) if matches!(facts.state, State::Exited | State::Dead | State::Created) => {
+                Ok(Some(format!("the container is {}, and its mounts with it", word(facts.state))))
+            }
+            Ok(_) => Ok(None),
+            Err(FaultError::Runtime(RuntimeError::Gone { .. })) => {
+                Ok(Some("the container was removed, and its mounts with it".into()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The container's init.
+    pub(super) async fn init(&self) -> Result<Init, FaultError> {
+        match self.ask(Read::Init(self.site.place.clone())).await? {
+            Reading::Init(init) => Ok(init),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The mounts at exactly this path, bottom first.
+    pub(super) async fn mount_stack(&self, place: &Place) -> Result<Vec<MountFacts>, FaultError> {
+        match self.ask(Read::MountStack(place.clone())).await? {
+            Reading::Mounts(mounts) => Ok(mounts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The mount that this path is on.
+    pub(super) async fn mount_of(&self, place: &Place) -> Result<MountFacts, FaultError> {
+        match self.ask(Read::MountOf(place.clone())).await? {
+            Reading::Mounts(mut mounts) if mounts.len() == 1 => Ok(mounts.remove(0)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Space and inodes under this path.
+    pub(super) async fn filesystem(&self, place: &Place) -> Result<FsFacts, FaultError> {
+        match self.ask(Read::Fs(place.clone())).await? {
+            Reading::Fs(facts) => Ok(facts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// One file; none where there is none.
+    pub(super) async fn file(&self, place: &Place) -> Result<Option<FileFacts>, FaultError> {
+        let read = Read::File { place: place.clone(), digest: false, content: 0 };
+        match self.ask(read).await? {
+            Reading::File(facts) => Ok(facts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Which file or directory a path is; none where there is none.
+    pub(super) async fn file_id(&self, place: &Place) -> Result<Option<FileId>, FaultError> {
+        let facts = self.file(place).await?;
+        Ok(facts.map(|facts| FileId { dev: facts.link.dev, inode: facts.link.inode }))
+    }
+
+    /// Descriptors open for writing on the mount of this path.
+    pub(super) async fn writers(&self, place: &Place) -> Result<u64, FaultError> {
+        match self.ask(Read::Writers(place.clone())).await? {
+            Reading::Writers(facts) => Ok(facts.count),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Tries something that leaves nothing behind; the errno's name, or none when it worked.
+    pub(super) async fn trial(&self, read: Read) -> Result<Option<String>, FaultError> {
+        match self.ask(read).await? {
+            Reading::Tried(Trial { errno }) => Ok(errno),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// A state in the words of reports.
+pub(super) fn word(state: State) -> String {
+    format!("{state:?}").to_lowercase()
+}
+
+/// How a trial went, in the words of reports.
+pub(super) fn tried(errno: Option<&String>) -> &str {
+    errno.map_or("worked", String::as_str)
+}
+
+/// The flags of a mount that ops can set.
+pub(super) const FLAGS: [(&str, MountFlag); 5] = [
+    ("ro", MountFlag::ReadOnly),
+    ("noexec", MountFlag::NoExec),
+    ("nosuid", MountFlag::NoSuid),
+    ("nodev", MountFlag::NoDev),
+    ("noatime", MountFlag::NoAtime),
+];
+
+/// Those of them that a mount has.
+pub(super) fn flags(mount: &MountFacts) -> Vec<MountFlag> {
+    let has = |name: &str| mount.options.iter().any(|option| option == name);
+    FLAGS.iter().filter(|(name, _)| has(name)).map(|(_, flag)| *flag).collect()
+}

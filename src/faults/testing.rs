@@ -1,0 +1,322 @@
+//! A world that answers as the helper and the engine would, for unit tests of faults, probes and
+//! volumes. Never stands in for proof that a fault works.
+
+mod link;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
+
+use futures_util::future::{self, BoxFuture, FutureExt as _};
+pub(crate) use link::Keeper;
+use tokio_util::sync::CancellationToken;
+
+use super::{Cx, Site, SiteVolume};
+use crate::{
+    helper::HelperError,
+    ledger::LedgerReport,
+    protocol::{
+        Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply, Init, LinkState, LoadCall, LoadStats,
+        MountFacts, OpenFile, Place, Read, Reading, TreeFacts, Trial, WriterFacts,
+    },
+    runtime::{
+        ContainerFacts, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef, NetworkSpec,
+        ObjectRef, Result as RuntimeResult, Runtime, RuntimeError, State, VolumeSpec,
+    },
+    volumes,
+};
+
+/// What there is to see.
+pub(crate) struct World {
+    /// The container, or why it cannot be inspected.
+    pub(crate) container: RuntimeResult<ContainerFacts>,
+    /// Its init.
+    pub(crate) init: Init,
+    /// Mounts by mount point, bottom first.
+    pub(crate) mounts: BTreeMap<String, Vec<MountFacts>>,
+    /// The filesystem under every path.
+    pub(crate) fs: FsFacts,
+    /// Files by path.
+    pub(crate) files: BTreeMap<String, FileFacts>,
+    /// Trees by path.
+    pub(crate) trees: BTreeMap<String, TreeFacts>,
+    /// Descriptors open for writing.
+    pub(crate) writers: u64,
+    /// Errno of creating, writing, linking.
+    pub(crate) create: Option<&'static str>,
+    /// Errno of writing.
+    pub(crate) write: Option<&'static str>,
+    /// Errno of linking.
+    pub(crate) link: Option<&'static str>,
+    /// The answer to every request.
+    pub(crate) http: Result<HttpReply, String>,
+    /// The container's output.
+    pub(crate) logs: Vec<u8>,
+    /// What a program leaves.
+    pub(crate) exec: RuntimeResult<ExecOutput>,
+    /// How the load is going.
+    pub(crate) stats: LoadStats,
+    /// What the ledger came to.
+    pub(crate) ledger: Result<LedgerReport, String>,
+    /// Every call to the load.
+    pub(crate) load_calls: Vec<LoadCall>,
+    /// Every entry applied.
+    pub(crate) applied: Vec<Entry>,
+    /// Every volume created.
+    pub(crate) volumes: Vec<VolumeSpec>,
+    /// The helper answers with this instead.
+    pub(crate) helper_error: Option<HelperError>,
+    /// The helper's own side.
+    pub(crate) keeper: Keeper,
+}
+
+/// The world behind both traits.
+pub(crate) struct Fake {
+    world: Mutex<World>,
+    lost: CancellationToken,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        let world = World {
+            container: Ok(container()),
+            init: Init { pid: 100, start_time: 5000 },
+            mounts: [("/", "overlay"), ("/data", "ext4")]
+                .map(|(path, fs_type)| (path.to_owned(), vec![mount(path, fs_type)]))
+                .into(),
+            fs: fs("ext4"),
+            files: BTreeMap::new(),
+            trees: BTreeMap::new(),
+            writers: 0,
+            create: None,
+            write: None,
+            link: None,
+            http: Err("connection refused".into()),
+            logs: Vec::new(),
+            exec: Ok(ExecOutput { exit_code: 0, stdout: String::new(), stderr: String::new() }),
+            stats: LoadStats::default(),
+            ledger: Ok(LedgerReport::default()),
+            load_calls: Vec::new(),
+            applied: Vec::new(),
+            volumes: Vec::new(),
+            helper_error: None,
+            keeper: Keeper::default(),
+        };
+        Self { world: Mutex::new(world), lost: CancellationToken::new() }
+    }
+}
+
+impl Fake {
+    /// The world, to look at or to change.
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap()
+    }
+
+    /// What a fault may use at this site.
+    pub(crate) fn cx<'a>(&'a self, site: &'a Site) -> Cx<'a> {
+        Cx { runtime: self, helper: self, site, run: "r1", host_wide: false }
+    }
+}
+
+/// A running container.
+pub(crate) fn container() -> ContainerFacts {
+    ContainerFacts {
+        id: "c1".into(),
+        name: "agent".into(),
+        state: State::Running,
+        pid: 100,
+        exit_code: 0,
+        oom_killed: false,
+        restarts: 0,
+        started_at: "2024-05-01T10:00:00Z".into(),
+        health: Health::None,
+        image: "sha256:0".into(),
+        mounts: Vec::new(),
+    }
+}
+
+/// A path in it.
+pub(crate) fn place(path: &str) -> Place {
+    Place { container: "c1".into(), pid: 100, path: path.into(), host_path: None }
+}
+
+/// A site on a volume mounted at `/data`, written as in a scenario: `ext4: { size: 64MiB }`.
+pub(crate) fn site(path: &str, volume: &str) -> Site {
+    let volume =
+        SiteVolume { name: "data".into(), spec: volume_spec(volume), mount_point: "/data".into() };
+    Site { service: "agent".into(), place: place(path), volume: Some(volume) }
+}
+
+/// A site on the container's own layer.
+pub(crate) fn bare(path: &str) -> Site {
+    Site { service: "agent".into(), place: place(path), volume: None }
+}
+
+/// A volume as a scenario writes it.
+pub(crate) fn volume_spec(yaml: &str) -> volumes::VolumeSpec {
+    serde_saphyr::from_str(yaml).unwrap()
+}
+
+/// A writable mount with an id that follows from its path.
+pub(crate) fn mount(path: &str, fs_type: &str) -> MountFacts {
+    MountFacts {
+        id: 10 + path.len() as u64,
+        dev: DEV,
+        root: "/".into(),
+        mount_point: path.into(),
+        options: vec!["rw".into(), "relatime".into()],
+        fs_type: fs_type.into(),
+        source: fs_type.into(),
+        super_options: vec!["rw".into()],
+    }
+}
+
+/// The superblock of everything.
+pub(crate) const DEV: Dev = Dev { major: 7, minor: 3 };
+
+/// A filesystem with room, not the host's.
+pub(crate) fn fs(fs_type: &str) -> FsFacts {
+    FsFacts {
+        dev: DEV,
+        fs_type: fs_type.into(),
+        bytes_total: 64 << 20,
+        bytes_free: 48 << 20,
+        bytes_available: 44 << 20,
+        inodes_total: 512,
+        inodes_free: 500,
+        read_only: false,
+        is_host: false,
+    }
+}
+
+/// A plain file with this inode and number of names.
+pub(crate) fn file(inode: u64, links: u64) -> FileFacts {
+    FileFacts {
+        kind: "file".into(),
+        size: 5,
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        link: LinkState { dev: DEV, inode, links },
+        mtime_ns: 0,
+        sha256: Some("ab".repeat(32)),
+        content: Some("hello".into()),
+    }
+}
+
+fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
+    future::ready(value).boxed()
+}
+
+fn tried(errno: Option<&str>) -> Reading {
+    Reading::Tried(Trial { errno: errno.map(str::to_owned) })
+}
+
+impl World {
+    /// The mount that is longest on the way to the path, and last at its mount point.
+    fn mount_of(&self, path: &str) -> Vec<MountFacts> {
+        let on_the_way =
+            |point: &str| point == "/" || path == point || path.starts_with(&format!("{point}/"));
+        let stack =
+            self.mounts.iter().filter(|(point, stack)| on_the_way(point) && !stack.is_empty());
+        let deepest = stack.max_by_key(|(point, _)| point.len());
+        deepest.and_then(|(_, stack)| stack.last().cloned()).into_iter().collect()
+    }
+
+    fn answer(&self, read: &Read) -> Reading {
+        match read {
+            Read::Init(_) => Reading::Init(self.init),
+            Read::MountStack(place) => {
+                Reading::Mounts(self.mounts.get(&place.path).cloned().unwrap_or_default())
+            }
+            Read::MountOf(place) => Reading::Mounts(self.mount_of(&place.path)),
+            Read::AllMounts(_) => {
+                Reading::Mounts(self.mounts.values().flatten().cloned().collect())
+            }
+            Read::Fs(_) => Reading::Fs(self.fs.clone()),
+            Read::File { place, .. } => Reading::File(self.files.get(&place.path).cloned()),
+            Read::Tree(place) => self
+                .trees
+                .get(&place.path)
+                .map_or(Reading::Nothing, |tree| Reading::Tree(tree.clone())),
+            Read::Writers(_) => Reading::Writers(WriterFacts {
+                count: self.writers,
+                sample: vec![OpenFile {
+                    pid: 101,
+                    command: "specimen".into(),
+                    path: "/data/log".into(),
+                }],
+            }),
+            Read::TryCreate(_) => tried(self.create),
+            Read::TryWrite { .. } => tried(self.write),
+            Read::TryLink { .. } => tried(self.link),
+            Read::Http { .. } => Reading::Http(self.http.clone()),
+            Read::Host | Read::Loops => Reading::Nothing,
+        }
+    }
+}
+
+/// Nothing under test asks for this.
+fn unasked<T>(doing: &str) -> RuntimeResult<T> {
+    Err(RuntimeError::Refused { doing: doing.into(), detail: "the fake cannot".into() })
+}
+
+impl Runtime for Fake {
+    fn engine(&self) -> BoxFuture<'_, RuntimeResult<EngineFacts>> {
+        ready(unasked("asking for the engine"))
+    }
+
+    fn ensure_image<'a>(&'a self, _: &'a ImageRef) -> BoxFuture<'a, RuntimeResult<String>> {
+        ready(unasked("pulling"))
+    }
+
+    fn create_network<'a>(&'a self, _: &'a NetworkSpec) -> BoxFuture<'a, RuntimeResult<String>> {
+        ready(unasked("creating a network"))
+    }
+
+    fn create_volume<'a>(&'a self, spec: &'a VolumeSpec) -> BoxFuture<'a, RuntimeResult<()>> {
+        self.world().volumes.push(spec.clone());
+        ready(Ok(()))
+    }
+
+    fn create_container<'a>(
+        &'a self,
+        _: &'a ContainerSpec,
+    ) -> BoxFuture<'a, RuntimeResult<String>> {
+        ready(unasked("creating a container"))
+    }
+
+    fn inspect<'a>(&'a self, _: &'a str) -> BoxFuture<'a, RuntimeResult<ContainerFacts>> {
+        ready(self.world().container.clone())
+    }
+
+    fn logs<'a>(
+        &'a self,
+        _: &'a str,
+        _: i64,
+        limit: usize,
+    ) -> BoxFuture<'a, RuntimeResult<Vec<u8>>> {
+        let logs = self.world().logs.clone();
+        let from = logs.len().saturating_sub(limit);
+        ready(Ok(logs[from..].to_vec()))
+    }
+
+    fn exec<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a [String],
+        _: Duration,
+    ) -> BoxFuture<'a, RuntimeResult<ExecOutput>> {
+        ready(self.world().exec.clone())
+    }
+
+    fn perform<'a>(&'a self, _: &'a EngineOp) -> BoxFuture<'a, RuntimeResult<()>> {
+        ready(Ok(()))
+    }
+
+    fn objects<'a>(&'a self, _: &'a str) -> BoxFuture<'a, RuntimeResult<Vec<ObjectRef>>> {
+        ready(Ok(Vec::new()))
+    }
+}

@@ -1,0 +1,154 @@
+//! In which order undo ops are done. Pure.
+//!
+//! What a fault did to the kernel is undone first and waits for nobody. Engine ops wait for the
+//! engine. What lies under containers (devices, images, directories) waits until the containers are
+//! gone, which is an engine op.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{
+    journal::Slot,
+    protocol::{EngineOp, EntryId, Op, Outcome},
+};
+
+/// When an undo op can be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// At once.
+    Now,
+    /// By the engine.
+    Engine,
+    /// When the containers are gone.
+    After,
+}
+
+/// How much is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Faults only: the run's containers and volumes stay, for whoever still wants their logs.
+    Faults,
+    /// All of it.
+    All,
+}
+
+/// When this op can be done.
+pub(super) fn class(op: &Op) -> Class {
+    match op {
+        Op::Engine(_) => Class::Engine,
+        Op::DetachLoop { .. } | Op::RemoveImage { .. } | Op::RemoveBind { .. } => Class::After,
+        _ => Class::Now,
+    }
+}
+
+/// Whether this op is part of a scope.
+pub(super) fn within(op: &Op, scope: Scope) -> bool {
+    let teardown =
+        matches!(op, Op::Engine(EngineOp::RemoveRun { .. })) || class(op) == Class::After;
+    scope == Scope::All || !teardown
+}
+
+/// How long an op may take in the worker.
+pub(super) fn deadline(op: &Op) -> Duration {
+    let slow = matches!(
+        op,
+        Op::FillInodes { .. }
+            | Op::FillBytes { .. }
+            | Op::RemoveFiller { .. }
+            | Op::ReplaceByCopy { .. }
+            | Op::CopyUp { .. }
+            | Op::Relink { .. }
+            | Op::RemoveBind { .. }
+            | Op::WriteImage { .. }
+    );
+    Duration::from_secs(if slow { 120 } else { 5 })
+}
+
+/// The undo of an entry, with what its acts said filled in where it makes the undo stricter.
+pub(super) fn undo_of(slot: &Slot) -> Vec<Op> {
+    let mut undo = slot.entry.undo.clone();
+    for op in &mut undo {
+        if let Op::Relink { place, ours: ours @ None, .. } = op {
+            let acts = slot.entry.ops.iter().zip(&slot.outcomes);
+            *ours = acts.rev().find_map(|(act, outcome)| match (act, outcome) {
+                (
+                    Op::ReplaceByCopy { place: changed } | Op::CopyUp { place: changed },
+                    Outcome::Linked { after, .. },
+                ) if (&changed.container, &changed.path) == (&place.container, &place.path) => {
+                    Some(*after)
+                }
+                _ => None,
+            });
+        }
+    }
+    undo
+}
+
+/// Entries in chains: within one, in the order given; chains may go side by side, since they
+/// touch different containers. So an op that hangs in one container delays no other.
+pub(super) fn chains(entries: &[(EntryId, Vec<Op>)]) -> Vec<Vec<(EntryId, Op)>> {
+    let mut chains: BTreeMap<&str, Vec<(EntryId, Op)>> = BTreeMap::new();
+    for (id, undo) in entries {
+        for op in undo.iter().filter(|op| class(op) == Class::Now) {
+            let container = op.place().map_or("", |place| place.container.as_str());
+            chains.entry(container).or_default().push((*id, op.clone()));
+        }
+    }
+    chains.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Dev, Entry, EntryState, LinkState, Place};
+
+    fn place(container: &str) -> Place {
+        Place { container: container.into(), pid: 0, path: "/d".into(), host_path: None }
+    }
+
+    fn filler(container: &str) -> Op {
+        let dev = Dev { major: 1, minor: 1 };
+        Op::RemoveFiller { place: place(container), dev, marker: "m".into() }
+    }
+
+    #[test]
+    fn kernel_ops_of_one_container_keep_their_order_and_others_do_not_wait() {
+        let unpause = Op::Engine(EngineOp::Unpause { container: "a".into() });
+        let entries = vec![
+            (EntryId(3), vec![filler("a"), unpause]),
+            (EntryId(2), vec![filler("b")]),
+            (EntryId(1), vec![filler("a"), Op::DetachLoop { name: "i".into() }]),
+        ];
+        let chains = chains(&entries);
+        let ids: Vec<Vec<u64>> =
+            chains.iter().map(|chain| chain.iter().map(|(id, _)| id.0).collect()).collect();
+        assert_eq!(ids, vec![vec![3, 1], vec![2]]);
+    }
+
+    #[test]
+    fn the_faults_alone_leave_the_runs_objects_in_place() {
+        let remove = Op::Engine(EngineOp::RemoveRun { run: "r".into() });
+        let unpause = Op::Engine(EngineOp::Unpause { container: "c".into() });
+        let image = Op::RemoveImage { name: "i".into() };
+        assert!(!within(&remove, Scope::Faults) && !within(&image, Scope::Faults));
+        assert!(within(&unpause, Scope::Faults) && within(&filler("a"), Scope::Faults));
+        assert!(within(&remove, Scope::All) && within(&image, Scope::All));
+    }
+
+    #[test]
+    fn a_relink_learns_what_the_fault_left() {
+        let link = |inode| LinkState { dev: Dev { major: 8, minor: 1 }, inode, links: 1 };
+        let relink = |ours| Op::Relink { place: place("a"), of: "/e".into(), ours };
+        let entry = Entry {
+            what: "w".into(),
+            ops: vec![Op::ReplaceByCopy { place: place("a") }],
+            undo: vec![relink(None)],
+            expires_ms: None,
+        };
+        let outcomes = vec![Outcome::Linked { before: link(1), after: link(2) }];
+        let state = EntryState::Applied;
+        let mut slot = Slot { entry, state, outcomes, expires_at_ms: None };
+        assert_eq!(undo_of(&slot), vec![relink(Some(link(2)))]);
+        slot.outcomes.clear();
+        assert_eq!(undo_of(&slot), vec![relink(None)]);
+    }
+}

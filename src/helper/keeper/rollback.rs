@@ -1,0 +1,255 @@
+//! The way back: one entry, or all of them in reverse.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::future::join_all;
+use tokio::time::{sleep, timeout};
+
+use super::{
+    super::{HelperError, wire::WorkerAsk},
+    class::{Class, Scope, chains, class, undo_of, within},
+    engine::Engine,
+    state::{Keeper, locked},
+};
+use crate::{
+    failpoint,
+    journal::{self, Record},
+    protocol::{EngineOp, EntryId, EntryState, Op, RollbackReport, Undone},
+};
+
+/// How long acts in progress get to end by themselves.
+const QUIESCE: Duration = Duration::from_millis(400);
+/// The journal's file in the run's directory.
+pub(super) const JOURNAL: &str = "journal.log";
+/// Bytes of the journal that fit into one answer with room to spare, quoted twice over.
+const COPY: usize = 2 << 20;
+/// How often, a second apart, an absent engine is asked again before its ops are left to `recover`.
+const ENGINE_TRIES: u32 = 30;
+
+/// What became of one undo op.
+enum End {
+    Done,
+    Waits,
+    Failed(String),
+}
+
+/// How the undo of one entry goes.
+#[derive(Default)]
+struct Progress {
+    problems: Vec<String>,
+    pending: Vec<Op>,
+    /// Ops that are not part of the scope stay.
+    left: bool,
+}
+
+impl Keeper {
+    /// Undoes one entry, in the order its ops are written. Idempotent.
+    pub(super) async fn undo(&self, id: EntryId, done: &[EngineOp]) -> Undone {
+        let _alone = self.undoing.lock().await;
+        let Some((what, ops)) = self.undo_of(id) else {
+            let what = format!("entry {}", id.0);
+            return Undone { id, what, problems: Vec::new(), pending: Vec::new() };
+        };
+        let mut progress = Progress::default();
+        let mut blocked = false;
+        for op in ops {
+            self.step(op, done, &mut blocked, &mut progress).await;
+        }
+        self.close_entry(id, what, progress)
+    }
+
+    /// Undoes everything in a scope: kernel ops first, in reverse, side by side where they concern
+    /// different containers; then engine ops, and then what lies under containers, each in reverse.
+    pub(super) async fn roll_back(&self, scope: Scope, done: &[EngineOp]) -> RollbackReport {
+        let _alone = self.undoing.lock().await;
+        let open = self.book.view().open_entries();
+        let entries: Vec<(EntryId, String, Vec<Op>)> = open
+            .into_iter()
+            .filter_map(|id| self.undo_of(id).map(|(what, ops)| (id, what, ops)))
+            .collect();
+        let mut progress: BTreeMap<EntryId, Progress> = BTreeMap::new();
+        self.kernel_pass(&entries, &mut progress).await;
+        let mut blocked = false;
+        // a device is journaled after the promise to remove containers, and must outlive them
+        for pass in [Class::Engine, Class::After] {
+            for (id, _, ops) in &entries {
+                let progress = progress.entry(*id).or_default();
+                for op in ops.iter().filter(|op| class(op) == pass) {
+                    if within(op, scope) {
+                        self.step(op.clone(), done, &mut blocked, progress).await;
+                    } else {
+                        progress.left = true;
+                    }
+                }
+            }
+        }
+        let undone = entries.into_iter().filter_map(|(id, what, ops)| {
+            let progress = progress.remove(&id).unwrap_or_default();
+            let untouched = progress.left && ops.iter().all(|op| !within(op, scope));
+            (!untouched).then(|| self.close_entry(id, what, progress))
+        });
+        let report = RollbackReport { undone: undone.collect() };
+        if let Err(error) = self.book.sync().await {
+            tracing::error!(%error, "the journal cannot be synced");
+        }
+        report
+    }
+
+    async fn kernel_pass(
+        &self,
+        entries: &[(EntryId, String, Vec<Op>)],
+        progress: &mut BTreeMap<EntryId, Progress>,
+    ) {
+        let ops: Vec<(EntryId, Vec<Op>)> =
+            entries.iter().map(|(id, _, ops)| (*id, ops.clone())).collect();
+        let passes = chains(&ops).into_iter().map(|chain| async move {
+            let mut problems = Vec::new();
+            for (id, op) in chain {
+                if let End::Failed(problem) = self.undo_op(&op, &[]).await {
+                    problems.push((id, problem));
+                }
+            }
+            problems
+        });
+        for (id, problem) in join_all(passes).await.into_iter().flatten() {
+            progress.entry(id).or_default().problems.push(problem);
+        }
+    }
+
+    /// One op; what must wait for an engine op that waits is put back too.
+    async fn step(&self, op: Op, done: &[EngineOp], blocked: &mut bool, progress: &mut Progress) {
+        let end = if *blocked && class(&op) == Class::After {
+            End::Waits
+        } else {
+            self.undo_op(&op, done).await
+        };
+        match end {
+            End::Done => {}
+            End::Waits => {
+                *blocked = true;
+                progress.pending.push(op);
+            }
+            End::Failed(problem) => {
+                *blocked |= class(&op) == Class::Engine;
+                progress.problems.push(problem);
+            }
+        }
+    }
+
+    async fn undo_op(&self, op: &Op, done: &[EngineOp]) -> End {
+        let end = match op {
+            Op::Engine(op) if done.contains(op) => End::Done,
+            Op::Engine(op) => self.engine_op(op).await,
+            op => match self.act(op, true).await {
+                Ok(_) => End::Done,
+                // the worker died of it, or beside it: once more with another one
+                Err(HelperError::Lost(_)) => match self.act(op, true).await {
+                    Ok(_) => End::Done,
+                    Err(error) => End::Failed(error.to_string()),
+                },
+                Err(error) => End::Failed(error.to_string()),
+            },
+        };
+        failpoint::undone();
+        end
+    }
+
+    async fn engine_op(&self, op: &EngineOp) -> End {
+        match self.engine.perform(op).await {
+            Engine::Done => End::Done,
+            Engine::Waits => End::Waits,
+            Engine::Failed(problem) => End::Failed(problem),
+        }
+    }
+
+    fn undo_of(&self, id: EntryId) -> Option<(String, Vec<Op>)> {
+        let view = self.book.view();
+        let slot = view.slots.get(&id)?;
+        let open = slot.state != EntryState::Undone;
+        open.then(|| (slot.entry.what.clone(), undo_of(slot)))
+    }
+
+    fn close_entry(&self, id: EntryId, what: String, progress: Progress) -> Undone {
+        let Progress { problems, pending, left } = progress;
+        if !left {
+            locked(&self.begun).remove(&id);
+            self.book.note(Record::Undone {
+                id,
+                problems: problems.clone(),
+                pending: pending.clone(),
+            });
+        }
+        Undone { id, what, problems, pending }
+    }
+
+    /// Lets nothing new begin, and waits until nothing is in progress; what does not end by itself
+    /// ends with its worker.
+    pub(super) async fn quiesce(&self, reason: &str) {
+        self.lose(reason);
+        if self.gate.try_write().is_ok() {
+            return;
+        }
+        let worker = self.worker();
+        let _ = worker.call(WorkerAsk::Cancel, QUIESCE, "a cancellation").await;
+        if timeout(QUIESCE, self.gate.write()).await.is_err() {
+            tracing::warn!("an act does not end: its worker is killed");
+            worker.kill();
+            worker.died().await;
+        }
+    }
+
+    /// Nobody is left who could want anything: undoes everything, and closes the journal if that
+    /// worked. Returns whether it did.
+    pub(super) async fn revert_all(&self, reason: &str) -> bool {
+        self.quiesce(reason).await;
+        for round in 0..ENGINE_TRIES {
+            let report = self.roll_back(Scope::All, &[]).await;
+            let waits = report.undone.iter().any(|undone| !undone.pending.is_empty());
+            let again = waits && self.engine.possible() && round + 1 < ENGINE_TRIES;
+            for undone in &report.undone {
+                tracing::info!(id = undone.id.0, what = %undone.what, problems = ?undone.problems, "undone");
+            }
+            if !again {
+                break;
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+        self.close().await.is_ok()
+    }
+
+    /// Makes sure that nothing but the run's own objects is left to undo, and that the journal says
+    /// so on disk: what is open then waits for `recover`.
+    pub(super) async fn leave(&self) -> Result<(), HelperError> {
+        let open = self.book.view().open_entries();
+        let faults = open.into_iter().filter_map(|id| self.undo_of(id));
+        let faults = faults.filter(|(_, ops)| ops.iter().any(|op| within(op, Scope::Faults)));
+        let names: Vec<String> = faults.map(|(what, _)| what).collect();
+        if !names.is_empty() {
+            return Err(HelperError::Refused(format!("not undone: {}", names.join(", "))));
+        }
+        self.book.sync().await
+    }
+
+    /// What the journal says on disk, a record a line.
+    pub(super) async fn journal(&self) -> Result<String, HelperError> {
+        self.book.sync().await?;
+        let path = self.options.dir.join(JOURNAL);
+        let bytes = tokio::fs::read(&path).await;
+        let bytes = bytes.map_err(|error| {
+            HelperError::Refused(format!("cannot read `{}`: {error}", path.display()))
+        })?;
+        Ok(journal::lines(&bytes, COPY))
+    }
+
+    /// Closes the journal, when nothing is left to undo.
+    pub(super) async fn close(&self) -> Result<(), HelperError> {
+        let open = self.book.view().open_entries().len();
+        if open > 0 {
+            return Err(HelperError::Refused(format!("{open} entries are not undone")));
+        }
+        if !self.book.view().closed {
+            self.book.note(Record::Closed {});
+        }
+        self.book.sync().await
+    }
+}

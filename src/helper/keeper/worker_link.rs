@@ -1,0 +1,193 @@
+//! The keeper's side of one worker process: spawn it, ask it, notice that it is gone or hangs.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::Path,
+    process::Stdio,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    process::{Child, ChildStdin, ChildStdout, Command},
+    sync::{mpsc, oneshot, watch},
+    time::{interval, timeout},
+};
+
+use super::super::{
+    HelperError,
+    wire::{Frame, WorkerAnswer, WorkerAsk, incoming, outgoing},
+};
+use crate::{failpoint, host::process::Identity};
+
+/// Between two pings.
+const PING: Duration = Duration::from_millis(250);
+/// Without an answer for so long, the worker counts as hanging.
+const HANGS: Duration = Duration::from_millis(1000);
+/// The most requests that wait to be sent.
+const QUEUE: usize = 128;
+
+type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<WorkerAnswer>>>>;
+
+/// One worker process.
+#[derive(Debug)]
+pub(super) struct WorkerLink {
+    queue: mpsc::Sender<Frame<WorkerAsk>>,
+    waiting: Waiting,
+    next: AtomicU64,
+    dead: watch::Receiver<Option<String>>,
+    process: Option<Identity>,
+}
+
+impl WorkerLink {
+    /// Starts a worker. A `fresh` one is the first; its successors are spared the kill points, or
+    /// none would ever finish an undo.
+    pub(super) fn spawn(dir: &Path, host_dir: &str, fresh: bool) -> io::Result<Arc<Self>> {
+        let mut command = Command::new("/proc/self/exe");
+        command.arg("helper-worker").arg(dir).arg(host_dir);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        if !fresh {
+            command.env_remove(failpoint::VARIABLES[0]);
+        }
+        let mut child = command.spawn()?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(io::Error::other("the worker has no streams"));
+        };
+        let process = child.id().and_then(|pid| Identity::of(pid).ok());
+        let (queue, requests) = mpsc::channel(QUEUE);
+        let (death, dead) = watch::channel(None);
+        let waiting = Waiting::default();
+        let link = Arc::new(Self {
+            queue,
+            waiting: Arc::clone(&waiting),
+            next: AtomicU64::new(1),
+            dead,
+            process,
+        });
+        tokio::spawn(attend(
+            child,
+            requests,
+            (input, output),
+            waiting,
+            death,
+            Arc::downgrade(&link),
+        ));
+        Ok(link)
+    }
+
+    /// Asks, and waits for the answer at most this long.
+    pub(super) async fn call(
+        &self,
+        ask: WorkerAsk,
+        within: Duration,
+        what: &str,
+    ) -> Result<WorkerAnswer, HelperError> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (answer, answered) = oneshot::channel();
+        lock(&self.waiting).insert(id, answer);
+        let exchange = async {
+            let sent = self.queue.send(Frame { id, body: ask }).await;
+            sent.map_err(|_| self.gone())?;
+            answered.await.map_err(|_| self.gone())
+        };
+        let result = timeout(within, exchange).await;
+        lock(&self.waiting).remove(&id);
+        match result {
+            Ok(Ok(WorkerAnswer::Failed(error))) => Err(error),
+            Ok(other) => other,
+            Err(_) => Err(HelperError::Timeout {
+                seconds: within.as_secs().max(1),
+                what: what.to_owned(),
+            }),
+        }
+    }
+
+    fn gone(&self) -> HelperError {
+        let reason = self.dead.borrow().clone();
+        HelperError::Lost(reason.unwrap_or_else(|| "the worker ended".into()))
+    }
+
+    /// Kills it; what it was doing ends with it, but for a call that hangs in the kernel.
+    pub(super) fn kill(&self) {
+        if let Some(process) = self.process {
+            let _ = process.signal(libc::SIGKILL);
+        }
+    }
+
+    /// Whether it is gone.
+    pub(super) fn is_dead(&self) -> bool {
+        self.dead.borrow().is_some()
+    }
+
+    /// Resolves when it is gone or hangs, with the reason.
+    pub(super) async fn died(&self) -> String {
+        let mut dead = self.dead.clone();
+        let reason = dead.wait_for(Option::is_some).await;
+        reason.ok().and_then(|reason| reason.clone()).unwrap_or_else(|| "the worker ended".into())
+    }
+}
+
+fn lock(
+    waiting: &Waiting,
+) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<WorkerAnswer>>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps the streams going until the worker is gone or hangs; then kills it and says why.
+async fn attend(
+    mut child: Child,
+    mut requests: mpsc::Receiver<Frame<WorkerAsk>>,
+    (input, output): (ChildStdin, ChildStdout),
+    waiting: Waiting,
+    death: watch::Sender<Option<String>>,
+    link: std::sync::Weak<WorkerLink>,
+) {
+    let writer = async {
+        let mut out = outgoing(input);
+        while let Some(frame) = requests.recv().await {
+            if let Err(error) = out.send(&frame).await {
+                return format!("the worker takes no requests: {error}");
+            }
+        }
+        "the worker is no longer needed".to_owned()
+    };
+    let reader = async {
+        let mut answers = incoming(output);
+        loop {
+            match answers.receive::<Frame<WorkerAnswer>>().await {
+                Ok(Frame { id, body }) => {
+                    if let Some(waiting) = lock(&waiting).remove(&id) {
+                        let _ = waiting.send(body);
+                    }
+                }
+                Err(error) => return format!("the worker ended: {error}"),
+            }
+        }
+    };
+    let reason = tokio::select! {
+        reason = writer => reason,
+        reason = reader => reason,
+        reason = ping(link) => reason,
+    };
+    tracing::warn!(%reason, "the worker is killed");
+    let _ = child.start_kill();
+    death.send_replace(Some(reason));
+    lock(&waiting).clear();
+    // one that hangs in the kernel does not end before its call does: nobody waits for it
+    let _ = timeout(Duration::from_secs(5), child.wait()).await;
+}
+
+async fn ping(link: std::sync::Weak<WorkerLink>) -> String {
+    let mut tick = interval(PING);
+    loop {
+        tick.tick().await;
+        let Some(link) = link.upgrade() else { return "the worker is no longer needed".into() };
+        if let Err(error) = link.call(WorkerAsk::Ping, HANGS, "a ping").await {
+            return format!("the worker hangs: {error}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! From an op to the primitive that performs it: dispatch only.
+//!
+//! Blocking; runs on threads that may block. What makes an act wrong (identity, blast radius) is
+//! checked in the files it dispatches to, before anything is changed.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
+
+use super::{
+    super::HelperError,
+    detach::{self, Kept},
+    fill, image, link, mount, tmpfs,
+};
+use crate::protocol::{Op, Outcome};
+
+/// What an act may use.
+#[derive(Debug, Clone)]
+pub(super) struct Context {
+    /// The run's directory: the mounted helper volume.
+    pub(super) dir: PathBuf,
+    /// The same directory on the engine's host.
+    pub(super) host_dir: String,
+    /// Mounts that were taken away.
+    pub(super) kept: Kept,
+    /// When the act is given up.
+    pub(super) deadline: Instant,
+    /// Set when it is to be given up at once.
+    pub(super) cancel: Arc<AtomicBool>,
+}
+
+/// What an act came to.
+pub(super) type Done = Result<Outcome, HelperError>;
+
+/// Performs one op.
+pub(super) fn act(op: &Op, cx: &Context) -> Done {
+    match op {
+        Op::StackClone { place, set, clear } => mount::stack_clone(place, set, clear),
+        Op::Unstack { place, init, keep } => mount::unstack(place, *init, *keep),
+        Op::StackTmpfs { place, mark, size, inodes, mode, uid, gid } => {
+            let spec = tmpfs::spec(mark, *size, *inodes, (*mode, *uid, *gid))?;
+            tmpfs::stack(place, &spec)
+        }
+        Op::UnstackMarked { place, init, mark } => tmpfs::unstack(place, *init, mark),
+        Op::DetachMount { place, mount, root } => detach::detach(place, *mount, *root, cx),
+        Op::AttachMount { place, init, root, flags } => {
+            detach::attach(place, *init, *root, flags, cx)
+        }
+        Op::SetTmpfsLimits { place, dev, size, inodes } => {
+            tmpfs::set_limits(place, *dev, *size, *inodes)
+        }
+        Op::ExhaustTmpfs { place, dev, leave_bytes, leave_inodes } => {
+            tmpfs::exhaust(place, *dev, *leave_bytes, *leave_inodes)
+        }
+        Op::FillInodes { place, dev, marker, leave } => {
+            fill::inodes(place, *dev, marker, *leave, cx)
+        }
+        Op::FillBytes { place, dev, marker, leave } => fill::bytes(place, *dev, marker, *leave, cx),
+        Op::RemoveFiller { place, dev, marker } => fill::remove(place, *dev, marker),
+        Op::BreakFilesystem { place, dev } => mount::break_filesystem(place, *dev, cx),
+        Op::ReplaceByCopy { place } => link::replace_by_copy(place),
+        Op::CopyUp { place } => link::copy_up(place),
+        Op::Relink { place, of, ours } => link::relink(place, of, *ours),
+        Op::CreateBind { name, mode, uid, gid } => image::create_bind(cx, name, *mode, *uid, *gid),
+        Op::RemoveBind { name } => image::remove_bind(cx, name),
+        Op::CreateImage { name, size } => image::create(cx, name, *size),
+        Op::WriteImage { name, extents } => image::write(cx, name, extents),
+        Op::AttachLoop { name } => image::attach(cx, name),
+        Op::DetachLoop { name } => image::detach(cx, name),
+        Op::RemoveImage { name } => image::remove(cx, name),
+        Op::Engine(_) => Err(HelperError::Refused("the worker performs no engine ops".into())),
+        Op::Nothing => Ok(Outcome::Done),
+    }
+}

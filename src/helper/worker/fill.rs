@@ -1,0 +1,111 @@
+//! Ops that fill a filesystem, and the one that removes the filler.
+//!
+//! The engine's own filesystem is filled only with a reserve left: a fill op that would leave less
+//! than max(1 GiB, 5 %) of it is refused here too, whatever the caller decided.
+
+use std::path::Path;
+
+use super::{
+    super::HelperError,
+    act::{Context, Done},
+    facts::is_host,
+    mount::same_dev,
+    place::{dev_of, init, inside, ways},
+};
+use crate::{
+    host::{
+        error::HostResult,
+        fill::{self, Fill, Filled, Stop},
+        process::Identity,
+        statfs::FsUsage,
+    },
+    protocol::{Dev, Outcome, Place},
+};
+
+/// What stays free on the engine's own filesystem: bytes.
+const HOST_RESERVE: u64 = 1 << 30;
+/// What stays free on the engine's own filesystem: one part in this many.
+const HOST_SHARE: u64 = 20;
+
+/// Takes inodes.
+pub(super) fn inodes(place: &Place, dev: Dev, marker: &str, leave: u64, cx: &Context) -> Done {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let reserve = |usage: &FsUsage| usage.inodes_total / HOST_SHARE;
+    let filled =
+        run(place, dev, marker, leave, cx, reserve, |fill| fill::fill_inodes(fill, threads))?;
+    Ok(Outcome::Filled { files: filled.taken, bytes: 0 })
+}
+
+/// Takes bytes.
+pub(super) fn bytes(place: &Place, dev: Dev, marker: &str, leave: u64, cx: &Context) -> Done {
+    let reserve = |usage: &FsUsage| HOST_RESERVE.max(usage.bytes_total / HOST_SHARE);
+    let filled = run(place, dev, marker, leave, cx, reserve, fill::fill_bytes)?;
+    Ok(Outcome::Filled { files: 1, bytes: filled.taken })
+}
+
+fn run(
+    place: &Place,
+    dev: Dev,
+    marker: &str,
+    leave: u64,
+    cx: &Context,
+    reserve: impl Fn(&FsUsage) -> u64 + Sync,
+    work: impl Fn(&Fill<'_>) -> HostResult<Filled> + Sync,
+) -> Result<Filled, HelperError> {
+    let target = init(place)?;
+    let host = is_host(target, &place.path, &cx.dir)?;
+    let filled = inside(target, &place.path, |here| {
+        same_dev(here.path, dev)?;
+        if host && leave < reserve(&FsUsage::of(here.path)?) {
+            return Ok(None);
+        }
+        let fill = Fill {
+            dir: here.path,
+            marker,
+            leave,
+            cap: u64::MAX,
+            deadline: cx.deadline,
+            cancel: &cx.cancel,
+        };
+        work(&fill).map(Some)
+    })?;
+    let path = &place.path;
+    match filled {
+        None => Err(HelperError::Refused(format!(
+            "`{path}` is on the engine's own filesystem: at least max(1 GiB, 5 %) must stay free"
+        ))),
+        Some(Filled { stopped: Stop::Deadline, .. }) => {
+            Err(HelperError::Refused(format!("filling `{path}` took too long and was given up")))
+        }
+        Some(Filled { stopped: Stop::Cancelled, .. }) => {
+            Err(HelperError::Refused(format!("filling `{path}` was cancelled")))
+        }
+        Some(filled) => Ok(filled),
+    }
+}
+
+/// Removes the filler, wherever the filesystem can still be reached. Where it cannot, it is mounted
+/// no more, and belongs to the run or has gone with its last user.
+pub(super) fn remove(place: &Place, dev: Dev, marker: &str) -> Done {
+    let mut last = None;
+    for way in ways(place)? {
+        match remove_at(way.target, &way.path, dev, marker) {
+            Ok(Some(0)) => return Ok(Outcome::Already),
+            Ok(Some(_)) => return Ok(Outcome::Done),
+            Ok(None) => {}
+            Err(error) if error.is(libc::ENOENT) || !way.target.is_alive() => {}
+            Err(error) => last = Some(error),
+        }
+    }
+    last.map_or(Ok(Outcome::Already), |error| Err(error.into()))
+}
+
+fn remove_at(target: Identity, path: &str, dev: Dev, marker: &str) -> HostResult<Option<u64>> {
+    inside(target, path, |here| {
+        if dev_of(here.path)? != dev {
+            return Ok(None);
+        }
+        let below: &Path = here.path;
+        fill::remove_filler(below, marker).map(Some)
+    })
+}

@@ -1,0 +1,79 @@
+//! The load driver: paced writers, each record remembered outside the faulted volume.
+//!
+//! An intent is durable before its record is sent, an acknowledgement before it is counted. It
+//! drives and records; what the ledger came to is judged by the pure checker.
+
+mod command;
+mod driver;
+mod file;
+mod http;
+mod judge;
+mod log;
+mod stats;
+mod way;
+mod writer;
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::super::HelperError;
+use crate::protocol::{LoadCall, LoadReply};
+use driver::Load;
+
+/// Directory of the driver's logs below the run's directory.
+pub(in crate::helper) const LEDGER: &str = "ledger";
+
+/// Every load of the run, by name.
+#[derive(Debug, Clone)]
+pub(super) struct Loads {
+    dir: PathBuf,
+    running: Arc<Mutex<HashMap<String, Arc<Load>>>>,
+}
+
+impl Loads {
+    /// None yet.
+    pub(super) fn new(dir: &Path) -> Self {
+        Self { dir: dir.join(LEDGER), running: Arc::default() }
+    }
+
+    /// Does what is asked.
+    pub(super) async fn call(&self, call: LoadCall) -> Result<LoadReply, HelperError> {
+        match call {
+            LoadCall::Start { name, load } => {
+                if self.get(&name).is_ok() {
+                    return Err(HelperError::Refused(format!("load `{name}` is running already")));
+                }
+                let load = Load::start(&self.dir, &name, load).await?;
+                let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+                running.insert(name, load);
+                Ok(LoadReply::Nothing)
+            }
+            LoadCall::Retarget { name, place } => {
+                self.get(&name)?.retarget(place);
+                Ok(LoadReply::Nothing)
+            }
+            LoadCall::Stats { name } => Ok(LoadReply::Stats(self.get(&name)?.stats())),
+            LoadCall::Stop { name } => {
+                let load = self.get(&name)?;
+                load.stop().await;
+                Ok(LoadReply::Stats(load.stats()))
+            }
+            LoadCall::Judge { name } => {
+                let load = self.get(&name)?;
+                load.stop().await;
+                Ok(LoadReply::Ledger(judge::judge(&load).await.map(Box::new)))
+            }
+        }
+    }
+
+    fn get(&self, name: &str) -> Result<Arc<Load>, HelperError> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running
+            .get(name)
+            .cloned()
+            .ok_or_else(|| HelperError::Refused(format!("there is no load `{name}`")))
+    }
+}

@@ -1,0 +1,53 @@
+//! How records get in and out: dispatch, and what an attempt can come to.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{command::CommandWay, driver::Target, file::FileWay, http::HttpWay};
+use crate::protocol::Via;
+
+/// What became of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Put {
+    /// The subject promised to keep it.
+    Acknowledged,
+    /// The subject refused it, or it never left.
+    Failed(String),
+    /// It may be there or not.
+    Indeterminate(String),
+}
+
+/// One writer's way.
+#[derive(Debug)]
+pub(super) enum Way {
+    Http(HttpWay),
+    File(FileWay),
+    Command(CommandWay),
+}
+
+impl Way {
+    pub(super) fn new(via: &Via, target: Arc<Target>) -> Self {
+        match via {
+            Via::Http { port, path } => Self::Http(HttpWay::new(target, *port, path)),
+            Via::File { path } => Self::File(FileWay::new(target, path)),
+            Via::Command { command } => Self::Command(CommandWay::new(target, command)),
+        }
+    }
+
+    /// Puts one record, within a time.
+    pub(super) async fn put(&mut self, key: &str, line: &str, within: Duration) -> Put {
+        match self {
+            Self::Http(way) => way.put(key, line, within).await,
+            Self::File(way) => way.put(line, within).await,
+            Self::Command(way) => way.put(key, line, within).await,
+        }
+    }
+
+    /// Everything that is there, as the subject gives it back.
+    pub(super) async fn read_back(&mut self) -> Result<Vec<u8>, String> {
+        match self {
+            Self::Http(way) => way.read_back().await,
+            Self::File(way) => way.read_back().await,
+            Self::Command(way) => way.read_back().await,
+        }
+    }
+}

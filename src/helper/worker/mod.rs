@@ -1,0 +1,24 @@
+//! The worker: the helper's process that touches faulted mounts.
+//!
+//! Performs ops and answers questions on threads that may block, and drives load. It holds no
+//! state that an undo could not find elsewhere, so the keeper may kill it at any moment; it ends with the keeper.
+
+mod act;
+mod detach;
+pub(in crate::helper) mod engine;
+mod facts;
+mod fill;
+mod host_facts;
+mod http;
+pub(in crate::helper) mod image;
+mod link;
+mod load;
+mod mount;
+mod place;
+mod read;
+mod serve;
+mod tmpfs;
+mod trial;
+mod vacuous;
+
+pub use serve::main;

@@ -1,0 +1,39 @@
+//! From a question to the observation that answers it: dispatch only.
+
+use std::path::Path;
+
+use super::{super::HelperError, facts, host_facts, http, image, place, trial};
+use crate::protocol::{Read, Reading};
+
+/// Answers a question that blocks; HTTP is asynchronous and answered elsewhere.
+pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
+    Ok(match read {
+        Read::Host => Reading::Host(Box::new(host_facts::host()?)),
+        Read::Init(place) => Reading::Init(place::init(place)?.into()),
+        Read::MountStack(place) => Reading::Mounts(facts::mount_stack(place)?),
+        Read::MountOf(place) => Reading::Mounts(facts::mount_of(place)?),
+        Read::AllMounts(place) => Reading::Mounts(facts::all_mounts(place)?),
+        Read::Fs(place) => Reading::Fs(facts::filesystem(place, dir)?),
+        Read::File { place, digest, content } => {
+            Reading::File(facts::file(place, *digest, *content)?)
+        }
+        Read::Tree(place) => Reading::Tree(facts::tree(place)?),
+        Read::Writers(place) => Reading::Writers(facts::writers(place)?),
+        Read::TryCreate(place) => Reading::Tried(trial::create(place)?),
+        Read::TryWrite { place, bytes } => Reading::Tried(trial::write(place, *bytes)?),
+        Read::TryLink { place, into } => Reading::Tried(trial::link(place, into)?),
+        Read::Loops => Reading::Loops(image::loops(dir)?),
+        Read::Http { .. } => {
+            return Err(HelperError::Refused("http is not read on a blocking thread".into()));
+        }
+    })
+}
+
+/// Answers any question.
+pub(super) async fn answer(question: Read, dir: &Path) -> Result<Reading, HelperError> {
+    if let Read::Http { place, request } = &question {
+        return Ok(Reading::Http(http::request(place, request).await?));
+    }
+    let dir = dir.to_owned();
+    http::blocking(move || read(&question, &dir)).await
+}

@@ -1,0 +1,143 @@
+//! The worker's loop: frames in, frames out, a bounded number of requests at a time.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Semaphore, mpsc};
+
+use super::{
+    super::{
+        HelperError,
+        wire::{Frame, WorkerAnswer, WorkerAsk, incoming, outgoing},
+    },
+    act::{Context, act},
+    detach::Kept,
+    http::blocking,
+    load::Loads,
+    read, trial, vacuous,
+};
+use crate::{
+    failpoint::{self, Role},
+    protocol::Op,
+};
+
+/// The most requests at a time.
+const AT_ONCE: usize = 64;
+
+/// What the worker knows.
+#[derive(Debug, Clone)]
+struct Worker {
+    dir: PathBuf,
+    host_dir: String,
+    cancel: Arc<AtomicBool>,
+    loads: Loads,
+    kept: Kept,
+}
+
+/// Runs the worker on its standard streams until the keeper goes. Arguments: the run's directory
+/// here, and on the engine's host.
+pub fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
+    failpoint::this_is(Role::Worker);
+    // the signal comes when the keeper ends; it may have ended before we asked for it
+    let parent = rustix::process::getppid();
+    let kill = Some(rustix::process::Signal::KILL);
+    if rustix::process::set_parent_process_death_signal(kill).is_err()
+        || rustix::process::getppid() != parent
+    {
+        return ExitCode::FAILURE;
+    }
+    let (Some(dir), Some(host_dir)) = (args.next(), args.next()) else {
+        return ExitCode::from(2);
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(AT_ONCE * 2)
+        .enable_all()
+        .build();
+    let Ok(runtime) = runtime else { return ExitCode::FAILURE };
+    let loads = Loads::new(Path::new(&dir));
+    let worker =
+        Worker { dir: dir.into(), host_dir, cancel: Arc::default(), loads, kept: Kept::default() };
+    runtime.block_on(serve(worker));
+    // a thread may hang in the kernel: nothing is waited for
+    std::process::exit(0)
+}
+
+async fn serve(worker: Worker) {
+    let (answers, mut queue) = mpsc::channel::<Frame<WorkerAnswer>>(AT_ONCE * 2);
+    tokio::spawn(async move {
+        let mut out = outgoing(tokio::io::stdout());
+        while let Some(frame) = queue.recv().await {
+            if out.send(&frame).await.is_err() {
+                break;
+            }
+        }
+    });
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let mut requests = incoming(tokio::io::stdin());
+    while let Ok(Frame { id, body }) = requests.receive::<Frame<WorkerAsk>>().await {
+        if matches!(body, WorkerAsk::Ping | WorkerAsk::Cancel) {
+            if matches!(body, WorkerAsk::Cancel) {
+                worker.cancel.store(true, Ordering::Relaxed);
+            }
+            let _ = answers.send(Frame { id, body: WorkerAnswer::Pong }).await;
+            continue;
+        }
+        let (worker, answers) = (worker.clone(), answers.clone());
+        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+            let busy = HelperError::Refused("the worker has too much to do".into());
+            let _ = answers.send(Frame { id, body: WorkerAnswer::Failed(busy) }).await;
+            continue;
+        };
+        tokio::spawn(async move {
+            let body = worker.answer(body).await.unwrap_or_else(WorkerAnswer::Failed);
+            let _ = answers.send(Frame { id, body }).await;
+            drop(permit);
+        });
+    }
+}
+
+impl Worker {
+    async fn answer(self, ask: WorkerAsk) -> Result<WorkerAnswer, HelperError> {
+        match ask {
+            WorkerAsk::Ping | WorkerAsk::Cancel => Ok(WorkerAnswer::Pong),
+            WorkerAsk::Act { op, undo, deadline_ms } => self.act(op, undo, deadline_ms).await,
+            WorkerAsk::Read(question) => {
+                Ok(WorkerAnswer::Reading(read::answer(question, &self.dir).await?))
+            }
+            WorkerAsk::Load(call) => Ok(WorkerAnswer::Load(self.loads.call(call).await?)),
+            WorkerAsk::Sweep(place) => {
+                blocking(move || trial::sweep(&place)).await?;
+                Ok(WorkerAnswer::Pong)
+            }
+        }
+    }
+
+    async fn act(self, op: Op, undo: bool, deadline_ms: u64) -> Result<WorkerAnswer, HelperError> {
+        let vacuous = !undo && failpoint::vacuous();
+        if let Some(outcome) = vacuous.then(|| vacuous::outcome(&op)).flatten() {
+            return Ok(WorkerAnswer::Acted(outcome));
+        }
+        let cx = Context {
+            dir: self.dir,
+            host_dir: self.host_dir,
+            kept: self.kept,
+            deadline: Instant::now() + Duration::from_millis(deadline_ms),
+            cancel: self.cancel,
+        };
+        let outcome = blocking(move || act(&op, &cx)).await?;
+        if undo {
+            failpoint::undone();
+        } else {
+            failpoint::acted();
+        }
+        Ok(WorkerAnswer::Acted(outcome))
+    }
+}

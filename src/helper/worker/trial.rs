@@ -1,0 +1,57 @@
+//! Trials: small writes that show which errno a writer in the target gets.
+
+use std::path::Path;
+
+use super::{
+    super::HelperError,
+    facts::refused,
+    place::{init, inside, ways},
+};
+use crate::{
+    host::{
+        error::HostResult,
+        probe_write::{self, Attempt},
+    },
+    protocol::{Place, Trial},
+};
+
+fn trial(
+    place: &Place,
+    attempt: impl FnOnce(&Path) -> HostResult<Attempt> + Send,
+) -> Result<Trial, HelperError> {
+    match inside(init(place)?, &place.path, |here| attempt(here.path)) {
+        Ok(attempt) => {
+            let errno = attempt.errno();
+            let name = errno.map(|e| e.name().map_or_else(|| e.0.to_string(), str::to_owned));
+            Ok(Trial { errno: name })
+        }
+        Err(error) => Ok(Trial { errno: refused(error)? }),
+    }
+}
+
+/// Creates and removes a file.
+pub(super) fn create(place: &Place) -> Result<Trial, HelperError> {
+    trial(place, probe_write::try_create)
+}
+
+/// Writes, syncs and removes a file.
+pub(super) fn write(place: &Place, bytes: u64) -> Result<Trial, HelperError> {
+    trial(place, |dir| probe_write::try_write(dir, bytes))
+}
+
+/// Links a new file from one directory into another.
+pub(super) fn link(place: &Place, into: &str) -> Result<Trial, HelperError> {
+    trial(place, |dir| probe_write::try_link_from(dir, Path::new(into)))
+}
+
+/// Removes what interrupted trials have left. Finding nothing, or nobody, is fine.
+pub(super) fn sweep(place: &Place) -> Result<(), HelperError> {
+    for way in ways(place)? {
+        match inside(way.target, &way.path, |here| probe_write::sweep_probes(here.path)) {
+            Ok(_) => {}
+            Err(_) if !way.target.is_alive() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

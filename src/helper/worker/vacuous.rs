@@ -1,0 +1,22 @@
+//! What a faulty worker would say: outcomes without acts, for the vacuity test.
+//!
+//! Only ops that are faults; the making of volumes and every undo stay real. With it a run must be
+//! `inconclusive`, because no effect can be verified.
+
+use crate::protocol::{Dev, LinkState, Op, Outcome};
+
+/// A plausible outcome for an op that is a fault; `None` for what must really happen.
+pub(super) fn outcome(op: &Op) -> Option<Outcome> {
+    let link = |inode| LinkState { dev: Dev { major: 8, minor: 1 }, inode, links: 2 };
+    Some(match op {
+        Op::StackClone { .. } | Op::StackTmpfs { .. } => Outcome::Mounted { id: 4711 },
+        Op::ExhaustTmpfs { .. } => Outcome::Limited { size: 4096, inodes: 1 },
+        Op::FillInodes { .. } => Outcome::Filled { files: 1000, bytes: 0 },
+        Op::FillBytes { .. } => Outcome::Filled { files: 1, bytes: 1 << 20 },
+        Op::BreakFilesystem { .. } | Op::DetachMount { .. } => Outcome::Done,
+        Op::ReplaceByCopy { .. } | Op::CopyUp { .. } => {
+            Outcome::Linked { before: link(11), after: link(12) }
+        }
+        _ => return None,
+    })
+}

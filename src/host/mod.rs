@@ -1,0 +1,31 @@
+//! Privileged primitives, one file each; the only `unsafe` of the crate.
+//!
+//! Synchronous and blocking. They know nothing of faults or of the protocol; callers run them off
+//! the async threads and bring the deadlines. Every path means what it means to the calling
+//! thread: enter the target with [`namespace::in_mount_ns`] first.
+
+pub mod cgroup;
+pub mod container_process;
+pub mod detach;
+pub mod errno;
+pub mod error;
+pub mod file;
+pub mod fill;
+pub mod freeze;
+pub mod hardlink;
+pub mod image;
+pub mod loop_device;
+pub mod mount_clone;
+pub mod mountinfo;
+pub mod namespace;
+pub mod open_files;
+pub mod probe_write;
+pub mod process;
+pub mod shutdown;
+pub mod statfs;
+pub mod subject_program;
+pub mod tmpfs;
+pub mod unstack;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,5 @@
+//! The `keelhaul` command.
+
+fn main() -> std::process::ExitCode {
+    keelhaul::cli::main()
+}

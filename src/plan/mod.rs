@@ -1,0 +1,9 @@
+//! What will happen, fully decided, before anything is touched.
+//!
+//! Pure: no clock, no Docker, no randomness of its own; the seed comes from the command line.
+
+mod expand;
+pub mod needs;
+pub mod text;
+
+pub use expand::{Case, ControlCase, Controls, Select, SelectError, Shard, expand};

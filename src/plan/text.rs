@@ -1,0 +1,158 @@
+//! A case in words: every action with its undo, what it needs, what it may touch. Pure.
+
+use std::fmt::Write;
+
+use super::Case;
+use crate::{
+    faults::{FaultSpec, Kind, Scope},
+    scenario::{Action, ProbeItem, Scenario, Step},
+};
+
+/// Renders a case for `keelhaul plan`.
+#[must_use]
+pub fn render(case: &Case) -> String {
+    let mut text = String::new();
+    let scenario = &case.scenario;
+    line(&mut text, 0, "", &case.id);
+    if let Some(about) = &scenario.about {
+        line(&mut text, 2, "", about);
+    }
+    if let Some(control) = &case.control {
+        let first = if control.fails.is_empty() {
+            "anywhere".into()
+        } else {
+            format!("at {}", control.fails.join(" or "))
+        };
+        line(&mut text, 2, "must fail", &first);
+    }
+    objects(&mut text, scenario);
+    probes(&mut text, "steady state", &scenario.steady_state);
+    for (index, step) in scenario.steps.iter().enumerate() {
+        let id = step.name.clone().unwrap_or_else(|| format!("steps[{index}]"));
+        action(&mut text, index + 1, &id, step, scenario);
+    }
+    line(
+        &mut text,
+        2,
+        "rollback",
+        "every fault that is still in force, last first; then all objects above",
+    );
+    probes(&mut text, "verify", &scenario.verify);
+    let needs: Vec<_> =
+        super::needs::of(scenario).into_iter().map(crate::protocol::Capability::name).collect();
+    line(
+        &mut text,
+        2,
+        "needs",
+        &if needs.is_empty() { "a Linux container engine".into() } else { needs.join(", ") },
+    );
+    line(&mut text, 2, "seed", &case.seed.to_string());
+    text
+}
+
+fn objects(text: &mut String, scenario: &Scenario) {
+    for (name, volume) in &scenario.volumes {
+        line(text, 2, "volume", &format!("{name} ({})", volume.name()));
+    }
+    for (name, service) in &scenario.services {
+        let mounts: Vec<_> = service
+            .mounts
+            .iter()
+            .map(|(path, mount)| format!("{} at {path}", mount.volume))
+            .collect();
+        let mounted =
+            if mounts.is_empty() { String::new() } else { format!(", with {}", mounts.join(", ")) };
+        line(text, 2, "container", &format!("{name} ({}{mounted})", service.image));
+    }
+    for (name, workload) in &scenario.workloads {
+        line(
+            text,
+            2,
+            "workload",
+            &format!("{name} ({} on {})", workload.name(), workload.service()),
+        );
+    }
+}
+
+fn probes(text: &mut String, heading: &str, items: &[ProbeItem]) {
+    for item in items {
+        line(text, 2, heading, &item.probe.describe());
+    }
+}
+
+fn action(text: &mut String, number: usize, id: &str, step: &Step, scenario: &Scenario) {
+    let label = |word: &str| format!("{number}. {word}");
+    match &step.action {
+        Action::Inject(step) => {
+            let described = step.fault.describe();
+            line(text, 2, &label("inject"), &format!("{id}: {}", described.act));
+            line(text, 4, "undo", &described.undo);
+            line(text, 4, "proof", &described.proof);
+            line(text, 4, "touches", &blast_radius(&step.fault, scenario));
+            if let Some(time) = step.lasts {
+                line(text, 4, "for", &format!("{time}, then the keeper reverts it"));
+            }
+        }
+        Action::Expect { probes, within, .. } => {
+            for item in probes {
+                line(
+                    text,
+                    2,
+                    &label("expect"),
+                    &format!("{} within {within}", item.probe.describe()),
+                );
+            }
+        }
+        Action::Wait(time) => line(text, 2, &label("wait"), &time.to_string()),
+        Action::Revert(name) => line(text, 2, &label("revert"), name),
+        Action::Recover(recover) => {
+            let within = recover.within.or(scenario.objectives.rto);
+            let limit = within.map_or_else(String::new, |time| format!(" within {time}"));
+            line(text, 2, &label("recover"), &format!("the steady state holds again{limit}"));
+        }
+        Action::Exec(exec) => {
+            line(
+                text,
+                2,
+                &label("exec"),
+                &format!("in {}: {}", exec.service, exec.command.join(" ")),
+            );
+        }
+        Action::Await { step, within } => {
+            line(text, 2, &label("await"), &format!("{step} within {within}"));
+        }
+    }
+}
+
+/// Exactly what a fault may touch.
+fn blast_radius(fault: &FaultSpec, scenario: &Scenario) -> String {
+    let target = fault.target();
+    let once = if fault.kind() == Kind::Event { " (once)" } else { "" };
+    let volume = target.path.as_ref().and_then(|path| {
+        let mounts = &scenario.services.get(&target.service)?.mounts;
+        let under = mounts.iter().filter(|(point, _)| path.starts_with(point.as_str()));
+        under.max_by_key(|(point, _)| point.len()).map(|(_, mount)| mount.volume.as_str())
+    });
+    match (fault.scope(), volume) {
+        (Scope::Superblock, Some(volume)) => {
+            let users: Vec<_> = scenario
+                .services
+                .iter()
+                .filter(|(_, service)| service.mounts.values().any(|mount| mount.volume == volume))
+                .map(|(name, _)| name.as_str())
+                .collect();
+            format!("volume {volume}, so container {}", users.join(", "))
+        }
+        (Scope::Volume, Some(volume)) => format!("volume {volume}"),
+        (Scope::Host, _) => "the host".to_owned(),
+        _ => format!("container {}{once}", target.service),
+    }
+}
+
+fn line(text: &mut String, indent: usize, label: &str, what: &str) {
+    let _ = if label.is_empty() {
+        writeln!(text, "{:indent$}{what}", "")
+    } else {
+        writeln!(text, "{:indent$}{label:<13} {what}", "")
+    };
+}

@@ -1,0 +1,261 @@
+//! Probes: a trait, one table, one file each.
+//!
+//! A probe reads one thing of a subject and judges it against its tolerance. It changes nothing. One
+//! more probe is one new file and one line in the table.
+
+mod container;
+mod exec;
+mod file;
+mod filesystem;
+mod http;
+mod ledger;
+mod log;
+mod mount;
+mod subject;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod tolerance;
+mod tree;
+
+use std::{future::Future, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+
+use crate::{
+    helper::{HelperError, HelperLink},
+    protocol::{Capability, LoadStats, Place, Reading},
+    runtime::{Runtime, RuntimeError},
+};
+pub use tolerance::{Bounds, Pattern};
+
+/// Why a probe could not be read. That is not a failed hypothesis: the verdict is `error`.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The helper.
+    #[error(transparent)]
+    Helper(#[from] HelperError),
+    /// The engine.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The probe itself cannot be used, although its check said nothing.
+    #[error("{0}")]
+    Unusable(String),
+    /// The helper answered something else than what was asked.
+    #[error("the helper answered out of turn: {0}")]
+    Unexpected(String),
+}
+
+/// One reading, judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// What was observed, in one line: `status 503, body {"state":"ERROR"}`.
+    pub observed: String,
+    /// The number to plot, where there is one.
+    pub number: Option<f64>,
+    /// Why it is outside the tolerance; none when it is within.
+    pub violation: Option<String>,
+}
+
+impl Sample {
+    /// Within the tolerance.
+    pub fn within(observed: impl Into<String>) -> Self {
+        Self { observed: observed.into(), number: None, violation: None }
+    }
+
+    /// Outside the tolerance.
+    pub fn outside(observed: impl Into<String>, violation: impl Into<String>) -> Self {
+        Self { observed: observed.into(), number: None, violation: Some(violation.into()) }
+    }
+
+    /// Judged by whether there is a violation.
+    pub fn judged(observed: impl Into<String>, violation: Option<String>) -> Self {
+        Self { observed: observed.into(), number: None, violation }
+    }
+
+    /// With the number to plot.
+    #[must_use]
+    pub fn number(mut self, number: f64) -> Self {
+        self.number = Some(number);
+        self
+    }
+
+    /// True when within the tolerance.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.violation.is_none()
+    }
+}
+
+/// What a probe may use. The runner implements it.
+pub trait ProbeCx: Send + Sync {
+    /// The engine.
+    fn runtime(&self) -> &dyn Runtime;
+    /// The helper.
+    fn helper(&self) -> &dyn HelperLink;
+    /// The service's container as it is now, with this path; none when it was never created.
+    fn place(&self, service: &str, path: &str) -> Option<Place>;
+    /// Unix time in seconds from which log lines count: the latest injection, or the start.
+    fn logs_since(&self) -> i64;
+    /// The load's name at the helper.
+    fn load(&self, workload: &str) -> String;
+    /// How the load stood when this step began; rates are taken over what came since.
+    fn baseline(&self, workload: &str) -> Option<LoadStats>;
+}
+
+/// One probe.
+pub trait Probe: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync {
+    /// What the host must offer.
+    const NEEDS: &'static [Capability];
+    /// An example that checks.
+    const EXAMPLE: &'static str;
+
+    /// The service it reads; none where it reads a workload.
+    fn service(&self) -> Option<&str>;
+
+    /// The workload it reads.
+    fn workload(&self) -> Option<&str> {
+        None
+    }
+
+    /// In words, with the tolerance in place: `agent: GET /health answers 200`.
+    fn describe(&self) -> String;
+
+    /// What is wrong with its parameters; each one sentence, with a hint. Pure.
+    fn check(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// A reading that takes longer is missing.
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(5)
+    }
+
+    /// Reads and judges once. A subject that is down is a violation, not an error.
+    fn read(&self, cx: &dyn ProbeCx) -> impl Future<Output = Result<Sample, ProbeError>> + Send;
+}
+
+/// One row of the table.
+#[derive(Clone, Copy)]
+pub struct ProbeRow {
+    /// The word in YAML.
+    pub name: &'static str,
+    /// What the host must offer.
+    pub needs: &'static [Capability],
+    /// An example.
+    pub example: &'static str,
+    /// Its parameters, and its doc comment as the description.
+    pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
+}
+
+/// Expands the table to the enum that scenarios name, its dispatch and its rows.
+macro_rules! probes {
+    ($($name:literal => $module:ident::$type:ident,)+) => {
+        /// Any probe, as a scenario writes it: `{ NAME: { …parameters } }`.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        pub enum ProbeSpec {
+            $(
+                #[doc = concat!("The `", $name, "` probe.")]
+                #[serde(rename = $name)]
+                $type($module::$type),
+            )+
+        }
+
+        /// Every probe, by name.
+        pub const TABLE: &[ProbeRow] = &[
+            $(ProbeRow {
+                name: $name,
+                needs: <$module::$type as Probe>::NEEDS,
+                example: <$module::$type as Probe>::EXAMPLE,
+                schema: <$module::$type as JsonSchema>::json_schema,
+            },)+
+        ];
+
+        impl ProbeSpec {
+            /// Reads the parameters of the probe with this name: what a map with modifiers beside
+            /// the probe's key needs to keep exact error positions.
+            ///
+            /// # Errors
+            /// When the name is unknown or the parameters do not fit.
+            pub fn deserialize_named<'de, D: Deserializer<'de>>(
+                name: &str,
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                const NAMES: &[&str] = &[$($name,)+];
+                match name {
+                    $($name => $module::$type::deserialize(deserializer).map(Self::$type),)+
+                    other => Err(serde::de::Error::unknown_variant(other, NAMES)),
+                }
+            }
+
+            /// The word in YAML.
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$type(_) => $name,)+ }
+            }
+
+            /// What the host must offer.
+            #[must_use]
+            pub fn needs(&self) -> &'static [Capability] {
+                match self { $(Self::$type(_) => <$module::$type as Probe>::NEEDS,)+ }
+            }
+
+            /// The service it reads.
+            #[must_use]
+            pub fn service(&self) -> Option<&str> {
+                match self { $(Self::$type(probe) => probe.service(),)+ }
+            }
+
+            /// The workload it reads.
+            #[must_use]
+            pub fn workload(&self) -> Option<&str> {
+                match self { $(Self::$type(probe) => probe.workload(),)+ }
+            }
+
+            /// In words, with the tolerance in place.
+            #[must_use]
+            pub fn describe(&self) -> String {
+                match self { $(Self::$type(probe) => probe.describe(),)+ }
+            }
+
+            /// What is wrong with its parameters. Pure.
+            #[must_use]
+            pub fn check(&self) -> Vec<String> {
+                match self { $(Self::$type(probe) => probe.check(),)+ }
+            }
+
+            /// A reading that takes longer is missing.
+            #[must_use]
+            pub fn deadline(&self) -> Duration {
+                match self { $(Self::$type(probe) => probe.deadline(),)+ }
+            }
+
+            /// Reads and judges once.
+            ///
+            /// # Errors
+            /// When it could not be read.
+            pub async fn read(&self, cx: &dyn ProbeCx) -> Result<Sample, ProbeError> {
+                match self { $(Self::$type(probe) => probe.read(cx).await,)+ }
+            }
+        }
+    };
+}
+
+probes! {
+    "container" => container::Container,
+    "exec" => exec::Exec,
+    "file" => file::File,
+    "filesystem" => filesystem::Filesystem,
+    "http" => http::Http,
+    "ledger" => ledger::Ledger,
+    "log" => log::Log,
+    "mount" => mount::Mount,
+    "tree" => tree::Tree,
+}
+
+/// The helper's answer was of another form than the question asks for.
+pub(crate) fn unexpected(reading: &Reading) -> ProbeError {
+    ProbeError::Unexpected(format!("{reading:?}"))
+}

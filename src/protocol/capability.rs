@@ -1,0 +1,57 @@
+//! What a host must offer for a fault, a probe or a volume.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a host must offer.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capability {
+    /// `mount_setattr` and the new mount API (kernel 5.12).
+    MountApi,
+    /// Loop devices.
+    LoopDevices,
+    /// The ext4 filesystem, and `mkfs.ext4` beside the command line.
+    Ext4,
+    /// The XFS filesystem, and `mkfs.xfs` beside the command line.
+    Xfs,
+    /// The btrfs filesystem, and `mkfs.btrfs` beside the command line.
+    Btrfs,
+    /// The overlay filesystem.
+    Overlay,
+    /// The engine can freeze containers.
+    Freezer,
+    /// The engine's local socket answers inside the helper.
+    EngineSocket,
+}
+
+impl Capability {
+    /// Every capability.
+    pub const ALL: &[Self] = &[
+        Self::MountApi,
+        Self::LoopDevices,
+        Self::Ext4,
+        Self::Xfs,
+        Self::Btrfs,
+        Self::Overlay,
+        Self::Freezer,
+        Self::EngineSocket,
+    ];
+
+    /// The word in YAML.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MountApi => "mount-api",
+            Self::LoopDevices => "loop-devices",
+            Self::Ext4 => "ext4",
+            Self::Xfs => "xfs",
+            Self::Btrfs => "btrfs",
+            Self::Overlay => "overlay",
+            Self::Freezer => "freezer",
+            Self::EngineSocket => "engine-socket",
+        }
+    }
+}

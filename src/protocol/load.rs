@@ -1,0 +1,120 @@
+//! Load on a subject, and the ledger of what it was promised.
+
+use serde::{Deserialize, Serialize};
+
+use super::Place;
+use crate::ledger::LedgerReport;
+
+/// What the worker is asked to do with a load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum LoadCall {
+    /// Start it. → `Nothing`
+    Start {
+        /// Its name, unique in the run.
+        name: String,
+        /// What it does.
+        load: LoadSpec,
+    },
+    /// Its container has another id or pid now. → `Nothing`
+    Retarget {
+        /// Its name.
+        name: String,
+        /// The container as it is now.
+        place: Place,
+    },
+    /// How is it going? → `Stats`
+    Stats {
+        /// Its name.
+        name: String,
+    },
+    /// Stop it and wait for operations in flight. → `Stats`
+    Stop {
+        /// Its name.
+        name: String,
+    },
+    /// Stop it, read everything back through the same way, and judge. → `Ledger`
+    Judge {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// The worker's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum LoadReply {
+    /// Done.
+    Nothing,
+    /// How it is going.
+    Stats(LoadStats),
+    /// What the ledger came to, or why it could not be read back.
+    Ledger(Result<Box<LedgerReport>, String>),
+}
+
+/// What a load does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadSpec {
+    /// The run; part of every record.
+    pub run: String,
+    /// The subject.
+    pub place: Place,
+    /// How records get in and out.
+    pub via: Via,
+    /// Operations per second, over all writers.
+    pub rate: f64,
+    /// Writers side by side.
+    pub writers: u32,
+    /// Payload bytes per record.
+    pub length: u32,
+    /// Milliseconds until an operation is indeterminate.
+    pub timeout_ms: u64,
+    /// Seed of the payloads.
+    pub seed: u64,
+}
+
+/// How records get in and out of a subject.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Via {
+    /// `PUT {path}/{key}` acknowledges with 2xx; `GET {path}` returns every record, a line each.
+    Http {
+        /// TCP port on the container's loopback.
+        port: u16,
+        /// Path prefix.
+        path: String,
+    },
+    /// Append a line to a file and fdatasync it, in the container's mount namespace.
+    File {
+        /// Absolute path in the container.
+        path: String,
+    },
+    /// A program in the container that speaks the line protocol on its standard streams.
+    Command {
+        /// Program and arguments.
+        command: Vec<String>,
+    },
+}
+
+/// How a load is going.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadStats {
+    /// Microseconds since the load started.
+    pub elapsed_us: u64,
+    /// Operations begun.
+    pub attempted: u64,
+    /// Acknowledged.
+    pub acknowledged: u64,
+    /// Refused.
+    pub failed: u64,
+    /// Neither, before the timeout.
+    pub indeterminate: u64,
+    /// Microseconds, median of acknowledged operations.
+    pub p50_us: u64,
+    /// Microseconds, 99th percentile of acknowledged operations.
+    pub p99_us: u64,
+    /// The last refusal.
+    pub last_error: Option<String>,
+}

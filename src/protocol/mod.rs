@@ -1,0 +1,24 @@
+//! What the command line and the helper say to each other: data only.
+//!
+//! `Op` is a closed set of primitive acts. A fault is a composition of ops, and its undo is ops too,
+//! so a dead-man revert or `recover` runs no fault code. Nothing here performs anything.
+
+mod capability;
+mod entry;
+mod load;
+mod op;
+mod place;
+mod read;
+
+pub use capability::Capability;
+pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
+pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
+pub use op::{EngineOp, FileId, LinkState, MountFlag, Op};
+pub use place::{Dev, Init, Place};
+pub use read::{
+    FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts, MountFacts, OpenFile, Read,
+    Reading, Ready, TreeFacts, Trial, WriterFacts,
+};
+
+/// Version of the wire and journal formats. Any change of shape raises it.
+pub const VERSION: u32 = 1;

@@ -1,0 +1,337 @@
+//! The primitive acts, and their inverses.
+//!
+//! Each undo op names the identity of what it touches and is idempotent: done twice, or done when
+//! there is nothing left to undo, it succeeds and changes nothing.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Dev, Init, Place};
+
+/// One primitive act in the host's kernel or at the engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Op {
+    /// Stack a clone of the mount at `place` on top of itself, with attributes set on the clone.
+    /// No attributes: links across the boundary fail with EXDEV.
+    StackClone {
+        /// The mount point, or where no attribute is changed any directory.
+        place: Place,
+        /// Attributes to set on the clone.
+        set: Vec<MountFlag>,
+        /// Attributes to clear on the clone.
+        #[serde(default)]
+        clear: Vec<MountFlag>,
+    },
+    /// Detach what was stacked above mount `keep`. Nothing to do once `init` is gone: its mount
+    /// namespace went with it.
+    Unstack {
+        /// The mount point.
+        place: Place,
+        /// The init whose namespace was changed.
+        init: Init,
+        /// Mount id that must be on top again.
+        keep: u64,
+    },
+    /// Mount an empty tmpfs over `place`; `mark` is its source name.
+    StackTmpfs {
+        /// The mount point.
+        place: Place,
+        /// Source name that says the mount is ours.
+        mark: String,
+        /// Limit in bytes; none for the kernel's default (half of memory).
+        size: Option<u64>,
+        /// Limit in inodes; none for the kernel's default.
+        inodes: Option<u64>,
+        /// Permission bits of its root.
+        mode: u32,
+        /// Owner of its root.
+        uid: u32,
+        /// Group of its root.
+        gid: u32,
+    },
+    /// Detach the top mount at `place` if its source is `mark`.
+    UnstackMarked {
+        /// The mount point.
+        place: Place,
+        /// The init whose namespace was changed.
+        init: Init,
+        /// Source name that says the mount is ours.
+        mark: String,
+    },
+    /// Keep a clone of the mount at `place`, and detach the mount.
+    DetachMount {
+        /// The mount point.
+        place: Place,
+        /// Mount id that must be found there, alone.
+        mount: u64,
+        /// The directory that must be found there.
+        root: FileId,
+    },
+    /// Attach what was detached: the kept clone, or else another one by way of the engine.
+    AttachMount {
+        /// The mount point.
+        place: Place,
+        /// The init whose namespace was changed.
+        init: Init,
+        /// The directory that must be mounted there again.
+        root: FileId,
+        /// The flags it had, for a clone made anew.
+        flags: Vec<MountFlag>,
+    },
+    /// Set the limits of the tmpfs at `place`: `None` leaves a limit, 0 removes it.
+    SetTmpfsLimits {
+        /// A path on the tmpfs.
+        place: Place,
+        /// The superblock that must be found there.
+        dev: Dev,
+        /// Limit in bytes.
+        size: Option<u64>,
+        /// Limit in inodes.
+        inodes: Option<u64>,
+    },
+    /// Shrink the tmpfs limits to what is in use, plus what is to be left free.
+    ExhaustTmpfs {
+        /// A path on the tmpfs.
+        place: Place,
+        /// The superblock that must be found there.
+        dev: Dev,
+        /// Bytes to leave free; `None` leaves the limit alone.
+        leave_bytes: Option<u64>,
+        /// Inodes to leave free; `None` leaves the limit alone.
+        leave_inodes: Option<u64>,
+    },
+    /// Create empty files under `marker` until only `leave` inodes are free.
+    FillInodes {
+        /// The directory that gets the marker directory.
+        place: Place,
+        /// The superblock that must be found there.
+        dev: Dev,
+        /// Name of the filler directory.
+        marker: String,
+        /// Inodes to leave free.
+        leave: u64,
+    },
+    /// Allocate bytes under `marker` until only `leave` are free.
+    FillBytes {
+        /// The directory that gets the marker directory.
+        place: Place,
+        /// The superblock that must be found there.
+        dev: Dev,
+        /// Name of the filler directory.
+        marker: String,
+        /// Bytes to leave free.
+        leave: u64,
+    },
+    /// Remove the marker directory and nothing else.
+    RemoveFiller {
+        /// The directory that holds the marker directory.
+        place: Place,
+        /// The superblock that must be found there.
+        dev: Dev,
+        /// Name of the filler directory.
+        marker: String,
+    },
+    /// Make a filesystem refuse writes also through descriptors that are open already. Heals only
+    /// when its every user unmounts it.
+    BreakFilesystem {
+        /// A path on the filesystem.
+        place: Place,
+        /// The superblock that must be found there.
+        dev: Dev,
+    },
+    /// Replace a name by a copy of its file: same bytes, another inode.
+    ReplaceByCopy {
+        /// The file name to replace.
+        place: Place,
+    },
+    /// Make overlayfs copy a file up, as the first write to it does.
+    CopyUp {
+        /// A file whose data is in a lower layer.
+        place: Place,
+    },
+    /// Make `place` a hard link of `of` again.
+    Relink {
+        /// The name to put back.
+        place: Place,
+        /// A sibling that still has the file: an absolute path in the same container.
+        of: String,
+        /// The state that our fault left, so that a name replaced since by the subject is left
+        /// alone. `None` where the outcome was lost.
+        ours: Option<LinkState>,
+    },
+    /// Make an empty directory of the run, for a bind mount. → `Directory`
+    CreateBind {
+        /// Its name in the run's bind directory.
+        name: String,
+        /// Permission bits.
+        mode: u32,
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+    /// Remove a directory made by `CreateBind` with all that is in it.
+    RemoveBind {
+        /// Its name in the run's bind directory.
+        name: String,
+    },
+    /// Lay a filesystem image into the run's directory: sparse, with these bytes.
+    CreateImage {
+        /// File name in the run's image directory.
+        name: String,
+        /// Size in bytes.
+        size: u64,
+    },
+    /// Write bytes into an image of this run.
+    WriteImage {
+        /// File name in the run's image directory.
+        name: String,
+        /// Pairs of offset and base64 bytes.
+        extents: Vec<(u64, String)>,
+    },
+    /// Attach an image to a free loop device.
+    AttachLoop {
+        /// File name in the run's image directory.
+        name: String,
+    },
+    /// Detach the loop device that has this image as its backing file, found by inode.
+    DetachLoop {
+        /// File name in the run's image directory.
+        name: String,
+    },
+    /// Remove an image of this run.
+    RemoveImage {
+        /// File name in the run's image directory.
+        name: String,
+    },
+    /// Something the engine does.
+    Engine(EngineOp),
+    /// Do nothing and say so. What the vacuity test turns other ops into.
+    Nothing,
+}
+
+/// Something the container engine does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum EngineOp {
+    /// Start a container; one that runs is left alone.
+    Start {
+        /// Container id.
+        container: String,
+    },
+    /// Stop a container with a grace period in milliseconds.
+    Stop {
+        /// Container id.
+        container: String,
+        /// Milliseconds between SIGTERM and SIGKILL.
+        grace_ms: u64,
+    },
+    /// Stop and start a container.
+    Restart {
+        /// Container id.
+        container: String,
+        /// Milliseconds between SIGTERM and SIGKILL.
+        grace_ms: u64,
+    },
+    /// Remove a container and make it anew: same name and configuration, another id.
+    Recreate {
+        /// Container id or name.
+        container: String,
+        /// Milliseconds between SIGTERM and SIGKILL.
+        grace_ms: u64,
+    },
+    /// Send a signal to a container's init.
+    Kill {
+        /// Container id.
+        container: String,
+        /// Signal name: `SIGKILL`.
+        signal: String,
+    },
+    /// Freeze a container's processes.
+    Pause {
+        /// Container id.
+        container: String,
+    },
+    /// Let them go on; one that is not paused is left alone.
+    Unpause {
+        /// Container id.
+        container: String,
+    },
+    /// Remove every container, network and volume that carries this run's label, but the helper and
+    /// its own volume.
+    RemoveRun {
+        /// Run id.
+        run: String,
+    },
+}
+
+/// An attribute of a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MountFlag {
+    /// Refuse writes.
+    ReadOnly,
+    /// Refuse to execute.
+    NoExec,
+    /// Ignore set-user-id bits.
+    NoSuid,
+    /// Ignore device nodes.
+    NoDev,
+    /// Do not update access times.
+    NoAtime,
+}
+
+/// Tells one file or directory apart from every other one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileId {
+    /// Device, as stat(2) has it.
+    pub dev: Dev,
+    /// Inode number.
+    pub inode: u64,
+}
+
+/// What a name points to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkState {
+    /// Device of the file.
+    pub dev: Dev,
+    /// Inode number.
+    pub inode: u64,
+    /// Number of names.
+    pub links: u64,
+}
+
+impl Op {
+    /// The container whose namespace this op enters, where it enters one.
+    #[must_use]
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::StackClone { place, .. }
+            | Self::Unstack { place, .. }
+            | Self::StackTmpfs { place, .. }
+            | Self::UnstackMarked { place, .. }
+            | Self::DetachMount { place, .. }
+            | Self::AttachMount { place, .. }
+            | Self::SetTmpfsLimits { place, .. }
+            | Self::ExhaustTmpfs { place, .. }
+            | Self::FillInodes { place, .. }
+            | Self::FillBytes { place, .. }
+            | Self::RemoveFiller { place, .. }
+            | Self::BreakFilesystem { place, .. }
+            | Self::ReplaceByCopy { place }
+            | Self::CopyUp { place }
+            | Self::Relink { place, .. } => Some(place),
+            Self::CreateBind { .. }
+            | Self::RemoveBind { .. }
+            | Self::CreateImage { .. }
+            | Self::WriteImage { .. }
+            | Self::AttachLoop { .. }
+            | Self::DetachLoop { .. }
+            | Self::RemoveImage { .. }
+            | Self::Engine(_)
+            | Self::Nothing => None,
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! What the worker can observe, and what it answers.
+//!
+//! Reads change nothing, but for trials, which leave nothing behind.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Dev, Init, LinkState, Place};
+
+/// A question to the worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Read {
+    /// What this host can do. → `Host`
+    Host,
+    /// The init of the container. → `Init`
+    Init(Place),
+    /// The stack of mounts at exactly this path, bottom first. → `Mounts`
+    MountStack(Place),
+    /// The mount that this path resolves to. → `Mounts`, one element
+    MountOf(Place),
+    /// Space and inodes of the filesystem under this path. → `Fs`
+    Fs(Place),
+    /// One file, not following a final symbolic link. → `File`
+    File {
+        /// The file.
+        place: Place,
+        /// Also compute the SHA-256 of its content.
+        digest: bool,
+        /// Also return up to this many bytes of its content.
+        content: u64,
+    },
+    /// A directory tree, without our own filler. → `Tree`
+    Tree(Place),
+    /// Descriptors of the container that are open for writing on the mount of this path. → `Writers`
+    Writers(Place),
+    /// Try to create and remove a file in this directory. → `Tried`
+    TryCreate(Place),
+    /// Try to write, sync and remove a file of this many bytes in this directory. → `Tried`
+    TryWrite {
+        /// The directory.
+        place: Place,
+        /// Bytes to write.
+        bytes: u64,
+    },
+    /// Try to hard-link a new file from this directory into another. → `Tried`
+    TryLink {
+        /// The directory of the new file.
+        place: Place,
+        /// The directory of the link: an absolute path in the same container.
+        into: String,
+    },
+    /// An HTTP request from inside the container's network namespace. → `Http`
+    Http {
+        /// The container; its path is not used.
+        place: Place,
+        /// The request.
+        request: HttpRequest,
+    },
+    /// Attached loop devices that are ours: backing file in the run's image directory. → `Loops`
+    Loops,
+    /// Every mount in the container's namespace. → `Mounts`
+    AllMounts(Place),
+}
+
+/// The worker's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Reading {
+    /// Done; there is nothing to say.
+    Nothing,
+    /// The host.
+    Host(Box<HostFacts>),
+    /// A container's init.
+    Init(Init),
+    /// Mounts, bottom first.
+    Mounts(Vec<MountFacts>),
+    /// A filesystem.
+    Fs(FsFacts),
+    /// A file; `None` where there is none.
+    File(Option<FileFacts>),
+    /// A tree.
+    Tree(TreeFacts),
+    /// Open writers.
+    Writers(WriterFacts),
+    /// How a trial went.
+    Tried(Trial),
+    /// An HTTP reply, or why there was none.
+    Http(Result<HttpReply, String>),
+    /// Loop devices.
+    Loops(Vec<LoopFacts>),
+}
+
+/// How a trial write went: the errno's name, or none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trial {
+    /// `ENOSPC`, `EROFS`, …; none when it worked.
+    pub errno: Option<String>,
+}
+
+/// Whether something can be used here, and why not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ready {
+    /// It can.
+    Yes,
+    /// It cannot, for this reason.
+    No(String),
+}
+
+/// What the host's kernel offers, as seen by the worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostFacts {
+    /// `uname -r`.
+    pub kernel: String,
+    /// Names in `/proc/filesystems`.
+    pub filesystems: Vec<String>,
+    /// 1 or 2.
+    pub cgroup_version: u8,
+    /// Effective capabilities of the worker, without `CAP_`.
+    pub capabilities: Vec<String>,
+    /// Loop devices can be attached.
+    pub loop_devices: Ready,
+    /// `mount_setattr` works (kernel ≥ 5.12).
+    pub mount_setattr: Ready,
+    /// `SELinux` is enforcing.
+    pub selinux: Ready,
+    /// The engine's local socket answers in the helper.
+    pub engine_socket: Ready,
+    /// This boot.
+    pub boot_id: String,
+}
+
+/// One mount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MountFacts {
+    /// Mount id, unique in its boot for as long as it lives.
+    pub id: u64,
+    /// Its superblock.
+    pub dev: Dev,
+    /// Path within the filesystem that is the root of the mount.
+    pub root: String,
+    /// Where it is mounted.
+    pub mount_point: String,
+    /// Options of the mount: `rw,nosuid,relatime`.
+    pub options: Vec<String>,
+    /// Filesystem type.
+    pub fs_type: String,
+    /// Source.
+    pub source: String,
+    /// Options of the superblock.
+    pub super_options: Vec<String>,
+}
+
+/// Space and inodes of a filesystem.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FsFacts {
+    /// Its superblock.
+    pub dev: Dev,
+    /// `ext4`, `xfs`, `btrfs`, `tmpfs`, `overlay`, …
+    pub fs_type: String,
+    /// Bytes in all.
+    pub bytes_total: u64,
+    /// Bytes free, the reserve of root included.
+    pub bytes_free: u64,
+    /// Bytes free to ordinary users.
+    pub bytes_available: u64,
+    /// Inodes in all; 0 where the filesystem has no limit.
+    pub inodes_total: u64,
+    /// Inodes free.
+    pub inodes_free: u64,
+    /// Refuses writes, by its own or its mount's flag.
+    pub read_only: bool,
+    /// The same superblock also holds the engine's data root, the journal or the host's `/`.
+    pub is_host: bool,
+}
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileFacts {
+    /// `file`, `directory`, `symlink`, `fifo`, `socket`, `device`.
+    pub kind: String,
+    /// Bytes.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// What the name points to.
+    pub link: LinkState,
+    /// Modification time, nanoseconds since the epoch.
+    pub mtime_ns: i64,
+    /// SHA-256 of the content in hex, where asked for.
+    pub sha256: Option<String>,
+    /// The first bytes of the content, where asked for; invalid UTF-8 replaced.
+    pub content: Option<String>,
+}
+
+/// A directory tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TreeFacts {
+    /// SHA-256 over sorted paths, types, modes, sizes and contents.
+    pub digest: String,
+    /// Entries below the root.
+    pub entries: u64,
+    /// Bytes of file content.
+    pub bytes: u64,
+    /// Digest per path, for differences; bounded.
+    pub listing: BTreeMap<String, String>,
+}
+
+/// Descriptors open for writing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WriterFacts {
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub sample: Vec<OpenFile>,
+}
+
+/// One descriptor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenFile {
+    /// Pid in the host's namespace.
+    pub pid: u32,
+    /// Command name.
+    pub command: String,
+    /// Path as the process sees it.
+    pub path: String,
+}
+
+/// An HTTP request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpRequest {
+    /// `GET`, `PUT`, …
+    pub method: String,
+    /// TCP port on the container's loopback.
+    pub port: u16,
+    /// Path with query.
+    pub path: String,
+    /// Body.
+    pub body: String,
+    /// Milliseconds until the attempt is given up.
+    pub timeout_ms: u64,
+}
+
+/// An HTTP reply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpReply {
+    /// Status code.
+    pub status: u16,
+    /// Body, bounded; invalid UTF-8 replaced.
+    pub body: String,
+    /// Microseconds from connect to the last byte.
+    pub took_us: u64,
+}
+
+/// A loop device of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoopFacts {
+    /// Node on the host.
+    pub device: String,
+    /// Backing file.
+    pub backing_file: String,
+}

@@ -1,0 +1,100 @@
+//! What containers printed, as files: `logs/<case>/<service>.log` under the run's directory.
+//!
+//! Names come from scenarios and may hold anything; no file leaves the directory, and no two cases
+//! share one.
+
+use std::{fs, io, path::Path};
+
+use crate::run::{CaseRecord, RunRecord};
+
+/// Bytes of a name, well below what a file system takes.
+const NAME: usize = 120;
+
+/// Writes every log that was collected. A later write replaces an earlier one.
+///
+/// # Errors
+/// In words, with the first file that could not be written; the others are written all the same.
+pub fn write_logs(record: &RunRecord, directory: &Path) -> Result<(), String> {
+    let mut first = Ok(());
+    for case in &record.cases {
+        for log in &case.logs {
+            let path = directory
+                .join("logs")
+                .join(case_name(case))
+                .join(format!("{}.log", safe_name(&log.service)));
+            if let Err(error) = write(&path, log.text.as_bytes()) {
+                let said = format!("cannot write the log `{}`: {error}", path.display());
+                first = first.and(Err(said));
+            }
+        }
+    }
+    first
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    fs::write(path, bytes)
+}
+
+/// A retry has a directory of its own.
+fn case_name(case: &CaseRecord) -> String {
+    let name = safe_name(&case.start.case);
+    if case.start.attempt > 1 { format!("{name}.attempt-{}", case.start.attempt) } else { name }
+}
+
+/// A name of one plain component. What had to change for it ends in a checksum of what it was, so
+/// that different names stay different.
+fn safe_name(name: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    let kept = !name.is_empty()
+        && name.len() <= NAME
+        && name.chars().all(plain)
+        && !name.starts_with('.')
+        && !name.contains(".attempt-");
+    if kept {
+        return name.to_owned();
+    }
+    let letters = name.chars().map(|letter| if plain(letter) { letter } else { '_' });
+    let short: String = letters.take(NAME).collect();
+    let short = short.trim_start_matches('.');
+    format!("{short}-{:08x}", crc32fast::hash(name.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, path::Component};
+
+    use super::*;
+
+    #[test]
+    fn any_name_is_one_component_and_different_names_stay_different() {
+        let long = "x".repeat(5000);
+        let names = [
+            "plain-name.v2",
+            "a[b=c]@twin#2",
+            "a_b=c_@twin#2",
+            "",
+            ".",
+            "..",
+            "../../etc/passwd",
+            "/abs",
+            "nul\0",
+            "a\nb",
+            "é",
+            "è",
+            ".hidden",
+            "a.attempt-2",
+            &long,
+        ];
+        let safe: BTreeSet<String> = names.iter().map(|name| safe_name(name)).collect();
+        assert_eq!(safe.len(), names.len(), "{safe:?}");
+        for name in &safe {
+            let parts: Vec<_> = Path::new(name).components().collect();
+            assert!(matches!(parts.as_slice(), [Component::Normal(_)]), "{name}");
+            assert!(name.len() < 200 && name.is_ascii(), "{name}");
+        }
+        assert_eq!(safe_name("plain-name.v2"), "plain-name.v2");
+    }
+}

@@ -1,0 +1,171 @@
+//! The lines of the terminal, each a pure function of a case.
+
+use super::Look;
+use crate::{
+    report::{
+        detail::{explain, logs, proofs},
+        points::{Point, first_broken, phase_word, points},
+        text::{clip, count, one_line, span},
+        totals::{loss, proven, recovery},
+    },
+    run::CaseRecord,
+    verdict::Verdict,
+};
+
+/// Bytes of one value on a line.
+const VALUE: usize = 300;
+/// Lines of a log under a failure.
+const LOG_LINES: usize = 5;
+
+/// The word at the start of a finished case's line.
+pub(super) fn word(case: &CaseRecord, flaky: bool) -> &'static str {
+    match (case.verdict(), case.start.control.is_some()) {
+        (Verdict::Pass, true) => "CAUGHT",
+        (Verdict::Pass, false) if flaky => "FLAKY",
+        (Verdict::Pass, false) => "PASS",
+        (Verdict::Fail, _) => "FAIL",
+        (Verdict::Error, _) => "ERROR",
+        (Verdict::Inconclusive, _) => "INCONCLUSIVE",
+        (Verdict::Skipped, _) => "SKIPPED",
+    }
+}
+
+/// `        PASS [  12.300s] disk-full  recovery 1.200s of 5.000s · 0 of 1204 lost · …`.
+pub(super) fn finished(case: &CaseRecord, flaky: bool, look: Look) -> String {
+    let took = case.ended_us.map_or(0, |end| end.saturating_sub(case.started_us));
+    let word = look.word(case.verdict(), word(case, flaky));
+    let name = look.bold(one_line(&case.start.case, VALUE));
+    let mut line = format!("{word} [{:>9}] {name}", span(took));
+    if case.start.attempt > 1 {
+        line += &format!(" (attempt {})", case.start.attempt);
+    }
+    let extra = extra(case);
+    if !extra.is_empty() {
+        line += &format!("  {}", look.dim(extra.join(" · ")));
+    }
+    line
+}
+
+/// Why a case did not pass, in one line.
+pub(super) fn because(case: &CaseRecord, look: Look) -> String {
+    let broken = points(case).into_iter().find(Point::broke);
+    let text = match (reasons(case).first(), broken) {
+        (_, Some(point)) if case.start.control.is_none() => {
+            // of the whole case the reason says it all
+            if point.at_us.is_none() {
+                point.message
+            } else {
+                format!("{}: {}", point.name, point.message)
+            }
+        }
+        (Some(reason), _) => reason.clone(),
+        (None, _) => "no reason was given".to_owned(),
+    };
+    format!("{} {}", look.dim(format!("{:>12}", "because")), one_line(&text, VALUE))
+}
+
+/// What was measured; for a case without a pass, why.
+fn extra(case: &CaseRecord) -> Vec<String> {
+    let mut parts = Vec::new();
+    if case.start.control.is_some() && case.verdict() == Verdict::Pass {
+        if let Some(broken) = first_broken(case) {
+            parts.push(format!("broke at {}, as it must", one_line(&broken.id, VALUE)));
+        }
+        return parts;
+    }
+    parts.extend(recovery(case).map(|text| format!("recovery {text}")));
+    parts.extend(loss(case));
+    if let (seen, injected @ 1..) = proven(case) {
+        parts.push(format!("{seen} of {} proven", count(injected, "fault")));
+    }
+    if case.verdict() == Verdict::Skipped {
+        parts.extend(reasons(case).first().map(|reason| one_line(reason, VALUE)));
+    }
+    parts
+}
+
+pub(super) fn reasons(case: &CaseRecord) -> &[String] {
+    case.verdict.as_ref().map(|(_, reasons)| reasons.as_slice()).unwrap_or_default()
+}
+
+/// A case in progress: phase, faults in force, acknowledged records per second.
+pub(super) fn running(case: &CaseRecord) -> String {
+    let phase = case.phases.last().map_or("starting", |(_, phase)| phase_word(*phase));
+    let mut parts = vec![format!("{} · {phase}", one_line(&case.start.case, VALUE))];
+    for fault in case.faults.iter().filter(|fault| fault.reverted.is_none()) {
+        let state = match (&fault.injected, fault.reverting_us) {
+            (_, Some(_)) => "reverting",
+            (None, None) => "injecting",
+            (Some((_, true, _)), None) => "in force:",
+            (Some((_, false, _)), None) => "not proven:",
+        };
+        parts.push(format!("{state} {} ({})", one_line(&fault.id, 60), fault.name));
+    }
+    parts.extend(ack_rate(case).map(|rate| format!("{rate:.0} acks/s")));
+    parts.join(" · ")
+}
+
+/// Acknowledged records per second between the last two readings of each load, summed.
+fn ack_rate(case: &CaseRecord) -> Option<f64> {
+    let mut seen: Vec<&str> = Vec::new();
+    let mut rate = None;
+    for (index, point) in case.loads.iter().enumerate().rev() {
+        if seen.contains(&point.workload.as_str()) {
+            continue;
+        }
+        seen.push(&point.workload);
+        let before = case.loads[..index].iter().rev().find(|it| it.workload == point.workload);
+        let (acks, elapsed) =
+            before.map_or((0, 0), |before| (before.stats.acknowledged, before.stats.elapsed_us));
+        let micros = point.stats.elapsed_us.saturating_sub(elapsed);
+        if micros > 0 {
+            let acks = point.stats.acknowledged.saturating_sub(acks);
+            rate = Some(rate.unwrap_or(0.0) + acks as f64 * 1e6 / micros as f64);
+        }
+        // a case has a handful of loads: older points say nothing new
+        if case.loads.len() - index > 64 {
+            break;
+        }
+    }
+    rate
+}
+
+/// Everything a reader needs of a case that did not pass, and the line that runs it again.
+pub(super) fn failure(case: &CaseRecord, look: Look) -> Vec<String> {
+    let mut lines = vec![finished(case, false, look)];
+    let mut field = |word: &str, text: &str| {
+        for (index, part) in text.lines().enumerate() {
+            let word = if index == 0 { look.dim(format!("{word:>12}")) } else { " ".repeat(12) };
+            let line = format!("{word} {part}");
+            lines.push(line.trim_end().to_owned());
+        }
+    };
+    if let Some(about) = &case.start.about {
+        field("about", &one_line(about, VALUE));
+    }
+    let broken = points(case).into_iter().find(Point::broke);
+    match (broken, case.start.control.is_some()) {
+        (Some(point), false) => {
+            if point.assertion.is_some() || point.at_us.is_some() {
+                field("at", &one_line(&point.name, VALUE));
+            }
+            for (word, text) in explain(case, &point).iter().filter(|(word, _)| *word != "at") {
+                field(word, &clip(text, 4 * VALUE));
+            }
+        }
+        // what broke in a control is what should: the reasons say what is wrong with it
+        _ => {
+            reasons(case).iter().for_each(|reason| field("because", &clip(reason, 4 * VALUE)));
+            proofs(case).iter().for_each(|proof| field("evidence", proof));
+        }
+    }
+    field("log", &logs(case, 5 * VALUE, LOG_LINES));
+    if let Some((report, Some(recover))) = &case.rollback
+        && !report.complete()
+    {
+        field("recover", &one_line(recover, 4 * VALUE));
+    }
+    field("file", &one_line(&case.start.file, VALUE));
+    field("run again", &one_line(&case.start.again, 4 * VALUE));
+    lines
+}

@@ -1,0 +1,117 @@
+//! How many cases and controls came to what, and what a case measured.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{
+    suites::suites,
+    text::{count, span},
+};
+use crate::{
+    run::{CaseRecord, RunRecord},
+    verdict::Verdict,
+};
+
+/// Counts of a run; controls are counted apart from cases.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Totals {
+    pub(crate) passed: usize,
+    /// Of those that passed, how many needed a retry.
+    pub(crate) flaky: usize,
+    pub(crate) failed: usize,
+    pub(crate) errors: usize,
+    pub(crate) inconclusive: usize,
+    pub(crate) skipped: usize,
+    /// Controls that failed as they must.
+    pub(crate) caught: usize,
+    pub(crate) controls: usize,
+}
+
+impl Totals {
+    /// Counts the last attempt of each case.
+    pub(crate) fn of(record: &RunRecord) -> Self {
+        let mut totals = Self::default();
+        for case in suites(record).iter().flat_map(|suite| &suite.cases) {
+            let verdict = case.last().verdict();
+            if case.control().is_some() {
+                totals.controls += 1;
+                totals.caught += usize::from(verdict == Verdict::Pass);
+                continue;
+            }
+            totals.flaky += usize::from(case.flaky());
+            *match verdict {
+                Verdict::Pass => &mut totals.passed,
+                Verdict::Fail => &mut totals.failed,
+                Verdict::Error => &mut totals.errors,
+                Verdict::Inconclusive => &mut totals.inconclusive,
+                Verdict::Skipped => &mut totals.skipped,
+            } += 1;
+        }
+        totals
+    }
+}
+
+/// `14 cases: 12 passed (1 flaky), 1 failed, 1 inconclusive, 0 skipped; 7 of 7 controls caught`.
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { passed, flaky, failed, errors, inconclusive, skipped, caught, controls } = self;
+        let cases = passed + failed + errors + inconclusive + skipped;
+        write!(f, "{}: {passed} passed", count(cases, "case"))?;
+        if *flaky > 0 {
+            write!(f, " ({flaky} flaky)")?;
+        }
+        write!(f, ", {failed} failed")?;
+        if *errors > 0 {
+            write!(f, ", {}", count(*errors, "error"))?;
+        }
+        if *inconclusive > 0 {
+            write!(f, ", {inconclusive} inconclusive")?;
+        }
+        write!(f, ", {skipped} skipped")?;
+        if *controls > 0 {
+            write!(f, "; {caught} of {} caught", count(*controls, "control"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The longest recovery of a case against its objective: `1.200s of 5.000s`.
+pub(crate) fn recovery(case: &CaseRecord) -> Option<String> {
+    // one that never came outweighs any that did
+    let (_, measured, allowed) =
+        case.recoveries.iter().max_by_key(|(_, measured, _)| measured.unwrap_or(u64::MAX))?;
+    let measured = measured.map_or_else(|| "never".to_owned(), span);
+    Some(match allowed {
+        Some(allowed) => format!("{measured} of {}", span(*allowed)),
+        None => measured,
+    })
+}
+
+/// Records lost, over all ledgers of a case: `7 of 1204 lost`.
+pub(crate) fn loss(case: &CaseRecord) -> Option<String> {
+    if case.ledgers.is_empty() {
+        return None;
+    }
+    let sum = |part: fn(&crate::ledger::LedgerReport) -> u64| -> u64 {
+        case.ledgers.iter().map(|(_, report)| part(report)).fold(0, u64::saturating_add)
+    };
+    let mut text = format!("{} of {} lost", sum(|it| it.lost), sum(|it| it.acknowledged));
+    let other = [
+        ("corrupt", sum(|it| it.corrupt)),
+        ("torn", sum(|it| it.torn)),
+        ("phantom", sum(|it| it.phantom)),
+        ("duplicated", sum(|it| it.duplicated)),
+        ("reordered", sum(|it| it.reordered)),
+    ];
+    for (word, number) in other.iter().filter(|(_, number)| *number > 0) {
+        text += &format!(", {number} {word}");
+    }
+    Some(text)
+}
+
+/// `(proven, injected)` faults of a case.
+pub(crate) fn proven(case: &CaseRecord) -> (usize, usize) {
+    let seen = |fault: &&crate::run::FaultRecord| matches!(fault.injected, Some((_, true, _)));
+    (case.faults.iter().filter(seen).count(), case.faults.len())
+}

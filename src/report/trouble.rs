@@ -1,0 +1,60 @@
+//! What went wrong with a run beyond its cases.
+
+use super::text::{LINE, clip, count};
+use crate::{
+    run::{CaseRecord, RunRecord},
+    verdict::Verdict,
+};
+
+/// What no case shows: no end, an undo that is pending, an interruption, an error before any case.
+pub(crate) fn run_trouble(record: &RunRecord) -> Option<(Verdict, String)> {
+    let mut reasons = Vec::new();
+    let cases = record.cases.iter().map(CaseRecord::verdict).fold(Verdict::Pass, Verdict::merge);
+    match &record.ended {
+        None => reasons.push("the run was cut short: its events have no end".to_owned()),
+        Some((verdict, ending)) => {
+            if ending.rollback_incomplete {
+                reasons.push("the rollback is incomplete".to_owned());
+                reasons.extend(recover_lines(record));
+            }
+            if ending.interrupted {
+                reasons.push("interrupted".to_owned());
+            }
+            if *verdict > cases && *verdict > Verdict::Skipped {
+                reasons.push(format!("the run ended with verdict {verdict}"));
+            }
+        }
+    }
+    if reasons.is_empty() {
+        return None;
+    }
+    let missing = missing(record);
+    if missing > 0 {
+        reasons.push(format!("{} never started", count(missing, "case")));
+    }
+    reasons.extend(record.notes.iter().map(|note| clip(note, LINE)));
+    let verdict = match &record.ended {
+        Some((verdict, _)) if *verdict > cases => *verdict,
+        _ => Verdict::Error,
+    };
+    Some((verdict, reasons.join("\n")))
+}
+
+/// Cases that were planned and never started.
+fn missing(record: &RunRecord) -> usize {
+    let planned = record.start.as_ref().map_or(0, |start| start.cases);
+    let first = |case: &&CaseRecord| case.start.attempt <= 1;
+    planned.saturating_sub(record.cases.iter().filter(first).count())
+}
+
+/// The commands that finish what a rollback could not, each once.
+pub(crate) fn recover_lines(record: &RunRecord) -> Vec<String> {
+    let mut lines: Vec<String> = record
+        .cases
+        .iter()
+        .filter_map(|case| case.rollback.as_ref()?.1.clone())
+        .map(|command| format!("finish it with: {command}"))
+        .collect();
+    lines.dedup();
+    lines
+}

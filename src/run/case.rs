@@ -1,0 +1,257 @@
+//! One case from its first container to its last: phases, in order, with a way out of each.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    announce::announce,
+    clean,
+    event::{Event, Phase},
+    expect::{Patience, steady_state, wait_until_all_hold},
+    guards::Guards,
+    interrupt::{GRACE, Interrupt, REVERTS},
+    ledgers::Ledgers,
+    loads,
+    observe::Observers,
+    recorder::Recorder,
+    redact::Redactor,
+    setup, site,
+    steps::{Walk, record},
+    verify,
+    world::{Stop, World},
+};
+use crate::{
+    helper::HelperLink, plan::Case, runtime::Runtime, scenario::Hypothesis, verdict::Verdict,
+};
+
+/// The steady state must be reached within this time, or nothing is proven.
+const STEADY_STATE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Reverting the faults one by one takes no longer; the rollback takes care of the rest.
+const REVERTING: Duration = Duration::from_secs(300);
+
+/// Where a case runs.
+pub(super) struct Stage {
+    /// Value of the run label.
+    pub(super) run: String,
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) helper: Arc<dyn HelperLink>,
+    pub(super) recorder: Recorder,
+    pub(super) interrupt: Interrupt,
+    /// Roll back, and leave the containers.
+    pub(super) keep: bool,
+    /// Stop at the first failing step with the faults in force.
+    pub(super) hold: bool,
+}
+
+/// What a case came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) verdict: Verdict,
+    /// Microseconds of the longest recovery, where one was measured; `NEVER` where it did not come.
+    pub(super) recovery_us: Option<u64>,
+    pub(super) rollback_incomplete: bool,
+    /// The helper cannot be used for another case.
+    pub(super) helper_lost: bool,
+}
+
+/// Which run of the case this is.
+pub(super) struct Attempt<'a> {
+    /// From 1; more than 1 for a retry.
+    pub(super) number: u32,
+    /// Recovery times of earlier repeats, in microseconds.
+    pub(super) earlier: &'a [u64],
+    /// The last repeat: it judges the percentiles.
+    pub(super) last: bool,
+}
+
+/// Runs a case and records everything about it.
+pub(super) async fn run(case: Case, attempt: &Attempt<'_>, stage: &Stage) -> Ended {
+    stage.recorder.redact(Redactor::of(&case));
+    announce(&stage.recorder, &case, attempt.number);
+    let id = case.id.clone();
+    let helper: Arc<dyn HelperLink> =
+        Arc::new(Ledgers::new(Arc::clone(&stage.helper), stage.recorder.clone(), id));
+    let world = World::new(
+        case,
+        stage.run.clone(),
+        Arc::clone(&stage.runtime),
+        helper,
+        stage.recorder.clone(),
+        stage.interrupt.clone(),
+    );
+    let guards = Guards::start(&world);
+    let load_watch = AbortOnDropHandle::new(tokio::spawn(loads::watch(Arc::clone(&world))));
+    let mut walk = Walk::new(Arc::clone(&world));
+
+    let started = Instant::now();
+    let clock = Guards::timeout(&world, world.case.scenario.timeout.0);
+    let observers = act(&world, &mut walk, stage.hold, clock).await;
+    let took = started.elapsed();
+
+    world.enter(Phase::Rollback);
+    end_of_steps(&world).await;
+    stage.interrupt.bound(REVERTING, REVERTS, walk.rollback()).await;
+    observers.judge(&world).await;
+    drop(walk);
+
+    // the clock stood still during the rollback: clean-up does not count
+    let clock = Guards::timeout(&world, world.case.scenario.timeout.0.saturating_sub(took));
+    finish(&world).await;
+    drop((clock, guards, load_watch));
+
+    let cleaned = clean::up(&world, stage.keep).await;
+    end(&world, &cleaned, attempt)
+}
+
+/// Set-up, steady state and steps; what comes after a broken precondition is not evaluated.
+async fn act(
+    world: &Arc<World>,
+    walk: &mut Walk,
+    hold: bool,
+    clock: AbortOnDropHandle<()>,
+) -> Observers {
+    world.enter(Phase::SetUp);
+    set_up(world).await;
+    if !world.is_over() {
+        reach_steady_state(world).await;
+    }
+    let observers = Observers::start(world);
+    if !world.is_over() {
+        world.enter(Phase::Steps);
+    }
+    walk.all().await;
+    // a control fails as it must: nobody wants to look at that
+    let broke = walk.failed() || world.findings().broken().is_some();
+    if hold && broke && world.case.control.is_none() && !world.stop.is_cancelled() {
+        drop(clock);
+        held(world).await;
+    }
+    observers
+}
+
+/// Waits with the faults in force until the user interrupts, or the helper is lost.
+async fn held(world: &Arc<World>) {
+    world.hold();
+    let faults = world.in_force();
+    let faults = if faults.is_empty() {
+        "no fault in force".to_owned()
+    } else {
+        format!("`{}` in force", faults.join("`, `"))
+    };
+    let looks = clean::shells(world);
+    let text = format!("held with {faults}: look with {looks}; Ctrl-C rolls back");
+    world.emit(Event::Attention { case: world.id(), text });
+    world.stop.cancelled().await;
+}
+
+async fn set_up(world: &Arc<World>) {
+    let started = Instant::now();
+    let cut = async {
+        world.stop.cancelled().await;
+        // a container that is being made must not come into being after everything was removed
+        sleep(GRACE).await;
+    };
+    let made = tokio::select! {
+        made = setup::set_up(world) => made,
+        () = cut => return,
+    };
+    if let Err(error) = made
+        && !world.stop.is_cancelled()
+    {
+        let (id, title) = ("set-up", "subjects start");
+        let verdict = Some(Verdict::Error);
+        record(world, id, Hypothesis::SteadyState, title, verdict, &error, started);
+        world.findings().break_off("the set-up failed");
+    }
+}
+
+async fn reach_steady_state(world: &Arc<World>) {
+    world.enter(Phase::SteadyState);
+    let started = Instant::now();
+    let within = STEADY_STATE_DEADLINE.min(world.case.scenario.timeout.0);
+    let patience = Patience { within, hold: Duration::ZERO };
+    let awaited = wait_until_all_hold(world, &steady_state(world), &patience).await;
+    for one in awaited.judged {
+        // before injection nothing can fail: it can only not be there
+        let verdict =
+            if one.verdict == Verdict::Fail { Verdict::Inconclusive } else { one.verdict };
+        let (group, message) = (Hypothesis::SteadyState, &one.message);
+        record(world, &one.id, group, &one.title, Some(verdict), message, started);
+    }
+    if awaited.since.is_none() && !awaited.cut_short {
+        name_the_ended(world).await;
+        world.findings().break_off("the steady state was not reached before injection");
+    }
+}
+
+/// A subject that exits at once is the likely cause of whatever its probes saw.
+async fn name_the_ended(world: &World) {
+    for (service, container) in world.containers() {
+        if let Some(why) = site::container_ended(world, &service, &container).await {
+            world.note(&why);
+            world.findings().add(&service, Some(Verdict::Inconclusive), &why);
+        }
+    }
+}
+
+/// The steps are over; a reason to end them early becomes a finding before anything is rolled back.
+async fn end_of_steps(world: &World) {
+    // a call may have seen the loss before its guard did
+    if let Ok(why) = timeout(Duration::ZERO, world.helper.lost()).await {
+        world.stop(Stop::HelperLost(why));
+    }
+    world.conclude();
+}
+
+/// After the rollback: the last assertions, where something can still be proven.
+async fn finish(world: &Arc<World>) {
+    world.enter(Phase::Verify);
+    // a control that has failed has done its work
+    let decided = world.case.control.is_some() && world.findings().first_failure().is_some();
+    if !decided {
+        verify::all(world).await;
+    }
+    world.conclude();
+}
+
+fn end(world: &World, cleaned: &clean::Cleaned, attempt: &Attempt<'_>) -> Ended {
+    let recovery_us = world.recovery_us();
+    if attempt.last {
+        let all: Vec<u64> = attempt.earlier.iter().copied().chain(recovery_us).collect();
+        verify::percentiles(world, &all);
+    }
+    let judged = {
+        let findings = world.findings().clone();
+        findings.judge(world.case.control.as_ref(), |id| world.step_of(id))
+    };
+    let (mut verdict, mut reasons) = judged;
+    let tolerated = tolerated(world).filter(|_| verdict == Verdict::Fail);
+    if let Some(because) = &tolerated {
+        // only the failure is known: trouble of the harness behind it is not
+        verdict = world.findings().heaviest_but_failures().merge(Verdict::Skipped);
+        reasons.insert(0, format!("{}: {because}", Verdict::Skipped));
+    }
+    if let Some(problem) = &cleaned.problem {
+        verdict = verdict.merge(Verdict::Error);
+        reasons.push(problem.clone());
+    }
+    world.emit(Event::CaseEnded { case: world.id(), verdict, reasons, tolerated });
+    Ended {
+        verdict,
+        recovery_us,
+        rollback_incomplete: cleaned.rollback_incomplete,
+        helper_lost: matches!(world.stopped(), Some(Stop::HelperLost(_)))
+            || cleaned.problem.is_some(),
+    }
+}
+
+/// Why a failure is tolerated today.
+fn tolerated(world: &World) -> Option<String> {
+    let expected = world.case.scenario.expect_failure.as_ref()?;
+    let until: jiff::civil::Date = expected.until.parse().ok()?;
+    let today = jiff::Zoned::now().date();
+    (today <= until).then(|| format!("a known failure until {until}: {}", expected.because))
+}

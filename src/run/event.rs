@@ -1,0 +1,316 @@
+//! The one stream of events of a run: what `events.jsonl` holds, a line each.
+//!
+//! Whatever a report shows must be here: reports are rendered again from this file alone.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    faults::{Kind, Scope},
+    ledger::LedgerReport,
+    probes::Sample,
+    protocol::{LoadStats, RollbackReport},
+    runtime::EngineFacts,
+    scenario::Hypothesis,
+    verdict::{Ending, Verdict},
+};
+
+/// Version of the event file. Any change of shape raises it.
+pub const FORMAT: u32 = 1;
+
+/// An event, and when it happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stamped {
+    /// Microseconds since the run started, on the monotonic clock.
+    pub at_us: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Event {
+    /// The first event.
+    RunStarted(Box<RunStart>),
+    /// A case begins.
+    CaseStarted(Box<CaseStart>),
+    /// A case enters a phase.
+    PhaseStarted {
+        /// Case id.
+        case: String,
+        /// The phase.
+        phase: Phase,
+    },
+    /// A subject's container runs (again).
+    SubjectStarted {
+        /// Case id.
+        case: String,
+        /// Service name.
+        service: String,
+        /// Full container id.
+        container: String,
+        /// Image id (`sha256:…`).
+        image: String,
+    },
+    /// A fault is about to be injected.
+    Injecting {
+        /// Case id.
+        case: String,
+        /// The fault's id in the scenario.
+        fault: String,
+        /// The word in YAML.
+        name: String,
+        /// `service:/path`.
+        target: String,
+        /// In words.
+        act: String,
+        /// How its effect is proven.
+        proof: String,
+        /// How long it lasts.
+        lasting: Kind,
+        /// The widest thing it can touch.
+        scope: Scope,
+    },
+    /// It was injected, and looked for.
+    Injected {
+        /// Case id.
+        case: String,
+        /// The fault's id in the scenario.
+        fault: String,
+        /// The effect was seen.
+        proven: bool,
+        /// What was observed.
+        evidence: String,
+        /// What the user should know.
+        notes: Vec<String>,
+        /// Microseconds of the call that injected it, the journal's fsync included.
+        took_us: u64,
+    },
+    /// Its revert was called.
+    Reverting {
+        /// Case id.
+        case: String,
+        /// The fault's id in the scenario.
+        fault: String,
+        /// Who called.
+        by: Origin,
+    },
+    /// It was reverted, and looked for.
+    Reverted {
+        /// Case id.
+        case: String,
+        /// The fault's id in the scenario.
+        fault: String,
+        /// The effect was seen to be gone.
+        proven: bool,
+        /// What was observed.
+        evidence: String,
+        /// Who called.
+        by: Origin,
+    },
+    /// A probe was read.
+    Sampled {
+        /// Case id.
+        case: String,
+        /// Id of the assertion it is read for.
+        assertion: String,
+        /// The probe in words.
+        probe: String,
+        /// The case's phase.
+        phase: Phase,
+        /// Ids of the faults whose effect is verified and whose revert was not called.
+        during: Vec<String>,
+        /// The reading, or why there is none.
+        result: Result<Sample, String>,
+    },
+    /// How a load goes.
+    LoadSampled {
+        /// Case id.
+        case: String,
+        /// Workload name.
+        workload: String,
+        /// Its counters.
+        stats: LoadStats,
+    },
+    /// An assertion was judged.
+    Asserted {
+        /// Case id.
+        case: String,
+        /// Its id: `steady_state[0]`, `steps[2]`, `recover`, `verify[0]`, `full.effect`, …
+        assertion: String,
+        /// Its group.
+        hypothesis: Hypothesis,
+        /// In words.
+        title: String,
+        /// The judgement; none when it was not evaluated because an earlier one broke.
+        verdict: Option<Verdict>,
+        /// Why.
+        message: String,
+        /// Microseconds from its start to the judgement.
+        took_us: u64,
+    },
+    /// A recovery was measured.
+    Recovered {
+        /// Case id.
+        case: String,
+        /// Id of the assertion.
+        assertion: String,
+        /// Microseconds to the first sample of the streak; none when it never came.
+        recovery_us: Option<u64>,
+        /// Microseconds allowed, where there is an objective.
+        objective_us: Option<u64>,
+    },
+    /// A ledger was judged.
+    LedgerJudged {
+        /// Case id.
+        case: String,
+        /// Workload name.
+        workload: String,
+        /// The counts.
+        report: Box<LedgerReport>,
+    },
+    /// What a subject printed.
+    LogCollected {
+        /// Case id.
+        case: String,
+        /// Service name.
+        service: String,
+        /// The end of its output; any bytes, as lossy UTF-8, redacted.
+        text: String,
+    },
+    /// Something worth knowing.
+    Noted {
+        /// Case id; none for the run.
+        case: Option<String>,
+        /// In words.
+        text: String,
+    },
+    /// The user is to know this at once: a case waits, or leaves something behind on purpose.
+    Attention {
+        /// Case id.
+        case: String,
+        /// In words.
+        text: String,
+    },
+    /// Every fault of a case was rolled back.
+    RolledBack {
+        /// Case id.
+        case: String,
+        /// What it came to.
+        report: RollbackReport,
+        /// The command that finishes it, when it is incomplete.
+        recover: Option<String>,
+    },
+    /// What a case left behind.
+    ResidueChecked {
+        /// Case id.
+        case: String,
+        /// Every object that should be gone; empty when nothing is left.
+        left: Vec<String>,
+    },
+    /// A case is over.
+    CaseEnded {
+        /// Case id.
+        case: String,
+        /// The judgement; of a control, whether it failed as it must.
+        verdict: Verdict,
+        /// Why, heaviest first.
+        reasons: Vec<String>,
+        /// Why its failures are tolerated, where they are: they count as skipped.
+        #[serde(default)]
+        tolerated: Option<String>,
+    },
+    /// The last event. A file without it was cut short.
+    RunEnded {
+        /// The judgement.
+        verdict: Verdict,
+        /// What else decides the exit code.
+        ending: Ending,
+    },
+}
+
+/// What a run starts with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunStart {
+    /// Version of this file's format.
+    pub format: u32,
+    /// Run id.
+    pub run: String,
+    /// keelhaul's version.
+    pub version: String,
+    /// SHA-256 of keelhaul's binary.
+    pub build: String,
+    /// Start, RFC 3339.
+    pub started: String,
+    /// Seed of every decision.
+    pub seed: u64,
+    /// The command line.
+    pub command: Vec<String>,
+    /// The engine.
+    pub engine: Option<EngineFacts>,
+    /// Cases to run.
+    pub cases: usize,
+}
+
+/// What a case starts with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaseStart {
+    /// Case id: `name[cell]@control#repeat`, unique in the run.
+    pub case: String,
+    /// Suite it belongs to: `name[cell]`.
+    pub suite: String,
+    /// Scenario name.
+    pub scenario: String,
+    /// What goes wrong, for whom.
+    pub about: Option<String>,
+    /// Its file.
+    pub file: String,
+    /// Values of the matrix axes.
+    pub cell: BTreeMap<String, String>,
+    /// The control, where this is one.
+    pub control: Option<String>,
+    /// Which assertions the control may break first; empty for any.
+    pub fails: Vec<String>,
+    /// Attempt, from 1; more than 1 for a retry.
+    pub attempt: u32,
+    /// Seed of the case.
+    pub seed: u64,
+    /// Allowed recovery time in microseconds.
+    pub rto_us: Option<u64>,
+    /// Acknowledged records that may be lost.
+    pub rpo: Option<u64>,
+    /// The one line that runs it again.
+    pub again: String,
+}
+
+/// Phases of a case, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Networks, volumes, containers, workloads.
+    SetUp,
+    /// Waiting for the steady state.
+    SteadyState,
+    /// The steps.
+    Steps,
+    /// Reverting what is still in force.
+    Rollback,
+    /// The last assertions.
+    Verify,
+    /// Removing what was made.
+    TearDown,
+}
+
+/// Who reverted a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// A `revert` step.
+    Step,
+    /// The rollback at the end.
+    Rollback,
+    /// The keeper, because its time was up.
+    Expiry,
+}

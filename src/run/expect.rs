@@ -1,0 +1,162 @@
+//! Assertions over time: probes that must come to hold, and go on to hold.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep};
+
+use super::world::World;
+use crate::{
+    probes::Sample,
+    scenario::{ProbeItem, Spot},
+    verdict::Verdict,
+};
+
+/// Time between readings while waiting.
+const EVERY: Duration = Duration::from_millis(50);
+
+/// A probe of an assertion, with its id.
+pub(super) struct Watched<'a> {
+    pub(super) id: String,
+    pub(super) item: &'a ProbeItem,
+}
+
+/// What waiting for some probes came to.
+#[derive(Debug)]
+pub(super) struct Awaited {
+    /// When the streak of good readings began that was long enough.
+    pub(super) since: Option<Instant>,
+    /// They held at the first look: since when is not known.
+    pub(super) at_once: bool,
+    /// The case was ended meanwhile: nothing can be said.
+    pub(super) cut_short: bool,
+    /// Per probe, in order; empty when it was cut short.
+    pub(super) judged: Vec<Judged>,
+}
+
+/// What became of one probe.
+#[derive(Debug, Clone)]
+pub(super) struct Judged {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) verdict: Verdict,
+    pub(super) message: String,
+}
+
+/// How long to wait, and what for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// They must all hold by then.
+    pub(super) within: Duration,
+    /// And go on to hold for this long.
+    pub(super) hold: Duration,
+}
+
+type Reading = Result<Sample, String>;
+
+/// Waits until all probes hold together and have held for long enough. A streak that began in time
+/// may end after it.
+pub(super) async fn wait_until_all_hold(
+    world: &Arc<World>,
+    probes: &[Watched<'_>],
+    patience: &Patience,
+) -> Awaited {
+    let deadline = Instant::now() + patience.within;
+    let mut streak: Option<Instant> = None;
+    let mut faults: Vec<Option<Fault>> = vec![None; probes.len()];
+    for round in 0_u64.. {
+        let began = Instant::now();
+        let readings = tokio::select! {
+            readings = read_all(world, probes) => readings,
+            () = world.stop.cancelled() => break,
+        };
+        let good = readings.iter().all(|reading| matches!(reading, Ok(sample) if sample.holds()));
+        streak = if good { streak.or(Some(began)) } else { None };
+        remember(&mut faults, &readings, round);
+        let held = streak.filter(|since| since.elapsed() >= patience.hold);
+        let late = Instant::now() >= deadline && streak.is_none_or(|since| since > deadline);
+        if let Some(since) = held.filter(|since| *since <= deadline) {
+            let at_once = faults.iter().all(Option::is_none);
+            let judged = describe(probes, &readings);
+            return Awaited { since: Some(since), at_once, cut_short: false, judged };
+        }
+        if world.is_over() {
+            break;
+        }
+        if late {
+            let mut judged = describe(probes, &readings);
+            blame(&mut judged, &faults, patience);
+            return Awaited { since: None, at_once: false, cut_short: false, judged };
+        }
+        sleep(EVERY).await;
+    }
+    Awaited { since: None, at_once: false, cut_short: true, judged: Vec::new() }
+}
+
+/// The last reading of a probe that was not good.
+type Fault = (u64, Verdict, String);
+
+fn remember(faults: &mut [Option<Fault>], readings: &[Reading], round: u64) {
+    for (fault, reading) in faults.iter_mut().zip(readings) {
+        let (verdict, message) = judge(reading);
+        if verdict != Verdict::Pass {
+            *fault = Some((round, verdict, message));
+        }
+    }
+}
+
+/// Too late: when every probe happens to hold at the last look, those are to blame that did not
+/// hold the time before.
+fn blame(judged: &mut [Judged], faults: &[Option<Fault>], patience: &Patience) {
+    if judged.iter().any(|one| one.verdict != Verdict::Pass) {
+        return;
+    }
+    let last = faults.iter().flatten().map(|(round, ..)| *round).max();
+    let (within, hold) = (patience.within.as_millis(), patience.hold.as_millis());
+    for (one, fault) in judged.iter_mut().zip(faults) {
+        match fault {
+            Some((round, verdict, message)) if Some(*round) == last => {
+                one.verdict = *verdict;
+                one.message = format!("not for {hold} ms from {within} ms on: {message}");
+            }
+            None if last.is_none() => {
+                one.verdict = Verdict::Fail;
+                one.message = format!("read only after {within} ms: {}", one.message);
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn read_all(world: &Arc<World>, probes: &[Watched<'_>]) -> Vec<Reading> {
+    join_all(probes.iter().map(|watched| world.sample(&watched.id, &watched.item.probe))).await
+}
+
+fn describe(probes: &[Watched<'_>], readings: &[Reading]) -> Vec<Judged> {
+    let both = probes.iter().zip(readings);
+    both.map(|(watched, reading)| {
+        let (verdict, message) = judge(reading);
+        let title = watched.item.probe.describe();
+        Judged { id: watched.id.clone(), title, verdict, message }
+    })
+    .collect()
+}
+
+/// A reading's verdict: a probe that could not be read is an error, not a failed hypothesis.
+pub(super) fn judge(reading: &Reading) -> (Verdict, String) {
+    match reading {
+        Ok(Sample { observed, violation: None, .. }) => (Verdict::Pass, observed.clone()),
+        Ok(Sample { observed, violation: Some(violation), .. }) => {
+            (Verdict::Fail, format!("{violation}; observed: {observed}"))
+        }
+        Err(error) => (Verdict::Error, format!("could not be read: {error}")),
+    }
+}
+
+/// The steady-state probes with their ids.
+pub(super) fn steady_state(world: &World) -> Vec<Watched<'_>> {
+    let items = world.case.scenario.steady_state.iter().enumerate();
+    items
+        .map(|(index, item)| Watched { id: world.assertion(Spot::SteadyState(index)), item })
+        .collect()
+}

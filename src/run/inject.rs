@@ -1,0 +1,198 @@
+//! One fault of a case: prepared, injected, verified. `revert` is the way back.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::Mutex, time::Instant};
+
+use super::{
+    event::Event,
+    site::{cx, refresh, site},
+    steps::record,
+    world::World,
+};
+use crate::{
+    faults::{Effect, FaultError, FaultSpec, Kind, Site},
+    protocol::{Entry, EntryId, Outcome},
+    scenario::{Hypothesis, InjectStep},
+    verdict::Verdict,
+};
+
+/// A fault that was injected.
+pub(super) struct Injection {
+    /// Id in the scenario: its `as`, or `steps[i]`.
+    pub(super) id: String,
+    pub(super) fault: FaultSpec,
+    pub(super) entry: EntryId,
+    pub(super) before: serde_json::Value,
+    pub(super) site: Site,
+    pub(super) proven: bool,
+    /// The earliest moment at which the keeper may revert it by itself.
+    pub(super) expires: Option<Instant>,
+    /// It was reverted. Held by whoever reverts it, so that a step and the expiry do not meet.
+    pub(super) over: Mutex<bool>,
+}
+
+impl Injection {
+    /// There is something to revert before the end.
+    pub(super) fn lasts(&self) -> bool {
+        self.fault.kind() != Kind::Event
+    }
+}
+
+/// What the helper did, and when.
+struct Applied {
+    outcomes: Vec<Outcome>,
+    called: Instant,
+    done: Instant,
+}
+
+/// Injects, and looks whether the effect is there. Every outcome is recorded; `None` when nothing
+/// was injected.
+pub(super) async fn inject(
+    world: &Arc<World>,
+    id: &str,
+    step: &InjectStep,
+) -> Option<Arc<Injection>> {
+    let fault = &step.fault;
+    let described = fault.describe();
+    world.fault_begins();
+    world.mark_logs();
+    world.emit(Event::Injecting {
+        case: world.id(),
+        fault: id.to_owned(),
+        name: fault.name().to_owned(),
+        target: fault.target().to_string(),
+        act: described.act,
+        proof: described.proof,
+        lasting: fault.kind(),
+        scope: fault.scope(),
+    });
+    let started = Instant::now();
+    match try_inject(world, id, step).await {
+        Ok((mut injection, applied)) => {
+            refresh(world, &injection.site.service).await;
+            let effect = look(world, &injection, &applied.outcomes).await;
+            injection.proven = report(world, id, effect, applied.took(), started);
+            begins(world, &injection, &applied);
+            Some(Arc::new(injection))
+        }
+        Err(error) => {
+            finish(world, id, Verdict::Error, &error, Duration::ZERO, started, Vec::new());
+            None
+        }
+    }
+}
+
+impl Applied {
+    fn took(&self) -> Duration {
+        self.done.duration_since(self.called)
+    }
+}
+
+/// From here on samples are `during` or `after`, and recovery counts.
+fn begins(world: &World, injection: &Injection, applied: &Applied) {
+    // an event disrupts from the moment it is called for: a restart's stop belongs to it. A state
+    // is in force when its ops are done: a disk that is being filled is not full yet.
+    let lasts = injection.lasts();
+    world.recovery_counts_from(if lasts { applied.done } else { applied.called });
+    if !injection.proven {
+        return;
+    }
+    if !lasts {
+        world.fault_is_over();
+    } else if injection.expires.is_none_or(|at| Instant::now() < at) {
+        world.fault_in_force(&injection.id);
+    }
+}
+
+async fn try_inject(
+    world: &Arc<World>,
+    id: &str,
+    step: &InjectStep,
+) -> Result<(Injection, Applied), String> {
+    let fault = &step.fault;
+    let site = site(world, fault).await.map_err(|error| error.to_string())?;
+    let prepared = fault.prepare(&cx(world, &site)).await.map_err(|error| error.to_string())?;
+    let entry = Entry {
+        what: format!("{} {}", fault.name(), fault.target()),
+        ops: prepared.ops,
+        undo: prepared.undo,
+        expires_ms: step.lasts.map(|time| u64::try_from(time.0.as_millis()).unwrap_or(u64::MAX)),
+    };
+    let called = Instant::now();
+    let applied = world.helper.apply(entry).await.map_err(|error| error.to_string())?;
+    let injection = Injection {
+        id: id.to_owned(),
+        fault: fault.clone(),
+        entry: applied.id,
+        before: prepared.before,
+        site,
+        proven: false,
+        // the keeper's clock starts somewhere within the call: no sample after the earliest end
+        expires: step.lasts.map(|time| called + time.0),
+        over: Mutex::new(false),
+    };
+    Ok((injection, Applied { outcomes: applied.outcomes, called, done: Instant::now() }))
+}
+
+/// Looks whether the effect is there.
+pub(super) async fn look(
+    world: &World,
+    injection: &Injection,
+    outcomes: &[Outcome],
+) -> Result<Effect, FaultError> {
+    injection.fault.verify(&injection.before, outcomes, &cx(world, &injection.site)).await
+}
+
+/// Records what was seen of the effect; true when it was seen.
+fn report(
+    world: &World,
+    id: &str,
+    effect: Result<Effect, FaultError>,
+    took: Duration,
+    started: Instant,
+) -> bool {
+    let (verdict, why, notes) = match effect {
+        Ok(effect) if effect.proven => (Verdict::Pass, effect.evidence, effect.notes),
+        Ok(effect) => {
+            let why = format!("injected, but its effect was not seen: {}", effect.evidence);
+            (Verdict::Inconclusive, why, effect.notes)
+        }
+        Err(error) => {
+            let why = format!("injected, but its effect could not be looked for: {error}");
+            (Verdict::Inconclusive, why, Vec::new())
+        }
+    };
+    finish(world, id, verdict, &why, took, started, notes);
+    verdict == Verdict::Pass
+}
+
+fn finish(
+    world: &World,
+    id: &str,
+    verdict: Verdict,
+    message: &str,
+    took: Duration,
+    started: Instant,
+    notes: Vec<String>,
+) {
+    let proven = verdict == Verdict::Pass;
+    world.emit(Event::Injected {
+        case: world.id(),
+        fault: id.to_owned(),
+        proven,
+        evidence: message.to_owned(),
+        notes,
+        took_us: whole_micros(took),
+    });
+    let assertion = format!("{id}.effect");
+    let title = "the fault is in force";
+    record(world, &assertion, Hypothesis::Fault, title, Some(verdict), message, started);
+    if !proven {
+        world.findings().break_off(&format!("the effect of `{id}` was not proven"));
+    }
+}
+
+pub(super) fn whole_micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

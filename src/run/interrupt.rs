@@ -1,0 +1,92 @@
+//! Ctrl-C, and how much time everything after it may take. Decides nothing else.
+
+use std::{
+    future::Future,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// A step in progress may end by itself: dropping an act half-way leaves its outcome unknown.
+pub(super) const GRACE: Duration = Duration::from_secs(1);
+
+/// Faults are reverted one by one, with proof; what is left after this goes with the rollback.
+pub(super) const REVERTS: Duration = Duration::from_secs(2);
+
+/// Logs of subjects are worth no more.
+pub(super) const LOGS: Duration = Duration::from_millis(2500);
+
+/// The rollback; what it leaves is named with the command that finishes it.
+pub(super) const ROLLBACK: Duration = Duration::from_millis(4000);
+
+/// The end of the helper. Reports are written within the rest of the five seconds.
+pub(super) const CLOSE: Duration = Duration::from_millis(4600);
+
+/// The user's wish to end, shared by everything that runs.
+#[derive(Debug, Clone)]
+pub(super) struct Interrupt {
+    token: CancellationToken,
+    since: Arc<OnceLock<Instant>>,
+}
+
+impl Interrupt {
+    pub(super) fn new(token: CancellationToken) -> Self {
+        Self { token, since: Arc::default() }
+    }
+
+    /// A token that is cancelled by the user, and can be cancelled by others.
+    pub(super) fn child(&self) -> CancellationToken {
+        self.token.child_token()
+    }
+
+    pub(super) fn came(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// Waits for `work`, at most `limit`; once the user has interrupted, at most until `after` from
+    /// then on. None when it was cut off.
+    pub(super) async fn bound<T>(
+        &self,
+        limit: Duration,
+        after: Duration,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let hurried = async {
+            self.token.cancelled().await;
+            // who looks first sets the clock: all later limits count from the same moment
+            sleep_until(*self.since.get_or_init(Instant::now) + after).await;
+        };
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = sleep(limit) => None,
+            () = hurried => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn limits_after_an_interrupt_count_from_the_interrupt() {
+        let token = CancellationToken::new();
+        let interrupt = Interrupt::new(token.clone());
+        let start = Instant::now();
+        assert_eq!(interrupt.bound(LOGS, LOGS, async { 1 }).await, Some(1));
+        assert_eq!(interrupt.bound(LOGS, LOGS, pending::<()>()).await, None);
+        assert!(start.elapsed() >= LOGS && start.elapsed() < REVERTS * 2);
+        token.cancel();
+        let start = Instant::now();
+        let long = Duration::from_secs(60);
+        for after in [REVERTS, REVERTS, ROLLBACK, CLOSE] {
+            assert_eq!(interrupt.bound(long, after, pending::<()>()).await, None);
+        }
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    }
+}

@@ -1,0 +1,94 @@
+//! A helper link that judges each ledger once, and records what it came to.
+//!
+//! Judging stops the load and reads everything back; probes and the recovery point objective share
+//! the one result.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures_util::future::BoxFuture;
+
+use super::{event::Event, recorder::Recorder};
+use crate::{
+    helper::{Applied, HelperLink, Result},
+    ledger::LedgerReport,
+    protocol::{Entry, EntryId, LoadCall, LoadReply, Read, Reading, RollbackReport, Undone},
+};
+
+/// Wraps the helper for the length of one case.
+pub(super) struct Ledgers {
+    helper: Arc<dyn HelperLink>,
+    recorder: Recorder,
+    case: String,
+    judged: Mutex<BTreeMap<String, Box<LedgerReport>>>,
+}
+
+impl Ledgers {
+    pub(super) fn new(helper: Arc<dyn HelperLink>, recorder: Recorder, case: String) -> Self {
+        Self { helper, recorder, case, judged: Mutex::default() }
+    }
+
+    async fn judge(&self, name: String) -> Result<LoadReply> {
+        let known = self.judged().get(&name).cloned();
+        if let Some(report) = known {
+            return Ok(LoadReply::Ledger(Ok(report)));
+        }
+        let reply = self.helper.load(LoadCall::Judge { name: name.clone() }).await?;
+        if let LoadReply::Ledger(Ok(report)) = &reply {
+            self.judged().insert(name.clone(), report.clone());
+            self.recorder.emit(Event::LedgerJudged {
+                case: self.case.clone(),
+                // the load's name is `NUMBER-WORKLOAD`
+                workload: name
+                    .split_once('-')
+                    .map_or(name.as_str(), |(_, workload)| workload)
+                    .to_owned(),
+                report: report.clone(),
+            });
+        }
+        Ok(reply)
+    }
+
+    fn judged(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Box<LedgerReport>>> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HelperLink for Ledgers {
+    fn read(&self, read: Read) -> BoxFuture<'_, Result<Reading>> {
+        self.helper.read(read)
+    }
+
+    fn load(&self, call: LoadCall) -> BoxFuture<'_, Result<LoadReply>> {
+        match call {
+            LoadCall::Judge { name } => Box::pin(self.judge(name)),
+            other => self.helper.load(other),
+        }
+    }
+
+    fn apply(&self, entry: Entry) -> BoxFuture<'_, Result<Applied>> {
+        self.helper.apply(entry)
+    }
+
+    fn revert(&self, id: EntryId) -> BoxFuture<'_, Result<Undone>> {
+        self.helper.revert(id)
+    }
+
+    fn rollback(&self) -> BoxFuture<'_, Result<RollbackReport>> {
+        self.helper.rollback()
+    }
+
+    fn rollback_faults(&self) -> BoxFuture<'_, Result<RollbackReport>> {
+        self.helper.rollback_faults()
+    }
+
+    fn expired(&self) -> BoxFuture<'_, Result<Vec<Undone>>> {
+        self.helper.expired()
+    }
+
+    fn lost(&self) -> BoxFuture<'_, String> {
+        self.helper.lost()
+    }
+}

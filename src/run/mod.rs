@@ -1,0 +1,40 @@
+//! The runner: the only place with a clock.
+//!
+//! It turns a plan into one stream of events; every report is a fold of that stream.
+
+mod announce;
+mod background;
+mod case;
+mod clean;
+mod event;
+mod expect;
+mod expiry;
+mod guards;
+mod inject;
+mod interrupt;
+mod judge;
+mod ledgers;
+mod loads;
+mod observe;
+mod record;
+mod recorder;
+mod recover;
+mod redact;
+mod revert;
+mod sampling;
+mod setup;
+mod site;
+pub mod stages;
+mod steps;
+pub mod suite;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod world;
+
+pub use event::{CaseStart, Event, FORMAT, Origin, Phase, RunStart, Stamped};
+pub use record::{
+    AssertionRecord, CaseRecord, FaultRecord, LoadPoint, LogRecord, RunRecord, SamplePoint,
+};
+pub use recorder::{Listener, Recorder};
+pub use redact::Redactor;

@@ -1,0 +1,197 @@
+//! Probes that are read alongside the steps, and judged at the end.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, interval, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{event::Phase, steps::record, world::World};
+use crate::{
+    probes::Sample,
+    scenario::{Hypothesis, Observe, Require, Spot, When},
+    verdict::Verdict,
+};
+
+/// More missing samples than this share prove nothing.
+const MISSING_ALLOWED: f64 = 0.05;
+
+/// The observers of a case, running.
+pub(super) struct Observers {
+    end: CancellationToken,
+    tasks: Vec<(String, Observe, JoinHandle<Tally>)>,
+}
+
+/// What an observer has counted.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Tally {
+    held: usize,
+    violated: usize,
+    missing: usize,
+    first_violation: Option<String>,
+}
+
+impl Observers {
+    /// Starts one task per observed probe.
+    pub(super) fn start(world: &Arc<World>) -> Self {
+        let end = CancellationToken::new();
+        let observed = world.case.scenario.observe.iter().enumerate();
+        let tasks = observed
+            .map(|(index, item)| {
+                let id = world.assertion(Spot::Observe(index));
+                let task =
+                    tokio::spawn(watch(Arc::clone(world), id.clone(), item.clone(), end.clone()));
+                (id, item.clone(), task)
+            })
+            .collect();
+        Self { end, tasks }
+    }
+
+    /// Ends them, and judges what they saw.
+    pub(super) async fn judge(self, world: &World) {
+        self.end.cancel();
+        for (id, item, mut task) in self.tasks {
+            let started = Instant::now();
+            let patience = item.probe.deadline() + Duration::from_secs(1);
+            let tally = match timeout(patience, &mut task).await {
+                Ok(tally) => tally.unwrap_or_default(),
+                Err(_) => {
+                    task.abort();
+                    Tally { missing: 1, ..Tally::default() }
+                }
+            };
+            let (verdict, message) = match world.findings().broken() {
+                Some(why) => (None, why),
+                None => {
+                    let (verdict, message) = tally.judge(item.require);
+                    (Some(verdict), message)
+                }
+            };
+            let title = item.probe.describe();
+            record(world, &id, Hypothesis::Observe, &title, verdict, &message, started);
+        }
+    }
+}
+
+async fn watch(world: Arc<World>, id: String, item: Observe, end: CancellationToken) -> Tally {
+    let mut tally = Tally::default();
+    let mut ticks = interval(item.every.0.max(Duration::from_millis(10)));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = end.cancelled() => break,
+            _ = ticks.tick() => {}
+        }
+        tokio::select! {
+            // a reading that is not over when observing is belongs to no phase
+            () = end.cancelled() => break,
+            () = once(&world, &id, &item, &mut tally) => {}
+        }
+    }
+    // `after` may begin with the rollback, just before observing ends: one look is owed
+    if item.when == When::After && tally.all() == 0 && !world.is_over() {
+        once(&world, &id, &item, &mut tally).await;
+    }
+    tally
+}
+
+/// Reads once, if the phase is there for all of the reading.
+async fn once(world: &World, id: &str, item: &Observe, tally: &mut Tally) {
+    if !due(world, item.when) {
+        return;
+    }
+    let (phase, before) = (world.phase(), world.in_force());
+    let result = world.read_alongside(&item.probe).await;
+    let during = world.still(before.clone());
+    let same_faults = during == before && during == world.in_force();
+    if due(world, item.when) && (same_faults || item.when == When::Throughout) {
+        tally.count(&result);
+        world.record_sample(id, &item.probe, phase, during, &result);
+    }
+}
+
+fn due(world: &World, when: When) -> bool {
+    if !matches!(world.phase(), Phase::Steps | Phase::Rollback) {
+        return false;
+    }
+    match when {
+        When::Before => !world.injected(),
+        When::During => !world.in_force().is_empty(),
+        When::After => world.faults_are_over(),
+        When::Throughout => true,
+    }
+}
+
+impl Tally {
+    fn all(&self) -> usize {
+        self.held + self.violated + self.missing
+    }
+
+    fn count(&mut self, result: &Result<Sample, String>) {
+        match result {
+            Ok(sample) => match &sample.violation {
+                None => self.held += 1,
+                Some(violation) => {
+                    self.violated += 1;
+                    self.first_violation.get_or_insert_with(|| {
+                        format!("{violation}; observed: {}", sample.observed)
+                    });
+                }
+            },
+            Err(_) => self.missing += 1,
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+    fn judge(&self, require: Require) -> (Verdict, String) {
+        let read = self.held + self.violated;
+        let all = self.all();
+        if all == 0 {
+            return (
+                Verdict::Inconclusive,
+                "never read: its phase did not come, or was too short".into(),
+            );
+        }
+        if self.missing as f64 > MISSING_ALLOWED * all as f64 {
+            let why = format!("{} of {all} samples are missing", self.missing);
+            return (Verdict::Inconclusive, why);
+        }
+        let share = 100.0 * self.held as f64 / read as f64;
+        let good = match require {
+            Require::Always => self.violated == 0,
+            Require::Never => self.held == 0,
+            Require::Eventually => self.held > 0,
+            Require::AtLeast(percent) => share >= percent.0,
+        };
+        let mut message = format!("held in {} of {read} samples", self.held);
+        if let (false, Some(violation)) = (good, &self.first_violation) {
+            message = format!("{message}; first: {violation}");
+        }
+        (if good { Verdict::Pass } else { Verdict::Fail }, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Percent;
+
+    #[test]
+    fn requirements() {
+        let tally = Tally { held: 19, violated: 1, missing: 1, first_violation: None };
+        assert_eq!(tally.judge(Require::Always).0, Verdict::Fail);
+        assert_eq!(tally.judge(Require::AtLeast(Percent(95.0))).0, Verdict::Pass);
+        assert_eq!(tally.judge(Require::Eventually).0, Verdict::Pass);
+        assert_eq!(tally.judge(Require::Never).0, Verdict::Fail);
+    }
+
+    #[test]
+    fn missing_samples_prove_nothing() {
+        assert_eq!(Tally::default().judge(Require::Always).0, Verdict::Inconclusive);
+        let gaps = Tally { held: 9, missing: 1, ..Tally::default() };
+        assert_eq!(gaps.judge(Require::Always).0, Verdict::Inconclusive);
+    }
+}

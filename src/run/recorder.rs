@@ -1,0 +1,110 @@
+//! Stamps events, writes them to the event file and hands them on.
+//!
+//! The file is best effort: a full disk under `--out` must not stop a rollback. What could not be
+//! written is remembered, and makes the run end with `error`.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::time::Instant;
+
+use super::{
+    event::{Event, Stamped},
+    record::RunRecord,
+    redact::Redactor,
+};
+
+/// Someone who wants each event as it happens: the terminal, a stream.
+pub type Listener = Box<dyn Fn(&Stamped) + Send + Sync>;
+
+/// The one way into the event stream.
+#[derive(Clone)]
+pub struct Recorder(Arc<Inner>);
+
+struct Inner {
+    started: Instant,
+    state: Mutex<State>,
+    listeners: Mutex<Vec<Listener>>,
+}
+
+struct State {
+    file: Option<BufWriter<File>>,
+    failure: Option<String>,
+    record: RunRecord,
+    redactor: Redactor,
+}
+
+impl Recorder {
+    /// A stream that starts now. `file` gets a line per event.
+    #[must_use]
+    pub fn new(file: Option<File>, listeners: Vec<Listener>) -> Self {
+        let state = State {
+            file: file.map(BufWriter::new),
+            failure: None,
+            record: RunRecord::default(),
+            redactor: Redactor::default(),
+        };
+        let (state, listeners) = (Mutex::new(state), Mutex::new(listeners));
+        Self(Arc::new(Inner { started: Instant::now(), state, listeners }))
+    }
+
+    /// Microseconds since the stream started.
+    #[must_use]
+    pub fn now_us(&self) -> u64 {
+        u64::try_from(self.0.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Hides from now on what this redactor knows.
+    pub fn redact(&self, redactor: Redactor) {
+        self.state().redactor.merge(redactor);
+    }
+
+    /// Records an event. Listeners see events in the order of the file; they must not emit.
+    pub fn emit(&self, event: Event) {
+        let mut state = self.state();
+        let event = state.redactor.apply(event);
+        // stamped under the lock, so that the file is in order
+        let stamped = Stamped { at_us: self.now_us(), event };
+        state.record.apply(&stamped);
+        if let Err(error) = state.write(&stamped) {
+            state.failure.get_or_insert(error.to_string());
+            state.file = None;
+        }
+        // taken before the other is given back: nobody overtakes
+        let listeners = self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(state);
+        for listener in listeners.iter() {
+            listener(&stamped);
+        }
+    }
+
+    /// The record so far: a copy of all of it, so not for every case.
+    #[must_use]
+    pub fn record(&self) -> RunRecord {
+        self.state().record.clone()
+    }
+
+    /// Why the event file is incomplete, where it is.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.state().failure.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // a panic elsewhere must not silence the reports
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn write(&mut self, stamped: &Stamped) -> std::io::Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        serde_json::to_writer(&mut *file, stamped)?;
+        file.write_all(b"\n")?;
+        // each event reaches the kernel at once: it must survive our own SIGKILL
+        file.flush()
+    }
+}

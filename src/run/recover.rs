@@ -1,0 +1,88 @@
+//! The `recover` step: how long until the steady state was there again.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    event::Event,
+    expect::{Awaited, Judged, Patience, steady_state, wait_until_all_hold},
+    inject::whole_micros,
+    steps::Outcome,
+    world::World,
+};
+use crate::{scenario::RecoverStep, verdict::Verdict};
+
+/// Recovery is waited for without an objective for this long.
+const DEFAULT_RTO: Duration = Duration::from_secs(30);
+
+/// The steady-state probes must hold for this long before recovery counts.
+const DEFAULT_HOLD: Duration = Duration::from_secs(1);
+
+/// Recovery is measured up to this multiple of its objective, so that the true figure is reported.
+const MEASURE: u32 = 3;
+
+pub(super) const TITLE: &str = "the steady state is reached again";
+
+/// Waits, measures and judges; none when the case was ended meanwhile.
+pub(super) async fn recover(world: &Arc<World>, id: &str, step: &RecoverStep) -> Option<Outcome> {
+    let objective = step.within.or(world.case.scenario.objectives.rto).map(|time| time.0);
+    let allowed = objective.unwrap_or(DEFAULT_RTO);
+    let from = world.recovery_from().unwrap_or_else(Instant::now);
+    let elapsed = from.elapsed();
+    // a control is over when the objective is missed: its figure is of no interest
+    let measured = if world.case.control.is_some() { allowed } else { allowed * MEASURE };
+    let hold = step.hold.map_or(DEFAULT_HOLD, |hold| hold.0);
+    let patience = Patience { within: measured.saturating_sub(elapsed), hold };
+    let awaited = wait_until_all_hold(world, &steady_state(world), &patience).await;
+    if awaited.cut_short {
+        return None;
+    }
+    let recovery = awaited.since.map(|since| since.saturating_duration_since(from));
+    if awaited.at_once && elapsed > allowed {
+        return Some(too_late_to_tell(elapsed, allowed));
+    }
+    let recovery_us = recovery.map(whole_micros);
+    world.recovered_in(recovery_us);
+    world.emit(Event::Recovered {
+        case: world.id(),
+        assertion: id.to_owned(),
+        recovery_us,
+        objective_us: objective.map(whole_micros),
+    });
+    Some(match recovery {
+        Some(time) if time <= allowed => {
+            (Verdict::Pass, format!("recovered in {} ms", time.as_millis()))
+        }
+        Some(time) => {
+            let (took, allowed) = (time.as_millis(), allowed.as_millis());
+            (Verdict::Fail, format!("recovered in {took} ms, and {allowed} ms were allowed"))
+        }
+        None => not_recovered(&awaited, from.elapsed()),
+    })
+}
+
+/// Nobody looked while the objective ran out: it may have been met or missed.
+fn too_late_to_tell(elapsed: Duration, allowed: Duration) -> Outcome {
+    let why = format!(
+        "the steady state was there at the first look, but that was {} ms after the clock started, \
+         and {} ms were allowed\n\nhint: move `recover` up, before what takes so long",
+        elapsed.as_millis(),
+        allowed.as_millis()
+    );
+    (Verdict::Inconclusive, why)
+}
+
+fn not_recovered(awaited: &Awaited, waited: Duration) -> Outcome {
+    let bad = |one: &&Judged| one.verdict != Verdict::Pass;
+    let wrong: Vec<_> = awaited
+        .judged
+        .iter()
+        .filter(bad)
+        .map(|one| format!("{}: {}", one.title, one.message))
+        .collect();
+    // one probe that is known to be violated is proof; only unreadable ones are none
+    let failed = awaited.judged.iter().any(|one| one.verdict == Verdict::Fail);
+    let verdict = if failed || wrong.is_empty() { Verdict::Fail } else { Verdict::Error };
+    (verdict, format!("not recovered after {} ms: {}", waited.as_millis(), wrong.join("; ")))
+}

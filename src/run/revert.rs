@@ -1,0 +1,139 @@
+//! The end of a fault: reverted by a step, the rollback or the keeper, and seen to be gone.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{
+    event::{Event, Origin},
+    inject::{Injection, look},
+    site::{cx, ended},
+    steps::record,
+    world::World,
+};
+use crate::{
+    faults::{Effect, Kind},
+    helper::Result as HelperResult,
+    protocol::Undone,
+    scenario::Hypothesis,
+    verdict::Verdict,
+};
+
+/// Reverts a fault, and looks whether the effect is gone. Just before, a lasting effect must still
+/// be there, or what was observed meanwhile proves nothing.
+pub(super) async fn revert(world: &Arc<World>, injection: &Injection, by: Origin) {
+    let mut over = injection.over.lock().await;
+    if *over {
+        if by == Origin::Step {
+            world.note(format!("nothing to revert: the time of `{}` was up", injection.id));
+        }
+        return;
+    }
+    let started = Instant::now();
+    still_in_force(world, injection).await;
+    leave(world, injection, by);
+    let undone = world.helper.revert(injection.entry).await;
+    conclude(world, injection, by, undone, started).await;
+    *over = true;
+}
+
+/// `during` ends when the revert is called.
+pub(super) fn leave(world: &World, injection: &Injection, by: Origin) {
+    world.fault_ends(&injection.id);
+    world.emit(Event::Reverting { case: world.id(), fault: injection.id.clone(), by });
+}
+
+/// Records how the undo went and whether the effect is gone.
+pub(super) async fn conclude(
+    world: &World,
+    injection: &Injection,
+    by: Origin,
+    undone: HelperResult<Undone>,
+    started: Instant,
+) {
+    let (verdict, effect) = judge(world, injection, undone).await;
+    world.emit(Event::Reverted {
+        case: world.id(),
+        fault: injection.id.clone(),
+        proven: effect.proven,
+        evidence: effect.evidence.clone(),
+        by,
+    });
+    let id = format!("{}.revert", injection.id);
+    let title = "the fault is gone";
+    record(world, &id, Hypothesis::Fault, title, verdict, &effect.evidence, started);
+    if verdict == Some(Verdict::Error) {
+        world.findings().break_off(&format!("`{}` was not seen to be reverted", injection.id));
+    }
+    world.recovery_counts_from(Instant::now());
+    world.fault_is_over();
+}
+
+async fn judge(
+    world: &World,
+    injection: &Injection,
+    undone: HelperResult<Undone>,
+) -> (Option<Verdict>, Effect) {
+    let undone = match undone {
+        Ok(undone) => undone,
+        Err(error) => return (Some(Verdict::Error), Effect::unproven(error.to_string())),
+    };
+    if !undone.problems.is_empty() {
+        let why = format!("undo failed: {}", undone.problems.join("; "));
+        return (Some(Verdict::Error), Effect::unproven(why));
+    }
+    if !undone.pending.is_empty() {
+        let why = "undo waits for the engine, which does not answer";
+        return (Some(Verdict::Error), Effect::unproven(why));
+    }
+    let cx = cx(world, &injection.site);
+    match injection.fault.verify_reverted(&injection.before, &cx).await {
+        Ok(effect) if effect.proven => (Some(Verdict::Pass), effect),
+        Ok(effect) => (Some(Verdict::Error), effect),
+        // undone, and nowhere left to look from: neither seen nor a failure of the harness
+        Err(error) => match ended(world, &injection.site).await {
+            Some(why) => (None, Effect::unproven(format!("undone, and not looked for: {why}"))),
+            None => {
+                let why = format!("could not be looked for: {error}");
+                (Some(Verdict::Error), Effect::unproven(why))
+            }
+        },
+    }
+}
+
+/// A state must last until it is reverted.
+async fn still_in_force(world: &World, injection: &Injection) {
+    if !injection.proven || world.is_over() || !is_looked_for_again(injection) {
+        return;
+    }
+    let started = Instant::now();
+    if let Some(why) = ended(world, &injection.site).await {
+        // a subject that ends takes its mounts along: what it did before that was under the fault
+        return world.note(format!("`{}` is not looked for again: {why}", injection.id));
+    }
+    if let Err(why) = lasting(world, injection).await {
+        ended_early(world, injection, &why, started);
+    }
+}
+
+/// Fills may be freed by the subject; events and damage are not in force.
+pub(super) fn is_looked_for_again(injection: &Injection) -> bool {
+    injection.fault.kind() == Kind::State && !injection.fault.subject_may_end_it()
+}
+
+/// Looks whether the effect is still there; the error says what was seen instead.
+pub(super) async fn lasting(world: &World, injection: &Injection) -> Result<(), String> {
+    match look(world, injection, &[]).await {
+        Ok(effect) if effect.proven => Ok(()),
+        Ok(effect) => Err(format!("the effect ended before the revert: {}", effect.evidence)),
+        Err(error) => Err(format!("the effect could not be looked for before the revert: {error}")),
+    }
+}
+
+/// Nothing that was observed under this fault proves anything.
+pub(super) fn ended_early(world: &World, injection: &Injection, why: &str, started: Instant) {
+    let id = format!("{}.lasting", injection.id);
+    let (title, verdict) = ("the fault is still in force", Verdict::Inconclusive);
+    record(world, &id, Hypothesis::Fault, title, Some(verdict), why, started);
+    world.findings().break_off(why);
+}

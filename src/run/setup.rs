@@ -1,0 +1,284 @@
+//! Makes what a case needs: networks, volumes, containers, loads. Undo first, always.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use super::{event::Event, world::World};
+use crate::{
+    protocol::{EngineOp, Entry, LoadCall, Op, Place},
+    runtime::{
+        ContainerSpec, Health, HealthCheck, ImageRef, MountSource, MountSpec, NetworkSpec, State,
+        labels,
+    },
+    scenario::{Depends, Service},
+    volumes::Provision,
+};
+
+/// A dependency that is not ready after this time is an error.
+const DEPENDENCY_DEADLINE: Duration = Duration::from_secs(60);
+
+/// The built-in subject's entry point in our own image.
+const SPECIMEN: (&str, [&str; 2]) = ("keelhaul/specimen", ["/keelhaul", "specimen"]);
+
+/// Makes everything; on an error what was made stays for the rollback. Told to stop, it ends
+/// between two things that it makes.
+///
+/// # Errors
+/// In words, with the name of what could not be made.
+pub(super) async fn set_up(world: &Arc<World>) -> Result<(), String> {
+    promise_removal(world).await?;
+    go_on(world)?;
+    let images = ensure_images(world).await?;
+    go_on(world)?;
+    let networks = make_networks(world).await?;
+    let volumes = make_volumes(world).await?;
+    for name in start_order(&world.case.scenario.services) {
+        let service = &world.case.scenario.services[&name];
+        wait_for_dependencies(world, service).await?;
+        go_on(world)?;
+        let spec = container_spec(world, &name, service, &images, &networks, &volumes);
+        start_subject(world, &name, &spec).await?;
+    }
+    go_on(world)?;
+    start_loads(world).await
+}
+
+/// Ends the set-up where the steps were ended.
+fn go_on(world: &World) -> Result<(), String> {
+    if world.stop.is_cancelled() { Err("stopped".into()) } else { Ok(()) }
+}
+
+/// The first journal entry: whatever carries the run's label goes.
+async fn promise_removal(world: &World) -> Result<(), String> {
+    let undo = vec![Op::Engine(EngineOp::RemoveRun { run: world.run.clone() })];
+    let entry = Entry {
+        what: "containers, networks and volumes of the case".into(),
+        ops: Vec::new(),
+        undo,
+        expires_ms: None,
+    };
+    world.helper.apply(entry).await.map(drop).map_err(|error| error.to_string())
+}
+
+async fn ensure_images(world: &World) -> Result<BTreeMap<String, String>, String> {
+    let mut images = BTreeMap::new();
+    for service in world.case.scenario.services.values() {
+        if images.contains_key(&service.image) {
+            continue;
+        }
+        let image = ImageRef { name: service.image.clone(), pull: service.pull };
+        let id = world.runtime.ensure_image(&image).await.map_err(|error| error.to_string())?;
+        images.insert(service.image.clone(), id);
+    }
+    Ok(images)
+}
+
+/// The networks that services name, or one for all.
+async fn make_networks(world: &World) -> Result<BTreeMap<String, String>, String> {
+    let mut wanted: Vec<&str> = world
+        .case
+        .scenario
+        .services
+        .values()
+        .flat_map(|service| service.networks.iter())
+        .map(String::as_str)
+        .collect();
+    if world.case.scenario.services.values().any(|service| service.networks.is_empty()) {
+        wanted.push(DEFAULT_NETWORK);
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut made = BTreeMap::new();
+    for name in wanted {
+        let object = format!("keelhaul-{}-{name}", world.run);
+        let spec = NetworkSpec { name: object, labels: labels_of(world, labels::ROLE_NETWORK) };
+        let id = world.runtime.create_network(&spec).await.map_err(|error| error.to_string())?;
+        made.insert(name.to_owned(), id);
+    }
+    Ok(made)
+}
+
+const DEFAULT_NETWORK: &str = "default";
+
+async fn make_volumes(world: &World) -> Result<BTreeMap<String, MountSource>, String> {
+    let mut made = BTreeMap::new();
+    for (name, spec) in &world.case.scenario.volumes {
+        go_on(world)?;
+        let provision = Provision {
+            runtime: world.runtime.as_ref(),
+            helper: world.helper.as_ref(),
+            name,
+            object: format!("keelhaul-{}-{name}", world.run),
+            labels: labels_of(world, labels::ROLE_VOLUME),
+        };
+        let source = spec
+            .provision(&provision)
+            .await
+            .map_err(|error| format!("volume `{name}`: {error}"))?;
+        made.insert(name.clone(), source);
+    }
+    Ok(made)
+}
+
+/// Services in an order in which each comes after what it depends on. `check` has refused cycles.
+fn start_order(services: &BTreeMap<String, Service>) -> Vec<String> {
+    fn visit(name: &str, services: &BTreeMap<String, Service>, order: &mut Vec<String>) {
+        if order.iter().any(|done| done == name) {
+            return;
+        }
+        if let Some(service) = services.get(name) {
+            for dependency in service.depends_on.keys() {
+                visit(dependency, services, order);
+            }
+            order.push(name.to_owned());
+        }
+    }
+    let mut order = Vec::new();
+    for name in services.keys() {
+        visit(name, services, &mut order);
+    }
+    order
+}
+
+async fn wait_for_dependencies(world: &World, service: &Service) -> Result<(), String> {
+    let deadline = Instant::now() + DEPENDENCY_DEADLINE;
+    for (name, condition) in &service.depends_on {
+        let Some(container) = world.container(name) else { continue };
+        loop {
+            go_on(world)?;
+            let facts =
+                world.runtime.inspect(&container).await.map_err(|error| error.to_string())?;
+            let ready = match condition {
+                Depends::ServiceStarted => true,
+                Depends::ServiceHealthy => facts.health == Health::Healthy,
+                Depends::ServiceCompletedSuccessfully => {
+                    facts.state == State::Exited && facts.exit_code == 0
+                }
+            };
+            if ready {
+                break;
+            }
+            let hopeless = facts.state == State::Exited && *condition != Depends::ServiceStarted;
+            if hopeless {
+                let code = facts.exit_code;
+                return Err(format!("service `{name}`, which others wait for, ended with {code}"));
+            }
+            if Instant::now() > deadline {
+                return Err(format!("service `{name}` was not ready for those that depend on it"));
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+    Ok(())
+}
+
+/// Name of a service's container, unique to the run.
+pub(super) fn container_name(world: &World, service: &str) -> String {
+    format!("keelhaul-{}-{service}", world.run)
+}
+
+fn container_spec(
+    world: &World,
+    name: &str,
+    service: &Service,
+    images: &BTreeMap<String, String>,
+    networks: &BTreeMap<String, String>,
+    volumes: &BTreeMap<String, MountSource>,
+) -> ContainerSpec {
+    let network = service.networks.first().map_or(DEFAULT_NETWORK, String::as_str);
+    // ours win: by them everything is found again and removed
+    let mut labels = service.labels.clone();
+    labels.extend(labels_of(world, labels::ROLE_SUBJECT));
+    ContainerSpec {
+        name: container_name(world, name),
+        image: images.get(&service.image).cloned().unwrap_or_else(|| service.image.clone()),
+        command: command_of(service),
+        entrypoint: entrypoint_of(service),
+        env: service.env.clone(),
+        user: service.user.clone(),
+        mounts: mounts_of(service, volumes),
+        memory: service.memory.map(|size| size.0),
+        cpus: service.cpus,
+        restart: service.restart,
+        health: service.healthcheck.as_ref().map(|check| HealthCheck {
+            command: check.command.clone(),
+            interval_ms: millis(check.interval.0),
+            timeout_ms: millis(check.timeout.0),
+            retries: check.retries,
+        }),
+        stop_grace: service.stop_grace.map(|grace| grace.0.as_secs()),
+        network: networks.get(network).cloned(),
+        aliases: vec![name.to_owned()],
+        cap_drop: service.cap_drop.clone(),
+        read_only: service.read_only,
+        labels,
+    }
+}
+
+fn command_of(service: &Service) -> Option<Vec<String>> {
+    if service.command.is_none() && service.args.is_empty() {
+        return None;
+    }
+    let mut command = service.command.clone().unwrap_or_default();
+    command.extend(service.args.iter().cloned());
+    Some(command)
+}
+
+fn entrypoint_of(service: &Service) -> Option<Vec<String>> {
+    let built_in = || {
+        (service.image == SPECIMEN.0).then(|| SPECIMEN.1.iter().map(ToString::to_string).collect())
+    };
+    service.entrypoint.clone().or_else(built_in)
+}
+
+fn mounts_of(service: &Service, volumes: &BTreeMap<String, MountSource>) -> Vec<MountSpec> {
+    service
+        .mounts
+        .iter()
+        .filter_map(|(target, mount)| {
+            let source = volumes.get(&mount.volume)?.clone();
+            Some(MountSpec { target: target.clone(), source, read_only: mount.read_only })
+        })
+        .collect()
+}
+
+async fn start_subject(world: &World, name: &str, spec: &ContainerSpec) -> Result<(), String> {
+    let named = |error: crate::runtime::RuntimeError| format!("service `{name}`: {error}");
+    let container = world.runtime.create_container(spec).await.map_err(named)?;
+    world.set_container(name, container.clone());
+    let start = EngineOp::Start { container: container.clone() };
+    world.runtime.perform(&start).await.map_err(named)?;
+    world.emit(Event::SubjectStarted {
+        case: world.id(),
+        service: name.to_owned(),
+        container,
+        image: spec.image.clone(),
+    });
+    Ok(())
+}
+
+async fn start_loads(world: &World) -> Result<(), String> {
+    for (name, workload) in &world.case.scenario.workloads {
+        let container = world.container(workload.service()).ok_or_else(|| {
+            format!("workload `{name}`: service `{}` does not run", workload.service())
+        })?;
+        let place = Place { container, pid: 0, path: "/".into(), host_path: None };
+        let load = workload.load(&world.run, place, world.case.seed);
+        let call = LoadCall::Start { name: world.load_name(name), load };
+        world.helper.load(call).await.map_err(|error| format!("workload `{name}`: {error}"))?;
+    }
+    Ok(())
+}
+
+fn labels_of(world: &World, role: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (labels::RUN.to_owned(), world.run.clone()),
+        (labels::ROLE.to_owned(), role.to_owned()),
+        (labels::SCENARIO.to_owned(), world.case.scenario.name.clone()),
+    ])
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,130 @@
+//! Where a fault acts: its target resolved against what runs now.
+
+use super::{event::Event, setup, world::World};
+use crate::{
+    faults::{Cx, FaultError, FaultSpec, Site, SiteVolume},
+    protocol::{LoadCall, Place},
+    runtime::{ContainerFacts, RuntimeError, State},
+    scenario::Allow,
+};
+
+/// A fault may have made the container anew: later steps and loads must find it.
+pub(super) async fn refresh(world: &World, service: &str) {
+    let name = setup::container_name(world, service);
+    let Ok(facts) = world.runtime.inspect(&name).await else { return };
+    if world.container(service).as_ref() == Some(&facts.id) {
+        return;
+    }
+    world.set_container(service, facts.id.clone());
+    world.emit(Event::SubjectStarted {
+        case: world.id(),
+        service: service.to_owned(),
+        container: facts.id.clone(),
+        image: facts.image,
+    });
+    for (name, workload) in &world.case.scenario.workloads {
+        if workload.service() == service {
+            let place = Place {
+                container: facts.id.clone(),
+                pid: facts.pid,
+                path: "/".into(),
+                host_path: None,
+            };
+            let call = LoadCall::Retarget { name: world.load_name(name), place };
+            if let Err(error) = world.helper.load(call).await {
+                world.note(format!("workload `{name}` could not follow its container: {error}"));
+            }
+        }
+    }
+}
+
+pub(super) fn cx<'a>(world: &'a World, site: &'a Site) -> Cx<'a> {
+    Cx {
+        runtime: world.runtime.as_ref(),
+        helper: world.helper.as_ref(),
+        site,
+        run: &world.run,
+        host_wide: world.case.scenario.allow.contains(&Allow::HostWide),
+    }
+}
+
+/// Why nothing can be looked for in a site any more: its container has ended, and its mounts with
+/// it. None while it lives, and where the engine does not say.
+pub(super) async fn ended(world: &World, site: &Site) -> Option<String> {
+    container_ended(world, &site.service, &site.place.container).await
+}
+
+/// Likewise of a service's container.
+pub(super) async fn container_ended(
+    world: &World,
+    service: &str,
+    container: &str,
+) -> Option<String> {
+    match world.runtime.inspect(container).await {
+        Ok(facts) if matches!(facts.state, State::Exited | State::Dead | State::Created) => {
+            let state = format!("{:?}", facts.state).to_lowercase();
+            Some(format!("`{service}` is {state}, exit code {}", facts.exit_code))
+        }
+        Err(RuntimeError::Gone { .. }) => Some(format!("the container of `{service}` was removed")),
+        _ => None,
+    }
+}
+
+/// Resolves a fault's target against what runs now.
+pub(super) async fn site(world: &World, fault: &FaultSpec) -> Result<Site, FaultError> {
+    let target = fault.target();
+    let container = world.container(&target.service).ok_or_else(|| {
+        FaultError::Refused(format!("service `{}` has no container", target.service))
+    })?;
+    let facts = match world.runtime.inspect(&container).await {
+        Err(RuntimeError::Gone { .. }) => {
+            let why = format!("the container of `{}` was removed by someone else", target.service);
+            return Err(FaultError::Refused(why));
+        }
+        other => other?,
+    };
+    let path = target.path.clone().unwrap_or_else(|| "/".to_owned());
+    let host_path = host_path(&facts, &path);
+    let place = Place { container, pid: facts.pid, path: path.clone(), host_path };
+    let volume = site_volume(world, &target.service, &path);
+    Ok(Site { service: target.service.clone(), place, volume })
+}
+
+/// The same path in the engine's mount namespace, by the mount it lies on.
+fn host_path(facts: &ContainerFacts, path: &str) -> Option<String> {
+    let (mount, rest) = facts
+        .mounts
+        .iter()
+        .filter_map(|mount| Some((mount, below(path, &mount.destination)?)))
+        .min_by_key(|(_, rest)| rest.len())?;
+    (!mount.source.is_empty()).then(|| format!("{}{rest}", mount.source))
+}
+
+fn site_volume(world: &World, service: &str, path: &str) -> Option<SiteVolume> {
+    let mounts = &world.case.scenario.services.get(service)?.mounts;
+    let (mount_point, mount) = mounts
+        .iter()
+        .filter(|(point, _)| below(path, point).is_some())
+        .max_by_key(|(point, _)| point.len())?;
+    let spec = world.case.scenario.volumes.get(&mount.volume)?.clone();
+    Some(SiteVolume { name: mount.volume.clone(), spec, mount_point: mount_point.clone() })
+}
+
+/// What comes after `root` in `path`: empty, or starting with a slash.
+fn below<'a>(path: &'a str, root: &str) -> Option<&'a str> {
+    let rest = path.strip_prefix(root.trim_end_matches('/'))?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::below;
+
+    #[test]
+    fn a_path_lies_below_whole_components_only() {
+        assert_eq!(below("/data/x", "/data"), Some("/x"));
+        assert_eq!(below("/data", "/data"), Some(""));
+        assert_eq!(below("/database", "/data"), None);
+        assert_eq!(below("/data", "/"), Some("/data"));
+    }
+}

@@ -1,0 +1,292 @@
+//! Many cases: side by side, again where they fail, and never past the time that was given.
+
+use std::{
+    any::Any,
+    collections::VecDeque,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, join_all},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    announce::announce,
+    case::{self, Attempt, Ended, Stage},
+    event::Event,
+    interrupt::{CLOSE, Interrupt, ROLLBACK},
+    recorder::Recorder,
+};
+use crate::{
+    helper::HelperLink,
+    plan::{Case, needs},
+    runtime::Runtime,
+    verdict::{Ending, Verdict},
+};
+
+/// Starting a helper makes an image, a volume and a container.
+const OPENING: Duration = Duration::from_secs(120);
+
+/// Ending one removes them.
+const CLOSING: Duration = Duration::from_secs(60);
+
+/// What a slot works with: an engine and a helper of its own.
+pub struct OpenStage {
+    /// Value of the run label.
+    pub run: String,
+    /// The engine.
+    pub runtime: Arc<dyn Runtime>,
+    /// The helper.
+    pub helper: Arc<dyn HelperLink>,
+    /// Capabilities that this host lacks, with the reason.
+    pub missing: needs::Missing,
+    /// Ends the helper; `true` leaves what carries the run's label. An error says what is still
+    /// there, and how to finish.
+    pub close: Box<dyn FnOnce(bool) -> BoxFuture<'static, Result<(), String>> + Send>,
+}
+
+/// Where stages come from.
+pub trait Stages: Send + Sync {
+    /// Opens a stage for a slot.
+    fn open(&self, slot: usize) -> BoxFuture<'_, Result<OpenStage, String>>;
+}
+
+/// How a suite is run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Cases side by side.
+    pub jobs: usize,
+    /// Times a case that did not pass is run again.
+    pub retries: u32,
+    /// Start no case after this long.
+    pub max_time: Option<Duration>,
+    /// A lacking capability is a failure.
+    pub require: bool,
+    /// Roll back, and leave containers, volumes and networks.
+    pub keep: bool,
+    /// Stop at the first failing step with the faults in force.
+    pub hold: bool,
+}
+
+struct Suite {
+    queue: Mutex<VecDeque<Vec<Case>>>,
+    options: Options,
+    recorder: Recorder,
+    interrupt: Interrupt,
+    deadline: Option<Instant>,
+    verdict: Mutex<Verdict>,
+    rollback_incomplete: AtomicBool,
+}
+
+/// Runs every case and returns the verdict of all.
+pub async fn run(
+    cases: Vec<Case>,
+    options: Options,
+    stages: &dyn Stages,
+    recorder: &Recorder,
+    interrupt: &CancellationToken,
+) -> (Verdict, Ending) {
+    let groups = group_repeats(cases);
+    let slots = options.jobs.clamp(1, groups.len().max(1));
+    let suite = Suite {
+        queue: Mutex::new(groups),
+        deadline: options.max_time.map(|time| Instant::now() + time),
+        options,
+        recorder: recorder.clone(),
+        interrupt: Interrupt::new(interrupt.clone()),
+        verdict: Mutex::new(Verdict::Pass),
+        rollback_incomplete: AtomicBool::new(false),
+    };
+    join_all((0..slots).map(|slot| suite.work(slot, stages))).await;
+    suite.skip_the_rest();
+    let verdict = *suite.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+    let ending = Ending {
+        rollback_incomplete: suite.rollback_incomplete.load(Ordering::Relaxed),
+        interrupted: interrupt.is_cancelled(),
+    };
+    (verdict, ending)
+}
+
+/// Repeats of one case run one after the other: their percentiles are judged by the last.
+fn group_repeats(cases: Vec<Case>) -> VecDeque<Vec<Case>> {
+    let mut groups: VecDeque<Vec<Case>> = VecDeque::new();
+    for case in cases {
+        let control = |case: &Case| case.control.as_ref().map(|control| control.name.clone());
+        match groups.back_mut() {
+            Some(group) if group[0].suite == case.suite && control(&group[0]) == control(&case) => {
+                group.push(case);
+            }
+            _ => groups.push_back(vec![case]),
+        }
+    }
+    groups
+}
+
+impl Suite {
+    /// One slot: a helper of its own, and groups until none is left.
+    async fn work(&self, slot: usize, stages: &dyn Stages) {
+        let mut stage: Option<OpenStage> = None;
+        while let Some(group) = self.next() {
+            let mut earlier = Vec::new();
+            for (index, case) in group.iter().enumerate() {
+                if let Some(why) = self.no_more() {
+                    self.unrun(case, Verdict::Error, why);
+                    continue;
+                }
+                if stage.is_none() {
+                    stage = self.open(slot, stages).await;
+                }
+                let Some(open) = &stage else {
+                    self.unrun(case, Verdict::Error, "no helper could be started");
+                    continue;
+                };
+                let last = index + 1 == group.len();
+                if self.one(case, open, &mut earlier, last).await {
+                    self.close(stage.take()).await;
+                }
+            }
+        }
+        self.close(stage).await;
+    }
+
+    /// Why no further case is started.
+    fn no_more(&self) -> Option<&'static str> {
+        if self.interrupt.came() {
+            return Some("interrupted before it started");
+        }
+        let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        late.then_some("the time given by --max-time was over before it started")
+    }
+
+    fn next(&self) -> Option<Vec<Case>> {
+        if self.no_more().is_some() {
+            return None;
+        }
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    async fn open(&self, slot: usize, stages: &dyn Stages) -> Option<OpenStage> {
+        let opened = match self.interrupt.bound(OPENING, CLOSE, stages.open(slot)).await {
+            Some(opened) => opened,
+            None => Err("the helper did not start in time".to_owned()),
+        };
+        match opened {
+            Ok(stage) => Some(stage),
+            Err(error) => {
+                self.recorder.emit(Event::Noted { case: None, text: error });
+                self.add(Verdict::Error);
+                None
+            }
+        }
+    }
+
+    async fn close(&self, stage: Option<OpenStage>) {
+        let Some(stage) = stage else { return };
+        let closing = (stage.close)(self.options.keep);
+        let problem = match self.interrupt.bound(CLOSING, CLOSE, closing).await {
+            Some(Ok(())) => return,
+            Some(Err(error)) => error,
+            None => "the helper did not end in time".to_owned(),
+        };
+        let text = format!("{problem}; `keelhaul recover {}` finishes it", stage.run);
+        self.recorder.emit(Event::Noted { case: None, text });
+        self.rollback_incomplete.store(true, Ordering::Relaxed);
+    }
+
+    /// Runs one case; true when the stage is spent.
+    async fn one(&self, case: &Case, open: &OpenStage, earlier: &mut Vec<u64>, last: bool) -> bool {
+        if let Some(why) = open.missing.of(&case.scenario) {
+            let verdict = if self.options.require { Verdict::Fail } else { Verdict::Skipped };
+            self.unrun(case, verdict, &why);
+            return false;
+        }
+        let ended = self.attempt(case, open, earlier, last).await;
+        self.add(ended.verdict);
+        earlier.extend(ended.recovery_us);
+        if ended.rollback_incomplete {
+            self.rollback_incomplete.store(true, Ordering::Relaxed);
+        }
+        // what is kept carries the stage's label: the next case needs another
+        ended.helper_lost || self.options.keep
+    }
+
+    async fn attempt(&self, case: &Case, open: &OpenStage, earlier: &[u64], last: bool) -> Ended {
+        let stage = Stage {
+            run: open.run.clone(),
+            runtime: Arc::clone(&open.runtime),
+            helper: Arc::clone(&open.helper),
+            recorder: self.recorder.clone(),
+            interrupt: self.interrupt.clone(),
+            keep: self.options.keep,
+            hold: self.options.hold,
+        };
+        let mut number = 1;
+        loop {
+            let attempt = Attempt { number, earlier, last };
+            let run = AssertUnwindSafe(case::run(case.clone(), &attempt, &stage)).catch_unwind();
+            let ended = match run.await {
+                Ok(ended) => ended,
+                Err(panic) => self.panicked(case, open, panic.as_ref()).await,
+            };
+            let done = matches!(ended.verdict, Verdict::Pass | Verdict::Skipped)
+                || number > self.options.retries
+                || ended.helper_lost
+                || self.options.keep
+                || self.no_more().is_some();
+            if done {
+                return ended;
+            }
+            number += 1;
+        }
+    }
+
+    /// A bug of ours ends one case, not the reports of all: it is rolled back, and its helper is
+    /// not trusted further.
+    async fn panicked(&self, case: &Case, open: &OpenStage, panic: &(dyn Any + Send)) -> Ended {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        let rollback = self.interrupt.bound(CLOSING, ROLLBACK, open.helper.rollback()).await;
+        let verdict = Verdict::Error;
+        self.recorder.emit(Event::CaseEnded {
+            case: case.id.clone(),
+            verdict,
+            reasons: vec![format!("{verdict}: keelhaul itself broke: {text}")],
+            tolerated: None,
+        });
+        let rollback_incomplete = !matches!(rollback, Some(Ok(report)) if report.complete());
+        Ended { verdict, recovery_us: None, rollback_incomplete, helper_lost: true }
+    }
+
+    /// Records a case that was not run.
+    fn unrun(&self, case: &Case, verdict: Verdict, why: &str) {
+        announce(&self.recorder, case, 1);
+        self.recorder.emit(Event::CaseEnded {
+            case: case.id.clone(),
+            verdict,
+            reasons: vec![format!("{verdict}: {why}")],
+            tolerated: None,
+        });
+        self.add(verdict);
+    }
+
+    fn skip_the_rest(&self) {
+        let rest = std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner));
+        let why = self.no_more().unwrap_or("it was never started");
+        for case in rest.iter().flatten() {
+            self.unrun(case, Verdict::Error, why);
+        }
+    }
+
+    fn add(&self, verdict: Verdict) {
+        let mut all = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        *all = all.merge(verdict);
+    }
+}

@@ -1,0 +1,13 @@
+//! Whole cases on an engine and a helper in memory, on a clock that the test turns. What is proven
+//! here is what the runner makes of what it sees; that faults work is proven on a real engine.
+
+mod bench;
+mod controls;
+mod faults;
+mod flow;
+mod interrupts;
+mod observing;
+mod recovery;
+mod suites;
+
+use bench::{AGENT, Bench, Ran};

@@ -1,0 +1,104 @@
+//! Recovery: measured from the right moment, to the right sample, and judged.
+
+use super::*;
+use crate::verdict::Verdict;
+
+const KILL: &str = "objectives: { rto: 2s }
+steps:
+  - inject: { kill: { target: agent } }
+    as: k
+  - recover
+";
+
+fn measured(ran: &Ran) -> u64 {
+    ran.case("t").recoveries[0].1.unwrap_or_else(|| panic!("{}", ran.told())) / 1000
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_counts_from_an_event_to_the_first_sample_of_the_streak() {
+    let ran = Bench::of(KILL)
+        .on("injecting k", 0, |scene| scene.health(503))
+        .on("injecting k", 1500, |scene| scene.health(200))
+        .run()
+        .await;
+    assert_eq!(ran.verdict, Verdict::Pass, "{}", ran.told());
+    assert!((1400..1700).contains(&measured(&ran)), "{}", measured(&ran));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_misses_its_objective_fails_with_the_true_figure() {
+    let ran = Bench::of(KILL)
+        .on("injecting k", 0, |scene| scene.health(503))
+        .on("injecting k", 4000, |scene| scene.health(200))
+        .run()
+        .await;
+    let (verdict, message) = ran.found("recover");
+    assert_eq!(verdict, Some(Verdict::Fail));
+    assert!(message.contains("2000 ms were allowed"), "{message}");
+    assert!((3900..4200).contains(&measured(&ran)), "{}", measured(&ran));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_never_comes_is_given_up_at_three_times_the_objective() {
+    let ran = Bench::of(KILL).on("injecting k", 0, |scene| scene.health(503)).run().await;
+    assert_eq!(ran.found("recover").0, Some(Verdict::Fail));
+    assert_eq!(ran.case("t").recoveries[0].1, None);
+    assert!((6..8).contains(&ran.took.as_secs()), "{:?}", ran.took);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_streak_that_breaks_starts_again() {
+    let ran = Bench::of(KILL)
+        .on("injecting k", 0, |scene| scene.health(503))
+        .on("injecting k", 300, |scene| scene.health(200))
+        .on("injecting k", 800, |scene| scene.health(503))
+        .on("injecting k", 1200, |scene| scene.health(200))
+        .run()
+        .await;
+    assert!((1100..1400).contains(&measured(&ran)), "{}", measured(&ran));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_counts_from_the_verified_revert_and_before_that_from_the_injection() {
+    let around = |steps: &str| {
+        format!(
+            "objectives: {{ rto: 9s }}\nsteps:\n  - inject: {{ pause: {{ target: agent }} }}\n    as: p\n{steps}"
+        )
+    };
+    let ran = Bench::of(&around("  - wait: 3s\n  - revert: p\n  - recover\n")).run().await;
+    assert!(measured(&ran) < 300, "{}", measured(&ran));
+    let ran = Bench::of(&around("  - wait: 3s\n  - recover\n  - revert: p\n")).run().await;
+    assert!((2900..3300).contains(&measured(&ran)), "{}", measured(&ran));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_comes_after_the_objective_cannot_tell() {
+    let late = KILL.replace("  - recover\n", "  - wait: 5s\n  - recover\n");
+    let ran = Bench::of(&late).run().await;
+    assert_eq!(ran.found("recover").0, Some(Verdict::Inconclusive), "{}", ran.told());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_acknowledged_before_the_step_is_no_recovery() {
+    let parts = "objectives: { rto: 2s }
+workloads: { records: { ledger: { via: { http: { service: agent } }, rate: 100/s } } }
+steady_state: [{ ledger: { workload: records, acked_per_second: { min: 20 } } }]
+steps:
+  - wait: 5s
+  - inject: { kill: { target: agent } }
+    as: k
+  - recover
+";
+    let ran = Bench::of(parts)
+        .on("injecting k", 0, |scene| scene.world(|world| world.keeper.pace = 0))
+        .run()
+        .await;
+    assert_eq!(ran.found("recover").0, Some(Verdict::Fail), "{}", ran.told());
+    let ran = Bench::of(parts)
+        .on("injecting k", 0, |scene| scene.world(|world| world.keeper.pace = 0))
+        .on("injecting k", 1000, |scene| scene.world(|world| world.keeper.pace = 100))
+        .run()
+        .await;
+    assert_eq!(ran.found("recover").0, Some(Verdict::Pass), "{}", ran.told());
+    assert!((900..1700).contains(&measured(&ran)), "{}", measured(&ran));
+}

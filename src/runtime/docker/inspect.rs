@@ -1,0 +1,81 @@
+//! Looking at one container.
+
+use bollard::{
+    models::{
+        ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HealthStatusEnum,
+        MountPoint,
+    },
+    query_parameters::InspectContainerOptions,
+};
+
+use super::Docker;
+use crate::runtime::{ContainerFacts, ContainerMount, Health, Result, State};
+
+impl Docker {
+    pub(super) async fn container_facts(&self, container: &str) -> Result<ContainerFacts> {
+        let call = self.call("looking at", "container", container);
+        let options = None::<InspectContainerOptions>;
+        Ok(facts(call.run(self.client.inspect_container(container, options)).await?))
+    }
+}
+
+fn facts(answer: ContainerInspectResponse) -> ContainerFacts {
+    let state = answer.state.unwrap_or_default();
+    let mut mounts: Vec<_> = answer.mounts.unwrap_or_default().into_iter().map(mount).collect();
+    // a tmpfs that was asked for by mount options is not among the mounts
+    let tmpfs = answer.host_config.and_then(|host| host.tmpfs).unwrap_or_default();
+    mounts.extend(tmpfs.into_iter().map(|(destination, options)| ContainerMount {
+        destination,
+        kind: "tmpfs".to_owned(),
+        source: String::new(),
+        volume: String::new(),
+        writable: !options.split(',').any(|option| option == "ro"),
+    }));
+    mounts.sort_by(|one, other| one.destination.cmp(&other.destination));
+    ContainerFacts {
+        id: answer.id.unwrap_or_default(),
+        name: answer.name.unwrap_or_default().trim_start_matches('/').to_owned(),
+        pid: state.pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or_default(),
+        exit_code: state.exit_code.unwrap_or_default(),
+        oom_killed: state.oom_killed.unwrap_or_default(),
+        restarts: answer.restart_count.unwrap_or_default(),
+        health: health(&state),
+        state: status(&state),
+        started_at: state.started_at.unwrap_or_default(),
+        image: answer.image.unwrap_or_default(),
+        mounts,
+    }
+}
+
+fn status(state: &ContainerState) -> State {
+    use ContainerStateStatusEnum as Engine;
+    match state.status {
+        Some(Engine::RUNNING | Engine::STOPPING) => State::Running,
+        Some(Engine::PAUSED) => State::Paused,
+        Some(Engine::RESTARTING) => State::Restarting,
+        Some(Engine::REMOVING) => State::Removing,
+        Some(Engine::EXITED) => State::Exited,
+        Some(Engine::DEAD) => State::Dead,
+        Some(Engine::CREATED | Engine::EMPTY) | None => State::Created,
+    }
+}
+
+fn health(state: &ContainerState) -> Health {
+    match state.health.as_ref().and_then(|health| health.status) {
+        Some(HealthStatusEnum::STARTING) => Health::Starting,
+        Some(HealthStatusEnum::HEALTHY) => Health::Healthy,
+        Some(HealthStatusEnum::UNHEALTHY) => Health::Unhealthy,
+        Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) | None => Health::None,
+    }
+}
+
+fn mount(point: MountPoint) -> ContainerMount {
+    let kind = point.typ.unwrap_or_default();
+    ContainerMount {
+        destination: point.destination.unwrap_or_default(),
+        source: if kind == "tmpfs" { String::new() } else { point.source.unwrap_or_default() },
+        volume: point.name.unwrap_or_default(),
+        writable: point.rw.unwrap_or_default(),
+        kind,
+    }
+}

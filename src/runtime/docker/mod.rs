@@ -1,0 +1,107 @@
+//! The real container engine, spoken to through bollard. Nothing outside this directory imports it.
+//!
+//! Every call runs under a timeout, and every refusal becomes the [`RuntimeError`] that a user can
+//! act on. No call carries an API version: what an engine lacks is asked for only when its
+//! `api_version` has it.
+
+mod address;
+mod alone;
+mod attach;
+mod call;
+mod containers;
+mod engine;
+mod error;
+mod exec;
+mod helper;
+mod images;
+mod inspect;
+mod layer;
+mod lifecycle;
+mod logs;
+mod objects;
+mod program;
+mod recreate;
+mod remove;
+mod shell;
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::OnceCell;
+
+use super::{
+    ContainerFacts, ContainerSpec, EngineFacts, ExecOutput, ImageRef, NetworkSpec, ObjectRef,
+    Result, Runtime, VolumeSpec,
+};
+use crate::protocol::EngineOp;
+use address::Address;
+pub use attach::{Attached, Output};
+pub use engine::ApiVersion;
+pub use helper::{ENGINE_SOCKET, HOST_DEVICES, RUN_DIRECTORY};
+pub use images::{OWN_IMAGE, SPECIMEN_IMAGE};
+pub use layer::{AGENT_ID, LINKED_FILES, PROGRAM};
+pub use program::build_hash;
+
+/// The oldest API with all that we need: Docker 19.03.
+pub const MINIMUM_API: &str = "1.40";
+
+/// A Docker engine. Cheap to clone; clones share what is known of the engine.
+#[derive(Debug, Clone)]
+pub struct Docker {
+    client: bollard::Docker,
+    address: Address,
+    /// Asked for once.
+    api: Arc<OnceCell<ApiVersion>>,
+}
+
+impl Runtime for Docker {
+    fn engine(&self) -> BoxFuture<'_, Result<EngineFacts>> {
+        Box::pin(self.engine_facts())
+    }
+
+    fn ensure_image<'a>(&'a self, image: &'a ImageRef) -> BoxFuture<'a, Result<String>> {
+        Box::pin(self.image_id(image))
+    }
+
+    fn create_network<'a>(&'a self, spec: &'a NetworkSpec) -> BoxFuture<'a, Result<String>> {
+        Box::pin(self.new_network(spec))
+    }
+
+    fn create_volume<'a>(&'a self, spec: &'a VolumeSpec) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.new_volume(spec))
+    }
+
+    fn create_container<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, Result<String>> {
+        Box::pin(self.new_container(spec))
+    }
+
+    fn inspect<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<ContainerFacts>> {
+        Box::pin(self.container_facts(container))
+    }
+
+    fn logs<'a>(
+        &'a self,
+        container: &'a str,
+        since: i64,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<u8>>> {
+        Box::pin(self.output_since(container, since, limit))
+    }
+
+    fn exec<'a>(
+        &'a self,
+        container: &'a str,
+        command: &'a [String],
+        timeout: Duration,
+    ) -> BoxFuture<'a, Result<ExecOutput>> {
+        Box::pin(self.run_program(container, command, timeout))
+    }
+
+    fn perform<'a>(&'a self, op: &'a EngineOp) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.engine_op(op))
+    }
+
+    fn objects<'a>(&'a self, run: &'a str) -> BoxFuture<'a, Result<Vec<ObjectRef>>> {
+        Box::pin(self.objects_of(Some(run)))
+    }
+}

@@ -1,0 +1,106 @@
+//! Finding what carries our labels.
+
+use std::collections::HashMap;
+
+use bollard::query_parameters::{
+    ListContainersOptions, ListImagesOptions, ListNetworksOptions, ListVolumesOptions,
+};
+
+use super::Docker;
+use crate::runtime::{ObjectKind, ObjectRef, Result, labels};
+
+type Filters = Option<HashMap<String, Vec<String>>>;
+type Labels = HashMap<String, String>;
+
+impl Docker {
+    /// Every object of every run. Our own images belong to none: see [`Self::own_images`].
+    ///
+    /// # Errors
+    /// What the calls came to.
+    pub async fn all_objects(&self) -> Result<Vec<ObjectRef>> {
+        self.objects_of(None).await
+    }
+
+    /// The images that were made from executables of ours; their run is empty.
+    ///
+    /// # Errors
+    /// What the call came to.
+    pub async fn own_images(&self) -> Result<Vec<ObjectRef>> {
+        self.images(Some(HashMap::from([("label".to_owned(), vec![labels::BUILD.to_owned()])])))
+            .await
+    }
+
+    /// Objects of one run, or of any; sorted.
+    pub(super) async fn objects_of(&self, run: Option<&str>) -> Result<Vec<ObjectRef>> {
+        let label =
+            run.map_or_else(|| labels::RUN.to_owned(), |run| format!("{}={run}", labels::RUN));
+        let filters = Some(HashMap::from([("label".to_owned(), vec![label])]));
+        let (containers, volumes, networks, images) = tokio::try_join!(
+            self.containers(filters.clone()),
+            self.volumes(filters.clone()),
+            self.networks(filters.clone()),
+            self.images(filters),
+        )?;
+        let mut objects = [containers, volumes, networks, images].concat();
+        objects.sort();
+        Ok(objects)
+    }
+
+    async fn containers(&self, filters: Filters) -> Result<Vec<ObjectRef>> {
+        let options = ListContainersOptions { all: true, filters, ..Default::default() };
+        let call = self.call("listing", "containers", "");
+        let found = call.run(self.client.list_containers(Some(options))).await?;
+        Ok(found
+            .into_iter()
+            .map(|container| {
+                let names = container.names.unwrap_or_default();
+                let name = names.first().map(|name| name.trim_start_matches('/'));
+                let name = name.unwrap_or_default().to_owned();
+                let labels = container.labels.unwrap_or_default();
+                object(ObjectKind::Container, container.id.unwrap_or_default(), name, &labels)
+            })
+            .collect())
+    }
+
+    async fn volumes(&self, filters: Filters) -> Result<Vec<ObjectRef>> {
+        let call = self.call("listing", "volumes", "");
+        let options = Some(ListVolumesOptions { filters });
+        let found = call.run(self.client.list_volumes(options)).await?.volumes.unwrap_or_default();
+        Ok(found
+            .into_iter()
+            .map(|one| object(ObjectKind::Volume, one.name.clone(), one.name, &one.labels))
+            .collect())
+    }
+
+    async fn networks(&self, filters: Filters) -> Result<Vec<ObjectRef>> {
+        let call = self.call("listing", "networks", "");
+        let options = Some(ListNetworksOptions { filters });
+        let found = call.run(self.client.list_networks(options)).await?;
+        Ok(found
+            .into_iter()
+            .map(|network| {
+                let labels = network.labels.unwrap_or_default();
+                let (id, name) = (network.id.unwrap_or_default(), network.name.unwrap_or_default());
+                object(ObjectKind::Network, id, name, &labels)
+            })
+            .collect())
+    }
+
+    async fn images(&self, filters: Filters) -> Result<Vec<ObjectRef>> {
+        let call = self.call("listing", "images", "");
+        let options = ListImagesOptions { filters, ..Default::default() };
+        let found = call.run(self.client.list_images(Some(options))).await?;
+        Ok(found
+            .into_iter()
+            .map(|image| {
+                let name = image.repo_tags.first().cloned().unwrap_or_default();
+                object(ObjectKind::Image, image.id, name, &image.labels)
+            })
+            .collect())
+    }
+}
+
+fn object(kind: ObjectKind, id: String, name: String, found: &Labels) -> ObjectRef {
+    let label = |key: &str| found.get(key).cloned().unwrap_or_default();
+    ObjectRef { kind, id, name, run: label(labels::RUN), role: label(labels::ROLE) }
+}

@@ -1,0 +1,142 @@
+//! What the engine says of its objects: data only.
+
+use serde::{Deserialize, Serialize};
+
+/// The engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineFacts {
+    /// Where it answers: `unix:///var/run/docker.sock`.
+    pub address: String,
+    /// `20.10.24`.
+    pub version: String,
+    /// `1.41`.
+    pub api_version: String,
+    /// `Debian GNU/Linux 12 (bookworm)`.
+    pub os: String,
+    /// `6.18.44`.
+    pub kernel: String,
+    /// `overlay2`.
+    pub storage_driver: String,
+    /// `/var/lib/docker`.
+    pub data_root: String,
+    /// `1` or `2`.
+    pub cgroup_version: String,
+    /// `name=seccomp,profile=default`, `name=rootless`, `name=userns`, …
+    pub security: Vec<String>,
+}
+
+/// A container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerFacts {
+    /// Full id.
+    pub id: String,
+    /// Name without the slash.
+    pub name: String,
+    /// State as the engine has it.
+    pub state: State,
+    /// Pid of its init on the host; 0 when it does not run.
+    pub pid: u32,
+    /// Exit code of the last end.
+    pub exit_code: i64,
+    /// The engine's OOM flag. Stays false when init survives: read the cgroup's counters too.
+    pub oom_killed: bool,
+    /// Restarts by policy.
+    pub restarts: i64,
+    /// Start time as the engine prints it; changes with every start.
+    pub started_at: String,
+    /// Health check state.
+    pub health: Health,
+    /// Image id.
+    pub image: String,
+    /// Its mounts.
+    pub mounts: Vec<ContainerMount>,
+}
+
+/// A container's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Created, never started.
+    Created,
+    /// Running.
+    Running,
+    /// Frozen by the engine.
+    Paused,
+    /// Between two starts of a restart policy.
+    Restarting,
+    /// Being removed.
+    Removing,
+    /// Ended.
+    Exited,
+    /// The engine gave it up.
+    Dead,
+}
+
+/// A container's health check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// It has none.
+    None,
+    /// Not yet known.
+    Starting,
+    /// Good.
+    Healthy,
+    /// Bad.
+    Unhealthy,
+}
+
+/// A mount as the engine lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerMount {
+    /// Path in the container.
+    pub destination: String,
+    /// `volume`, `bind`, `tmpfs`.
+    pub kind: String,
+    /// Path on the engine's host; empty for tmpfs.
+    pub source: String,
+    /// Volume name; empty for others.
+    pub volume: String,
+    /// Mounted writable.
+    pub writable: bool,
+}
+
+/// What a program left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecOutput {
+    /// Its exit code.
+    pub exit_code: i64,
+    /// Standard output, bounded; invalid UTF-8 replaced.
+    pub stdout: String,
+    /// Standard error, bounded; invalid UTF-8 replaced.
+    pub stderr: String,
+}
+
+/// Kinds of objects that the engine keeps for us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObjectKind {
+    /// A container.
+    Container,
+    /// A volume.
+    Volume,
+    /// A network.
+    Network,
+    /// An image.
+    Image,
+}
+
+/// An object of a run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ObjectRef {
+    /// What it is.
+    pub kind: ObjectKind,
+    /// Id, or name for a volume.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Value of the run label.
+    pub run: String,
+    /// Value of the role label: `subject`, `helper`, `journal`, …
+    pub role: String,
+}

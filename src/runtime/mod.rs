@@ -1,0 +1,157 @@
+//! Where containers live: the only place that knows bollard.
+//!
+//! The runner speaks to the [`Runtime`] trait; `docker` is the real one, `fake` serves the runner's
+//! own unit tests and never stands in for proof that a fault works.
+
+mod docker;
+mod facts;
+#[cfg(test)]
+pub(crate) mod fake;
+pub mod labels;
+mod spec;
+
+use futures_util::future::BoxFuture;
+
+use crate::protocol::EngineOp;
+pub use docker::{
+    AGENT_ID, ApiVersion, Attached, Docker, ENGINE_SOCKET, HOST_DEVICES, LINKED_FILES, MINIMUM_API,
+    OWN_IMAGE, Output, PROGRAM, RUN_DIRECTORY, SPECIMEN_IMAGE, build_hash,
+};
+pub use facts::{
+    ContainerFacts, ContainerMount, EngineFacts, ExecOutput, Health, ObjectKind, ObjectRef, State,
+};
+pub use spec::{
+    ContainerSpec, HELPER_CAPABILITIES, HealthCheck, HelperSpec, ImageRef, MountSource, MountSpec,
+    NetworkSpec, PullPolicy, RestartPolicy, ShellSpec, VolumeSpec,
+};
+
+/// What a call to the engine came to.
+pub type Result<T> = std::result::Result<T, RuntimeError>;
+
+/// Why the engine did not do what it was asked to.
+///
+/// Each variant is a message that users meet; the text says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RuntimeError {
+    /// Nothing listens.
+    #[error(
+        "no container engine answers at `{address}`\n\nhint: start it, or set DOCKER_HOST; `keelhaul doctor` shows what was tried"
+    )]
+    NoEngine {
+        /// Where we asked.
+        address: String,
+    },
+    /// An address that we cannot speak to.
+    #[error(
+        "cannot use the engine at `{address}`: {detail}\n\nhint: forward the engine's socket to a local one, and set DOCKER_HOST=unix://PATH"
+    )]
+    Address {
+        /// Where we were to ask.
+        address: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The socket refuses us.
+    #[error(
+        "no permission to use the engine's socket `{address}`\n\nhint: join the socket's group (usually `docker`) and log in again, or run as root"
+    )]
+    Permission {
+        /// Where we asked.
+        address: String,
+    },
+    /// The engine's API is older than what we need.
+    #[error(
+        "the engine speaks API {found}, and keelhaul needs {needed} or newer\n\nhint: upgrade the engine to Docker 20.10 or newer"
+    )]
+    TooOld {
+        /// What it speaks.
+        found: String,
+        /// What we need.
+        needed: &'static str,
+    },
+    /// The image is not there.
+    #[error(
+        "image `{image}` is not present\n\nhint: build or pull it first, or set `pull: missing` on the service"
+    )]
+    ImageMissing {
+        /// Its name.
+        image: String,
+    },
+    /// A name or a port is taken.
+    #[error(
+        "{what} is already in use: {detail}\n\nhint: `keelhaul recover --list` shows what earlier runs left"
+    )]
+    Conflict {
+        /// What is taken.
+        what: String,
+        /// The engine's words.
+        detail: String,
+    },
+    /// The object is gone.
+    #[error("{what} `{name}` does not exist any more: was it removed by someone else?")]
+    Gone {
+        /// Container, volume, …
+        what: &'static str,
+        /// Its name or id.
+        name: String,
+    },
+    /// The engine's disk is full.
+    #[error(
+        "the engine's disk is full: {detail}\n\nhint: free space under the engine's data root; `docker system df` shows what uses it"
+    )]
+    EngineDiskFull {
+        /// The engine's words.
+        detail: String,
+    },
+    /// The engine did not answer in time; it hangs on targets in D state.
+    #[error("the engine did not answer within {seconds} s while {doing}")]
+    Timeout {
+        /// How long we waited.
+        seconds: u64,
+        /// What we asked for.
+        doing: String,
+    },
+    /// Anything else, in the engine's words.
+    #[error("the engine refused while {doing}: {detail}")]
+    Refused {
+        /// What we asked for.
+        doing: String,
+        /// The engine's words.
+        detail: String,
+    },
+}
+
+/// A container engine.
+pub trait Runtime: Send + Sync {
+    /// What the engine is. The first call of every run: says clearly when nothing answers.
+    fn engine(&self) -> BoxFuture<'_, Result<EngineFacts>>;
+    /// Makes sure that an image is there, by its pull policy; returns its id (`sha256:…`).
+    fn ensure_image<'a>(&'a self, image: &'a ImageRef) -> BoxFuture<'a, Result<String>>;
+    /// Creates a labelled network; returns its id.
+    fn create_network<'a>(&'a self, spec: &'a NetworkSpec) -> BoxFuture<'a, Result<String>>;
+    /// Creates a labelled volume.
+    fn create_volume<'a>(&'a self, spec: &'a VolumeSpec) -> BoxFuture<'a, Result<()>>;
+    /// Creates a labelled container; returns its id.
+    fn create_container<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, Result<String>>;
+    /// Looks at a container.
+    fn inspect<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<ContainerFacts>>;
+    /// The container's output since a Unix time in seconds, both streams interleaved, bounded to
+    /// the last `limit` bytes.
+    fn logs<'a>(
+        &'a self,
+        container: &'a str,
+        since: i64,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<u8>>>;
+    /// Runs a program in a container.
+    fn exec<'a>(
+        &'a self,
+        container: &'a str,
+        command: &'a [String],
+        timeout: std::time::Duration,
+    ) -> BoxFuture<'a, Result<ExecOutput>>;
+    /// Performs an engine op. Idempotent where the op says so.
+    fn perform<'a>(&'a self, op: &'a EngineOp) -> BoxFuture<'a, Result<()>>;
+    /// Every object that carries this run's label, the helper and its volume included.
+    fn objects<'a>(&'a self, run: &'a str) -> BoxFuture<'a, Result<Vec<ObjectRef>>>;
+}

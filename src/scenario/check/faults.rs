@@ -1,0 +1,156 @@
+//! Faults: they fit their targets, and are reverted in an order that works.
+
+use super::Cx;
+use crate::{
+    diagnostic::closest,
+    faults::{Declared, FaultSpec, Kind},
+    scenario::{Action, InjectStep},
+};
+
+/// Checks them.
+pub(super) fn check(cx: &mut Cx<'_>) {
+    for (i, step) in cx.scenario.steps.iter().enumerate() {
+        if let Action::Inject(inject) = &step.action {
+            fits(cx, i, inject);
+        }
+    }
+    order(cx);
+}
+
+/// The fault and its target.
+fn fits(cx: &mut Cx<'_>, i: usize, inject: &InjectStep) {
+    let fault = &inject.fault;
+    let target = fault.target();
+    let Some(service) = cx.scenario.services.get(&target.service) else { return };
+    if inject.lasts.is_some() && fault.kind() != Kind::State {
+        let text = format!(
+            "`{}` is {}, so it cannot last\n\nhint: remove `for`",
+            fault.name(),
+            of_kind(fault.kind())
+        );
+        cx.report(&["steps".into(), i.into(), "for".into()], text);
+    }
+    let mounted = target.path.as_deref().and_then(|path| cx.mounted(&target.service, path));
+    if mounted.is_some_and(|(_, volume)| cx.volume(volume).is_none()) {
+        // reported where it is mounted
+        return;
+    }
+    let declared = Declared {
+        volume: mounted.and_then(|(_, volume)| cx.volume(volume)),
+        is_mount_point: mounted
+            .is_some_and(|(point, _)| Some(point.trim_end_matches('/')) == target.path.as_deref()),
+        host_wide: cx.host_wide(),
+    };
+    let path = ["steps".into(), i.into(), "inject".into(), fault.name().into(), "target".into()];
+    for text in fault.check(&declared) {
+        let points = service.mounts.keys().map(String::as_str);
+        let meant = match (&target.path, mounted) {
+            (Some(path), None) => closest(path, points),
+            _ => None,
+        };
+        if let Some(meant) = meant {
+            let problem = text.split("\n\nhint:").next().unwrap_or_default();
+            cx.report(
+                &path,
+                format!("{problem}\n\nhint: did you mean `{}:{meant}`?", target.service),
+            );
+        } else if let Some((point, volume)) = mounted {
+            let mount =
+                ["services".into(), (&target.service).into(), "mounts".into(), point.into()];
+            let remark = format!("`{volume}` is mounted here");
+            cx.report_with(&path, text, &remark, &mount);
+        } else {
+            cx.report(&path, text);
+        }
+    }
+}
+
+fn of_kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::State => "a state",
+        Kind::Event => "an event, over as soon as it happened",
+        Kind::Damage => "damage, done once",
+    }
+}
+
+/// A fault in force, while the steps are walked.
+struct InForce<'a> {
+    step: usize,
+    name: &'a str,
+    fault: &'a FaultSpec,
+    object: String,
+    reverted: Option<usize>,
+}
+
+/// Reverts of events, second reverts, and reverts beneath a later fault.
+fn order(cx: &mut Cx<'_>) {
+    let mut seen: Vec<InForce<'_>> = Vec::new();
+    for (i, step) in cx.scenario.steps.iter().enumerate() {
+        match &step.action {
+            Action::Inject(inject) => seen.push(InForce {
+                step: i,
+                name: step.name.as_deref().unwrap_or_default(),
+                fault: &inject.fault,
+                object: object(cx, &inject.fault),
+                reverted: None,
+            }),
+            Action::Revert(name) => {
+                let Some(at) = seen.iter().rposition(|one| one.name == name) else { continue };
+                revert(cx, &seen, at, i);
+                seen[at].reverted = Some(i);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn revert(cx: &mut Cx<'_>, seen: &[InForce<'_>], at: usize, i: usize) {
+    let path = ["steps".into(), i.into(), "revert".into()];
+    let one = &seen[at];
+    let injected = ["steps".into(), one.step.into(), "inject".into()];
+    if one.fault.kind() == Kind::Event {
+        let text = format!(
+            "`{}` is a `{}`: an event, with nothing to revert\n\nhint: remove this step",
+            one.name,
+            one.fault.name()
+        );
+        return cx.report_with(&path, text, "injected here", &injected);
+    }
+    if let Some(first) = one.reverted {
+        let text = format!("`{}` is reverted already\n\nhint: remove this step", one.name);
+        return cx.report_with(
+            &path,
+            text,
+            "reverted here",
+            &["steps".into(), first.into(), "revert".into()],
+        );
+    }
+    let above = seen[at + 1..].iter().find(|later| {
+        later.object == one.object && later.reverted.is_none() && later.fault.kind() == Kind::State
+    });
+    if let Some(above) = above {
+        let text = format!(
+            "`{}` lies beneath `{}`, which is still in force on the same object\n\nhint: revert the later fault first",
+            one.name,
+            above.fault.name()
+        );
+        cx.report_with(
+            &path,
+            text,
+            "injected on top of it here",
+            &["steps".into(), above.step.into(), "inject".into()],
+        );
+    }
+}
+
+/// What a fault lies on: a volume, a path, or a container.
+fn object(cx: &Cx<'_>, fault: &FaultSpec) -> String {
+    let target = fault.target();
+    match &target.path {
+        None => target.service.clone(),
+        Some(path) => match cx.mounted(&target.service, path) {
+            Some((_, volume)) => format!("volume {volume}"),
+            None => format!("{}:{path}", target.service),
+        },
+    }
+}

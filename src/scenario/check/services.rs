@@ -1,0 +1,131 @@
+//! Services and volumes: mounts, dependencies, and volumes that cannot be shared.
+
+use std::collections::BTreeMap;
+
+use super::Cx;
+use crate::{diagnostic::suggest, scenario::Depends, volumes::Filesystem};
+
+/// Checks them.
+pub(super) fn check(cx: &mut Cx<'_>) {
+    if cx.scenario.services.is_empty() {
+        let text = "there is nothing to test\n\nhint: declare a service: `agent: { image: … }`";
+        cx.report(&["services".into()], text);
+    }
+    volumes(cx);
+    mounts(cx);
+    depends(cx);
+    cycles(cx);
+}
+
+fn volumes(cx: &mut Cx<'_>) {
+    for (name, volume) in &cx.scenario.volumes {
+        for text in volume.check(cx.host_wide()) {
+            cx.report(&["volumes".into(), name.into()], text);
+        }
+    }
+}
+
+fn mounts(cx: &mut Cx<'_>) {
+    let scenario = cx.scenario;
+    let mut tmpfs: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
+    for (name, service) in &scenario.services {
+        for (point, mount) in &service.mounts {
+            let path = ["services".into(), name.into(), "mounts".into(), point.into()];
+            if !point.starts_with('/') || point == "/" || point.contains("..") {
+                let text = format!(
+                    "`{point}` is not a place to mount at\n\nhint: write an absolute path below `/`"
+                );
+                cx.report(&path, text);
+            }
+            let Some(volume) = cx.volume(&mount.volume) else {
+                let hint = suggest(&mount.volume, scenario.volumes.keys().map(String::as_str));
+                let hint = hint.unwrap_or_else(|| {
+                    format!("declare it: `volumes: {{ {}: {{ docker: {{}} }} }}`", mount.volume)
+                });
+                let text = format!("no volume is called `{}`\n\nhint: {hint}", mount.volume);
+                cx.report(&path, text);
+                continue;
+            };
+            if volume.filesystem() != Some(Filesystem::Tmpfs) {
+                continue;
+            }
+            match tmpfs.get(mount.volume.as_str()) {
+                Some((other, at)) if *other != name => {
+                    let text = format!(
+                        "`{}` is a tmpfs, which each container has for itself, and `{other}` mounts it too\n\nhint: use a `docker` or `ext4` volume to share, or two tmpfs volumes",
+                        mount.volume
+                    );
+                    let first = ["services".into(), (*other).into(), "mounts".into(), (*at).into()];
+                    cx.report_with(&path, text, "mounted first here", &first);
+                }
+                _ => {
+                    tmpfs.insert(&mount.volume, (name, point));
+                }
+            }
+        }
+    }
+}
+
+fn depends(cx: &mut Cx<'_>) {
+    let scenario = cx.scenario;
+    for (name, service) in &scenario.services {
+        for (other, how) in &service.depends_on {
+            let path = ["services".into(), name.into(), "depends_on".into(), other.into()];
+            let Some(dependency) = scenario.services.get(other) else {
+                let hint = suggest(other, scenario.services.keys().map(String::as_str));
+                let hint = hint.unwrap_or_default();
+                cx.report(&path, format!("no service is called `{other}`\n\nhint: {hint}"));
+                continue;
+            };
+            if *how == Depends::ServiceHealthy && dependency.healthcheck.is_none() {
+                let text = format!(
+                    "`{other}` has no `healthcheck` here, so it may never become healthy\n\nhint: give it one, or write `{other}: service_started`"
+                );
+                cx.report(&path, text);
+            }
+        }
+    }
+}
+
+/// Reports each cycle once, at its first service by name.
+fn cycles(cx: &mut Cx<'_>) {
+    let scenario = cx.scenario;
+    for start in scenario.services.keys() {
+        let Some(mut cycle) = way_back(cx, start) else { continue };
+        if cycle.iter().any(|name| *name < start.as_str()) {
+            continue;
+        }
+        cycle.push(start);
+        let next = cycle[1];
+        let way: Vec<String> = cycle.iter().map(|name| format!("`{name}`")).collect();
+        let text = format!(
+            "services wait for each other: {}\n\nhint: remove one of these dependencies",
+            way.join(" → ")
+        );
+        cx.report(&["services".into(), start.into(), "depends_on".into(), next.into()], text);
+    }
+}
+
+/// The services on the shortest way from a service back to itself, itself first.
+fn way_back<'a>(cx: &Cx<'a>, start: &'a str) -> Option<Vec<&'a str>> {
+    let scenario = cx.scenario;
+    let mut came_from: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut queue = std::collections::VecDeque::from([start]);
+    while let Some(name) = queue.pop_front() {
+        for next in scenario.services.get(name)?.depends_on.keys() {
+            if next == start {
+                let mut way = vec![name];
+                while let Some(previous) = came_from.get(way[way.len() - 1]) {
+                    way.push(previous);
+                }
+                way.reverse();
+                return Some(way);
+            }
+            if scenario.services.contains_key(next) && !came_from.contains_key(next.as_str()) {
+                came_from.insert(next, name);
+                queue.push_back(next);
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,83 @@
+//! A problem by position in a file, and its turn into a diagnostic.
+
+use super::node::{Node, Origin, Span};
+use crate::diagnostic::{Diagnostic, Place, Spot};
+
+/// A problem of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// Where; none for the file as a whole.
+    pub(crate) span: Option<Span>,
+    /// What is wrong, and after a blank line `hint: ` what to do.
+    pub(crate) text: String,
+    /// Remarks and where they point.
+    pub(crate) notes: Vec<(String, Option<Span>)>,
+}
+
+impl Problem {
+    /// A problem at a place.
+    pub(crate) fn at(span: Span, text: impl Into<String>) -> Self {
+        Self { span: Some(span), text: text.into(), notes: Vec::new() }
+    }
+
+    /// A problem at a node, with the definitions of the variables in it.
+    pub(crate) fn on(node: &Node, text: impl Into<String>) -> Self {
+        Self::at(node.span, text).with_origins(&node.origins)
+    }
+
+    /// With a remark.
+    pub(crate) fn note(mut self, text: impl Into<String>, span: Option<Span>) -> Self {
+        self.notes.push((text.into(), span));
+        self
+    }
+
+    /// With the definitions of variables.
+    pub(crate) fn with_origins(mut self, origins: &[Origin]) -> Self {
+        for origin in origins {
+            let name = &origin.variable;
+            let text = match origin.span {
+                Some(_) => format!("`${{{name}}}` is defined here"),
+                None => format!("`${{{name}}}` comes from `--set`"),
+            };
+            self.notes.push((text, origin.span));
+        }
+        self
+    }
+}
+
+/// A file's name and lines.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    name: String,
+    lines: Vec<String>,
+}
+
+impl Source {
+    /// Of a text.
+    pub(crate) fn new(name: &str, text: &str) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        Self { name: name.to_owned(), lines: text.lines().map(str::to_owned).collect() }
+    }
+
+    /// A problem with its excerpt.
+    pub(crate) fn diagnostic(&self, problem: &Problem) -> Diagnostic {
+        let mut diagnostic = Diagnostic::new(Some(self.place(problem.span)), &problem.text);
+        for (text, span) in &problem.notes {
+            diagnostic = diagnostic.note(text, span.map(|span| self.place(Some(span))));
+        }
+        diagnostic
+    }
+
+    /// A place in this file.
+    fn place(&self, span: Option<Span>) -> Place {
+        Place { file: self.name.clone(), spot: span.map(|span| self.spot(span)) }
+    }
+
+    fn spot(&self, span: Span) -> Spot {
+        let text = self.lines.get(span.line.saturating_sub(1)).cloned().unwrap_or_default();
+        // a span over several lines is shown by its first
+        let last = text.trim_end().chars().count() + 1;
+        let end = if span.end_line > span.line { last } else { span.end_column };
+        Spot { line: span.line, column: span.column, length: end.saturating_sub(span.column), text }
+    }
+}

@@ -1,0 +1,25 @@
+//! What the user wrote: model, load, check.
+//!
+//! Pure: no clock, no Docker, no environment (the command line hands in what `${env:X}` may see).
+//! `load` turns text into a positioned tree and the tree into the model; `check` finds what a type
+//! cannot say. Every problem of every file is reported at once.
+
+mod check;
+mod item;
+mod load;
+mod model;
+mod mount;
+mod schema;
+mod step;
+
+pub use check::{Assertion, Spot, assertion_ids, is_listed};
+pub use item::{Observe, ProbeItem, Require, When};
+pub(crate) use load::suffix;
+pub use load::{Cell, ControlCell, Env, Loaded, Sets, environment, load_all};
+pub use model::{
+    Allow, Control, Depends, ExpectFailure, Healthcheck, Hypothesis, Matrix, Objectives, Scenario,
+    Service,
+};
+pub use mount::Mount;
+pub use schema::schema;
+pub use step::{Action, ExecStep, InjectStep, RecoverStep, Step};

@@ -1,0 +1,92 @@
+//! The command line of `keelhaul specimen`. Says where things live; decides nothing.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::weakness::{self, Weakness, WeaknessChoice};
+
+/// Run the reference subject: a small service that survives its storage.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SpecimenArgs {
+    /// Address to serve HTTP on
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+
+    /// Directory for records and state, meant to be a volume
+    #[arg(long, value_name = "DIR", default_value = "/data")]
+    pub data: PathBuf,
+
+    /// Directory for log files [default: `logs` in the data directory]
+    #[arg(long, value_name = "DIR")]
+    pub logs: Option<PathBuf>,
+
+    /// Directory that does not survive a restart; only `tmpfs-state` uses it
+    #[arg(long, value_name = "DIR")]
+    pub runtime_state: Option<PathBuf>,
+
+    /// Directory for published releases [default: the data directory]
+    #[arg(long, value_name = "DIR")]
+    pub release_dir: Option<PathBuf>,
+
+    /// Where `layer-state` keeps the journal
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/specimen", hide = true)]
+    pub layer_dir: PathBuf,
+
+    /// How often to prove that data and logs can be written
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    pub heartbeat: Duration,
+
+    /// How often to save the state
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    pub snapshot_every: Duration,
+
+    /// How often to publish a new version of the release
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
+    pub release_every: Duration,
+
+    /// How long the data directory may be lost before an alarm is raised
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub mount_alarm_after: Duration,
+
+    /// Mount flags that must be in force on the data directory, as in `noexec,nosuid`
+    #[arg(long, value_name = "FLAGS", value_delimiter = ',')]
+    pub require_flags: Vec<String>,
+
+    /// Lines per log file
+    #[arg(long, value_name = "LINES", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub log_rotate_every: u32,
+
+    /// Log files to keep
+    #[arg(long, value_name = "FILES", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub log_keep: u32,
+
+    /// Switch a known bug on (repeatable); `list` prints them
+    #[arg(long, value_name = "NAME", value_parser = weakness::parser(), hide_possible_values = true)]
+    pub weakness: Vec<WeaknessChoice>,
+}
+
+impl SpecimenArgs {
+    /// Whether this bug is switched on.
+    pub(super) fn has(&self, weakness: Weakness) -> bool {
+        self.weakness.contains(&WeaknessChoice::One(weakness))
+    }
+
+    pub(super) fn logs_dir(&self) -> PathBuf {
+        self.logs.clone().unwrap_or_else(|| self.data.join("logs"))
+    }
+
+    pub(super) fn releases_root(&self) -> PathBuf {
+        self.release_dir.clone().unwrap_or_else(|| self.data.clone())
+    }
+}
+
+/// `250ms`, `1s`, `2m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a time\n\nhint: write `250ms`, `1s` or `2m`");
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    match Duration::try_from(parsed) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        _ => Err(wrong()),
+    }
+}

@@ -1,0 +1,99 @@
+//! The heartbeat: proves again and again that data and logs can be written, by writing.
+//!
+//! A directory that looks right may be read-only, full or gone. Only an attempt tells: one file
+//! created, written, synced and removed on each, which takes an inode and a block.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::alarm::Alarm;
+
+use super::errno;
+use super::mount_flags;
+use super::service::Service;
+use super::weakness::Weakness;
+
+const PROBE: &str = ".specimen-probe";
+/// Bytes to write: a whole block, so that none is left when the disk is full.
+const BLOCK: usize = 4096;
+
+/// The thread: one beat per interval until the service stops.
+pub(super) fn run(service: &Arc<Service>) {
+    let mut alarm = Alarm::new(service.args.mount_alarm_after);
+    while !service.stop.sleep(service.args.heartbeat) {
+        beat(service);
+        watch(service, &mut alarm);
+    }
+}
+
+/// One beat.
+pub(super) fn beat(service: &Arc<Service>) {
+    if prove(service, "data", &service.args.data) {
+        // What a refused append said of this filesystem is out of date.
+        service.verify_records();
+    }
+    prove(service, "logs", &service.args.logs_dir());
+    look_at_flags(service);
+    service.verify_releases();
+    service.metrics.heartbeats.add(1);
+    service.log(format!("heartbeat {}", service.metrics.heartbeats.get()));
+    // Last: a beat counts when all of it came through.
+    service.health.beat();
+}
+
+/// Says which of the flags that the service relies on are not in force.
+fn look_at_flags(service: &Service) {
+    let (dir, wanted) = (&service.args.data, &service.args.require_flags);
+    if wanted.is_empty() || service.args.has(Weakness::NoFlagCheck) {
+        return;
+    }
+    match mount_flags::missing(dir, wanted) {
+        Ok(missing) if missing.is_empty() => service.health.clear("flags"),
+        Ok(missing) => {
+            let (dir, missing) = (dir.display(), missing.join(", "));
+            service.health.raise("flags", format!("not in force on {dir}: {missing}"));
+        }
+        Err(error) => service.health.fault("flags", &error),
+    }
+}
+
+/// Raises the alarm when the volume stays lost.
+fn watch(service: &Service, alarm: &mut Alarm) {
+    let lost = service.home.is_lost().unwrap_or(true);
+    if !service.args.has(Weakness::NoMountCheck) && alarm.look(Instant::now(), lost) {
+        service.metrics.mount_alarms.add(1);
+        let after = service.args.mount_alarm_after.as_secs_f64();
+        service.console.say(format!("ALARM: volume lost for {after} s"));
+    }
+}
+
+/// Proves one directory, and tells health.
+fn prove(service: &Service, source: &'static str, dir: &Path) -> bool {
+    let Err(error) = service.home.check(dir).and_then(|()| prove_writable(dir)) else {
+        service.health.clear(source);
+        return true;
+    };
+    service.health.fault(source, &error);
+    if errno::is_space(&error) {
+        service.make_room(source, &errno::describe(&error));
+    }
+    false
+}
+
+fn prove_writable(dir: &Path) -> io::Result<()> {
+    let path = dir.join(PROBE);
+    // Left over from a crash, or from a directory that turned read-only: a new one must be made.
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let written = File::create_new(&path).and_then(|mut file| {
+        file.write_all(&[b'.'; BLOCK])?;
+        file.sync_data()
+    });
+    let removed = fs::remove_file(&path);
+    written.and(removed)
+}

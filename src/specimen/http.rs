@@ -1,0 +1,178 @@
+//! The HTTP face: routes, and which status says what.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /health` | 200 when RUNNING, otherwise 503, with state and reason |
+//! | `GET /metrics` | Prometheus text |
+//! | `GET /session` | session, resumed, starts, `lost_state` |
+//! | `PUT /records/KEY` | 200 kept; 400 not that record; 409 another record has the key; 503/507 refused; 504 unknown |
+//! | `GET /records` | every kept record, one per line |
+//! | `GET`, `PUT /release` | the release as read through `current.dat`; publish new content |
+//! | `POST /pause`, `POST /resume` | stop taking records, take them again |
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State as Shared};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use futures_util::stream;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, Take};
+
+use super::errno;
+use super::health::State;
+use super::records::Refusal;
+use super::service::Service;
+use super::weakness::Weakness;
+use crate::ledger::Record;
+
+/// Bytes read from the journal at a time.
+const CHUNK: usize = 64 * 1024;
+
+type App = Shared<Arc<Service>>;
+
+pub(super) fn router(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .route("/session", get(session))
+        .route("/records", get(records))
+        .route("/records/{*key}", put(append))
+        .route("/release", get(release).put(publish))
+        .route("/pause", post(pause))
+        .route("/resume", post(resume))
+        .with_state(service)
+}
+
+async fn health(Shared(service): App) -> Response {
+    let view = service.health.view();
+    let healthy = view.state == State::Running || service.args.has(Weakness::AlwaysHealthy);
+    let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let mut body = json!(view);
+    body["lost_state"] = service.lost_state().into();
+    body["mount_alarms"] = service.metrics.mount_alarms.get().into();
+    (status, Json(body)).into_response()
+}
+
+async fn metrics(Shared(service): App) -> Response {
+    // Asking a stuck filesystem for its free room would take this worker along.
+    blocking(move || {
+        let logs = service.args.logs_dir();
+        let dirs = [("data", service.args.data.as_path()), ("logs", logs.as_path())];
+        Ok(service.metrics.render(&service.health.view(), &dirs).into_response())
+    })
+    .await
+}
+
+async fn session(Shared(service): App) -> Response {
+    let Some(session) = service.session() else { return not_ready() };
+    Json(json!({
+        "session": session.saved.session,
+        "resumed": session.resumed,
+        "starts": session.saved.starts,
+        "lost_state": session.lost_state,
+    }))
+    .into_response()
+}
+
+async fn append(Shared(service): App, Path(key): Path<String>, body: Bytes) -> Response {
+    let line = body.strip_suffix(b"\n").unwrap_or(&body);
+    let record = match Record::decode(line) {
+        Ok(record) if record.key == key => record,
+        Ok(_) => return complain(StatusCode::BAD_REQUEST, "key", "the record has another key"),
+        Err(error) => return complain(StatusCode::BAD_REQUEST, "record", &error.to_string()),
+    };
+    let (true, Some(records)) = (service.health.takes_records(), service.records()) else {
+        return not_ready();
+    };
+    let line = record.encode();
+    match records.append(record, line).await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+fn refuse(refusal: &Refusal) -> Response {
+    let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+    match refusal {
+        Refusal::Storage { errno, detail, full: true } => {
+            complain(StatusCode::INSUFFICIENT_STORAGE, errno, detail)
+        }
+        Refusal::Storage { errno, detail, full: false } => complain(unavailable, errno, detail),
+        Refusal::Busy => complain(unavailable, "busy", "too many records are waiting"),
+        Refusal::Conflict => complain(StatusCode::CONFLICT, "key", "the key holds another record"),
+        Refusal::Unknown => {
+            complain(StatusCode::GATEWAY_TIMEOUT, "unknown", "the storage does not answer")
+        }
+    }
+}
+
+async fn records(Shared(service): App) -> Response {
+    let Some((path, length)) = service.readable() else { return not_ready() };
+    match open_journal(path, length).await {
+        Ok(file) => Body::from_stream(stream::try_unfold(file, next_chunk)).into_response(),
+        Err(error) => storage(&error),
+    }
+}
+
+type JournalReader = Take<tokio::fs::File>;
+
+async fn open_journal(path: PathBuf, length: u64) -> io::Result<JournalReader> {
+    Ok(tokio::fs::File::open(path).await?.take(length))
+}
+
+async fn next_chunk(mut file: JournalReader) -> io::Result<Option<(Bytes, JournalReader)>> {
+    let mut chunk = Vec::with_capacity(CHUNK);
+    let read = (&mut file).take(CHUNK as u64).read_to_end(&mut chunk).await?;
+    Ok((read > 0).then(|| (chunk.into(), file)))
+}
+
+async fn release(Shared(service): App) -> Response {
+    blocking(move || service.reading().map(|reading| Json(reading).into_response())).await
+}
+
+async fn publish(Shared(service): App, content: String) -> Response {
+    blocking(move || {
+        service.publish(Some(content))?;
+        service.reading().map(|reading| Json(reading).into_response())
+    })
+    .await
+}
+
+async fn pause(Shared(service): App) -> StatusCode {
+    service.health.enter(State::Paused);
+    StatusCode::OK
+}
+
+async fn resume(Shared(service): App) -> StatusCode {
+    service.health.enter(State::Running);
+    StatusCode::OK
+}
+
+/// Runs file work off the async workers, with a deadline on the answer.
+async fn blocking(work: impl FnOnce() -> io::Result<Response> + Send + 'static) -> Response {
+    let patience = std::time::Duration::from_secs(5);
+    match tokio::time::timeout(patience, tokio::task::spawn_blocking(work)).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Err(error))) => storage(&error),
+        Ok(Err(_)) | Err(_) => refuse(&Refusal::Unknown),
+    }
+}
+
+fn storage(error: &io::Error) -> Response {
+    let detail = errno::describe(error);
+    refuse(&Refusal::Storage { errno: errno::name(error), detail, full: errno::is_space(error) })
+}
+
+fn not_ready() -> Response {
+    complain(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "the service takes no records now")
+}
+
+fn complain(status: StatusCode, error: &str, detail: &str) -> Response {
+    (status, Json(json!({ "error": error, "detail": detail }))).into_response()
+}

@@ -1,0 +1,161 @@
+//! The state journal: records appended to one file, each durable before it is acknowledged.
+//!
+//! Blocking; the thread in `records` owns it. What it promises: after any error the file is what
+//! it was before the attempt, and after a crash a torn tail is cut off, not trusted.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::args::SpecimenArgs;
+use super::weakness::Weakness;
+use crate::ledger::{ReadBack, Record};
+
+pub(super) struct Journal {
+    path: PathBuf,
+    ignores_short_writes: bool,
+    /// None after a failed sync: the kernel may have dropped pages it could not write, so nothing
+    /// that this handle says about them counts any more. The next use opens and reads again.
+    file: Option<File>,
+    /// Bytes that are in order, synced or about to be.
+    end: u64,
+    /// Checksums by key, to recognise a record that is sent again.
+    keys: HashMap<String, u32>,
+}
+
+/// What became of an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Appended {
+    /// Written, not yet synced; or there already.
+    Yes,
+    /// The key holds another record.
+    Conflict,
+}
+
+impl Journal {
+    pub(super) fn new(args: &SpecimenArgs) -> Self {
+        let layer = args.has(Weakness::LayerState);
+        let dir = if layer { &args.layer_dir } else { &args.data };
+        Self {
+            path: dir.join("journal.log"),
+            ignores_short_writes: args.has(Weakness::IgnoresShortWrites),
+            file: None,
+            end: 0,
+            keys: HashMap::new(),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes a reader may see.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    pub(super) fn records(&self) -> u64 {
+        self.keys.len() as u64
+    }
+
+    /// Opens the file if it is not open: reads it, and cuts a torn tail off. Says what was cut.
+    pub(super) fn open(&mut self) -> io::Result<Option<String>> {
+        if self.file.is_some() {
+            return Ok(None);
+        }
+        if let Some(dir) = self.path.parent() {
+            fs::create_dir_all(dir)?;
+        }
+        let mut file = File::options().read(true).append(true).create(true).open(&self.path)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let (keys, whole) = survey(&bytes);
+        let torn = bytes.len() - whole;
+        if torn > 0 {
+            file.set_len(whole as u64)?;
+        }
+        // Whatever was read is about to be promised: make sure that it is on disk, and the name.
+        file.sync_all()?;
+        sync_dir(&self.path)?;
+        self.keys = keys;
+        self.end = whole as u64;
+        self.file = Some(file);
+        Ok((torn > 0).then(|| format!("journal: cut {torn} torn bytes after byte {whole}")))
+    }
+
+    /// Writes a record without syncing. On an error nothing of it stays.
+    pub(super) fn append(&mut self, record: &Record, line: &str) -> io::Result<Appended> {
+        if let Some(checksum) = self.keys.get(&record.key) {
+            let same = *checksum == record.checksum;
+            return Ok(if same { Appended::Yes } else { Appended::Conflict });
+        }
+        let before = self.end;
+        if let Err(error) = self.write(format!("{line}\n").as_bytes()) {
+            self.rewind(before);
+            return Err(error);
+        }
+        self.keys.insert(record.key.clone(), record.checksum);
+        Ok(Appended::Yes)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let file = self.file.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        if self.ignores_short_writes {
+            let taken = file.write(bytes).unwrap_or(0);
+            self.end += taken as u64;
+            return Ok(());
+        }
+        file.write_all(bytes)?;
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Makes everything appended durable.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        self.file.as_ref().ok_or(io::ErrorKind::NotConnected)?.sync_data()
+    }
+
+    /// Takes back everything after `end`, the file's keys included, and trusts the handle no more.
+    pub(super) fn abandon(&mut self, end: u64, keys: &[String]) {
+        self.rewind(end);
+        for key in keys {
+            self.keys.remove(key);
+        }
+        self.file = None;
+    }
+
+    /// Cuts the file back; where even that fails, opening it again will.
+    fn rewind(&mut self, end: u64) {
+        self.end = end;
+        if self.file.as_ref().is_none_or(|file| file.set_len(end).is_err()) {
+            self.file = None;
+        }
+    }
+}
+
+/// The keys in a journal, and how many of its bytes end with a whole record. A damaged line with
+/// whole ones after it stays, for the reader to see.
+fn survey(bytes: &[u8]) -> (HashMap<String, u32>, usize) {
+    let mut keys = HashMap::new();
+    let mut whole = 0;
+    let mut at = 0;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        at += line.len();
+        for piece in ReadBack::stream(line) {
+            if let Ok(record) = Record::decode(piece.bytes) {
+                keys.insert(record.key, record.checksum);
+                whole = if line.ends_with(b"\n") { at } else { whole };
+            }
+        }
+    }
+    (keys, whole)
+}
+
+/// Makes a new name durable.
+pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(dir) => File::open(dir)?.sync_all(),
+        None => Ok(()),
+    }
+}

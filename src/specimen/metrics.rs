@@ -1,0 +1,95 @@
+//! Counters and gauges in Prometheus text format.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::health::{State, View};
+use super::space::Space;
+
+/// A counter that only rises.
+#[derive(Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(super) fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+pub(super) struct Metrics {
+    started: Instant,
+    pub(super) acked: Counter,
+    pub(super) failed: Counter,
+    pub(super) heartbeats: Counter,
+    pub(super) log_dropped: Counter,
+    pub(super) log_deleted: Counter,
+    pub(super) lost_state: Counter,
+    pub(super) links_diverged: Counter,
+    pub(super) mount_alarms: Counter,
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            acked: Counter::default(),
+            failed: Counter::default(),
+            heartbeats: Counter::default(),
+            log_dropped: Counter::default(),
+            log_deleted: Counter::default(),
+            lost_state: Counter::default(),
+            links_diverged: Counter::default(),
+            mount_alarms: Counter::default(),
+        }
+    }
+
+    /// Everything as text; a directory whose filesystem does not answer is left out.
+    pub(super) fn render(&self, view: &View, dirs: &[(&str, &Path)]) -> String {
+        let mut out = String::new();
+        let counters = [
+            ("specimen_appends_acked_total", &self.acked),
+            ("specimen_appends_failed_total", &self.failed),
+            ("specimen_heartbeats_total", &self.heartbeats),
+            ("specimen_log_dropped_total", &self.log_dropped),
+            ("specimen_log_deleted_total", &self.log_deleted),
+            ("specimen_lost_state_total", &self.lost_state),
+            ("specimen_links_diverged_total", &self.links_diverged),
+            ("specimen_mount_alarms_total", &self.mount_alarms),
+        ];
+        for (name, counter) in counters {
+            let _ = writeln!(out, "# TYPE {name} counter\n{name} {}", counter.get());
+        }
+        let _ = writeln!(out, "# TYPE specimen_errors_total counter");
+        for (errno, count) in &view.errors {
+            let _ = writeln!(out, "specimen_errors_total{{errno=\"{errno}\"}} {count}");
+        }
+        let _ = writeln!(out, "# TYPE specimen_state gauge");
+        for state in State::ALL {
+            let on = u8::from(state == view.state);
+            let _ = writeln!(out, "specimen_state{{state=\"{}\"}} {on}", state.name());
+        }
+        let spaces: Vec<_> =
+            dirs.iter().filter_map(|(name, dir)| Some((name, Space::of(dir).ok()?))).collect();
+        let _ = writeln!(out, "# TYPE specimen_free_bytes gauge");
+        for (name, space) in &spaces {
+            let _ = writeln!(out, "specimen_free_bytes{{dir=\"{name}\"}} {}", space.bytes);
+        }
+        let _ = writeln!(out, "# TYPE specimen_free_inodes gauge");
+        for (name, inodes) in spaces.iter().filter_map(|(name, space)| Some((name, space.inodes?)))
+        {
+            let _ = writeln!(out, "specimen_free_inodes{{dir=\"{name}\"}} {inodes}");
+        }
+        let uptime = self.started.elapsed().as_secs_f64();
+        let _ = writeln!(
+            out,
+            "# TYPE specimen_uptime_seconds gauge\nspecimen_uptime_seconds {uptime:.3}"
+        );
+        out
+    }
+}

@@ -1,0 +1,46 @@
+//! The reference subject: a small agent service, hardened, with one bug per weakness.
+//!
+//! `keelhaul specimen` runs in the containers of the shipped scenarios. It is also how we say
+//! what a service that survives its storage does: each behaviour has a file of its own, and each
+//! [`Weakness`] takes exactly one behaviour away again. It is never told which fault is in force.
+//!
+//! Uses `ledger` to know a record when it sees one, and nothing else of keelhaul.
+//!
+//! Lines on stdout that a log probe can rely on:
+//! - `SOURCE: ENOSPC (No space left on device)`, the errno by name, and `SOURCE: ok again`;
+//!   sources are `data`, `logs`, `records`, `state`, `releases`, `links` and `start`
+//! - `state RUNNING -> ERROR` and every other change of state
+//! - `new session ID`, `resumed session ID, start N`,
+//!   `no state found: new session ID; previous state lost`
+//! - `flags: not in force on /data: noexec`
+//! - `ALARM: volume lost for 30 s`, once
+//! - `links: hard link diverged: …`, `hard link refused: EXDEV (…); copying instead`
+//! - `logs: deleted N oldest files because of …`, `journal: cut N torn bytes after byte M`
+
+mod alarm;
+mod applog;
+mod args;
+mod console;
+mod errno;
+mod health;
+mod heartbeat;
+mod home;
+mod http;
+mod journal;
+mod metrics;
+mod mount_flags;
+mod records;
+mod releases;
+mod serve;
+mod service;
+mod session;
+mod space;
+mod stop;
+mod weakness;
+
+#[cfg(test)]
+mod tests;
+
+pub use args::SpecimenArgs;
+pub use serve::{SpecimenError, serve};
+pub use weakness::{Weakness, WeaknessChoice, table};

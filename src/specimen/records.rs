@@ -1,0 +1,155 @@
+//! The records' thread: takes appends from a bounded queue, writes them as a group, syncs once,
+//! and only then acknowledges.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::errno;
+use super::journal::{Appended, Journal};
+use super::service::Service;
+use super::weakness::Weakness;
+use crate::ledger::Record;
+
+/// Appends waiting for the thread.
+const QUEUE: usize = 256;
+/// Appends that share one sync.
+const GROUP: usize = 64;
+/// How long an append may take before the answer is "unknown".
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why a record was not acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The storage said no; nothing was kept.
+    Storage { errno: String, detail: String, full: bool },
+    /// The key holds another record.
+    Conflict,
+    /// Too many appends are waiting; nothing was kept.
+    Busy,
+    /// No answer from the storage in time: the record may be kept or not.
+    Unknown,
+}
+
+type Reply = oneshot::Sender<Result<(), Refusal>>;
+
+enum Request {
+    Append {
+        record: Record,
+        line: String,
+        reply: Reply,
+    },
+    /// The filesystem takes writes again: open what a failed sync closed.
+    Verify,
+}
+
+/// Where appends are sent.
+#[derive(Clone)]
+pub(super) struct RecordsHandle(mpsc::Sender<Request>);
+
+pub(super) struct RecordsQueue(mpsc::Receiver<Request>);
+
+pub(super) fn channel() -> (RecordsHandle, RecordsQueue) {
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    (RecordsHandle(sender), RecordsQueue(receiver))
+}
+
+impl RecordsHandle {
+    /// Appends a record; ok means that it is on disk.
+    pub(super) async fn append(&self, record: Record, line: String) -> Result<(), Refusal> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Append { record, line, reply };
+        self.0.try_send(request).map_err(|_| Refusal::Busy)?;
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) | Err(_) => Err(Refusal::Unknown),
+        }
+    }
+
+    pub(super) fn verify(&self) {
+        let _ = self.0.try_send(Request::Verify);
+    }
+}
+
+/// The thread: runs until every handle is gone.
+pub(super) fn run(service: &Arc<Service>, mut journal: Journal, mut queue: RecordsQueue) {
+    while let Some(first) = queue.0.blocking_recv() {
+        let mut group = vec![first];
+        while let (true, Ok(next)) = (group.len() < GROUP, queue.0.try_recv()) {
+            group.push(next);
+        }
+        append_group(service, &mut journal, group);
+        // What a failure took back is not to be read either.
+        service.publish_journal(&journal);
+    }
+}
+
+fn append_group(service: &Arc<Service>, journal: &mut Journal, group: Vec<Request>) {
+    match service.home.check(&service.args.data).and_then(|()| journal.open()) {
+        Ok(cut) => cut.into_iter().for_each(|line| service.console.say(line)),
+        Err(error) => return refuse_all(service, replies(group), &error),
+    }
+    let before = journal.end();
+    let mut written: Vec<(String, Reply)> = Vec::new();
+    for request in group {
+        let Request::Append { record, line, reply } = request else {
+            service.health.clear("records");
+            continue;
+        };
+        match journal.append(&record, &line) {
+            Ok(Appended::Yes) => written.push((record.key, reply)),
+            Ok(Appended::Conflict) => drop(reply.send(Err(Refusal::Conflict))),
+            Err(error) => refuse_all(service, vec![reply], &error),
+        }
+    }
+    if written.is_empty() {
+        return;
+    }
+    if service.args.has(Weakness::AckBeforeSync) {
+        return acknowledge(service, journal, written);
+    }
+    match journal.sync() {
+        Ok(()) => acknowledge(service, journal, written),
+        Err(error) => {
+            let (keys, replies): (Vec<_>, Vec<_>) = written.into_iter().unzip();
+            journal.abandon(before, &keys);
+            refuse_all(service, replies, &error);
+        }
+    }
+}
+
+fn replies(group: Vec<Request>) -> Vec<Reply> {
+    let reply = |request| match request {
+        Request::Append { reply, .. } => Some(reply),
+        Request::Verify => None,
+    };
+    group.into_iter().filter_map(reply).collect()
+}
+
+fn acknowledge(service: &Service, journal: &Journal, written: Vec<(String, Reply)>) {
+    // Readers first: who has the answer may ask for the record at once.
+    service.publish_journal(journal);
+    service.metrics.acked.add(written.len() as u64);
+    service.health.clear("records");
+    for (key, reply) in written {
+        service.log(format!("kept {key}"));
+        // A client that has gone away will ask again.
+        let _ = reply.send(Ok(()));
+    }
+}
+
+fn refuse_all(service: &Service, replies: Vec<Reply>, error: &io::Error) {
+    let full = errno::is_space(error);
+    service.metrics.failed.add(replies.len() as u64);
+    service.health.fault("records", error);
+    if full {
+        service.make_room("records", &errno::describe(error));
+    }
+    for reply in replies {
+        let refusal =
+            Refusal::Storage { errno: errno::name(error), detail: errno::describe(error), full };
+        let _ = reply.send(Err(refusal));
+    }
+}

@@ -1,0 +1,273 @@
+//! What the parts of the service share, and how they come up and end.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::applog::{self, LogHandle};
+use super::args::SpecimenArgs;
+use super::console::Console;
+use super::health::{Health, State};
+use super::home::Home;
+use super::journal::Journal;
+use super::metrics::Metrics;
+use super::records::{self, RecordsHandle};
+use super::releases::Releases;
+use super::session::{Session, SessionError, StateFile};
+use super::stop::Stop;
+use super::{heartbeat, releases::Reading};
+
+pub(super) struct Service {
+    pub(super) args: SpecimenArgs,
+    pub(super) console: Console,
+    pub(super) health: Health,
+    pub(super) home: Home,
+    pub(super) metrics: Metrics,
+    pub(super) stop: Stop,
+    log: Mutex<Option<LogHandle>>,
+    records: Mutex<Option<RecordsHandle>>,
+    session: OnceLock<Session>,
+    releases: Mutex<Option<Releases>>,
+    journal_path: OnceLock<PathBuf>,
+    /// Bytes of the journal that readers may see, and the records in them.
+    readable: AtomicU64,
+    kept: AtomicU64,
+    fatal: tokio::sync::mpsc::Sender<io::Error>,
+}
+
+impl Service {
+    pub(super) fn new(
+        args: SpecimenArgs,
+        console: Console,
+        fatal: tokio::sync::mpsc::Sender<io::Error>,
+    ) -> Self {
+        // Three missed heartbeats, as two may be a slow disk; and no less than a busy machine needs.
+        let patience = (args.heartbeat * 3).max(Duration::from_secs(3));
+        Self {
+            health: Health::new(console.clone(), patience),
+            home: Home::new(&args),
+            metrics: Metrics::new(),
+            stop: Stop::default(),
+            log: Mutex::new(None),
+            records: Mutex::new(None),
+            session: OnceLock::new(),
+            releases: Mutex::new(None),
+            journal_path: OnceLock::new(),
+            readable: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
+            fatal,
+            args,
+            console,
+        }
+    }
+
+    /// Comes up: tries until session, journal and releases are there. Fails only on what waiting
+    /// cannot mend.
+    pub(super) fn start(self: &Arc<Self>) -> Result<(), SessionError> {
+        let mut journal = Journal::new(&self.args);
+        loop {
+            match self.prepare(&mut journal) {
+                Ok(()) => break,
+                Err(SessionError::Io(error)) => self.health.fault("start", &error),
+                Err(error) => return Err(error),
+            }
+            if self.stop.sleep(self.args.heartbeat) {
+                return Ok(());
+            }
+        }
+        self.publish_journal(&journal);
+        let (log, log_queue) = applog::channel();
+        let (records, records_queue) = records::channel();
+        *lock(&self.log) = Some(log);
+        *lock(&self.records) = Some(records);
+        self.spawn("log", move |service| applog::run(service, &log_queue))?;
+        self.spawn("records", move |service| records::run(service, journal, records_queue))?;
+        heartbeat::beat(self);
+        self.health.clear("start");
+        self.health.enter(State::Running);
+        self.spawn("heartbeat", heartbeat::run)?;
+        self.spawn("snapshot", Self::snapshot_loop)?;
+        self.spawn("release", Self::release_loop)?;
+        Ok(())
+    }
+
+    fn prepare(&self, journal: &mut Journal) -> Result<(), SessionError> {
+        std::fs::create_dir_all(&self.args.data)?;
+        std::fs::create_dir_all(self.args.logs_dir()).or_else(|error| {
+            // Without a log directory the service runs, degraded.
+            self.health.fault("logs", &error);
+            Ok::<(), io::Error>(())
+        })?;
+        if let Some(cut) = journal.open()? {
+            self.console.say(cut);
+        }
+        if self.session.get().is_none() {
+            let session = StateFile::new(&self.args).load()?;
+            self.announce(&session);
+            let _ = self.session.set(session);
+        }
+        Ok(self.home.hold()?)
+    }
+
+    fn announce(&self, session: &Session) {
+        let id = &session.saved.session;
+        if session.lost_state {
+            self.metrics.lost_state.add(1);
+            let line = format!("no state found: new session {id}; previous state lost");
+            self.console.say(line);
+        } else if session.resumed {
+            self.console.say(format!("resumed session {id}, start {}", session.saved.starts));
+        } else {
+            self.console.say(format!("new session {id}"));
+        }
+    }
+
+    fn spawn(
+        self: &Arc<Self>,
+        name: &str,
+        body: impl FnOnce(&Arc<Self>) + Send + 'static,
+    ) -> io::Result<()> {
+        let service = self.clone();
+        thread::Builder::new().name(name.into()).spawn(move || body(&service)).map(drop)
+    }
+
+    /// Ends taking work; the threads drain their queues and end.
+    pub(super) fn shut_down(&self) {
+        self.stop.set();
+        lock(&self.records).take();
+        lock(&self.log).take();
+    }
+
+    /// Ends the process with an error: only a weakness asks for that.
+    pub(super) fn die(&self, error: io::Error) {
+        let _ = self.fatal.try_send(error);
+    }
+
+    pub(super) fn log(&self, line: String) {
+        if lock(&self.log).as_ref().is_some_and(|log| !log.line(line)) {
+            self.metrics.log_dropped.add(1);
+        }
+    }
+
+    /// Asks the log to give up old files, if they are on the filesystem that is full.
+    pub(super) fn make_room(&self, source: &str, reason: &str) {
+        let device = |dir: PathBuf| std::fs::metadata(dir).map(|meta| meta.dev()).ok();
+        let shared = device(self.args.data.clone()) == device(self.args.logs_dir());
+        if source == "logs" || shared {
+            lock(&self.log).as_ref().inspect(|log| log.make_room(format!("{source}: {reason}")));
+        }
+    }
+
+    pub(super) fn records(&self) -> Option<RecordsHandle> {
+        lock(&self.records).clone()
+    }
+
+    pub(super) fn verify_records(&self) {
+        lock(&self.records).as_ref().inspect(|records| records.verify());
+    }
+
+    /// Lets readers see what the journal has made durable.
+    pub(super) fn publish_journal(&self, journal: &Journal) {
+        self.readable.store(journal.end(), Ordering::Release);
+        self.kept.store(journal.records(), Ordering::Release);
+        let _ = self.journal_path.set(journal.path().to_owned());
+    }
+
+    /// The journal's file, and how much of it may be read; `None` before it was opened.
+    pub(super) fn readable(&self) -> Option<(PathBuf, u64)> {
+        Some((self.journal_path.get()?.clone(), self.readable.load(Ordering::Acquire)))
+    }
+
+    pub(super) fn session(&self) -> Option<&Session> {
+        self.session.get()
+    }
+
+    pub(super) fn lost_state(&self) -> bool {
+        self.session.get().is_some_and(|session| session.lost_state)
+    }
+
+    /// Saves the state once.
+    pub(super) fn snapshot(&self) {
+        let Some(session) = self.session.get() else { return };
+        let mut saved = session.saved.clone();
+        saved.records = self.kept.load(Ordering::Acquire);
+        match self
+            .home
+            .check(&self.args.data)
+            .and_then(|()| StateFile::new(&self.args).save(&saved))
+        {
+            Ok(()) => self.health.clear("state"),
+            Err(error) => self.health.fault("state", &error),
+        }
+    }
+
+    fn snapshot_loop(self: &Arc<Self>) {
+        self.snapshot();
+        while !self.stop.sleep(self.args.snapshot_every) {
+            self.snapshot();
+        }
+    }
+
+    fn release_loop(self: &Arc<Self>) {
+        while !self.stop.sleep(self.args.release_every) {
+            // Kept in health; the next round tries again.
+            let _ = self.publish(None);
+        }
+    }
+
+    /// Publishes a release; health says why it failed.
+    pub(super) fn publish(&self, content: Option<String>) -> io::Result<()> {
+        self.with_releases("releases", |releases| releases.publish(content))
+    }
+
+    pub(super) fn verify_releases(&self) {
+        // Kept in health; the next heartbeat tries again.
+        let _ = self.with_releases("links", Releases::verify);
+    }
+
+    /// Acts on the releases: an error is `source`'s, and what had diverged is the links'.
+    fn with_releases(
+        &self,
+        source: &'static str,
+        act: impl FnOnce(&mut Releases) -> io::Result<Option<String>>,
+    ) -> io::Result<()> {
+        let mut releases = lock(&self.releases);
+        let home = self.home.check(&self.args.releases_root());
+        match home.and_then(|()| self.open_releases(&mut releases)).and_then(act) {
+            Ok(None) => self.health.clear(source),
+            Ok(Some(diverged)) => {
+                self.metrics.links_diverged.add(1);
+                self.health.raise("links", diverged);
+            }
+            Err(error) => {
+                self.health.fault(source, &error);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn open_releases<'r>(
+        &self,
+        releases: &'r mut Option<Releases>,
+    ) -> io::Result<&'r mut Releases> {
+        let opened = match releases.take() {
+            Some(opened) => opened,
+            None => Releases::open(&self.args, self.console.clone())?,
+        };
+        Ok(releases.insert(opened))
+    }
+
+    pub(super) fn reading(&self) -> io::Result<Reading> {
+        let releases = lock(&self.releases);
+        releases.as_ref().ok_or(io::ErrorKind::NotFound)?.reading()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,129 @@
+//! `bind`: a directory of the engine's host, mounted as it is.
+//!
+//! Without a path the run makes one, and removes it with all that is in it. A path of the user's is
+//! never made, changed or removed here.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Filesystem, Owner, Provision, Volume, VolumeError};
+use crate::{
+    protocol::{Capability, Entry, Op, Outcome},
+    runtime::MountSource,
+    units::Mode,
+};
+
+/// A directory of the host: one made for the run, or one of yours.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bind {
+    /// Absolute path of an existing directory on the engine's host; needs `allow: [host-wide]`.
+    /// Without it the run makes an empty directory and removes it afterwards.
+    path: Option<String>,
+    /// Permission bits of a directory made for the run; `0755` without it.
+    mode: Option<Mode>,
+    /// Owner of a directory made for the run; root without it.
+    owner: Option<Owner>,
+}
+
+const DEFAULT_MODE: u32 = 0o755;
+
+impl Volume for Bind {
+    const NEEDS: &'static [Capability] = &[];
+    const EXAMPLE: &'static str = "bind: {}";
+
+    fn filesystem(&self) -> Option<Filesystem> {
+        None
+    }
+
+    fn shares_host(&self) -> bool {
+        self.path.is_none()
+    }
+
+    fn check(&self, host_wide: bool) -> Vec<String> {
+        let Some(path) = &self.path else {
+            return Vec::new();
+        };
+        let mut wrong = Vec::new();
+        if !path.starts_with('/') {
+            wrong.push(format!(
+                "`{path}` is not an absolute path, and the engine would take it for a volume's \
+                 name\n\nhint: write it from `/`"
+            ));
+        }
+        if !host_wide {
+            wrong.push(format!(
+                "`{path}` does not belong to the run\n\nhint: leave `path` out for a directory of \
+                 the run's own, or say `allow: [host-wide]`"
+            ));
+        }
+        if self.mode.is_some() || self.owner.is_some() {
+            wrong.push(format!(
+                "`mode` and `owner` are for a directory that the run makes, and `{path}` is \
+                 yours\n\nhint: leave them out, or leave `path` out"
+            ));
+        }
+        wrong
+    }
+
+    async fn provision(&self, cx: &Provision<'_>) -> Result<MountSource, VolumeError> {
+        if let Some(path) = &self.path {
+            return Ok(MountSource::Bind { path: path.clone() });
+        }
+        let owner = self.owner.unwrap_or_default();
+        let entry = Entry {
+            what: format!("directory of volume {}", cx.name),
+            ops: vec![Op::CreateBind {
+                name: cx.object.clone(),
+                mode: self.mode.map_or(DEFAULT_MODE, |mode| mode.0),
+                uid: owner.uid,
+                gid: owner.gid,
+            }],
+            undo: vec![Op::RemoveBind { name: cx.object.clone() }],
+            expires_ms: None,
+        };
+        let applied = cx.helper.apply(entry).await?;
+        match applied.outcomes.as_slice() {
+            [Outcome::Directory { host_path }] => Ok(MountSource::Bind { path: host_path.clone() }),
+            other => Err(VolumeError::Unexpected(format!("{other:?}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{faults::testing::Fake, volumes::tests::provision};
+
+    fn bind(yaml: &str) -> Bind {
+        serde_saphyr::from_str(yaml).unwrap()
+    }
+
+    #[test]
+    fn the_users_own_path_needs_the_opt_in() {
+        assert_eq!(bind("path: /srv/data").check(false).len(), 1);
+        assert!(bind("path: /srv/data").check(true).is_empty());
+        assert_eq!(bind("path: data").check(true).len(), 1);
+        assert_eq!(bind("{ path: /srv, mode: \"0700\" }").check(true).len(), 1);
+        assert!(bind("{ owner: \"1001:1001\" }").check(false).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_directory_of_the_run_is_made_with_its_undo() {
+        let fake = Fake::default();
+        let made = bind("{ owner: \"1001:7\" }").provision(&provision(&fake)).await.unwrap();
+        assert_eq!(made, MountSource::Bind { path: "/run-dir/kh-r1-data".into() });
+        let applied = &fake.world().applied;
+        assert_eq!(applied.len(), 1);
+        assert_eq!(applied[0].undo, [Op::RemoveBind { name: "kh-r1-data".into() }]);
+        assert!(matches!(applied[0].ops[0], Op::CreateBind { mode: 0o755, uid: 1001, gid: 7, .. }));
+    }
+
+    #[tokio::test]
+    async fn the_users_own_path_is_left_as_it_is() {
+        let fake = Fake::default();
+        let made = bind("path: /srv/data").provision(&provision(&fake)).await.unwrap();
+        assert_eq!(made, MountSource::Bind { path: "/srv/data".into() });
+        assert!(fake.world().applied.is_empty());
+    }
+}

@@ -1,0 +1,57 @@
+//! `docker`: a named volume of the engine, on whatever disk the engine keeps its data.
+//!
+//! It shares a superblock with the engine, so faults that reach beyond one mount are refused on it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Filesystem, Provision, Volume, VolumeError};
+use crate::{
+    protocol::Capability,
+    runtime::{MountSource, VolumeSpec},
+};
+
+/// A named volume of the engine, with any driver and options.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Docker {
+    /// Volume driver.
+    #[serde(default = "local")]
+    driver: String,
+    /// Driver options, as `docker volume create --opt` takes them.
+    #[serde(default)]
+    options: BTreeMap<String, String>,
+    /// Do not copy the image's files into the empty volume.
+    #[serde(default)]
+    no_copy: bool,
+}
+
+fn local() -> String {
+    "local".into()
+}
+
+impl Volume for Docker {
+    const NEEDS: &'static [Capability] = &[];
+    const EXAMPLE: &'static str = "docker: {}";
+
+    fn filesystem(&self) -> Option<Filesystem> {
+        None
+    }
+
+    fn shares_host(&self) -> bool {
+        self.driver == "local" && self.options.is_empty()
+    }
+
+    async fn provision(&self, cx: &Provision<'_>) -> Result<MountSource, VolumeError> {
+        let spec = VolumeSpec {
+            name: cx.object.clone(),
+            driver: self.driver.clone(),
+            options: self.options.clone(),
+            labels: cx.labels.clone(),
+        };
+        cx.runtime.create_volume(&spec).await?;
+        Ok(MountSource::Volume { name: spec.name, no_copy: self.no_copy })
+    }
+}

@@ -1,0 +1,134 @@
+//! `ledger`: writes checksummed records to a subject and remembers what was acknowledged.
+//!
+//! What an acknowledgement is depends on the way in; each way reads everything back.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    protocol::{LoadSpec, Place, Via},
+    units::{Duration, Rate},
+};
+
+/// Checksummed records, with every intent and acknowledgement kept outside the faulted volume.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ledger {
+    /// How records get in and out.
+    via: LedgerVia,
+    /// Operations per second, over all writers.
+    #[serde(default = "default_rate")]
+    rate: Rate,
+    /// Writers side by side.
+    #[serde(default = "default_writers")]
+    #[schemars(range(min = 1, max = 64))]
+    writers: u32,
+    /// Payload bytes per record.
+    #[serde(default = "default_length")]
+    #[schemars(range(min = 1, max = 1_048_576))]
+    length: u32,
+    /// After this long an operation is indeterminate.
+    #[serde(default = "default_timeout")]
+    timeout: Duration,
+}
+
+/// How records get in and out of a subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum LedgerVia {
+    /// `PUT {path}/{key}` with the record as body acknowledges with 2xx; `GET {path}` returns every
+    /// record, a line each.
+    Http {
+        /// The service.
+        service: String,
+        /// TCP port on the container's loopback.
+        #[serde(default = "default_port")]
+        port: u16,
+        /// Path prefix.
+        #[serde(default = "default_path")]
+        path: String,
+    },
+    /// Append a line to a file and fdatasync it; the return of fdatasync acknowledges.
+    File {
+        /// The service whose mount namespace is used.
+        service: String,
+        /// Absolute path in the container.
+        path: String,
+    },
+    /// A program in the container that speaks the line protocol: `PUT key record` is answered by
+    /// `ACK key` or `ERR key reason`; `READ` by every record, a line each, then `END`.
+    Command {
+        /// The service.
+        service: String,
+        /// Program and arguments, run without a shell.
+        command: Vec<String>,
+    },
+}
+
+fn default_rate() -> Rate {
+    Rate(100.0)
+}
+
+fn default_writers() -> u32 {
+    4
+}
+
+fn default_length() -> u32 {
+    64
+}
+
+fn default_timeout() -> Duration {
+    Duration::from_secs(1)
+}
+
+fn default_port() -> u16 {
+    8080
+}
+
+fn default_path() -> String {
+    "/records".into()
+}
+
+impl Ledger {
+    /// The service it loads.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        match &self.via {
+            LedgerVia::Http { service, .. }
+            | LedgerVia::File { service, .. }
+            | LedgerVia::Command { service, .. } => service,
+        }
+    }
+
+    /// Operations per second, over all writers.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.rate.0
+    }
+
+    /// After this long an operation is indeterminate.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// What the worker is to do.
+    #[must_use]
+    pub fn load(&self, run: &str, place: Place, seed: u64) -> LoadSpec {
+        let via = match &self.via {
+            LedgerVia::Http { port, path, .. } => Via::Http { port: *port, path: path.clone() },
+            LedgerVia::File { path, .. } => Via::File { path: path.clone() },
+            LedgerVia::Command { command, .. } => Via::Command { command: command.clone() },
+        };
+        LoadSpec {
+            run: run.to_owned(),
+            place,
+            via,
+            rate: self.rate.0,
+            writers: self.writers,
+            length: self.length,
+            timeout_ms: u64::try_from(self.timeout.0.as_millis()).unwrap_or(u64::MAX),
+            seed,
+        }
+    }
+}
