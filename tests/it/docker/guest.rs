@@ -1,0 +1,91 @@
+//! What runs in the containers of the engine tests: this very test executable, since there is no
+//! image but the one made from it. A second filter of the test harness, `guest:ACTION`, says what
+//! it does; without one the test does nothing, and tests nothing.
+
+use std::{
+    io::{BufRead, Write},
+    os::unix::fs::MetadataExt,
+    time::Duration,
+};
+
+use keelhaul::runtime::{LINKED_FILES, PROGRAM};
+
+/// Printed before anything else that an action prints.
+pub(super) const START: &str = "guest:\n";
+
+/// The command that makes a container perform `action`.
+pub(super) fn command(action: &str) -> Vec<String> {
+    let mut command = vec![PROGRAM.to_owned()];
+    command.extend(arguments(action));
+    command
+}
+
+/// The same without the program.
+pub(super) fn arguments(action: &str) -> Vec<String> {
+    let action = format!("guest:{action}");
+    ["--exact", "docker::guest::guest", &action, "--nocapture"].map(str::to_owned).to_vec()
+}
+
+#[test]
+fn guest() {
+    let Some(action) =
+        std::env::args().find_map(|one| Some(one.strip_prefix("guest:")?.to_owned()))
+    else {
+        return;
+    };
+    let mut out = std::io::stdout();
+    let mut err = std::io::stderr();
+    write!(out, "{START}").unwrap();
+    let (word, rest) = action.split_once(' ').unwrap_or((&action, ""));
+    let code = match word {
+        "wait" => loop {
+            std::thread::sleep(Duration::from_secs(60));
+        },
+        "exit" => rest.parse().unwrap(),
+        "bytes" => {
+            out.write_all(b"nul \0 escape \x1b[31m bad \xff\xfe ]]>\n").unwrap();
+            err.write_all(b"on the other stream\n").unwrap();
+            0
+        }
+        "flood" => {
+            for _ in 0..rest.parse::<u64>().unwrap() {
+                out.write_all(&[b'x'; 1024]).unwrap();
+            }
+            out.write_all(b"THE END").unwrap();
+            0
+        }
+        "echo" => {
+            for line in std::io::stdin().lock().lines() {
+                let line = line.unwrap();
+                writeln!(err, "got {line}").unwrap();
+                writeln!(out, "{line}!").unwrap();
+                out.flush().unwrap();
+            }
+            7
+        }
+        "links" => {
+            for name in ["releases/1.dat", "current.dat"] {
+                let facts = std::fs::metadata(format!("{LINKED_FILES}/{name}")).unwrap();
+                writeln!(out, "{} {}", facts.ino(), facts.nlink()).unwrap();
+            }
+            0
+        }
+        "read" => {
+            out.write_all(&std::fs::read(rest).unwrap()).unwrap();
+            0
+        }
+        "list" => {
+            for entry in std::fs::read_dir(rest).unwrap() {
+                writeln!(out, "{}", entry.unwrap().file_name().display()).unwrap();
+            }
+            0
+        }
+        "connect" => match std::os::unix::net::UnixStream::connect(rest) {
+            Ok(_) => 0,
+            Err(error) => error.raw_os_error().unwrap_or(1),
+        },
+        other => panic!("no action `{other}`"),
+    };
+    out.flush().unwrap();
+    std::process::exit(code);
+}

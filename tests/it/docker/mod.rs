@@ -1,0 +1,10 @@
+//! Tests that need a container engine.
+
+mod debugging;
+mod guest;
+mod helper;
+mod killed_set_up;
+mod refusals;
+mod run_directory;
+mod runtime;
+mod shell;

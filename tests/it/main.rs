@@ -1,0 +1,9 @@
+//! Behaviour through the public surface.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod docker;
+mod harness;
+mod report;
+mod scenario;
+mod tidy;
+mod weather;

@@ -1,0 +1,60 @@
+//! Report files: whole or not there, and none held back by another.
+
+use std::fs;
+
+use keelhaul::{
+    report::{Format, render_all},
+    run::RunRecord,
+};
+
+use super::made::Made;
+
+#[test]
+fn every_format_has_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("deep/run");
+    let (written, errors) = render_all(&Made::everything().record(), &out);
+    assert!(errors.is_empty(), "{errors:?}");
+    let mut names: Vec<_> = fs::read_dir(&out).unwrap().map(|it| it.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["junit.xml", "report.json", "summary.md"]);
+    assert_eq!(written.len(), 3);
+}
+
+#[test]
+fn json_gives_the_record_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = Made::everything().record();
+    render_all(&record, dir.path());
+    let text = fs::read(dir.path().join("report.json")).unwrap();
+    let mut document: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(document["version"], 1);
+    assert_eq!(document["verdict"], "fail");
+    assert_eq!(document["exit_code"], 1);
+    assert_eq!(document["totals"]["caught"], 1);
+    let back: RunRecord = serde_json::from_value(document["run"].take()).unwrap();
+    assert_eq!(back, record);
+}
+
+#[test]
+fn one_that_fails_does_not_stop_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("junit.xml/in-the-way")).unwrap();
+    let (written, errors) = render_all(&Made::everything().record(), dir.path());
+    assert_eq!(written.len(), 2);
+    assert_eq!(errors.len(), 1);
+    assert_eq!(errors[0].format, Format::Junit);
+    assert!(errors[0].to_string().contains("junit.xml"), "{}", errors[0]);
+    let left = fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(left, 3, "no temporary file stays");
+}
+
+#[test]
+fn no_directory_is_an_error_for_each() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let (written, errors) = render_all(&Made::everything().record(), &file.join("run"));
+    assert!(written.is_empty());
+    assert_eq!(errors.len(), 3);
+}

@@ -1,0 +1,9 @@
+//! Reports of runs made by hand: every verdict, hostile bytes, event files cut anywhere.
+
+mod any;
+mod files;
+mod junit;
+mod made;
+mod markdown;
+mod schema;
+mod terminal;

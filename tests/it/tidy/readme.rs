@@ -1,0 +1,87 @@
+//! What README.md shows is true: its tables come from the catalogue, its scenarios check, and its
+//! exit codes are the command line's.
+
+use std::{collections::BTreeMap, fmt::Write, fs, path::PathBuf};
+
+use keelhaul::{
+    catalog::{self, Family, Item},
+    scenario::{self, Sets},
+};
+
+use super::{is_current, root};
+
+fn readme() -> String {
+    fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+fn table(family: Family) -> String {
+    let items: Vec<Item> =
+        catalog::items().into_iter().filter(|item| item.family == family).collect();
+    let mut out = match family {
+        Family::Fault => {
+            "| fault | what it does | touches | needs |\n|---|---|---|---|\n".to_owned()
+        }
+        _ => format!(
+            "| {} | what it is | needs |\n|---|---|---|\n",
+            family.plural().trim_end_matches('s')
+        ),
+    };
+    for item in items {
+        let needs: Vec<String> =
+            item.needs.iter().map(|need| format!("`{}`", need.name())).collect();
+        write!(out, "| `{}` | {} |", item.name, item.summary).unwrap();
+        if let Some(scope) = item.scope {
+            let scope = serde_json::to_value(scope).unwrap();
+            write!(out, " {} |", scope.as_str().unwrap()).unwrap();
+        }
+        writeln!(out, " {} |", needs.join(" ")).unwrap();
+    }
+    out
+}
+
+/// The text with what stands between `<!-- list:FAMILY -->` and `<!-- end -->` made anew.
+fn with_tables(text: &str) -> String {
+    let mut out = text.to_owned();
+    for family in Family::ALL {
+        let open = format!("<!-- list:{} -->\n", family.plural());
+        let (before, rest) =
+            out.split_once(&open).unwrap_or_else(|| panic!("no `{}`", open.trim()));
+        let (_, after) = rest.split_once("<!-- end -->").unwrap();
+        out = format!("{before}{open}{}<!-- end -->{after}", table(family));
+    }
+    out
+}
+
+/// The fenced blocks of one language.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    text.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+#[test]
+fn its_tables_are_current() {
+    is_current("README.md", &with_tables(&readme()));
+}
+
+#[test]
+fn its_scenarios_check() {
+    let text = readme();
+    let whole = blocks(&text, "yaml").into_iter().filter(|block| block.contains("keelhaul: 1"));
+    let files: Vec<_> = whole
+        .enumerate()
+        .map(|(at, block)| (PathBuf::from(format!("readme-{at}.yaml")), Ok(block.into())))
+        .collect();
+    assert!(!files.is_empty(), "the README shows no scenario");
+    scenario::load_all(&files, &Sets::new(), &BTreeMap::new()).unwrap();
+}
+
+#[test]
+fn its_links_lead_somewhere() {
+    let text = readme();
+    for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        let path = link.split('#').next().unwrap();
+        if !path.is_empty() && !path.contains("://") {
+            assert!(root().join(path).exists(), "`{path}` does not exist");
+        }
+    }
+}

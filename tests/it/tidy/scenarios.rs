@@ -1,0 +1,52 @@
+//! The shipped scenarios as a library: between them they use every fault.
+//!
+//! That each one checks, names the schema and has a control is tested with the language.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use keelhaul::{
+    faults,
+    scenario::{self, Loaded, Sets},
+};
+
+use super::{none, sources};
+
+/// Every shipped scenario, by path.
+pub(super) fn shipped() -> Vec<Loaded> {
+    let files = sources(&["scenarios"], &[".yaml"]);
+    assert!(files.len() >= 8, "the scenarios were not found");
+    let texts: Vec<_> = files
+        .into_iter()
+        .map(|file| (PathBuf::from(file.path), Ok(file.text.into_bytes())))
+        .collect();
+    scenario::load_all(&texts, &Sets::new(), &BTreeMap::new()).unwrap()
+}
+
+#[test]
+fn each_says_what_goes_wrong_and_where_its_controls_must_fail() {
+    let mut offences = Vec::new();
+    for loaded in shipped() {
+        if loaded.cells[0].scenario.about.is_none() {
+            offences.push(format!("{} has no `about`", loaded.name));
+        }
+        for control in loaded.cells.iter().flat_map(|cell| &cell.controls) {
+            if control.control.fails.is_empty() {
+                offences
+                    .push(format!("{}: `{}` may fail anywhere", loaded.name, control.control.name));
+            }
+        }
+    }
+    none(&offences, "a control that may fail anywhere proves little");
+}
+
+#[test]
+fn every_fault_is_used_by_a_scenario() {
+    let used: BTreeSet<&str> =
+        shipped().iter().flat_map(|loaded| super::catalogue::faults(loaded)).collect();
+    let unused = faults::TABLE.iter().map(|row| row.name).filter(|name| !used.contains(name));
+    let unused: Vec<String> = unused.map(str::to_owned).collect();
+    none(&unused, "write a scenario for these faults");
+}

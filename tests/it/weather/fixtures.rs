@@ -1,0 +1,178 @@
+//! A smallest scenario for every fault, in the ways that it has of acting. A fault without one
+//! fails a test.
+
+use super::host::Trace;
+
+/// One way of one fault.
+pub(super) struct Fixture {
+    /// The word in YAML.
+    pub(super) fault: &'static str,
+    /// Which way; empty for the only one.
+    pub(super) way: &'static str,
+    volume: &'static str,
+    mount: &'static str,
+    inject: &'static str,
+    /// How the kernel shows that it is in force.
+    pub(super) trace: Trace,
+    /// It lasts until it is reverted.
+    pub(super) lasts: bool,
+}
+
+const DOCKER: &str = "{ docker: {} }";
+const TMPFS: &str = "{ tmpfs: { size: 4MiB, inodes: 64 } }";
+const EXT4: &str = "{ ext4: { size: 16MiB, inodes: 256 } }";
+const HEAD: &str = "/opt/specimen/current.dat";
+const RELEASE: &str = "/opt/specimen/releases/1.dat";
+
+const fn state(
+    (fault, way): (&'static str, &'static str),
+    (volume, mount): (&'static str, &'static str),
+    inject: &'static str,
+    trace: Trace,
+) -> Fixture {
+    Fixture { fault, way, volume, mount, inject, trace, lasts: true }
+}
+
+const fn event(fault: &'static str, inject: &'static str) -> Fixture {
+    let (volume, mount, trace) = (DOCKER, "/data", Trace::Nothing);
+    Fixture { fault, way: "", volume, mount, inject, trace, lasts: false }
+}
+
+/// Every way of every fault.
+pub(super) const FIXTURES: &[Fixture] = &[
+    state(
+        ("broken-hardlinks", "copy-and-replace"),
+        (DOCKER, "/data"),
+        "{ target: \"agent:/opt/specimen/current.dat\", of: /opt/specimen/releases/1.dat, mode: copy-and-replace }",
+        Trace::Untied(HEAD, RELEASE),
+    ),
+    state(
+        ("broken-hardlinks", "copy-up"),
+        (DOCKER, "/data"),
+        "{ target: \"agent:/opt/specimen/current.dat\", of: /opt/specimen/releases/1.dat, mode: copy-up }",
+        Trace::Untied(HEAD, RELEASE),
+    ),
+    state(
+        ("broken-hardlinks", "cross-mount"),
+        (DOCKER, "/data"),
+        "{ target: \"agent:/opt/specimen/releases\", mode: cross-mount }",
+        // a first mount where there was none
+        Trace::Mounted("/opt/specimen/releases"),
+    ),
+    state(
+        ("disk-full", "tmpfs"),
+        (TMPFS, "/data"),
+        "{ target: \"agent:/data\" }",
+        Trace::Full("/data"),
+    ),
+    state(
+        ("disk-full", "ext4"),
+        (EXT4, "/data"),
+        "{ target: \"agent:/data\" }",
+        Trace::Full("/data"),
+    ),
+    state(
+        ("inode-exhaustion", "tmpfs"),
+        (TMPFS, "/data"),
+        "{ target: \"agent:/data\" }",
+        Trace::Full("/data"),
+    ),
+    state(
+        ("inode-exhaustion", "ext4"),
+        (EXT4, "/data"),
+        "{ target: \"agent:/data\" }",
+        Trace::Full("/data"),
+    ),
+    event("kill", "{ target: agent }"),
+    state(
+        ("lost-mount", ""),
+        (DOCKER, "/data"),
+        "{ target: \"agent:/data\" }",
+        Trace::Lost("/data"),
+    ),
+    state(
+        ("mount-flags", ""),
+        (DOCKER, "/data"),
+        "{ target: \"agent:/data\", set: [noexec] }",
+        Trace::Stacked("/data"),
+    ),
+    state(("pause", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Frozen),
+    state(
+        ("read-only", ""),
+        (DOCKER, "/data"),
+        "{ target: \"agent:/data\" }",
+        Trace::Stacked("/data"),
+    ),
+    event("recreate", "{ target: agent }"),
+    event("restart", "{ target: agent }"),
+    state(
+        ("shadow-mount", ""),
+        (DOCKER, "/data"),
+        "{ target: \"agent:/data\" }",
+        Trace::Stacked("/data"),
+    ),
+    Fixture {
+        fault: "tmpfs-restart",
+        way: "",
+        volume: TMPFS,
+        mount: "/data",
+        inject: "{ target: \"agent:/data\" }",
+        trace: Trace::Nothing,
+        lasts: false,
+    },
+    Fixture {
+        fault: "tmpfs-restart",
+        way: "in-place",
+        volume: TMPFS,
+        mount: "/data",
+        inject: "{ target: \"agent:/data\", in_place: true }",
+        trace: Trace::Stacked("/data"),
+        lasts: false,
+    },
+];
+
+impl Fixture {
+    /// Fault and way.
+    pub(super) fn name(&self) -> String {
+        format!("{}-{}", self.fault, self.way).trim_end_matches('-').to_owned()
+    }
+
+    /// The whole scenario; the fault is in force for `wait` before it is reverted.
+    pub(super) fn scenario(&self, wait: &str) -> String {
+        let Self { fault, volume, mount, inject, .. } = self;
+        let name = self.name();
+        let wait = if wait.is_empty() { String::new() } else { format!("\n  - wait: {wait}") };
+        let revert = if self.lasts { "\n  - revert: fault" } else { "" };
+        format!(
+            "keelhaul: 1
+name: {name}
+timeout: 60s
+volumes: {{ data: {volume} }}
+services:
+  agent: {{ image: keelhaul/specimen, mounts: {{ {mount}: data }}, stop_grace: 1s }}
+steady_state:
+  - container: {{ service: agent, state: running }}
+steps:
+  - inject: {{ {fault}: {inject} }}
+    as: fault{wait}{revert}
+"
+        )
+    }
+
+    /// The one of this name.
+    pub(super) fn called(name: &str) -> &'static Self {
+        FIXTURES.iter().find(|fixture| fixture.name() == name).unwrap()
+    }
+}
+
+#[test]
+fn every_fault_has_a_fixture() {
+    for row in keelhaul::faults::TABLE {
+        let found = FIXTURES.iter().any(|fixture| fixture.fault == row.name);
+        assert!(found, "`{}` has no fixture: add one to the table in this file", row.name);
+    }
+    for fixture in FIXTURES {
+        let known = keelhaul::faults::TABLE.iter().any(|row| row.name == fixture.fault);
+        assert!(known, "there is no fault `{}`", fixture.fault);
+    }
+}

@@ -1,0 +1,256 @@
+//! The host as the kernel and the engine tell it, not as keelhaul does: what is in force, which
+//! processes there are, and what is left of a run.
+
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::harness::keelhaul;
+
+/// Far above what is promised (2 s), so that a busy machine fails nothing.
+pub(super) const GONE: Duration = Duration::from_secs(6);
+/// A run whose command line is gone must be recoverable by then.
+const RECOVERABLE: Duration = Duration::from_secs(45);
+
+/// What the docker client says.
+pub(super) fn docker(env: &[(String, String)], args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).envs(env.iter().cloned()).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Pid of a container's init on this host.
+pub(super) fn init_of(env: &[(String, String)], container: &str) -> i32 {
+    docker(env, &["inspect", "-f", "{{.State.Pid}}", container]).parse().unwrap_or(0)
+}
+
+/// The helper's processes of a run.
+pub(super) fn keepers(run: &str) -> Vec<i32> {
+    processes(|args| {
+        args.get(1).is_some_and(|verb| verb == "helper") && args.iter().any(|arg| is_of(run, arg))
+    })
+}
+
+/// The worker of a keeper.
+pub(super) fn worker_of(keeper: i32) -> Option<i32> {
+    let workers = processes(|args| args.get(1).is_some_and(|verb| verb == "helper-worker"));
+    workers.into_iter().find(|pid| parent(*pid) == keeper)
+}
+
+/// Pid of `keeper` or `worker`, as soon as there is one.
+pub(super) fn pid_of(role: &str, run: &str) -> i32 {
+    let end = Instant::now() + GONE;
+    loop {
+        let keeper = keepers(run).first().copied();
+        let pid = if role == "keeper" { keeper } else { keeper.and_then(worker_of) };
+        if let Some(pid) = pid {
+            return pid;
+        }
+        assert!(Instant::now() < end, "no {role} of {run}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Slots of a run carry its id and a number.
+fn is_of(run: &str, label: &str) -> bool {
+    label == run
+        || label
+            .strip_prefix(run)
+            .and_then(|rest| rest.strip_prefix('-'))
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn processes(wanted: impl Fn(&[String]) -> bool) -> Vec<i32> {
+    let pids = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| {
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let args: Vec<String> = line.split('\0').map(str::to_owned).collect();
+        wanted(&args)
+    })
+    .collect()
+}
+
+fn parent(pid: i32) -> i32 {
+    let after = stat(pid);
+    after.split_whitespace().nth(1).and_then(|ppid| ppid.parse().ok()).unwrap_or(0)
+}
+
+fn stat(pid: i32) -> String {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').map_or_else(String::new, |(_, after)| after.trim().to_owned())
+}
+
+/// Runs, or is stopped; a zombie is dead.
+pub(super) fn lives(pid: i32) -> bool {
+    let state = stat(pid);
+    !state.is_empty() && !state.starts_with('Z') && !state.starts_with('X')
+}
+
+pub(super) fn signal(pid: i32, signal: Signal) {
+    let _ = kill_process(Pid::from_raw(pid).unwrap(), signal);
+}
+
+/// A fault in the kernel's own words, seen from the subject's init.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Trace {
+    /// More than one mount at this path.
+    Stacked(&'static str),
+    /// A mount at this path.
+    Mounted(&'static str),
+    /// No mount at this path.
+    Lost(&'static str),
+    /// No inode, or no byte, is free at this path.
+    Full(&'static str),
+    /// Two names are different files.
+    Untied(&'static str, &'static str),
+    /// Tasks are frozen.
+    Frozen,
+    /// Nothing stays in force.
+    Nothing,
+}
+
+impl Trace {
+    /// Whether it is there; not, when the subject has ended.
+    pub(super) fn in_force(self, init: i32) -> bool {
+        if init == 0 {
+            return false;
+        }
+        let root = |path: &str| format!("/proc/{init}/root{path}");
+        match self {
+            Self::Stacked(path) => mounts(init, path) > 1,
+            Self::Mounted(path) => mounts(init, path) > 0,
+            Self::Lost(path) => mounts(init, path) == 0,
+            Self::Full(path) => rustix::fs::statfs(root(path))
+                .is_ok_and(|fs| fs.f_blocks > 0 && (fs.f_ffree == 0 || fs.f_bavail == 0)),
+            Self::Untied(one, other) => {
+                match (fs::metadata(root(one)), fs::metadata(root(other))) {
+                    (Ok(one), Ok(other)) => {
+                        use std::os::unix::fs::MetadataExt as _;
+                        one.ino() != other.ino()
+                    }
+                    _ => false,
+                }
+            }
+            Self::Frozen => frozen(init),
+            Self::Nothing => false,
+        }
+    }
+
+    /// Waits until it is not in force; how long that took.
+    pub(super) fn await_gone(self, init: i32, who: &str) -> Duration {
+        let started = Instant::now();
+        while self.in_force(init) {
+            assert!(started.elapsed() < GONE, "{who}: {self:?} is still in force");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        started.elapsed()
+    }
+}
+
+fn mounts(init: i32, path: &str) -> usize {
+    let table = fs::read_to_string(format!("/proc/{init}/mountinfo")).unwrap_or_default();
+    table.lines().filter(|line| line.split(' ').nth(4) == Some(path)).count()
+}
+
+/// The freezer of cgroup v1, or v2's events.
+fn frozen(pid: i32) -> bool {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    groups.lines().any(|line| {
+        let Some((controllers, path)) = line.split_once(':').and_then(|(_, r)| r.split_once(':'))
+        else {
+            return false;
+        };
+        let v1 = format!("/sys/fs/cgroup/freezer{path}/freezer.state");
+        let v2 = format!("/sys/fs/cgroup{path}/cgroup.events");
+        controllers == "freezer" && fs::read_to_string(v1).is_ok_and(|text| text.trim() != "THAWED")
+            || controllers.is_empty()
+                && fs::read_to_string(v2).is_ok_and(|text| text.contains("frozen 1"))
+    })
+}
+
+/// Everything that this host, and the engine, have of a run.
+pub(super) fn left_of(run: &str, env: &[(String, String)]) -> Vec<String> {
+    let mut left = Vec::new();
+    for (kind, list) in [
+        ("container", &["ps", "-a", "--format", "{{.Label \"keelhaul.run\"}} {{.Names}}"][..]),
+        ("volume", &["volume", "ls", "--format", "{{.Label \"keelhaul.run\"}} {{.Name}}"]),
+        ("network", &["network", "ls", "--format", "{{.Label \"keelhaul.run\"}} {{.Name}}"]),
+    ] {
+        let listed = docker(env, &[list, &["--filter", "label=keelhaul.run"]].concat());
+        let ours = listed.lines().filter(|line| is_of(run, line.split(' ').next().unwrap_or("")));
+        left.extend(ours.map(|line| format!("{kind} {line}")));
+    }
+    left.extend(keepers(run).iter().map(|pid| format!("process {pid}")));
+    for device in fs::read_dir("/sys/block").unwrap().flatten() {
+        let backing = fs::read_to_string(device.path().join("loop/backing_file"));
+        if backing.is_ok_and(|file| mentions(&file, run)) {
+            left.push(format!("loop device {}", device.path().display()));
+        }
+    }
+    let engines = processes(|args| args.first().is_some_and(|name| name.ends_with("dockerd")));
+    for pid in engines.into_iter().chain([i32::try_from(std::process::id()).unwrap_or(0)]) {
+        let table = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+        let ours = table.lines().filter(|line| mentions(line, run));
+        left.extend(ours.map(|line| format!("mount {line}")));
+    }
+    let root = docker(env, &["info", "-f", "{{.DockerRootDir}}"]);
+    for entry in fs::read_dir(Path::new(&root).join("volumes")).into_iter().flatten().flatten() {
+        if mentions(&entry.file_name().to_string_lossy(), run) {
+            left.push(format!("directory {}", entry.path().display()));
+        }
+    }
+    left
+}
+
+fn mentions(text: &str, run: &str) -> bool {
+    text.contains(&format!("keelhaul-{run}"))
+}
+
+/// Nothing is left of a run.
+pub(super) fn assert_clean(run: &str, env: &[(String, String)], who: &str) {
+    let end = Instant::now() + GONE;
+    loop {
+        let left = left_of(run, env);
+        if left.is_empty() {
+            return;
+        }
+        // what is being removed may still be listed
+        assert!(Instant::now() < end, "{who}: left of {run}: {left:#?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Recovers a run as soon as it is nobody's; says how that went.
+pub(crate) fn recover(run: &str, env: &[(String, String)]) -> (i32, String) {
+    let end = Instant::now() + RECOVERABLE;
+    loop {
+        let (code, text) = keelhaul(&["recover", run], env);
+        if code == 0 || Instant::now() > end {
+            return (code, text);
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+}
+
+/// Recovers twice: the first puts everything back, the second changes nothing.
+pub(super) fn recover_twice(run: &str, env: &[(String, String)], who: &str) {
+    let (code, text) = recover(run, env);
+    assert_eq!(code, 0, "{who}: {text}");
+    assert_clean(run, env, who);
+    let (code, text) = keelhaul(&["recover", run], env);
+    assert_eq!((code, text.trim()), (0, "nothing to recover"), "{who}");
+    assert_clean(run, env, who);
+}
+
+/// A number made from circumstances: the same every time, and different everywhere.
+pub(super) fn drawn(from: &[&str], below: u64) -> u64 {
+    use sha2::Digest as _;
+    let digest = sha2::Sha256::digest(from.join("/").as_bytes());
+    u64::from_le_bytes(digest[..8].try_into().unwrap()) % below
+}

@@ -1,0 +1,207 @@
+//! Kill points: whoever dies right after a journal write, an act or an undo op, the host comes back.
+//!
+//! Faults × roles × sites × every k take a quarter of an hour: all of them with `KEELHAUL_SOAK=1`.
+//! Without it, one fault at every point of the command line, and the helper at a few points of
+//! faults of two classes; which ones, the build decides.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::harness::{KEELHAUL, Run, Test, keelhaul};
+use super::{
+    fixtures::{FIXTURES, Fixture},
+    host::{
+        Trace, assert_clean, drawn, init_of, keepers, lives, pid_of, recover, recover_twice,
+        signal, worker_of,
+    },
+    say, soak,
+};
+
+/// One fault for each class of ops: a mount, a fill, a file, the engine.
+const CLASSES: [&str; 4] = ["read-only", "disk-full-ext4", "broken-hardlinks-copy-up", "pause"];
+/// More points than any run comes by.
+const MOST: u64 = 40;
+
+#[test]
+fn the_command_line_dies_at_every_point() {
+    let chosen: Vec<&Fixture> =
+        if soak() { FIXTURES.iter().collect() } else { vec![Fixture::called("read-only")] };
+    for fixture in chosen {
+        for site in ["journal", "act", "rollback"] {
+            every_point(fixture, "cli", site);
+        }
+    }
+}
+
+#[test]
+fn the_keeper_dies_at_its_points() {
+    helper_dies("keeper", &["journal", "act", "rollback"]);
+}
+
+#[test]
+fn the_worker_dies_at_its_points() {
+    helper_dies("worker", &["act", "rollback"]);
+}
+
+fn helper_dies(role: &str, sites: &[&str]) {
+    if soak() {
+        for fixture in FIXTURES {
+            sites.iter().for_each(|site| every_point(fixture, role, site));
+        }
+        return;
+    }
+    for site in sites {
+        let first = drawn(&[&build(), role, site], 4);
+        for name in [0, 2].map(|more| CLASSES[usize::try_from((first + more) % 4).unwrap()]) {
+            some_point(Fixture::called(name), role, site);
+        }
+    }
+}
+
+/// One that the build decides, or the last before it that the run comes by.
+fn some_point(fixture: &Fixture, role: &str, site: &str) {
+    // a run has eight journal writes or more, and some of the others
+    let most = if site == "journal" { 8 } else { 4 };
+    let nth = 1 + drawn(&[&build(), fixture.fault, role, site], most);
+    let reached = (1..=nth).rev().any(|nth| die_at(fixture, role, site, nth));
+    // the engine's own acts are the command line's
+    assert!(reached || fixture.fault == "pause", "{}: {role} comes by no {site}", fixture.name());
+}
+
+/// Changes with the program, so that in time every point has its turn.
+fn build() -> String {
+    format!("{:08x}", crc32fast::hash(&std::fs::read(KEELHAUL).unwrap()))
+}
+
+fn every_point(fixture: &Fixture, role: &str, site: &str) {
+    let reached = (1..MOST).take_while(|nth| die_at(fixture, role, site, *nth)).count();
+    say(&format!("{} {role} {site}: {reached} points", fixture.name()));
+    // engine ops have no act in the helper, and events nothing to undo
+    assert!(reached > 0 || role != "cli" || site != "journal", "{}: never", fixture.name());
+}
+
+/// Lets it die there; false when the run does not come by that often.
+fn die_at(fixture: &Fixture, role: &str, site: &str, nth: u64) -> bool {
+    let point = format!("{role}:{nth}:{site}");
+    let who = format!("{} {point}", fixture.name());
+    let mut run = Test::of(&fixture.scenario("300ms")).env("KEELHAUL_KILL_POINT", &point).start();
+    let id = run.id();
+    let env = run.env();
+    let started = Instant::now();
+    let init = match run.look_for("subject-started") {
+        Some(event) => init_of(&env, event["container"].as_str().unwrap()),
+        None => 0,
+    };
+    let reverted = watch(&mut run, role, &id, fixture.trace, init, &who);
+    let ended = run.end();
+    if ended.code == 0 {
+        assert_clean(&id, &env, &who);
+        return false;
+    }
+    let told = ended.told();
+    match role {
+        "cli" => assert_eq!(ended.code, -9, "{who}: {told}"),
+        _ if ended.code == 4 => {
+            assert!(told.contains(&format!("keelhaul recover {id}")), "{who}: {told}");
+        }
+        _ => {
+            assert_eq!((ended.code, ended.verdict()), (3, "error".into()), "{who}: {told}");
+            assert_clean(&id, &env, &who);
+        }
+    }
+    recover_twice(&id, &env, &who);
+    let took = started.elapsed();
+    say(&format!(
+        "{who}: exit code {}, reverted {reverted:?} after it, all in {took:?}",
+        ended.code
+    ));
+    true
+}
+
+/// Waits for the death, and then for the end of the effect; none where the run ends without one.
+fn watch(
+    run: &mut Run,
+    role: &str,
+    id: &str,
+    trace: Trace,
+    init: i32,
+    who: &str,
+) -> Option<Duration> {
+    let victim = match role {
+        "cli" => run.pid(),
+        "keeper" => keepers(id).first().copied()?,
+        _ => keepers(id).first().copied().and_then(worker_of)?,
+    };
+    while lives(victim) {
+        if !lives(run.pid()) {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Some(trace.await_gone(init, who))
+}
+
+#[test]
+fn recover_dies_in_its_middle_and_is_done_again() {
+    let names = ["read-only", "disk-full-ext4"];
+    for name in names {
+        let fixture = Fixture::called(name);
+        let mut run = Test::of(&fixture.scenario("60s")).start();
+        let (id, env) = (run.id(), run.env());
+        let init = init_of(&env, &run.container());
+        run.until("injected");
+        assert!(fixture.trace.in_force(init), "{name}");
+        all_at_once(&run, &id);
+        let code = run.end().code;
+        assert_eq!(code, -9);
+        assert!(fixture.trace.in_force(init), "{name}: who has reverted it?");
+        let mut deaths = 0;
+        for nth in 1..MOST {
+            let mut env = env.clone();
+            env.push(("KEELHAUL_KILL_POINT".into(), format!("cli:{nth}:rollback")));
+            let (code, text) = recover_or_die(&id, &env);
+            if code == 0 {
+                break;
+            }
+            assert_eq!(code, -9, "{name}: {text}");
+            deaths += 1;
+        }
+        assert!(deaths > 0, "{name}: recover never came by an undo");
+        assert!(!fixture.trace.in_force(init), "{name}");
+        recover_or_nothing(&id, &env, name);
+        say(&format!("{name}: recover died {deaths} times"));
+    }
+}
+
+/// A run that is still somebody's is not recovered: that is no death.
+fn recover_or_die(id: &str, env: &[(String, String)]) -> (i32, String) {
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        let (code, text) = keelhaul(&["recover", id], env);
+        if code == 0 || code == -9 || Instant::now() > end {
+            return (code, text);
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+}
+
+fn recover_or_nothing(id: &str, env: &[(String, String)], who: &str) {
+    let (code, text) = recover(id, env);
+    assert_eq!(code, 0, "{who}: {text}");
+    assert_clean(id, env, who);
+    assert_eq!(keelhaul(&["recover", id], env).1.trim(), "nothing to recover", "{who}");
+}
+
+/// Command line, keeper and worker, before anyone can do anything.
+fn all_at_once(run: &Run, id: &str) {
+    let keeper = pid_of("keeper", id);
+    let worker = pid_of("worker", id);
+    // stopped first, so that none sees the others die
+    for pid in [keeper, worker, run.pid()] {
+        signal(pid, Signal::STOP);
+    }
+    for pid in [keeper, worker, run.pid()] {
+        signal(pid, Signal::KILL);
+    }
+}

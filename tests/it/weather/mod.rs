@@ -1,0 +1,27 @@
+//! Whoever dies, stops, or does nothing: shown through the command line, on real engines.
+//!
+//! These tests kill and stop processes of their own runs, and an engine of their own; never the
+//! engine that others use. They say on stderr how long each way back took.
+
+mod engine;
+mod fixtures;
+mod harness;
+mod host;
+mod interrupts;
+mod kill_points;
+mod mortals;
+mod refusals;
+mod subjects;
+mod vacuity;
+
+pub(crate) use host::recover;
+
+/// Says what a test measured, or why it could not.
+fn say(text: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
+}
+
+/// Everything, and not what fits into a minute.
+fn soak() -> bool {
+    std::env::var("KEELHAUL_SOAK").is_ok_and(|value| value == "1")
+}

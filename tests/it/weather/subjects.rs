@@ -1,0 +1,83 @@
+//! Bad weather around the subject: it exits at once, somebody removes it, the reports' disk is full.
+
+use std::{path::Path, process::Command};
+
+use super::harness::Test;
+use super::{
+    fixtures::Fixture,
+    host::{assert_clean, docker},
+    say,
+};
+
+#[test]
+fn a_subject_that_exits_at_once_is_stated_with_its_exit_code() {
+    let yaml = Fixture::called("read-only").scenario("");
+    let yaml = yaml.replace("stop_grace: 1s", "args: [--no-such-option]");
+    let ended = Test::of(&yaml.replace("timeout: 60s", "timeout: 4s")).finish();
+    let told = ended.told();
+    assert!([3, 5].contains(&ended.code), "{told}");
+    assert!(told.contains("exit code 2"), "{told}");
+    // it may have been seen running once, and ended before the fault
+    let proven = |event: &serde_json::Value| event["proven"] == true;
+    assert!(!ended.all("injected").into_iter().any(proven), "{told}");
+    assert_clean(&ended.id(), &ended.env, "exits at once");
+}
+
+#[test]
+fn a_subject_that_is_removed_by_somebody_else_is_stated() {
+    for fault in ["read-only", "disk-full-ext4", "pause"] {
+        let yaml = Fixture::called(fault).scenario("500ms").replace(
+            "\n  - revert: fault",
+            "\n  - expect: [{ container: { service: agent, state: running } }]\n    within: 1s\n  - revert: fault",
+        );
+        let mut run = Test::of(&yaml).start();
+        let container = run.container();
+        run.until("injected");
+        docker(&run.env(), &["rm", "-f", &container]);
+        let ended = run.end();
+        let told = ended.told();
+        assert!([1, 3].contains(&ended.code), "{fault}: {told}");
+        let short = &container[..12];
+        let named = told.contains("is gone") || told.contains("no such") || told.contains(short);
+        assert!(named, "{fault}: {told}");
+        assert_clean(&ended.id(), &ended.env, fault);
+    }
+}
+
+/// A tmpfs with next to nothing free.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount() -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=16k,mode=777", "keelhaul-test"])
+            .arg(directory.path())
+            .output();
+        mounted.is_ok_and(|output| output.status.success()).then_some(Self(directory))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_under_the_reports_is_an_error_after_a_whole_rollback() {
+    let Some(small) = Small::mount() else {
+        return say("skipped: a tmpfs cannot be mounted here");
+    };
+    std::fs::write(small.path().join("ballast"), vec![0; 8 << 10]).unwrap();
+    let ended = Test::of(&Fixture::called("read-only").scenario("")).out(small.path()).finish();
+    let told = ended.told();
+    assert_eq!(ended.code, 3, "{told}");
+    assert!(ended.stderr.to_lowercase().contains("no space left"), "{told}");
+    assert_eq!(ended.asserted("fault.revert"), "pass", "{told}");
+    assert_clean(&ended.id(), &ended.env, "full disk");
+}

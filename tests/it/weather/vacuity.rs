@@ -1,0 +1,59 @@
+//! Vacuity: ops that do nothing and say that they did must never pass, for every fault of the table.
+
+use super::harness::{Ended, Test};
+use super::{
+    fixtures::{FIXTURES, Fixture},
+    host::assert_clean,
+    say,
+};
+
+#[test]
+fn an_op_that_does_nothing_is_never_believed() {
+    each(|fixture| {
+        let ended = Test::of(&fixture.scenario("")).env("KEELHAUL_VACUOUS_OP", "1").finish();
+        if skipped(&ended, fixture) {
+            return;
+        }
+        let told = ended.told();
+        assert_eq!(ended.code, 5, "{}: {told}", fixture.name());
+        assert_eq!(ended.verdict(), "inconclusive", "{}: {told}", fixture.name());
+        assert_eq!(ended.asserted("fault.effect"), "inconclusive", "{}: {told}", fixture.name());
+        assert_clean(&ended.id(), &ended.env, &fixture.name());
+    });
+}
+
+#[test]
+fn the_same_scenarios_pass_when_ops_are_done() {
+    each(|fixture| {
+        let ended = Test::of(&fixture.scenario("")).finish();
+        if skipped(&ended, fixture) {
+            return;
+        }
+        let told = ended.told();
+        assert_eq!((ended.code, ended.verdict()), (0, "pass".into()), "{}: {told}", fixture.name());
+        assert_eq!(ended.asserted("fault.effect"), "pass", "{}: {told}", fixture.name());
+        assert_clean(&ended.id(), &ended.env, &fixture.name());
+    });
+}
+
+/// All of them, whatever becomes of one.
+fn each(test: impl Fn(&Fixture) + std::panic::RefUnwindSafe) {
+    let failed: Vec<String> = FIXTURES
+        .iter()
+        .filter(|fixture| {
+            let fixture = std::panic::AssertUnwindSafe(fixture);
+            std::panic::catch_unwind(|| test(&fixture)).is_err()
+        })
+        .map(Fixture::name)
+        .collect();
+    assert_eq!(failed, Vec::<String>::new(), "these failed");
+}
+
+fn skipped(ended: &Ended, fixture: &Fixture) -> bool {
+    let skipped = ended.verdict() == "skipped";
+    if skipped {
+        let reasons = ended.all("case-ended")[0]["reasons"].to_string();
+        say(&format!("{}: skipped on this host: {reasons}", fixture.name()));
+    }
+    skipped
+}
