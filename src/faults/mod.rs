@@ -218,7 +218,7 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
     fn describe(&self) -> Described;
 
     /// The subject may end the effect by itself, as by freeing files: then it is not looked for
-    /// again before the revert.
+    /// again before the revert, and after a start only where it ends with the container.
     fn subject_may_end_it(&self) -> bool {
         false
     }

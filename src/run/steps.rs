@@ -12,7 +12,7 @@ use super::{
     expiry,
     inject::{self, Injection, whole_micros},
     interrupt::GRACE,
-    loads, recover, revert,
+    loads, recover, revert, starts,
     world::World,
 };
 use crate::{
@@ -26,6 +26,7 @@ pub(super) struct Walk {
     /// Faults that were injected, in order, and not reverted by a step.
     injections: Vec<Arc<Injection>>,
     expiries: Vec<AbortOnDropHandle<()>>,
+    starts: Vec<AbortOnDropHandle<()>>,
     background: Background,
     failed: bool,
 }
@@ -39,6 +40,7 @@ impl Walk {
             world,
             injections: Vec::new(),
             expiries: Vec::new(),
+            starts: Vec::new(),
             background: Background::default(),
             failed: false,
         }
@@ -139,6 +141,7 @@ impl Walk {
         }
         if let Some(injection) = inject::inject(&world, id, step).await {
             self.expiries.extend(expiry::follow(&world, &injection));
+            self.starts.extend(starts::follow(&world, &injection));
             self.injections.push(injection);
         }
     }

@@ -199,8 +199,9 @@ impl World {
         self.stop.is_cancelled() || self.findings().broken().is_some()
     }
 
-    pub(super) fn set_container(&self, service: &str, id: String) {
-        self.state().containers.insert(service.to_owned(), id);
+    /// True when it had another, or none.
+    pub(super) fn set_container(&self, service: &str, id: String) -> bool {
+        self.state().containers.insert(service.to_owned(), id.clone()) != Some(id)
     }
 
     pub(super) fn container(&self, service: &str) -> Option<String> {
