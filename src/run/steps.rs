@@ -80,13 +80,16 @@ impl Walk {
     /// knows what it did.
     async fn one(&mut self, index: usize, step: &Step) {
         let world = Arc::clone(&self.world);
-        loads::step_begins(&world).await;
         let cut = async {
             world.stop.cancelled().await;
             sleep(GRACE).await;
         };
+        let act = async {
+            loads::step_begins(&world).await;
+            self.act(index, step).await;
+        };
         let ended = tokio::select! {
-            () = self.act(index, step) => true,
+            () = act => true,
             () = cut => false,
         };
         if !ended {
