@@ -97,7 +97,7 @@ pub trait ProbeCx: Send + Sync {
     fn helper(&self) -> &dyn HelperLink;
     /// The service's container as it is now, with this path; none when it was never created.
     fn place(&self, service: &str, path: &str) -> Option<Place>;
-    /// Unix time in seconds from which log lines count: the latest injection, or the start.
+    /// Unix time in nanoseconds from which log lines count: the latest injection, or the start.
     fn logs_since(&self) -> i64;
     /// The load's name at the helper.
     fn load(&self, workload: &str) -> String;

@@ -135,7 +135,7 @@ pub trait Runtime: Send + Sync {
     fn create_container<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, Result<String>>;
     /// Looks at a container.
     fn inspect<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<ContainerFacts>>;
-    /// The container's output since a Unix time in seconds, both streams interleaved, bounded to
+    /// The container's output since a Unix time in nanoseconds, both streams interleaved, bounded to
     /// the last `limit` bytes.
     fn logs<'a>(
         &'a self,

@@ -54,6 +54,15 @@ fn guest() {
             out.write_all(b"THE END").unwrap();
             0
         }
+        "lines" => {
+            let (count, pause) = rest.split_once(' ').unwrap();
+            for _ in 0..count.parse::<u64>().unwrap() {
+                let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+                writeln!(out, "at {}", now.as_nanos()).unwrap();
+                std::thread::sleep(Duration::from_millis(pause.parse().unwrap()));
+            }
+            0
+        }
         "echo" => {
             for line in std::io::stdin().lock().lines() {
                 let line = line.unwrap();
