@@ -15,7 +15,7 @@ use super::{
     world::World,
 };
 use crate::{
-    faults::{FaultError, FaultSpec, Kind, Scope, Site},
+    faults::{Effect, FaultError, FaultSpec, Kind, Scope, Site},
     runtime::{ContainerFacts, State},
 };
 
@@ -170,7 +170,7 @@ async fn effect(world: &World, injection: &Injection) -> Found {
 }
 
 /// Looks in the container as it is now: it may be another than the one that was injected into.
-async fn now(world: &World, injection: &Injection) -> Result<crate::faults::Effect, FaultError> {
+async fn now(world: &World, injection: &Injection) -> Result<Effect, FaultError> {
     let site = site(world, &injection.fault).await?;
     look_at(world, injection, &site, &[]).await
 }
