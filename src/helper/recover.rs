@@ -16,7 +16,7 @@ use super::{
 use crate::{
     protocol::{RollbackReport, Undone},
     runtime::{
-        Docker, ObjectKind, ObjectRef, PROGRAM, RUN_DIRECTORY, Runtime as _, RuntimeError, labels,
+        Docker, ObjectKind, ObjectRef, PROGRAM, RUN_DIRECTORY, Runtime, RuntimeError, labels,
     },
 };
 
@@ -291,8 +291,13 @@ async fn stop_helpers(docker: &Docker, state: &RunState) {
 /// A new helper on an old journal, and everything undone.
 async fn replay(docker: &Arc<Docker>, run: &str) -> Result<(Helper, RollbackReport)> {
     let launcher = Arc::new(ContainerLauncher::on(Arc::clone(docker), run).await?);
-    let engine = Arc::clone(docker);
-    let helper = Helper::launch(launcher, Some(engine), true).await?;
+    let engine: Arc<dyn Runtime> = Arc::clone(docker) as _;
+    let launch = || Helper::launch(Arc::clone(&launcher) as _, Some(Arc::clone(&engine)), true);
+    let helper = match launch().await {
+        // it reverts before it says who it is
+        Err(HelperError::Lost(_)) => launch().await?,
+        other => other?,
+    };
     let report = match helper.rollback().await {
         // the keeper died of it, or beside it: another goes on where it ended
         Err(HelperError::Lost(_)) => helper.rollback().await?,
