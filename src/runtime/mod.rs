@@ -13,6 +13,8 @@ mod spec;
 use futures_util::future::BoxFuture;
 
 use crate::protocol::EngineOp;
+#[cfg(test)]
+pub(crate) use docker::scripted;
 pub use docker::{
     AGENT_ID, ApiVersion, Attached, Docker, ENGINE_SOCKET, HOST_DEVICES, LINKED_FILES, MINIMUM_API,
     OWN_IMAGE, Output, PROGRAM, RUN_DIRECTORY, SPECIMEN_IMAGE, build_hash,
@@ -94,6 +96,16 @@ pub enum RuntimeError {
         what: &'static str,
         /// Its name or id.
         name: String,
+    },
+    /// The engine counts an endpoint whose container is gone.
+    #[error(
+        "network `{network}` cannot be removed: {detail}\n\nhint: the engine has lost track of an endpoint; restart the engine, which forgets it, and run `keelhaul recover` again"
+    )]
+    LeakedEndpoint {
+        /// Name of the network.
+        network: String,
+        /// The engine's words.
+        detail: String,
     },
     /// The engine's disk is full.
     #[error(
