@@ -6,6 +6,7 @@
 
 mod capacity;
 mod checks;
+mod grace;
 mod lifecycle;
 mod observe;
 mod target;
