@@ -18,6 +18,7 @@ mod testing;
 mod tests;
 mod tolerance;
 mod tree;
+mod write;
 
 use std::{future::Future, time::Duration};
 
@@ -253,6 +254,7 @@ probes! {
     "log" => log::Log,
     "mount" => mount::Mount,
     "tree" => tree::Tree,
+    "write" => write::Write,
 }
 
 /// The helper's answer was of another form than the question asks for.
