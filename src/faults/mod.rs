@@ -6,6 +6,7 @@
 
 mod capacity;
 mod checks;
+mod grace;
 mod lifecycle;
 mod observe;
 mod target;
@@ -28,6 +29,7 @@ use crate::{
 pub use target::Target;
 
 mod broken_hardlinks;
+mod crash;
 mod disk_full;
 mod inode_exhaustion;
 mod kill;
@@ -38,6 +40,7 @@ mod read_only;
 mod recreate;
 mod restart;
 mod shadow_mount;
+mod stop;
 mod tmpfs_restart;
 
 /// How long a fault lasts, and what undoes it.
@@ -386,6 +389,7 @@ macro_rules! faults {
 
 faults! {
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
+    "crash" => crash::Crash,
     "disk-full" => disk_full::DiskFull,
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
     "kill" => kill::Kill,
@@ -396,6 +400,7 @@ faults! {
     "recreate" => recreate::Recreate,
     "restart" => restart::Restart,
     "shadow-mount" => shadow_mount::ShadowMount,
+    "stop" => stop::Stop,
     "tmpfs-restart" => tmpfs_restart::TmpfsRestart,
 }
 

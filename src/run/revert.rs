@@ -114,12 +114,11 @@ async fn still_in_force(world: &World, injection: &Injection) {
     if !is_looked_for_again(injection) {
         return;
     }
-    if let Some(why) = ended(world, &injection.site).await {
+    let Err(why) = lasting(world, injection).await else { return };
+    match ended(world, &injection.site).await {
         // a subject that ends takes its mounts along: what it did before that was under the fault
-        return world.note(format!("`{}` is not looked for again: {why}", injection.id));
-    }
-    if let Err(why) = lasting(world, injection).await {
-        ended_early(world, injection, &why, started);
+        Some(ended) => world.note(format!("`{}` is not looked for again: {ended}", injection.id)),
+        None => ended_early(world, injection, &why, started),
     }
 }
 

@@ -257,7 +257,8 @@ fn container_spec(world: &World, name: &str, service: &Service, made: &Made) -> 
             timeout_ms: millis(check.timeout.0),
             retries: check.retries,
         }),
-        stop_grace: service.stop_grace.map(|grace| grace.0.as_secs()),
+        // the engine counts whole seconds; never less grace than asked for
+        stop_grace: service.stop_grace.map(|grace| millis(grace.0).div_ceil(1000)),
         network: made.networks.get(network).cloned(),
         aliases: vec![name.to_owned()],
         cap_drop: service.cap_drop.clone(),

@@ -11,6 +11,8 @@ pub enum Weakness {
     AckBeforeSync,
     /// `/health` says 200 whatever happens.
     AlwaysHealthy,
+    /// Ends with acknowledged records in its own memory.
+    DirtyExit,
     /// A failed log write ends the process.
     ExitOnLogError,
     /// A short or failed journal write counts as done.
@@ -51,7 +53,7 @@ const fn row(
 }
 
 /// Sorted by name.
-const TABLE: [Row; 12] = [
+const TABLE: [Row; 13] = [
     row(
         Weakness::AckBeforeSync,
         "ack-before-sync",
@@ -63,6 +65,12 @@ const TABLE: [Row; 12] = [
         "always-healthy",
         "answers 200 on /health whatever happens",
         "shadowed-mount",
+    ),
+    row(
+        Weakness::DirtyExit,
+        "dirty-exit",
+        "ends with acknowledged records in its own memory",
+        "graceful-stop",
     ),
     row(
         Weakness::ExitOnLogError,

@@ -15,6 +15,7 @@ mod link;
 mod load;
 mod mount;
 mod place;
+mod process;
 mod read;
 mod serve;
 mod tmpfs;

@@ -60,6 +60,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
         // a first mount where there was none
         Trace::Mounted("/opt/specimen/releases"),
     ),
+    event("crash", "{ target: agent }"),
     state(
         ("disk-full", "tmpfs"),
         (TMPFS, "/data"),
@@ -119,6 +120,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\" }",
         Trace::Stacked("/data"),
     ),
+    state(("stop", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Nothing),
     Fixture {
         fault: "tmpfs-restart",
         way: "",
