@@ -28,6 +28,7 @@ use crate::{
 pub use target::Target;
 
 mod broken_hardlinks;
+mod disconnect;
 mod disk_full;
 mod inode_exhaustion;
 mod kill;
@@ -386,6 +387,7 @@ macro_rules! faults {
 
 faults! {
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
+    "disconnect" => disconnect::Disconnect,
     "disk-full" => disk_full::DiskFull,
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
     "kill" => kill::Kill,

@@ -38,7 +38,13 @@ pub(super) async fn set_up(world: &Arc<World>) -> Result<(), String> {
         wait_for_dependencies(world, service).await?;
         go_on(world)?;
         let spec = container_spec(world, &name, service, &images, &networks, &volumes);
-        start_subject(world, &name, &spec).await?;
+        let others: Vec<String> = service
+            .networks
+            .iter()
+            .skip(1)
+            .filter_map(|network| networks.get(network).cloned())
+            .collect();
+        start_subject(world, &name, &spec, &others).await?;
     }
     go_on(world)?;
     start_loads(world).await
@@ -243,10 +249,21 @@ fn mounts_of(service: &Service, volumes: &BTreeMap<String, MountSource>) -> Vec<
         .collect()
 }
 
-async fn start_subject(world: &World, name: &str, spec: &ContainerSpec) -> Result<(), String> {
+/// Creates a service's container on its first network, lets it join the others, and starts it.
+async fn start_subject(
+    world: &World,
+    name: &str,
+    spec: &ContainerSpec,
+    others: &[String],
+) -> Result<(), String> {
     let named = |error: crate::runtime::RuntimeError| format!("service `{name}`: {error}");
     let container = world.runtime.create_container(spec).await.map_err(named)?;
     world.set_container(name, container.clone());
+    for network in others {
+        let (container, network) = (container.clone(), network.clone());
+        let join = EngineOp::Connect { container, network, aliases: spec.aliases.clone() };
+        world.runtime.perform(&join).await.map_err(named)?;
+    }
     let start = EngineOp::Start { container: container.clone() };
     world.runtime.perform(&start).await.map_err(named)?;
     world.emit(Event::SubjectStarted {
