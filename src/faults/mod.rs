@@ -30,6 +30,7 @@ pub use target::Target;
 
 mod broken_hardlinks;
 mod crash;
+mod disconnect;
 mod disk_full;
 mod inode_exhaustion;
 mod kill;
@@ -390,6 +391,7 @@ macro_rules! faults {
 faults! {
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
     "crash" => crash::Crash,
+    "disconnect" => disconnect::Disconnect,
     "disk-full" => disk_full::DiskFull,
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
     "kill" => kill::Kill,

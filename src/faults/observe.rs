@@ -3,7 +3,8 @@
 use super::{Cx, FaultError, unexpected};
 use crate::{
     protocol::{
-        FileFacts, FileId, FsFacts, Init, MountFacts, MountFlag, Place, Read, Reading, Trial,
+        FileFacts, FileId, FsFacts, Init, MountFacts, MountFlag, NetFacts, Place, Read, Reading,
+        Trial,
     },
     runtime::{ContainerFacts, RuntimeError, State},
 };
@@ -114,6 +115,14 @@ impl Cx<'_> {
     pub(super) async fn writers(&self, place: &Place) -> Result<u64, FaultError> {
         match self.ask(Read::Writers(place.clone())).await? {
             Reading::Writers(facts) => Ok(facts.count),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Interfaces and addresses of the container's network namespace.
+    pub(super) async fn net(&self) -> Result<NetFacts, FaultError> {
+        match self.ask(Read::Net(self.site.place.clone())).await? {
+            Reading::Net(facts) => Ok(facts),
             other => Err(unexpected(&other)),
         }
     }

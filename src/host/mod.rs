@@ -13,6 +13,7 @@ pub mod fill;
 pub mod freeze;
 pub mod hardlink;
 pub mod image;
+pub mod interfaces;
 pub mod loop_device;
 pub mod mount_clone;
 pub mod mountinfo;

@@ -10,8 +10,11 @@ mod filesystem;
 mod http;
 mod ledger;
 mod log;
+mod metric;
 mod mount;
+mod prometheus;
 mod subject;
+mod tcp;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -121,6 +124,11 @@ pub trait Probe: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
         None
     }
 
+    /// The other service that it speaks of; none where there is none.
+    fn peer(&self) -> Option<&str> {
+        None
+    }
+
     /// In words, with the tolerance in place: `agent: GET /health answers 200`.
     fn describe(&self) -> String;
 
@@ -209,6 +217,12 @@ macro_rules! probes {
                 match self { $(Self::$type(probe) => probe.service(),)+ }
             }
 
+            /// The other service that it speaks of.
+            #[must_use]
+            pub fn peer(&self) -> Option<&str> {
+                match self { $(Self::$type(probe) => probe.peer(),)+ }
+            }
+
             /// The workload it reads.
             #[must_use]
             pub fn workload(&self) -> Option<&str> {
@@ -252,7 +266,9 @@ probes! {
     "http" => http::Http,
     "ledger" => ledger::Ledger,
     "log" => log::Log,
+    "metric" => metric::Metric,
     "mount" => mount::Mount,
+    "tcp" => tcp::Tcp,
     "tree" => tree::Tree,
     "write" => write::Write,
 }

@@ -62,6 +62,14 @@ struct Made {
     volumes: BTreeMap<String, MountSource>,
 }
 
+impl Made {
+    /// What a service joins beside the network it is created on.
+    fn other_networks(&self, service: &Service) -> Vec<String> {
+        let names = service.networks.iter().skip(1);
+        names.filter_map(|name| self.networks.get(name).cloned()).collect()
+    }
+}
+
 /// Ends the set-up where the steps were ended.
 fn go_on(stop: &CancellationToken) -> Result<(), String> {
     if stop.is_cancelled() { Err(STOPPED.into()) } else { Ok(()) }
@@ -103,7 +111,7 @@ async fn start_service(
     wait_for_dependencies(world, service, stop).await?;
     go_on(stop)?;
     let spec = container_spec(world, name, service, made);
-    start_subject(world, name, &spec).await
+    start_subject(world, name, &spec, &made.other_networks(service)).await
 }
 
 /// The first journal entry: whatever carries the run's label goes.
@@ -294,10 +302,21 @@ fn mounts_of(service: &Service, volumes: &BTreeMap<String, MountSource>) -> Vec<
         .collect()
 }
 
-async fn start_subject(world: &World, name: &str, spec: &ContainerSpec) -> Result<(), String> {
+/// Creates a service's container on its first network, lets it join the others, and starts it.
+async fn start_subject(
+    world: &World,
+    name: &str,
+    spec: &ContainerSpec,
+    others: &[String],
+) -> Result<(), String> {
     let named = |error: crate::runtime::RuntimeError| format!("service `{name}`: {error}");
     let container = world.runtime.create_container(spec).await.map_err(named)?;
     world.set_container(name, container.clone());
+    for network in others {
+        let (container, network) = (container.clone(), network.clone());
+        let join = EngineOp::Connect { container, network, aliases: spec.aliases.clone() };
+        world.runtime.perform(&join).await.map_err(named)?;
+    }
     let start = EngineOp::Start { container: container.clone() };
     world.runtime.perform(&start).await.map_err(named)?;
     world.emit(Event::SubjectStarted {

@@ -14,6 +14,7 @@ pub(in crate::helper) mod image;
 mod link;
 mod load;
 mod mount;
+mod net;
 mod place;
 mod process;
 mod read;

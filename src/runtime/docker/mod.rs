@@ -18,6 +18,7 @@ mod inspect;
 mod layer;
 mod lifecycle;
 mod logs;
+mod network;
 mod objects;
 mod program;
 mod recreate;

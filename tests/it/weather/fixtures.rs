@@ -61,6 +61,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Mounted("/opt/specimen/releases"),
     ),
     event("crash", "{ target: agent }"),
+    state(("disconnect", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Detached),
     state(
         ("disk-full", "tmpfs"),
         (TMPFS, "/data"),

@@ -111,6 +111,8 @@ pub(super) enum Trace {
     Untied(&'static str, &'static str),
     /// Tasks are frozen.
     Frozen,
+    /// No network interface but the loopback.
+    Detached,
     /// Nothing stays in force.
     Nothing,
 }
@@ -138,6 +140,7 @@ impl Trace {
                 }
             }
             Self::Frozen => frozen(init),
+            Self::Detached => detached(init),
             Self::Nothing => false,
         }
     }
@@ -156,6 +159,12 @@ impl Trace {
 fn mounts(init: i32, path: &str) -> usize {
     let table = fs::read_to_string(format!("/proc/{init}/mountinfo")).unwrap_or_default();
     table.lines().filter(|line| line.split(' ').nth(4) == Some(path)).count()
+}
+
+fn detached(init: i32) -> bool {
+    let table = fs::read_to_string(format!("/proc/{init}/net/dev")).unwrap_or_default();
+    let mut names = table.lines().skip(2).filter_map(|line| line.split_once(':'));
+    !table.is_empty() && names.all(|(name, _)| name.trim() == "lo")
 }
 
 /// The freezer of cgroup v1, or v2's events.
