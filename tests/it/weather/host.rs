@@ -28,6 +28,16 @@ pub(super) fn init_of(env: &[(String, String)], container: &str) -> i32 {
     docker(env, &["inspect", "-f", "{{.State.Pid}}", container]).parse().unwrap_or(0)
 }
 
+/// The same from the kernel alone, where the engine cannot be asked; 0 where it does not run.
+pub(super) fn init_in(container: &str) -> i32 {
+    let within = |pid: i32| {
+        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        groups.contains(container)
+    };
+    let ours = processes(|_| true).into_iter().filter(|pid| within(*pid));
+    ours.into_iter().find(|pid| !within(parent(*pid))).unwrap_or(0)
+}
+
 /// The helper's processes of a run.
 pub(super) fn keepers(run: &str) -> Vec<i32> {
     processes(|args| {
