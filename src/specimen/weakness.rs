@@ -11,6 +11,10 @@ pub enum Weakness {
     AckBeforeSync,
     /// `/health` says 200 whatever happens.
     AlwaysHealthy,
+    /// A refused permission ends the process.
+    DeniedIsFatal,
+    /// A write that permissions refuse counts as done.
+    DropsDenied,
     /// A failed log write ends the process.
     ExitOnLogError,
     /// A short or failed journal write counts as done.
@@ -51,7 +55,7 @@ const fn row(
 }
 
 /// Sorted by name.
-const TABLE: [Row; 12] = [
+const TABLE: [Row; 14] = [
     row(
         Weakness::AckBeforeSync,
         "ack-before-sync",
@@ -63,6 +67,18 @@ const TABLE: [Row; 12] = [
         "always-healthy",
         "answers 200 on /health whatever happens",
         "health-lies",
+    ),
+    row(
+        Weakness::DeniedIsFatal,
+        "denied-is-fatal",
+        "exits when permissions refuse a write",
+        "uid-mismatch",
+    ),
+    row(
+        Weakness::DropsDenied,
+        "drops-denied",
+        "takes a write that permissions refuse for done",
+        "uid-mismatch",
     ),
     row(
         Weakness::ExitOnLogError,
