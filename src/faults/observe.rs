@@ -3,7 +3,8 @@
 use super::{Cx, FaultError, unexpected};
 use crate::{
     protocol::{
-        FileFacts, FileId, FsFacts, Init, MountFacts, MountFlag, Place, Read, Reading, Trial,
+        AccessFacts, FileFacts, FileId, FsFacts, Init, MountFacts, MountFlag, Place, Read, Reading,
+        Trial,
     },
     runtime::{ContainerFacts, RuntimeError, State},
 };
@@ -114,6 +115,14 @@ impl Cx<'_> {
     pub(super) async fn writers(&self, place: &Place) -> Result<u64, FaultError> {
         match self.ask(Read::Writers(place.clone())).await? {
             Reading::Writers(facts) => Ok(facts.count),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// What the container's init may do at a path.
+    pub(super) async fn access(&self, place: &Place) -> Result<AccessFacts, FaultError> {
+        match self.ask(Read::TryAccess(place.clone())).await? {
+            Reading::Access(facts) => Ok(facts),
             other => Err(unexpected(&other)),
         }
     }

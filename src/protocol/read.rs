@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dev, Init, LinkState, Place};
+use super::{AccessFacts, Dev, Init, LinkState, Place};
 
 /// A question to the worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,8 @@ pub enum Read {
         /// The directory of the link: an absolute path in the same container.
         into: String,
     },
+    /// Try what the container's init may do with a file, or in a directory. → `Access`
+    TryAccess(Place),
     /// An HTTP request from inside the container's network namespace. → `Http`
     Http {
         /// The container; its path is not used.
@@ -86,6 +88,8 @@ pub enum Reading {
     Writers(WriterFacts),
     /// How a trial went.
     Tried(Trial),
+    /// What a container's init may do.
+    Access(AccessFacts),
     /// An HTTP reply, or why there was none.
     Http(Result<HttpReply, String>),
     /// Loop devices.

@@ -4,6 +4,7 @@ mod debugging;
 mod guest;
 mod helper;
 mod killed_set_up;
+mod metadata;
 mod refusals;
 mod run_directory;
 mod runtime;
