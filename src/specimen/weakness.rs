@@ -13,6 +13,10 @@ pub enum Weakness {
     AlwaysHealthy,
     /// Ends with acknowledged records in its own memory.
     DirtyExit,
+    /// A refused permission ends the process.
+    DeniedIsFatal,
+    /// A write that permissions refuse counts as done.
+    DropsDenied,
     /// A failed log write ends the process.
     ExitOnLogError,
     /// A short or failed journal write counts as done.
@@ -53,7 +57,7 @@ const fn row(
 }
 
 /// Sorted by name.
-const TABLE: [Row; 13] = [
+const TABLE: &[Row] = &[
     row(
         Weakness::AckBeforeSync,
         "ack-before-sync",
@@ -67,10 +71,22 @@ const TABLE: [Row; 13] = [
         "shadowed-mount",
     ),
     row(
+        Weakness::DeniedIsFatal,
+        "denied-is-fatal",
+        "exits when permissions refuse a write",
+        "uid-mismatch",
+    ),
+    row(
         Weakness::DirtyExit,
         "dirty-exit",
         "ends with acknowledged records in its own memory",
         "graceful-stop",
+    ),
+    row(
+        Weakness::DropsDenied,
+        "drops-denied",
+        "takes a write that permissions refuse for done",
+        "uid-mismatch",
     ),
     row(
         Weakness::ExitOnLogError,
@@ -154,7 +170,7 @@ pub(super) fn parser() -> impl TypedValueParser<Value = WeaknessChoice> {
 #[must_use]
 pub fn table() -> String {
     let mut out = format!("{:<22}{:<52}{}\n", "WEAKNESS", "WHAT GOES WRONG", "FAILS");
-    for Row { name, about, fails, .. } in &TABLE {
+    for Row { name, about, fails, .. } in TABLE {
         out.push_str(&format!("{name:<22}{about:<52}{fails}\n"));
     }
     out
@@ -167,7 +183,7 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_each_row_is_one_short_line() {
         assert!(TABLE.is_sorted_by_key(|row| row.name));
-        for row in &TABLE {
+        for row in TABLE {
             assert!(row.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", row.name);
             assert!(row.about.len() < 52 && !row.about.ends_with('.'), "{}", row.about);
         }

@@ -274,6 +274,7 @@ fn ctrl_c_does_not_wait_for_an_engine_that_is_stopped() {
     }
 }
 
+#[test]
 fn an_engine_that_is_struck_anywhere_in_a_run_keeps_no_fault_and_disturbs_no_other() {
     let Some(mut engine) = Engine::start() else { return };
     let rounds = if soak() { 10 } else { 1 };

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt as _,
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -119,6 +120,10 @@ pub(super) enum Trace {
     Full(&'static str),
     /// Two names are different files.
     Untied(&'static str, &'static str),
+    /// This path has these permission bits.
+    Mode(&'static str, u32),
+    /// This path belongs to this user.
+    Owner(&'static str, u32),
     /// Tasks are frozen.
     Frozen,
     /// No network interface but the loopback.
@@ -142,13 +147,14 @@ impl Trace {
                 .is_ok_and(|fs| fs.f_blocks > 0 && (fs.f_ffree == 0 || fs.f_bavail == 0)),
             Self::Untied(one, other) => {
                 match (fs::metadata(root(one)), fs::metadata(root(other))) {
-                    (Ok(one), Ok(other)) => {
-                        use std::os::unix::fs::MetadataExt as _;
-                        one.ino() != other.ino()
-                    }
+                    (Ok(one), Ok(other)) => one.ino() != other.ino(),
                     _ => false,
                 }
             }
+            Self::Mode(path, bits) => {
+                fs::metadata(root(path)).is_ok_and(|meta| meta.mode() & 0o7777 == bits)
+            }
+            Self::Owner(path, uid) => fs::metadata(root(path)).is_ok_and(|meta| meta.uid() == uid),
             Self::Frozen => frozen(init),
             Self::Detached => detached(init),
             Self::Nothing => false,
