@@ -23,6 +23,7 @@ use crate::{
     helper::{HelperError, HelperLink},
     protocol::{Capability, Op, Outcome, Place, Reading},
     runtime::{Runtime, RuntimeError},
+    units::Duration,
     volumes::VolumeSpec,
 };
 pub use target::Target;
@@ -38,6 +39,8 @@ mod read_only;
 mod recreate;
 mod restart;
 mod shadow_mount;
+mod stall;
+mod throttle;
 mod tmpfs_restart;
 
 /// How long a fault lasts, and what undoes it.
@@ -217,6 +220,11 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
     /// In words, with the parameters in place.
     fn describe(&self) -> Described;
 
+    /// The keeper reverts it after this long, whatever the scenario says.
+    fn lasts_at_most(&self) -> Option<Duration> {
+        None
+    }
+
     /// The subject may end the effect by itself, as by freeing files: then it is not looked for
     /// again before the revert.
     fn subject_may_end_it(&self) -> bool {
@@ -327,6 +335,12 @@ macro_rules! faults {
                 match self { $(Self::$type(fault) => fault.describe(),)+ }
             }
 
+            /// The keeper reverts it after this long, whatever the scenario says.
+            #[must_use]
+            pub fn lasts_at_most(&self) -> Option<Duration> {
+                match self { $(Self::$type(fault) => fault.lasts_at_most(),)+ }
+            }
+
             /// The subject may end the effect by itself.
             #[must_use]
             pub fn subject_may_end_it(&self) -> bool {
@@ -396,6 +410,8 @@ faults! {
     "recreate" => recreate::Recreate,
     "restart" => restart::Restart,
     "shadow-mount" => shadow_mount::ShadowMount,
+    "stall" => stall::Stall,
+    "throttle" => throttle::Throttle,
     "tmpfs-restart" => tmpfs_restart::TmpfsRestart,
 }
 

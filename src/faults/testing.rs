@@ -18,8 +18,9 @@ use crate::{
     helper::HelperError,
     ledger::LedgerReport,
     protocol::{
-        Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply, Init, LinkState, LoadCall, LoadStats,
-        MountFacts, OpenFile, Place, Read, Reading, TreeFacts, Trial, WriterFacts,
+        Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply, Init, IoFacts, IoLimits, LinkState,
+        LoadCall, LoadStats, LoopFacts, MountFacts, OpenFile, Pace, PaceTrial, Place, Read,
+        Reading, TreeFacts, Trial, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef, NetworkSpec,
@@ -42,6 +43,14 @@ pub(crate) struct World {
     pub(crate) files: BTreeMap<String, FileFacts>,
     /// Trees by path.
     pub(crate) trees: BTreeMap<String, TreeFacts>,
+    /// Microseconds until a change comes back.
+    pub(crate) answers_us: Option<u64>,
+    /// Loop devices of the run.
+    pub(crate) loops: Vec<LoopFacts>,
+    /// What limits I/O.
+    pub(crate) io: IoFacts,
+    /// How fast it is.
+    pub(crate) ops_per_second: u64,
     /// Descriptors open for writing.
     pub(crate) writers: u64,
     /// Errno of creating, writing, linking.
@@ -89,6 +98,10 @@ impl Default for Fake {
             fs: fs("ext4"),
             files: BTreeMap::new(),
             trees: BTreeMap::new(),
+            answers_us: Some(100),
+            loops: Vec::new(),
+            io: IoFacts { device: None, limits: IoLimits::default() },
+            ops_per_second: 100_000,
             writers: 0,
             create: None,
             write: None,
@@ -225,6 +238,12 @@ impl World {
         deepest.and_then(|(_, stack)| stack.last().cloned()).into_iter().collect()
     }
 
+    fn pace(&self, trial: PaceTrial) -> Pace {
+        let (operations, block) = (trial.operations, u64::from(trial.block));
+        let took_us = operations * 1_000_000 / self.ops_per_second;
+        Pace { operations, bytes: operations * block, took_us }
+    }
+
     fn answer(&self, read: &Read) -> Reading {
         match read {
             Read::Init(_) => Reading::Init(self.init),
@@ -253,7 +272,11 @@ impl World {
             Read::TryWrite { .. } => tried(self.write),
             Read::TryLink { .. } => tried(self.link),
             Read::Http { .. } => Reading::Http(self.http.clone()),
-            Read::Host | Read::Loops => Reading::Nothing,
+            Read::IoLimits(_) => Reading::Io(self.io.clone()),
+            Read::Pace { trial, .. } => Reading::Pace(self.pace(*trial)),
+            Read::Answers { .. } => Reading::Answered(self.answers_us),
+            Read::Loops => Reading::Loops(self.loops.clone()),
+            Read::Host => Reading::Nothing,
         }
     }
 }

@@ -4,9 +4,11 @@
 //! the async threads and bring the deadlines. Every path means what it means to the calling
 //! thread: enter the target with [`namespace::in_mount_ns`] first.
 
+pub mod block_device;
 pub mod cgroup;
 pub mod container_process;
 pub mod detach;
+pub mod direct_io;
 pub mod errno;
 pub mod error;
 pub mod file;
@@ -14,6 +16,7 @@ pub mod fill;
 pub mod freeze;
 pub mod hardlink;
 pub mod image;
+pub mod io_limits;
 pub mod loop_device;
 pub mod mount_clone;
 pub mod mountinfo;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{super::HelperError, facts, host_facts, http, image, place, trial};
+use super::{super::HelperError, facts, freeze, host_facts, http, image, place, throttle, trial};
 use crate::protocol::{Read, Reading};
 
 /// Answers a question that blocks; HTTP is asynchronous and answered elsewhere.
@@ -22,6 +22,11 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::TryCreate(place) => Reading::Tried(trial::create(place)?),
         Read::TryWrite { place, bytes } => Reading::Tried(trial::write(place, *bytes)?),
         Read::TryLink { place, into } => Reading::Tried(trial::link(place, into)?),
+        Read::Answers { place, within_ms } => {
+            Reading::Answered(freeze::answers(place, *within_ms)?)
+        }
+        Read::IoLimits(place) => Reading::Io(throttle::facts(place)?),
+        Read::Pace { place, trial } => Reading::Pace(throttle::pace(place, *trial)?),
         Read::Loops => Reading::Loops(image::loops(dir)?),
         Read::Http { .. } => {
             return Err(HelperError::Refused("http is not read on a blocking thread".into()));

@@ -111,6 +111,13 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\" }",
         Trace::Stacked("/data"),
     ),
+    state(("stall", ""), (EXT4, "/data"), "{ target: \"agent:/data\" }", Trace::Stalled("/data")),
+    state(
+        ("throttle", ""),
+        (EXT4, "/data"),
+        "{ target: \"agent:/data\", write: 256KiB, write_ops: 20/s }",
+        Trace::Throttled,
+    ),
     Fixture {
         fault: "tmpfs-restart",
         way: "",
