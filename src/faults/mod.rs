@@ -30,6 +30,7 @@ pub use target::Target;
 
 mod broken_hardlinks;
 mod disk_full;
+mod drop_cache;
 mod inode_exhaustion;
 mod kill;
 mod lost_mount;
@@ -401,6 +402,7 @@ macro_rules! faults {
 faults! {
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
     "disk-full" => disk_full::DiskFull,
+    "drop-cache" => drop_cache::DropCache,
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
     "kill" => kill::Kill,
     "lost-mount" => lost_mount::LostMount,

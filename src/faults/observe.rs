@@ -4,7 +4,7 @@ use super::{Cx, FaultError, unexpected};
 use crate::{
     protocol::{
         FileFacts, FileId, FsFacts, Init, IoFacts, LoopFacts, MountFacts, MountFlag, Pace,
-        PaceTrial, Place, Read, Reading, Trial,
+        PaceTrial, PageFacts, Place, Read, Reading, Trial,
     },
     runtime::{ContainerFacts, RuntimeError, State},
 };
@@ -135,6 +135,14 @@ impl Cx<'_> {
     pub(super) async fn loops(&self) -> Result<Vec<LoopFacts>, FaultError> {
         match self.ask(Read::Loops).await? {
             Reading::Loops(loops) => Ok(loops),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// How much of a file, or of a directory, is in the page cache.
+    pub(super) async fn page_cache(&self, place: &Place) -> Result<PageFacts, FaultError> {
+        match self.ask(Read::PageCache(place.clone())).await? {
+            Reading::PageCache(facts) => Ok(facts),
             other => Err(unexpected(&other)),
         }
     }

@@ -19,8 +19,8 @@ use crate::{
     ledger::LedgerReport,
     protocol::{
         Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply, Init, IoFacts, IoLimits, LinkState,
-        LoadCall, LoadStats, LoopFacts, MountFacts, OpenFile, Pace, PaceTrial, Place, Read,
-        Reading, TreeFacts, Trial, WriterFacts,
+        LoadCall, LoadStats, LoopFacts, MountFacts, OpenFile, Pace, PaceTrial, PageFacts, Place,
+        Read, Reading, TreeFacts, Trial, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef, NetworkSpec,
@@ -47,6 +47,8 @@ pub(crate) struct World {
     pub(crate) answers_us: Option<u64>,
     /// Loop devices of the run.
     pub(crate) loops: Vec<LoopFacts>,
+    /// What is in the page cache.
+    pub(crate) pages: PageFacts,
     /// What limits I/O.
     pub(crate) io: IoFacts,
     /// How fast it is.
@@ -100,6 +102,7 @@ impl Default for Fake {
             trees: BTreeMap::new(),
             answers_us: Some(100),
             loops: Vec::new(),
+            pages: PageFacts::default(),
             io: IoFacts { device: None, limits: IoLimits::default() },
             ops_per_second: 100_000,
             writers: 0,
@@ -274,6 +277,7 @@ impl World {
             Read::Http { .. } => Reading::Http(self.http.clone()),
             Read::IoLimits(_) => Reading::Io(self.io.clone()),
             Read::Pace { trial, .. } => Reading::Pace(self.pace(*trial)),
+            Read::PageCache(_) => Reading::PageCache(self.pages),
             Read::Answers { .. } => Reading::Answered(self.answers_us),
             Read::Loops => Reading::Loops(self.loops.clone()),
             Read::Host => Reading::Nothing,

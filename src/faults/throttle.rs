@@ -311,7 +311,7 @@ mod tests {
         assert!(matches!(&undo[..], [Op::LimitIo { from, to, .. }] if (*from, *to) == (new, old)));
         assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven, "nothing was done");
         fake.world().io.limits = new;
-        fake.world().ops_per_second = 50;
+        fake.world().ops_per_second = 16;
         let effect = fault.verify(&before, &[], &cx).await.unwrap();
         assert!(effect.proven, "{effect:?}");
         assert!(!fault.verify_reverted(&before, &cx).await.unwrap().proven);

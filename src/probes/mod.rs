@@ -11,6 +11,7 @@ mod http;
 mod ledger;
 mod log;
 mod mount;
+mod page_cache;
 mod subject;
 #[cfg(test)]
 mod testing;
@@ -252,6 +253,7 @@ probes! {
     "ledger" => ledger::Ledger,
     "log" => log::Log,
     "mount" => mount::Mount,
+    "page-cache" => page_cache::PageCache,
     "tree" => tree::Tree,
 }
 

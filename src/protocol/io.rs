@@ -28,6 +28,18 @@ pub struct IoFacts {
     pub limits: IoLimits,
 }
 
+/// How much of some files is in the page cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PageFacts {
+    /// Files that were looked at.
+    pub files: u64,
+    /// Their pages, of 4096 bytes.
+    pub pages: u64,
+    /// Those that are resident.
+    pub resident: u64,
+}
+
 /// Which way bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

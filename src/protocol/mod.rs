@@ -13,7 +13,7 @@ mod read;
 
 pub use capability::Capability;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
-pub use io::{Direction, IoFacts, IoLimits, Pace, PaceTrial};
+pub use io::{Direction, IoFacts, IoLimits, Pace, PaceTrial, PageFacts};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
 pub use op::{EngineOp, FileId, LinkState, MountFlag, Op};
 pub use place::{Dev, Init, Place};

@@ -131,6 +131,11 @@ pub enum Op {
         /// Name of the filler directory.
         marker: String,
     },
+    /// Drop what is clean of a file, or of every file below a directory, from the page cache.
+    DropCache {
+        /// The file or the directory.
+        place: Place,
+    },
     /// Freeze a filesystem on an image of the run: whoever changes it waits.
     Freeze {
         /// A path on the filesystem.
@@ -359,6 +364,7 @@ impl Op {
             | Self::BreakFilesystem { place, .. }
             | Self::ReplaceByCopy { place }
             | Self::CopyUp { place }
+            | Self::DropCache { place }
             | Self::Relink { place, .. } => Some(place),
             Self::CreateBind { .. }
             | Self::RemoveBind { .. }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dev, Init, IoFacts, LinkState, Pace, PaceTrial, Place};
+use super::{Dev, Init, IoFacts, LinkState, Pace, PaceTrial, PageFacts, Place};
 
 /// A question to the worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,6 +67,8 @@ pub enum Read {
         /// How long it is waited for.
         within_ms: u64,
     },
+    /// How much of a file, or of every file below a directory, is in the page cache. → `PageCache`
+    PageCache(Place),
     /// What limits the container's I/O on the disk beneath this path. → `Io`
     IoLimits(Place),
     /// Measure the container's I/O at this path. → `Pace`
@@ -106,6 +108,8 @@ pub enum Reading {
     Http(Result<HttpReply, String>),
     /// Microseconds until a change came back; `None` when it did not in time.
     Answered(Option<u64>),
+    /// What is in the page cache.
+    PageCache(PageFacts),
     /// What limits I/O.
     Io(IoFacts),
     /// How fast it is.

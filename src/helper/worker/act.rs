@@ -12,7 +12,7 @@ use std::{
 use super::{
     super::HelperError,
     detach::{self, Kept},
-    fill, freeze, image, link, mount, throttle, tmpfs,
+    fill, freeze, image, link, mount, page_cache, throttle, tmpfs,
 };
 use crate::protocol::{Op, Outcome};
 
@@ -64,6 +64,7 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
         Op::RemoveFiller { place, dev, marker } => fill::remove(place, *dev, marker),
         Op::BreakFilesystem { place, dev } => mount::break_filesystem(place, *dev, cx),
         Op::ReplaceByCopy { place } => link::replace_by_copy(place),
+        Op::DropCache { place } => page_cache::drop_clean(place),
         Op::CopyUp { place } => link::copy_up(place),
         Op::Relink { place, of, ours } => link::relink(place, of, *ours),
         other => act_on_own(other, cx),

@@ -17,6 +17,7 @@ pub(in crate::helper) mod image;
 mod link;
 mod load;
 mod mount;
+mod page_cache;
 mod place;
 mod read;
 mod serve;

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::{super::HelperError, facts, freeze, host_facts, http, image, place, throttle, trial};
+use super::{
+    super::HelperError, facts, freeze, host_facts, http, image, page_cache, place, throttle, trial,
+};
 use crate::protocol::{Read, Reading};
 
 /// Answers a question that blocks; HTTP is asynchronous and answered elsewhere.
@@ -25,6 +27,7 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::Answers { place, within_ms } => {
             Reading::Answered(freeze::answers(place, *within_ms)?)
         }
+        Read::PageCache(place) => Reading::PageCache(page_cache::facts(place)?),
         Read::IoLimits(place) => Reading::Io(throttle::facts(place)?),
         Read::Pace { place, trial } => Reading::Pace(throttle::pace(place, *trial)?),
         Read::Loops => Reading::Loops(image::loops(dir)?),

@@ -16,6 +16,7 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         Op::BreakFilesystem { .. }
         | Op::DetachMount { .. }
         | Op::LimitIo { .. }
+        | Op::DropCache { .. }
         | Op::Freeze { .. } => Outcome::Done,
         Op::ReplaceByCopy { .. } | Op::CopyUp { .. } => {
             Outcome::Linked { before: link(11), after: link(12) }

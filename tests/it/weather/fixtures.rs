@@ -83,6 +83,15 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\" }",
         Trace::Full("/data"),
     ),
+    Fixture {
+        fault: "drop-cache",
+        way: "",
+        volume: EXT4,
+        mount: "/data",
+        inject: "{ target: \"agent:/data/current.dat\" }",
+        trace: Trace::Nothing,
+        lasts: false,
+    },
     event("kill", "{ target: agent }"),
     state(
         ("lost-mount", ""),
