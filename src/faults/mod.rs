@@ -6,6 +6,7 @@
 
 mod capacity;
 mod checks;
+mod grace;
 mod lifecycle;
 mod observe;
 mod target;
@@ -29,6 +30,8 @@ use crate::{
 pub use target::Target;
 
 mod broken_hardlinks;
+mod crash;
+mod disconnect;
 mod disk_full;
 mod drop_cache;
 mod inode_exhaustion;
@@ -41,6 +44,7 @@ mod recreate;
 mod restart;
 mod shadow_mount;
 mod stall;
+mod stop;
 mod throttle;
 mod tmpfs_restart;
 
@@ -227,7 +231,7 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
     }
 
     /// The subject may end the effect by itself, as by freeing files: then it is not looked for
-    /// again before the revert.
+    /// again before the revert, and after a start only where it ends with the container.
     fn subject_may_end_it(&self) -> bool {
         false
     }
@@ -401,6 +405,8 @@ macro_rules! faults {
 
 faults! {
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
+    "crash" => crash::Crash,
+    "disconnect" => disconnect::Disconnect,
     "disk-full" => disk_full::DiskFull,
     "drop-cache" => drop_cache::DropCache,
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
@@ -414,6 +420,7 @@ faults! {
     "shadow-mount" => shadow_mount::ShadowMount,
     "stall" => stall::Stall,
     "throttle" => throttle::Throttle,
+    "stop" => stop::Stop,
     "tmpfs-restart" => tmpfs_restart::TmpfsRestart,
 }
 

@@ -3,8 +3,8 @@
 use super::{Cx, FaultError, unexpected};
 use crate::{
     protocol::{
-        FileFacts, FileId, FsFacts, Init, IoFacts, LoopFacts, MountFacts, MountFlag, Pace,
-        PaceTrial, PageFacts, Place, Read, Reading, Trial,
+        FileFacts, FileId, FsFacts, Init, IoFacts, LoopFacts, MountFacts, MountFlag, NetFacts,
+        Pace, PaceTrial, PageFacts, Place, Read, Reading, Trial,
     },
     runtime::{ContainerFacts, RuntimeError, State},
 };
@@ -159,6 +159,14 @@ impl Cx<'_> {
     pub(super) async fn pace(&self, place: &Place, trial: PaceTrial) -> Result<Pace, FaultError> {
         match self.ask(Read::Pace { place: place.clone(), trial }).await? {
             Reading::Pace(pace) => Ok(pace),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Interfaces and addresses of the container's network namespace.
+    pub(super) async fn net(&self) -> Result<NetFacts, FaultError> {
+        match self.ask(Read::Net(self.site.place.clone())).await? {
+            Reading::Net(facts) => Ok(facts),
             other => Err(unexpected(&other)),
         }
     }

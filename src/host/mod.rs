@@ -9,13 +9,13 @@ pub mod cgroup;
 pub mod container_process;
 pub mod detach;
 pub mod direct_io;
-pub mod errno;
 pub mod error;
 pub mod file;
 pub mod fill;
 pub mod freeze;
 pub mod hardlink;
 pub mod image;
+pub mod interfaces;
 pub mod io_limits;
 pub mod loop_device;
 pub mod mount_clone;
@@ -33,3 +33,5 @@ pub mod unstack;
 
 #[cfg(test)]
 mod testing;
+
+pub use crate::errno;

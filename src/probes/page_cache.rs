@@ -99,7 +99,7 @@ mod tests {
         let world = World::default();
         let holds = async |rest: &str| probe(rest).read(&world).await.unwrap().holds();
         assert!(!holds("resident: { max: 100% }").await, "there is nothing");
-        world.world().pages = PageFacts { files: 1, pages: 256, resident: 64 };
+        world.set().pages = PageFacts { files: 1, pages: 256, resident: 64 };
         assert!(holds("resident: 25%").await && holds("resident: { max: 30% }, size: 1MiB").await);
         assert!(!holds("resident: { min: 26% }").await);
         assert!(!holds("resident: 25%, size: { min: 2MiB }").await);

@@ -198,6 +198,14 @@ pub enum Op {
         /// alone. `None` where the outcome was lost.
         ours: Option<LinkState>,
     },
+    /// Kill a container's init from the host, and with it every process of the container. To the
+    /// engine it ended by itself.
+    KillInit {
+        /// The container; its path is not used.
+        place: Place,
+        /// The process that must still be its init.
+        init: Init,
+    },
     /// Make an empty directory of the run, for a bind mount. → `Directory`
     CreateBind {
         /// Its name in the run's bind directory.
@@ -296,6 +304,23 @@ pub enum EngineOp {
         /// Container id.
         container: String,
     },
+    /// Take a container off a network; one that is not on it is left alone.
+    Disconnect {
+        /// Container name: it stays when the container is made anew.
+        container: String,
+        /// Network id.
+        network: String,
+    },
+    /// Put a container on a network with these names; one that is there with all of them is left
+    /// alone.
+    Connect {
+        /// Container name.
+        container: String,
+        /// Network id.
+        network: String,
+        /// Names by which others on the network find it.
+        aliases: Vec<String>,
+    },
     /// Remove every container, network and volume that carries this run's label, but the helper and
     /// its own volume.
     RemoveRun {
@@ -365,7 +390,8 @@ impl Op {
             | Self::ReplaceByCopy { place }
             | Self::CopyUp { place }
             | Self::DropCache { place }
-            | Self::Relink { place, .. } => Some(place),
+            | Self::Relink { place, .. }
+            | Self::KillInit { place, .. } => Some(place),
             Self::CreateBind { .. }
             | Self::RemoveBind { .. }
             | Self::CreateImage { .. }

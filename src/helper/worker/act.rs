@@ -12,7 +12,7 @@ use std::{
 use super::{
     super::HelperError,
     detach::{self, Kept},
-    fill, freeze, image, link, mount, page_cache, throttle, tmpfs,
+    fill, freeze, image, link, mount, page_cache, process, throttle, tmpfs,
 };
 use crate::protocol::{Op, Outcome};
 
@@ -67,6 +67,7 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
         Op::DropCache { place } => page_cache::drop_clean(place),
         Op::CopyUp { place } => link::copy_up(place),
         Op::Relink { place, of, ours } => link::relink(place, of, *ours),
+        Op::KillInit { place, init } => process::kill_init(place, *init),
         other => act_on_own(other, cx),
     }
 }

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::{
-    super::HelperError, facts, freeze, host_facts, http, image, page_cache, place, throttle, trial,
+    super::HelperError, facts, freeze, host_facts, http, image, net, page_cache, place, throttle,
+    trial,
 };
 use crate::protocol::{Read, Reading};
 
@@ -30,6 +31,10 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::PageCache(place) => Reading::PageCache(page_cache::facts(place)?),
         Read::IoLimits(place) => Reading::Io(throttle::facts(place)?),
         Read::Pace { place, trial } => Reading::Pace(throttle::pace(place, *trial)?),
+        Read::Net(place) => Reading::Net(net::facts(place)?),
+        Read::Connect { place, to, timeout_ms } => {
+            Reading::Tried(net::connect(place, *to, *timeout_ms)?)
+        }
         Read::Loops => Reading::Loops(image::loops(dir)?),
         Read::Http { .. } => {
             return Err(HelperError::Refused("http is not read on a blocking thread".into()));

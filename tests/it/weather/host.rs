@@ -115,6 +115,8 @@ pub(super) enum Trace {
     Stalled(&'static str),
     /// The I/O of the container's cgroup is limited.
     Throttled,
+    /// No network interface but the loopback.
+    Detached,
     /// Nothing stays in force.
     Nothing,
 }
@@ -144,6 +146,7 @@ impl Trace {
             Self::Frozen => frozen(init),
             Self::Stalled(path) => stalled(root(path)),
             Self::Throttled => throttled(init),
+            Self::Detached => detached(init),
             Self::Nothing => false,
         }
     }
@@ -162,6 +165,12 @@ impl Trace {
 fn mounts(init: i32, path: &str) -> usize {
     let table = fs::read_to_string(format!("/proc/{init}/mountinfo")).unwrap_or_default();
     table.lines().filter(|line| line.split(' ').nth(4) == Some(path)).count()
+}
+
+fn detached(init: i32) -> bool {
+    let table = fs::read_to_string(format!("/proc/{init}/net/dev")).unwrap_or_default();
+    let mut names = table.lines().skip(2).filter_map(|line| line.split_once(':'));
+    !table.is_empty() && names.all(|(name, _)| name.trim() == "lo")
 }
 
 /// The freezer of cgroup v1, or v2's events.
