@@ -419,8 +419,8 @@ faults! {
     "restart" => restart::Restart,
     "shadow-mount" => shadow_mount::ShadowMount,
     "stall" => stall::Stall,
-    "throttle" => throttle::Throttle,
     "stop" => stop::Stop,
+    "throttle" => throttle::Throttle,
     "tmpfs-restart" => tmpfs_restart::TmpfsRestart,
 }
 
