@@ -18,9 +18,9 @@ use crate::{
     helper::HelperError,
     ledger::LedgerReport,
     protocol::{
-        Access, AccessFacts, Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply, Init, LinkState,
-        LoadCall, LoadStats, MountFacts, NetFacts, OpenFile, Place, Read, Reading, TreeFacts,
-        Trial, WriterFacts,
+        Access, AccessFacts, Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply, Init, IoFacts,
+        IoLimits, LinkState, LoadCall, LoadStats, LoopFacts, MountFacts, NetFacts, OpenFile, Pace,
+        PaceTrial, PageFacts, Place, Read, Reading, TreeFacts, Trial, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
@@ -43,6 +43,16 @@ pub(crate) struct World {
     pub(crate) files: BTreeMap<String, FileFacts>,
     /// Trees by path.
     pub(crate) trees: BTreeMap<String, TreeFacts>,
+    /// Microseconds until a change comes back.
+    pub(crate) answers_us: Option<u64>,
+    /// Loop devices of the run.
+    pub(crate) loops: Vec<LoopFacts>,
+    /// What is in the page cache.
+    pub(crate) pages: PageFacts,
+    /// What limits I/O.
+    pub(crate) io: IoFacts,
+    /// How fast it is.
+    pub(crate) ops_per_second: u64,
     /// Descriptors open for writing.
     pub(crate) writers: u64,
     /// Errno of creating, writing, linking.
@@ -96,6 +106,11 @@ impl Default for Fake {
             fs: fs("ext4"),
             files: BTreeMap::new(),
             trees: BTreeMap::new(),
+            answers_us: Some(100),
+            loops: Vec::new(),
+            pages: PageFacts::default(),
+            io: IoFacts { device: None, limits: IoLimits::default() },
+            ops_per_second: 100_000,
             writers: 0,
             create: None,
             write: None,
@@ -254,6 +269,12 @@ impl World {
         deepest.and_then(|(_, stack)| stack.last().cloned()).into_iter().collect()
     }
 
+    fn pace(&self, trial: PaceTrial) -> Pace {
+        let (operations, block) = (trial.operations, u64::from(trial.block));
+        let took_us = operations * 1_000_000 / self.ops_per_second;
+        Pace { operations, bytes: operations * block, took_us }
+    }
+
     fn answer(&self, read: &Read) -> Reading {
         match read {
             Read::Init(_) => Reading::Init(self.init),
@@ -289,7 +310,12 @@ impl World {
                 Reading::Access(AccessFacts { uid: 1001, own, bare })
             }
             Read::Http { .. } => Reading::Http(self.http.clone()),
-            Read::Host | Read::Loops => Reading::Nothing,
+            Read::IoLimits(_) => Reading::Io(self.io.clone()),
+            Read::Pace { trial, .. } => Reading::Pace(self.pace(*trial)),
+            Read::PageCache(_) => Reading::PageCache(self.pages),
+            Read::Answers { .. } => Reading::Answered(self.answers_us),
+            Read::Loops => Reading::Loops(self.loops.clone()),
+            Read::Host => Reading::Nothing,
         }
     }
 }

@@ -25,12 +25,16 @@ pub enum Weakness {
     LayerState,
     /// Nothing is published where hard links are refused.
     LinksOnly,
+    /// Waits for its storage for as long as that takes.
+    NoDeadline,
     /// The mount's flags are not looked at.
     NoFlagCheck,
     /// A lost volume raises no alarm.
     NoMountCheck,
     /// Old logs are never deleted.
     NoRetention,
+    /// Every record is synced by itself.
+    SyncsEach,
     /// State is kept on the runtime directory only.
     TmpfsState,
     /// Hard links are assumed to stay links.
@@ -113,6 +117,12 @@ const TABLE: &[Row] = &[
         "cross-mount-links",
     ),
     row(
+        Weakness::NoDeadline,
+        "no-deadline",
+        "waits for its storage for as long as that takes",
+        "volume-stall",
+    ),
+    row(
         Weakness::NoFlagCheck,
         "no-flag-check",
         "does not look at the flags of its mount",
@@ -125,6 +135,7 @@ const TABLE: &[Row] = &[
         "lost-mount",
     ),
     row(Weakness::NoRetention, "no-retention", "never deletes an old log file", "inode-exhaustion"),
+    row(Weakness::SyncsEach, "syncs-each", "syncs every record by itself", "slow-device"),
     row(
         Weakness::TmpfsState,
         "tmpfs-state",

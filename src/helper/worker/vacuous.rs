@@ -17,7 +17,10 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         | Op::DetachMount { .. }
         | Op::KillInit { .. }
         | Op::SetOwner { .. }
-        | Op::SetMode { .. } => Outcome::Done,
+        | Op::SetMode { .. }
+        | Op::LimitIo { .. }
+        | Op::DropCache { .. }
+        | Op::Freeze { .. } => Outcome::Done,
         Op::ReplaceByCopy { .. } | Op::CopyUp { .. } => {
             Outcome::Linked { before: link(11), after: link(12) }
         }
