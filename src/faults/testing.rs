@@ -18,8 +18,9 @@ use crate::{
     helper::HelperError,
     ledger::LedgerReport,
     protocol::{
-        Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply, Init, LinkState, LoadCall, LoadStats,
-        MountFacts, NetFacts, OpenFile, Place, Read, Reading, TreeFacts, Trial, WriterFacts,
+        ArchiveFacts, Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply, Init, LinkState,
+        LoadCall, LoadStats, MountFacts, NetFacts, OpenFile, Place, Read, Reading, TreeFacts,
+        Trial, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
@@ -42,6 +43,8 @@ pub(crate) struct World {
     pub(crate) files: BTreeMap<String, FileFacts>,
     /// Trees by path.
     pub(crate) trees: BTreeMap<String, TreeFacts>,
+    /// Archives that match every pattern.
+    pub(crate) archives: Vec<ArchiveFacts>,
     /// Descriptors open for writing.
     pub(crate) writers: u64,
     /// Errno of creating, writing, linking.
@@ -93,6 +96,7 @@ impl Default for Fake {
             fs: fs("ext4"),
             files: BTreeMap::new(),
             trees: BTreeMap::new(),
+            archives: Vec::new(),
             writers: 0,
             create: None,
             write: None,
@@ -266,6 +270,7 @@ impl World {
                 .trees
                 .get(&place.path)
                 .map_or(Reading::Nothing, |tree| Reading::Tree(tree.clone())),
+            Read::Archives { .. } => Reading::Archives(self.archives.clone()),
             Read::Writers(_) => Reading::Writers(WriterFacts {
                 count: self.writers,
                 sample: vec![OpenFile {

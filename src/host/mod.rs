@@ -4,6 +4,7 @@
 //! the async threads and bring the deadlines. Every path means what it means to the calling
 //! thread: enter the target with [`namespace::in_mount_ns`] first.
 
+pub mod archive;
 pub mod cgroup;
 pub mod container_process;
 pub mod detach;
