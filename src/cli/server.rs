@@ -34,7 +34,7 @@ fn serve_specimen(args: specimen::SpecimenArgs) -> u8 {
         Ok(()) => 0,
         Err(error) => {
             output::say(format!("error: {error}"));
-            1
+            error.exit_code()
         }
     }
 }

@@ -7,32 +7,52 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 /// A known bug, brought back by `--weakness NAME`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weakness {
+    /// Restores whatever the newest archive holds.
+    AcceptsCorruption,
     /// Acknowledges records that are not on disk yet.
     AckBeforeSync,
     /// `/health` says 200 whatever happens.
     AlwaysHealthy,
+    /// A backup holds the data and nothing else.
+    DataOnly,
+    /// Old archives go, the last good one too.
+    DeletesByAge,
     /// Ends with acknowledged records in its own memory.
     DirtyExit,
     /// A failed log write ends the process.
     ExitOnLogError,
+    /// A job that failed ends with 0 all the same.
+    ExitsZero,
+    /// A freeze has no limit.
+    FreezesForEver,
     /// A short or failed journal write counts as done.
     IgnoresShortWrites,
     /// The journal lives in the container's own layer.
     LayerState,
     /// Nothing is published where hard links are refused.
     LinksOnly,
+    /// A mirror follows a source that was emptied.
+    MirrorsBlindly,
     /// The mount's flags are not looked at.
     NoFlagCheck,
+    /// A backup is taken while the service writes.
+    NoFreeze,
+    /// A backup does not ask whether the service is well.
+    NoGate,
     /// A lost volume raises no alarm.
     NoMountCheck,
     /// Old logs are never deleted.
     NoRetention,
+    /// Backup jobs write to one name and do not wait.
+    SharedTargetName,
     /// State is kept on the runtime directory only.
     TmpfsState,
     /// Hard links are assumed to stay links.
     TrustsLinkIdentity,
     /// Writes to wherever the data path points.
     WritesAnywhere,
+    /// An archive has its name before it is whole.
+    WritesInPlace,
 }
 
 /// One line of the table. `fails`: the scenario, or `none:` and why.
@@ -53,7 +73,13 @@ const fn row(
 }
 
 /// Sorted by name.
-const TABLE: [Row; 13] = [
+const TABLE: &[Row] = &[
+    row(
+        Weakness::AcceptsCorruption,
+        "accepts-corruption",
+        "restores what it has not checked",
+        "restore-drill",
+    ),
     row(
         Weakness::AckBeforeSync,
         "ack-before-sync",
@@ -67,6 +93,18 @@ const TABLE: [Row; 13] = [
         "shadowed-mount",
     ),
     row(
+        Weakness::DataOnly,
+        "data-only",
+        "backs up neither configuration nor key",
+        "backup-incomplete",
+    ),
+    row(
+        Weakness::DeletesByAge,
+        "deletes-by-age",
+        "deletes old backups, the last good one too",
+        "backup-retention",
+    ),
+    row(
         Weakness::DirtyExit,
         "dirty-exit",
         "ends with acknowledged records in its own memory",
@@ -77,6 +115,13 @@ const TABLE: [Row; 13] = [
         "exit-on-log-error",
         "exits when a log line cannot be written",
         "readonly-log-dir",
+    ),
+    row(Weakness::ExitsZero, "exits-zero", "reports every backup as done", "backup-permission"),
+    row(
+        Weakness::FreezesForEver,
+        "freezes-for-ever",
+        "stays frozen when whoever froze it is gone",
+        "backup-freeze-stuck",
     ),
     row(
         Weakness::IgnoresShortWrites,
@@ -97,11 +142,24 @@ const TABLE: [Row; 13] = [
         "cross-mount-links",
     ),
     row(
+        Weakness::MirrorsBlindly,
+        "mirrors-blindly",
+        "empties a mirror when its source is lost",
+        "backup-mirror-drift",
+    ),
+    row(
         Weakness::NoFlagCheck,
         "no-flag-check",
         "does not look at the flags of its mount",
         "mount-flags",
     ),
+    row(
+        Weakness::NoFreeze,
+        "no-freeze",
+        "copies while the service writes",
+        "backup-hot-inconsistent",
+    ),
+    row(Weakness::NoGate, "no-gate", "backs up a service that is not healthy", "backup-unhealthy"),
     row(
         Weakness::NoMountCheck,
         "no-mount-check",
@@ -109,6 +167,12 @@ const TABLE: [Row; 13] = [
         "lost-mount",
     ),
     row(Weakness::NoRetention, "no-retention", "never deletes an old log file", "inode-exhaustion"),
+    row(
+        Weakness::SharedTargetName,
+        "shared-target-name",
+        "backup jobs write to one name, unlocked",
+        "backup-concurrent",
+    ),
     row(
         Weakness::TmpfsState,
         "tmpfs-state",
@@ -127,6 +191,12 @@ const TABLE: [Row; 13] = [
         "writes to wherever the data path points",
         "shadowed-mount",
     ),
+    row(
+        Weakness::WritesInPlace,
+        "writes-in-place",
+        "writes an archive under its last name",
+        "backup-disk-full",
+    ),
 ];
 
 /// What `--weakness` was given.
@@ -134,19 +204,24 @@ const TABLE: [Row; 13] = [
 pub enum WeaknessChoice {
     /// Print the table and end.
     List,
+    /// None: what a scenario says for the service as it should be.
+    None,
     /// Switch this one on.
     One(Weakness),
 }
 
-/// Accepts `list` and the names of the table.
+/// Accepts the names of the table, `list` and `none`.
 pub(super) fn parser() -> impl TypedValueParser<Value = WeaknessChoice> {
     let names = TABLE.iter().map(|row| PossibleValue::new(row.name).help(row.about));
     let list = PossibleValue::new("list").help("prints this table and ends");
-    PossibleValuesParser::new(names.chain([list])).map(|given| {
-        TABLE
-            .iter()
-            .find(|row| row.name == given)
-            .map_or(WeaknessChoice::List, |row| WeaknessChoice::One(row.weakness))
+    let none = PossibleValue::new("none").help("switches nothing on");
+    PossibleValuesParser::new(names.chain([list, none])).map(|given| {
+        let row = TABLE.iter().find(|row| row.name == given);
+        match row {
+            Some(row) => WeaknessChoice::One(row.weakness),
+            None if given == "none" => WeaknessChoice::None,
+            None => WeaknessChoice::List,
+        }
     })
 }
 
@@ -154,7 +229,7 @@ pub(super) fn parser() -> impl TypedValueParser<Value = WeaknessChoice> {
 #[must_use]
 pub fn table() -> String {
     let mut out = format!("{:<22}{:<52}{}\n", "WEAKNESS", "WHAT GOES WRONG", "FAILS");
-    for Row { name, about, fails, .. } in &TABLE {
+    for Row { name, about, fails, .. } in TABLE {
         out.push_str(&format!("{name:<22}{about:<52}{fails}\n"));
     }
     out
@@ -167,7 +242,7 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_each_row_is_one_short_line() {
         assert!(TABLE.is_sorted_by_key(|row| row.name));
-        for row in &TABLE {
+        for row in TABLE {
             assert!(row.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", row.name);
             assert!(row.about.len() < 52 && !row.about.ends_with('.'), "{}", row.about);
         }
