@@ -14,7 +14,7 @@ pub(super) fn take_over(verb: &Verb) -> Option<ExitCode> {
         Verb::HelperWorker(args) => Some(helper::worker::main(args.rest.iter().cloned())),
         Verb::HelperLease(args) => Some(helper::keeper::lease(args.rest.iter().cloned())),
         Verb::ShellServer(args) => Some(shell::main(args.rest.iter().cloned())),
-        Verb::Specimen(args) => Some(ExitCode::from(serve_specimen(args.clone()))),
+        Verb::Specimen(args) => Some(ExitCode::from(serve_specimen(*args.clone()))),
         _ => None,
     }
 }
