@@ -4,6 +4,7 @@
 //! which ops undo them; the helper and the journal know ops alone. One more fault is one new file
 //! and one line in the table below; help, schema, catalogue and docs derive from it.
 
+mod access;
 mod capacity;
 mod checks;
 mod commit_and_recreate;
@@ -36,7 +37,9 @@ mod disk_full;
 mod inode_exhaustion;
 mod kill;
 mod lost_mount;
+mod mode;
 mod mount_flags;
+mod ownership;
 mod pause;
 mod read_only;
 mod recreate;
@@ -398,7 +401,9 @@ faults! {
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
     "kill" => kill::Kill,
     "lost-mount" => lost_mount::LostMount,
+    "mode" => mode::Mode,
     "mount-flags" => mount_flags::MountFlags,
+    "ownership" => ownership::Ownership,
     "pause" => pause::Pause,
     "read-only" => read_only::ReadOnly,
     "recreate" => recreate::Recreate,

@@ -3,8 +3,8 @@
 use super::{Cx, FaultError, unexpected};
 use crate::{
     protocol::{
-        FileFacts, FileId, FsFacts, Init, MountFacts, MountFlag, NetFacts, Place, Read, Reading,
-        Trial,
+        AccessFacts, FileFacts, FileId, FsFacts, Init, MountFacts, MountFlag, NetFacts, Place,
+        Read, Reading, Trial,
     },
     runtime::{ContainerFacts, RuntimeError, State},
 };
@@ -123,6 +123,13 @@ impl Cx<'_> {
     pub(super) async fn net(&self) -> Result<NetFacts, FaultError> {
         match self.ask(Read::Net(self.site.place.clone())).await? {
             Reading::Net(facts) => Ok(facts),
+            other => Err(unexpected(&other)),
+        }
+    }
+    /// What the container's init may do at a path.
+    pub(super) async fn access(&self, place: &Place) -> Result<AccessFacts, FaultError> {
+        match self.ask(Read::TryAccess(place.clone())).await? {
+            Reading::Access(facts) => Ok(facts),
             other => Err(unexpected(&other)),
         }
     }

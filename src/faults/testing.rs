@@ -18,9 +18,9 @@ use crate::{
     helper::HelperError,
     ledger::LedgerReport,
     protocol::{
-        ArchiveFacts, Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply, Init, LinkState,
-        LoadCall, LoadStats, MountFacts, NetFacts, OpenFile, Place, Read, Reading, TreeFacts,
-        Trial, WriterFacts,
+        Access, AccessFacts, ArchiveFacts, Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply,
+        Init, LinkState, LoadCall, LoadStats, MountFacts, NetFacts, OpenFile, Place, Read, Reading,
+        TreeFacts, Trial, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
@@ -51,6 +51,8 @@ pub(crate) struct World {
     pub(crate) create: Option<&'static str>,
     /// Errno of writing.
     pub(crate) write: Option<&'static str>,
+    /// Errno of writing with the init's own credentials, and without its capabilities.
+    pub(crate) access: [Option<&'static str>; 2],
     /// Errno of linking.
     pub(crate) link: Option<&'static str>,
     /// What its network namespace has.
@@ -103,6 +105,7 @@ impl Default for Fake {
             link: None,
             net: net(&["lo", "eth0"], &["127.0.0.1", "172.30.0.2"]),
             connect: Trial { errno: None },
+            access: [None, None],
             http: Err("connection refused".into()),
             logs: Vec::new(),
             exec: Ok(ExecOutput { exit_code: 0, stdout: String::new(), stderr: String::new() }),
@@ -284,6 +287,11 @@ impl World {
             Read::TryLink { .. } => tried(self.link),
             Read::Net(_) => Reading::Net(self.net.clone()),
             Read::Connect { .. } => Reading::Tried(self.connect.clone()),
+            Read::TryAccess(_) => {
+                let [own, bare] =
+                    self.access.map(|errno| Access { read: None, write: errno.map(str::to_owned) });
+                Reading::Access(AccessFacts { uid: 1001, own, bare })
+            }
             Read::Http { .. } => Reading::Http(self.http.clone()),
             Read::Host | Read::Loops => Reading::Nothing,
         }

@@ -4,9 +4,11 @@
 //! the async threads and bring the deadlines. Every path means what it means to the calling
 //! thread: enter the target with [`namespace::in_mount_ns`] first.
 
+pub mod access;
 pub mod archive;
 pub mod cgroup;
 pub mod container_process;
+pub mod credentials;
 pub mod detach;
 pub mod error;
 pub mod file;
@@ -16,6 +18,7 @@ pub mod hardlink;
 pub mod image;
 pub mod interfaces;
 pub mod loop_device;
+pub mod metadata;
 pub mod mount_clone;
 pub mod mountinfo;
 pub mod namespace;

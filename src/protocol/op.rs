@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dev, Init, Place};
+use super::{Dev, FileOwner, Init, Place};
 
 /// One primitive act in the host's kernel or at the engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -166,6 +166,30 @@ pub enum Op {
         place: Place,
         /// The process that must still be its init.
         init: Init,
+    },
+    /// Give a file to another owner, if it is this file and `from` owns it; otherwise someone else
+    /// has changed it, and it is left alone.
+    SetOwner {
+        /// A file or a directory.
+        place: Place,
+        /// Which one must be found there.
+        file: FileId,
+        /// Its owner.
+        from: FileOwner,
+        /// Its new owner.
+        to: FileOwner,
+    },
+    /// Set permission and set-id bits, if it is this file and it has the bits `from`; otherwise
+    /// someone else has changed it, and it is left alone.
+    SetMode {
+        /// A file or a directory.
+        place: Place,
+        /// Which one must be found there.
+        file: FileId,
+        /// Its bits.
+        from: u32,
+        /// Its new bits.
+        to: u32,
     },
     /// Make an empty directory of the run, for a bind mount. → `Directory`
     CreateBind {
@@ -356,7 +380,9 @@ impl Op {
             | Self::ReplaceByCopy { place }
             | Self::CopyUp { place }
             | Self::Relink { place, .. }
-            | Self::KillInit { place, .. } => Some(place),
+            | Self::KillInit { place, .. }
+            | Self::SetOwner { place, .. }
+            | Self::SetMode { place, .. } => Some(place),
             Self::CreateBind { .. }
             | Self::RemoveBind { .. }
             | Self::CreateImage { .. }

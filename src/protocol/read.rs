@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dev, Init, LinkState, Place};
+use super::{AccessFacts, Dev, Init, LinkState, Place};
 
 /// A question to the worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +58,8 @@ pub enum Read {
         /// The directory of the link: an absolute path in the same container.
         into: String,
     },
+    /// Try what the container's init may do with a file, or in a directory. → `Access`
+    TryAccess(Place),
     /// An HTTP request from inside the container's network namespace. → `Http`
     Http {
         /// The container; its path is not used.
@@ -108,6 +110,8 @@ pub enum Reading {
     Tried(Trial),
     /// A network namespace.
     Net(NetFacts),
+    /// What a container's init may do.
+    Access(AccessFacts),
     /// An HTTP reply, or why there was none.
     Http(Result<HttpReply, String>),
     /// Loop devices.

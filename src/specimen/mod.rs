@@ -25,6 +25,7 @@ mod applog;
 mod args;
 mod backup;
 mod console;
+mod denied;
 mod errno;
 mod freeze;
 mod health;

@@ -17,8 +17,12 @@ pub enum Weakness {
     DataOnly,
     /// Old archives go, the last good one too.
     DeletesByAge,
+    /// A refused permission ends the process.
+    DeniedIsFatal,
     /// Ends with acknowledged records in its own memory.
     DirtyExit,
+    /// A write that permissions refuse counts as done.
+    DropsDenied,
     /// A failed log write ends the process.
     ExitOnLogError,
     /// A job that failed ends with 0 all the same.
@@ -105,10 +109,22 @@ const TABLE: &[Row] = &[
         "backup-retention",
     ),
     row(
+        Weakness::DeniedIsFatal,
+        "denied-is-fatal",
+        "exits when permissions refuse a write",
+        "uid-mismatch",
+    ),
+    row(
         Weakness::DirtyExit,
         "dirty-exit",
         "ends with acknowledged records in its own memory",
         "graceful-stop",
+    ),
+    row(
+        Weakness::DropsDenied,
+        "drops-denied",
+        "takes a write that permissions refuse for done",
+        "uid-mismatch",
     ),
     row(
         Weakness::ExitOnLogError,

@@ -13,6 +13,7 @@ mod http;
 pub(in crate::helper) mod image;
 mod link;
 mod load;
+mod metadata;
 mod mount;
 mod net;
 mod place;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{super::HelperError, facts, host_facts, http, image, net, place, trial};
+use super::{super::HelperError, facts, host_facts, http, image, metadata, net, place, trial};
 use crate::protocol::{Read, Reading};
 
 /// Answers a question that blocks; HTTP is asynchronous and answered elsewhere.
@@ -29,6 +29,7 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::Connect { place, to, timeout_ms } => {
             Reading::Tried(net::connect(place, *to, *timeout_ms)?)
         }
+        Read::TryAccess(place) => Reading::Access(metadata::access(place)?),
         Read::Loops => Reading::Loops(image::loops(dir)?),
         Read::Http { .. } => {
             return Err(HelperError::Refused("http is not read on a blocking thread".into()));

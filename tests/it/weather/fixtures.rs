@@ -102,10 +102,23 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Lost("/data"),
     ),
     state(
+        ("mode", ""),
+        (DOCKER, "/data"),
+        "{ target: \"agent:/data\", mode: \"0777\" }",
+        Trace::Mode("/data", 0o777),
+    ),
+    state(
         ("mount-flags", ""),
         (DOCKER, "/data"),
         "{ target: \"agent:/data\", set: [noexec] }",
         Trace::Stacked("/data"),
+    ),
+    state(
+        ("ownership", ""),
+        // anyone may write to it, so that root is not let in by a capability
+        ("{ tmpfs: { size: 4MiB } }", "/data"),
+        "{ target: \"agent:/data\", owner: \"1001:1001\" }",
+        Trace::Owner("/data", 1001),
     ),
     state(("pause", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Frozen),
     state(

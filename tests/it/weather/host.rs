@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt as _,
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -26,6 +27,16 @@ pub(super) fn docker(env: &[(String, String)], args: &[&str]) -> String {
 /// Pid of a container's init on this host.
 pub(super) fn init_of(env: &[(String, String)], container: &str) -> i32 {
     docker(env, &["inspect", "-f", "{{.State.Pid}}", container]).parse().unwrap_or(0)
+}
+
+/// The same from the kernel alone, where the engine cannot be asked; 0 where it does not run.
+pub(super) fn init_in(container: &str) -> i32 {
+    let within = |pid: i32| {
+        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        groups.contains(container)
+    };
+    let ours = processes(|_| true).into_iter().filter(|pid| within(*pid));
+    ours.into_iter().find(|pid| !within(parent(*pid))).unwrap_or(0)
 }
 
 /// The helper's processes of a run.
@@ -109,6 +120,10 @@ pub(super) enum Trace {
     Full(&'static str),
     /// Two names are different files.
     Untied(&'static str, &'static str),
+    /// This path has these permission bits.
+    Mode(&'static str, u32),
+    /// This path belongs to this user.
+    Owner(&'static str, u32),
     /// Tasks are frozen.
     Frozen,
     /// No network interface but the loopback.
@@ -132,13 +147,14 @@ impl Trace {
                 .is_ok_and(|fs| fs.f_blocks > 0 && (fs.f_ffree == 0 || fs.f_bavail == 0)),
             Self::Untied(one, other) => {
                 match (fs::metadata(root(one)), fs::metadata(root(other))) {
-                    (Ok(one), Ok(other)) => {
-                        use std::os::unix::fs::MetadataExt as _;
-                        one.ino() != other.ino()
-                    }
+                    (Ok(one), Ok(other)) => one.ino() != other.ino(),
                     _ => false,
                 }
             }
+            Self::Mode(path, bits) => {
+                fs::metadata(root(path)).is_ok_and(|meta| meta.mode() & 0o7777 == bits)
+            }
+            Self::Owner(path, uid) => fs::metadata(root(path)).is_ok_and(|meta| meta.uid() == uid),
             Self::Frozen => frozen(init),
             Self::Detached => detached(init),
             Self::Nothing => false,
