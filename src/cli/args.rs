@@ -80,7 +80,7 @@ pub(super) enum Verb {
     ShellServer(ServerArgs),
     /// The reference subject, inside its container.
     #[command(hide = true)]
-    Specimen(SpecimenArgs),
+    Specimen(Box<SpecimenArgs>),
 }
 
 /// Which scenarios, and with which values.

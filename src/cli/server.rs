@@ -15,7 +15,7 @@ pub(super) fn take_over(verb: &Verb) -> Option<ExitCode> {
         Verb::HelperErrand(args) => Some(helper::worker::errand(args.rest.iter().cloned())),
         Verb::HelperLease(args) => Some(helper::keeper::lease(args.rest.iter().cloned())),
         Verb::ShellServer(args) => Some(shell::main(args.rest.iter().cloned())),
-        Verb::Specimen(args) => Some(ExitCode::from(serve_specimen(args.clone()))),
+        Verb::Specimen(args) => Some(ExitCode::from(serve_specimen(*args.clone()))),
         _ => None,
     }
 }
@@ -35,7 +35,7 @@ fn serve_specimen(args: specimen::SpecimenArgs) -> u8 {
         Ok(()) => 0,
         Err(error) => {
             output::say(format!("error: {error}"));
-            1
+            error.exit_code()
         }
     }
 }

@@ -7,6 +7,7 @@
 mod access;
 mod capacity;
 mod checks;
+mod commit_and_recreate;
 mod grace;
 mod lifecycle;
 mod observe;
@@ -408,6 +409,7 @@ macro_rules! faults {
 
 faults! {
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
+    "commit-and-recreate" => commit_and_recreate::CommitAndRecreate,
     "crash" => crash::Crash,
     "disconnect" => disconnect::Disconnect,
     "disk-full" => disk_full::DiskFull,

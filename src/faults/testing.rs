@@ -18,9 +18,7 @@ use crate::{
     helper::HelperError,
     ledger::LedgerReport,
     protocol::{
-        Access, AccessFacts, Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply, Init, IoFacts,
-        IoLimits, LinkState, LoadCall, LoadStats, LoopFacts, MountFacts, NetFacts, OpenFile, Pace,
-        PaceTrial, PageFacts, Place, Read, Reading, TreeFacts, Trial, WriterFacts,
+Access, AccessFacts, ArchiveFacts, Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply, Init, IoFacts, IoLimits, LinkState, LoadCall, LoadStats, LoopFacts, MountFacts, NetFacts, OpenFile, Pace, PaceTrial, PageFacts, Place, Read, Reading, TreeFacts, Trial, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
@@ -53,6 +51,8 @@ pub(crate) struct World {
     pub(crate) io: IoFacts,
     /// How fast it is.
     pub(crate) ops_per_second: u64,
+    /// Archives that match every pattern.
+    pub(crate) archives: Vec<ArchiveFacts>,
     /// Descriptors open for writing.
     pub(crate) writers: u64,
     /// Errno of creating, writing, linking.
@@ -111,6 +111,7 @@ impl Default for Fake {
             pages: PageFacts::default(),
             io: IoFacts { device: None, limits: IoLimits::default() },
             ops_per_second: 100_000,
+            archives: Vec::new(),
             writers: 0,
             create: None,
             write: None,
@@ -291,6 +292,7 @@ impl World {
                 .trees
                 .get(&place.path)
                 .map_or(Reading::Nothing, |tree| Reading::Tree(tree.clone())),
+            Read::Archives { .. } => Reading::Archives(self.archives.clone()),
             Read::Writers(_) => Reading::Writers(WriterFacts {
                 count: self.writers,
                 sample: vec![OpenFile {

@@ -3,7 +3,7 @@
 //! Only reads, follows no symbolic link, and every read has a bound. It knows no expectations.
 
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
-use std::io::Read as _;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -163,7 +163,7 @@ pub fn tree_digest(
     exclude: &dyn Fn(&Path) -> bool,
     limits: TreeLimits,
 ) -> HostResult<TreeDigest> {
-    let mut walk = Walk { root: dir, exclude, limits, hash: Sha256::new(), done: empty_digest() };
+    let mut walk = Walk { root: dir, exclude, limits, done: Gathered::new(limits.listing) };
     let mut pending = walk.children(Path::new(""))?;
     // a stack in reverse order visits the tree in the order of the names
     while let Some(path) = pending.pop() {
@@ -172,20 +172,55 @@ pub fn tree_digest(
             pending.extend(walk.children(&path)?);
         }
     }
-    walk.done.digest = hex(&walk.hash.finalize());
-    Ok(walk.done)
+    Ok(walk.done.finish())
 }
 
-fn empty_digest() -> TreeDigest {
-    TreeDigest { digest: String::new(), entries: 0, bytes: 0, listing: Vec::new() }
+/// The digest of a tree under construction: names are added in the order of a walk.
+pub(super) struct Gathered {
+    hash: Sha256,
+    listed: usize,
+    done: TreeDigest,
+}
+
+impl Gathered {
+    /// Lists this many names at most.
+    pub(super) fn new(listed: usize) -> Self {
+        let done = TreeDigest { digest: String::new(), entries: 0, bytes: 0, listing: Vec::new() };
+        Self { hash: Sha256::new(), listed, done }
+    }
+
+    /// Adds a name with its size and digest.
+    pub(super) fn add(&mut self, relative: &Path, kind: Kind, size: u64, digest: String) {
+        self.done.entries += 1;
+        self.done.bytes += size;
+        let name = relative.as_os_str().as_bytes();
+        // the length first: no two trees give the same stream
+        self.hash.update((name.len() as u64).to_le_bytes());
+        self.hash.update(name);
+        self.hash.update(digest.as_bytes());
+        if self.done.listing.len() < self.listed {
+            self.done.listing.push(TreeEntry { path: relative.into(), kind, size, digest });
+        }
+    }
+
+    pub(super) fn finish(mut self) -> TreeDigest {
+        self.done.digest = hex(&self.hash.finalize());
+        self.done
+    }
+}
+
+/// The start of one name's digest; content or link target follow.
+pub(super) fn entry_hash(kind: Kind, mode: u32, uid: u64, gid: u64) -> Sha256 {
+    let mut hash = Sha256::new();
+    hash.update(format!("{kind:?} {mode:o} {uid} {gid}\n"));
+    hash
 }
 
 struct Walk<'a> {
     root: &'a Path,
     exclude: &'a dyn Fn(&Path) -> bool,
     limits: TreeLimits,
-    hash: Sha256,
-    done: TreeDigest,
+    done: Gathered,
 }
 
 impl Walk<'_> {
@@ -209,32 +244,22 @@ impl Walk<'_> {
     fn visit(&mut self, relative: &Path) -> HostResult<Kind> {
         let path = self.root.join(relative);
         let summary = FileSummary::of(&path)?;
-        self.done.entries += 1;
-        if self.done.entries > self.limits.entries {
+        if self.done.done.entries >= self.limits.entries {
             return Err(HostError::sys("digest", path, Errno(libc::EFBIG)));
         }
-        let digest = self.digest_one(&path, &summary)?;
-        let name = relative.as_os_str().as_bytes();
-        // the length first: no two trees give the same stream
-        self.hash.update((name.len() as u64).to_le_bytes());
-        self.hash.update(name);
-        self.hash.update(digest.as_bytes());
-        if self.done.listing.len() < self.limits.listing {
-            let size = if summary.kind == Kind::File { summary.size } else { 0 };
-            let path = relative.to_path_buf();
-            self.done.listing.push(TreeEntry { path, kind: summary.kind, size, digest });
-        }
+        let (size, digest) = self.digest_one(&path, &summary)?;
+        self.done.add(relative, summary.kind, size, digest);
         Ok(summary.kind)
     }
 
-    fn digest_one(&mut self, path: &Path, summary: &FileSummary) -> HostResult<String> {
-        let mut hash = Sha256::new();
+    fn digest_one(&self, path: &Path, summary: &FileSummary) -> HostResult<(u64, String)> {
         let FileSummary { kind, mode, uid, gid, .. } = summary;
-        hash.update(format!("{kind:?} {mode:o} {uid} {gid}\n"));
+        let mut hash = entry_hash(*kind, *mode, u64::from(*uid), u64::from(*gid));
+        let mut size = 0;
         match kind {
             Kind::File => {
-                let left = self.limits.bytes - self.done.bytes;
-                self.done.bytes += hash_content(path, left, &mut hash)?;
+                let left = self.limits.bytes - self.done.done.bytes;
+                size = hash_content(path, left, &mut hash)?;
             }
             Kind::Symlink => {
                 let target = fs::read_link(path).op("readlink", path)?;
@@ -242,27 +267,36 @@ impl Walk<'_> {
             }
             _ => {}
         }
-        Ok(hex(&hash.finalize()))
+        Ok((size, hex(&hash.finalize())))
     }
 }
 
 fn hash_content(path: &Path, limit: u64, hash: &mut Sha256) -> HostResult<u64> {
-    let mut file = open_regular(path)?.take(limit.saturating_add(1));
+    let total = hash_stream(&mut open_regular(path)?, limit, hash).op("read", path)?;
+    if total > limit {
+        return Err(HostError::sys("digest", path, Errno(libc::EFBIG)));
+    }
+    Ok(total)
+}
+
+/// Hashes up to one byte more than `limit`; how many bytes.
+pub(super) fn hash_stream(
+    source: &mut impl Read,
+    limit: u64,
+    hash: &mut Sha256,
+) -> io::Result<u64> {
+    let mut source = source.take(limit.saturating_add(1));
     let mut chunk = vec![0; 128 * 1024];
     let mut total = 0;
     loop {
-        match file.read(&mut chunk).op("read", path)? {
-            0 => break,
+        match source.read(&mut chunk)? {
+            0 => return Ok(total),
             n => {
                 hash.update(&chunk[..n]);
                 total += n as u64;
             }
         }
     }
-    if total > limit {
-        return Err(HostError::sys("digest", path, Errno(libc::EFBIG)));
-    }
-    Ok(total)
 }
 
 fn open_regular(path: &Path) -> HostResult<File> {
@@ -275,7 +309,7 @@ fn open_regular(path: &Path) -> HostResult<File> {
     Err(HostError::sys("read", path, Errno(libc::EINVAL)))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         // writing to a string cannot fail

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod block_device;
+pub mod archive;
 pub mod cgroup;
 pub mod container_process;
 pub mod credentials;

@@ -3,6 +3,7 @@
 //! A probe reads one thing of a subject and judges it against its tolerance. It changes nothing. One
 //! more probe is one new file and one line in the table.
 
+mod archive;
 mod container;
 mod exec;
 mod file;
@@ -260,6 +261,7 @@ macro_rules! probes {
 }
 
 probes! {
+    "archive" => archive::Archive,
     "container" => container::Container,
     "exec" => exec::Exec,
     "file" => file::File,

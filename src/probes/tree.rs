@@ -61,7 +61,7 @@ impl Tree {
 }
 
 /// What differs; none when nothing does.
-fn difference(tree: &TreeFacts, other: &TreeFacts) -> Option<String> {
+pub(super) fn difference(tree: &TreeFacts, other: &TreeFacts) -> Option<String> {
     if tree.digest == other.digest {
         return None;
     }

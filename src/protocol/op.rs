@@ -311,6 +311,14 @@ pub enum EngineOp {
         /// Milliseconds between SIGTERM and SIGKILL.
         grace_ms: u64,
     },
+    /// Commit a container, remove it, and make it anew from that image with empty volumes: same
+    /// name, another id.
+    RunFromCommit {
+        /// Container id or name.
+        container: String,
+        /// Milliseconds between SIGTERM and SIGKILL.
+        grace_ms: u64,
+    },
     /// Send a signal to a container's init.
     Kill {
         /// Container id.
@@ -345,8 +353,8 @@ pub enum EngineOp {
         /// Names by which others on the network find it.
         aliases: Vec<String>,
     },
-    /// Remove every container, network and volume that carries this run's label, but the helper and
-    /// its own volume.
+    /// Remove every container, network, volume and image that carries this run's label, but the
+    /// helper and its own volume.
     RemoveRun {
         /// Run id.
         run: String,

@@ -33,6 +33,13 @@ pub enum Read {
     },
     /// A directory tree, without our own filler. → `Tree`
     Tree(Place),
+    /// Tar archives, oldest first: the last component of the path is a pattern. → `Archives`
+    Archives {
+        /// Directory and pattern.
+        place: Place,
+        /// Only what they hold under this relative path.
+        below: Option<String>,
+    },
     /// Descriptors of the container that are open for writing on the mount of this path. → `Writers`
     Writers(Place),
     /// Try to create and remove a file in this directory. → `Tried`
@@ -113,6 +120,8 @@ pub enum Reading {
     File(Option<FileFacts>),
     /// A tree.
     Tree(TreeFacts),
+    /// Archives, oldest first.
+    Archives(Vec<ArchiveFacts>),
     /// Open writers.
     Writers(WriterFacts),
     /// How a trial went.
@@ -261,6 +270,20 @@ pub struct TreeFacts {
     pub bytes: u64,
     /// Digest per path, for differences; bounded.
     pub listing: BTreeMap<String, String>,
+}
+
+/// A tar archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArchiveFacts {
+    /// Its file name.
+    pub name: String,
+    /// Bytes of the file.
+    pub size: u64,
+    /// Why it cannot be read to its end; none when it can.
+    pub broken: Option<String>,
+    /// What it holds, as the tree that unpacking it would give.
+    pub tree: TreeFacts,
 }
 
 /// Descriptors open for writing.

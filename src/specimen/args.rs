@@ -4,11 +4,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::backup::Job;
 use super::weakness::{self, Weakness, WeaknessChoice};
 
 /// Run the reference subject: a small service that survives its storage.
 #[derive(Debug, Clone, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct SpecimenArgs {
+    /// A job beside the service, instead of the service
+    #[command(subcommand)]
+    pub job: Option<Job>,
+
     /// Address to serve HTTP on
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
@@ -28,6 +34,14 @@ pub struct SpecimenArgs {
     /// Directory for published releases [default: the data directory]
     #[arg(long, value_name = "DIR")]
     pub release_dir: Option<PathBuf>,
+
+    /// Directory for configuration and key, made at the first start and needed at every later one
+    #[arg(long, value_name = "DIR")]
+    pub identity: Option<PathBuf>,
+
+    /// Where there is no state: whether to begin a new session, or to wait for a restore
+    #[arg(long, value_enum, default_value_t)]
+    pub begin: Begin,
 
     /// Where `layer-state` keeps the journal
     #[arg(long, value_name = "DIR", default_value = "/var/lib/specimen", hide = true)]
@@ -70,6 +84,19 @@ pub struct SpecimenArgs {
     pub weakness: Vec<WeaknessChoice>,
 }
 
+/// When a new session may be begun.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Begin {
+    /// Whenever there is no state.
+    #[default]
+    Always,
+    /// Only where there is no configuration and no key either: they are from an earlier start, and
+    /// its state is lost.
+    First,
+    /// Not at all: this is a standby.
+    Never,
+}
+
 impl SpecimenArgs {
     /// Whether this bug is switched on.
     pub(super) fn has(&self, weakness: Weakness) -> bool {
@@ -91,7 +118,7 @@ impl SpecimenArgs {
 }
 
 /// `250ms`, `1s`, `2m`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a time\n\nhint: write `250ms`, `1s` or `2m`");
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
     match Duration::try_from(parsed) {

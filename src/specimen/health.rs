@@ -125,6 +125,10 @@ impl Health {
         self.lock().wanted == State::Running
     }
 
+    pub(super) fn is_paused(&self) -> bool {
+        self.lock().wanted == State::Paused
+    }
+
     pub(super) fn view(&self) -> View {
         let mut inner = self.lock();
         self.settle(&mut inner);

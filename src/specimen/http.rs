@@ -8,7 +8,8 @@
 //! | `PUT /records/KEY` | 200 kept; 400 not that record; 409 another record has the key; 503/507 refused; 504 unknown |
 //! | `GET /records` | every kept record, one per line |
 //! | `GET`, `PUT /release` | the release as read through `current.dat`; publish new content |
-//! | `POST /pause`, `POST /resume` | stop taking records, take them again |
+//! | `POST /pause?milliseconds=N` | 200 once nothing of the data changes any more, for N at most |
+//! | `POST /resume` | go on |
 
 use std::io;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State as Shared};
+use axum::extract::{Path, Query, State as Shared};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -105,6 +106,7 @@ fn refuse(refusal: &Refusal) -> Response {
             complain(StatusCode::INSUFFICIENT_STORAGE, errno, detail)
         }
         Refusal::Storage { errno, detail, full: false } => complain(unavailable, errno, detail),
+        Refusal::Frozen => not_ready(),
         Refusal::Busy => complain(unavailable, "busy", "too many records are waiting"),
         Refusal::Conflict => complain(StatusCode::CONFLICT, "key", "the key holds another record"),
         Refusal::Unknown => {
@@ -145,16 +147,28 @@ async fn publish(Shared(service): App, content: String) -> Response {
         service.publish(Some(content))?;
         service.reading().map(|reading| Json(reading).into_response())
     })
+    blocking(move || match service.unless_frozen(|| service.publish(Some(content))) {
+        None => Ok(not_ready()),
+        Some(published) => {
+            published.and_then(|()| service.reading()).map(|reading| Json(reading).into_response())
+        }
+    })
     .await
 }
 
-async fn pause(Shared(service): App) -> StatusCode {
-    service.health.enter(State::Paused);
-    StatusCode::OK
+/// How long a pause may last at most.
+#[derive(serde::Deserialize)]
+struct Pause {
+    milliseconds: Option<u64>,
+}
+
+async fn pause(Shared(service): App, Query(pause): Query<Pause>) -> Response {
+    let limit = pause.milliseconds.map(Duration::from_millis);
+    blocking(move || service.freeze(limit).map(|()| StatusCode::OK.into_response())).await
 }
 
 async fn resume(Shared(service): App) -> StatusCode {
-    service.health.enter(State::Running);
+    service.thaw();
     StatusCode::OK
 }
 
@@ -163,6 +177,14 @@ async fn blocking(
     patience: Duration,
     work: impl FnOnce() -> io::Result<Response> + Send + 'static,
 ) -> Response {
+    match tokio::time::timeout(patience, tokio::task::spawn_blocking(work)).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Err(error))) => storage(&error),
+        Ok(Err(_)) | Err(_) => refuse(&Refusal::Unknown),
+    }
+}
+async fn blocking(work: impl FnOnce() -> io::Result<Response> + Send + 'static) -> Response {
+    let patience = Duration::from_secs(5);
     match tokio::time::timeout(patience, tokio::task::spawn_blocking(work)).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(error))) => storage(&error),

@@ -152,7 +152,7 @@ impl Journal {
 
 /// The keys in a journal, and how many of its bytes end with a whole record. A damaged line with
 /// whole ones after it stays, for the reader to see.
-fn survey(bytes: &[u8]) -> (HashMap<String, u32>, usize) {
+pub(super) fn survey(bytes: &[u8]) -> (HashMap<String, u32>, usize) {
     let mut keys = HashMap::new();
     let mut whole = 0;
     let mut at = 0;

@@ -15,18 +15,24 @@
 //! - `flags: not in force on /data: noexec`
 //! - `ALARM: volume lost for 30 s`, once
 //! - `links: hard link diverged: …`, `hard link refused: EXDEV (…); copying instead`
+//! - `frozen for too long: going on`
+//! - of a job: `backup: …`, `backup skipped: …`, `backup FAILED: …`, with its reason, and so for
+//!   `restore`, `drill` and `mirror`
 //! - `logs: deleted N oldest files because of …`, `journal: cut N torn bytes after byte M`
 
 mod alarm;
 mod applog;
 mod args;
+mod backup;
 mod console;
 mod denied;
 mod errno;
+mod freeze;
 mod health;
 mod heartbeat;
 mod home;
 mod http;
+mod identity;
 mod journal;
 mod metrics;
 mod mount_flags;
@@ -42,6 +48,7 @@ mod weakness;
 #[cfg(test)]
 mod tests;
 
-pub use args::SpecimenArgs;
+pub use args::{Begin, SpecimenArgs};
+pub use backup::{Job, JobError};
 pub use serve::{SpecimenError, serve};
 pub use weakness::{Weakness, WeaknessChoice, table};

@@ -27,6 +27,8 @@ pub(super) enum Refusal {
     Conflict,
     /// Too many appends are waiting; nothing was kept.
     Busy,
+    /// The service is frozen; nothing was kept.
+    Frozen,
     /// No answer from the storage in time: the record may be kept or not.
     Unknown,
 }
@@ -82,6 +84,11 @@ pub(super) fn run(service: &Arc<Service>, mut journal: Journal, mut queue: Recor
         let mut group = vec![first];
         while let (true, Ok(next)) = (group.len() < most, queue.0.try_recv()) {
             group.push(next);
+        }
+        let _no_freeze = service.freeze.hold_off();
+        if service.health.is_paused() {
+            replies(group).into_iter().for_each(|reply| drop(reply.send(Err(Refusal::Frozen))));
+            continue;
         }
         append_group(service, &mut journal, group);
         // What a failure took back is not to be read either.

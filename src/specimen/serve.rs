@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::args::SpecimenArgs;
+use super::backup::{self, Job, JobError};
 use super::console::Console;
 use super::health::State;
 use super::http;
@@ -43,6 +44,9 @@ pub enum SpecimenError {
     /// A log line could not be written, and a weakness makes that fatal.
     #[error("cannot write the log: {0}")]
     Log(io::Error),
+    /// A job beside the service was not done.
+    #[error(transparent)]
+    Job(#[from] JobError),
     /// A permission was refused, and a weakness makes that fatal.
     #[error("the storage refused a write: {0}")]
     Denied(String),
@@ -51,6 +55,17 @@ pub enum SpecimenError {
         "weakness `tmpfs-state` needs `--runtime-state`\n\nhint: give it a tmpfs, as in `--runtime-state /run/specimen`"
     )]
     NoRuntimeState,
+}
+
+impl SpecimenError {
+    /// What the process ends with.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Job(error) => error.exit_code(),
+            _ => 1,
+        }
+    }
 }
 
 /// Runs the service until SIGTERM or SIGINT, or prints the weaknesses and ends. Needs a tokio
@@ -70,11 +85,27 @@ pub async fn serve(args: SpecimenArgs) -> Result<(), SpecimenError> {
     let stop = async move {
         tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     };
+    if let Some(job) = args.job {
+        return run(job, console, stop).await;
+    }
     let address = args.listen;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| SpecimenError::Listen { address, error })?;
     serve_until(args, listener, console, stop).await
+}
+
+/// A job beside the service, to its end or until `stop`, which may come at any point of it.
+async fn run(
+    job: Job,
+    console: Console,
+    stop: impl Future<Output = ()>,
+) -> Result<(), SpecimenError> {
+    let job = tokio::task::spawn_blocking(move || backup::run(&job, &console));
+    tokio::select! {
+        () = stop => Ok(()),
+        done = job => Ok(done.map_err(io::Error::other)??),
+    }
 }
 
 /// The service on a given listener, until `stop`.
@@ -112,7 +143,7 @@ pub(super) async fn serve_until(
     }
     service.shut_down();
     let last = service.clone();
-    let _ = timeout(LAST_SNAPSHOT, tokio::task::spawn_blocking(move || last.snapshot())).await;
+    let _ = timeout(LAST_SNAPSHOT, tokio::task::spawn_blocking(move || last.save())).await;
     ended
 }
 
@@ -121,7 +152,7 @@ async fn failure_of(start: tokio::task::JoinHandle<Result<(), SessionError>>) ->
     match start.await {
         Ok(Ok(())) => std::future::pending().await,
         Ok(Err(SessionError::Io(error))) => SpecimenError::Io(error),
-        Ok(Err(newer @ SessionError::Newer(_))) => SpecimenError::State(newer.to_string()),
+        Ok(Err(refused)) => SpecimenError::State(refused.to_string()),
         Err(panic) => SpecimenError::Io(io::Error::other(panic)),
     }
 }

@@ -11,8 +11,10 @@ use std::time::Duration;
 use super::applog::{self, LogHandle};
 use super::args::SpecimenArgs;
 use super::console::Console;
+use super::freeze::Freeze;
 use super::health::{Health, State};
 use super::home::Home;
+use super::identity;
 use super::journal::Journal;
 use super::metrics::Metrics;
 use super::records::{self, RecordsHandle};
@@ -25,6 +27,7 @@ use super::{denied, heartbeat, releases::Reading};
 pub(super) struct Service {
     pub(super) args: SpecimenArgs,
     pub(super) console: Console,
+    pub(super) freeze: Freeze,
     pub(super) health: Health,
     pub(super) home: Home,
     pub(super) metrics: Metrics,
@@ -51,6 +54,7 @@ impl Service {
         Self {
             health: Health::new(console.clone(), patience),
             home: Home::new(&args),
+            freeze: Freeze::default(),
             metrics: Metrics::new(),
             stop: Stop::default(),
             log: Mutex::new(None),
@@ -103,6 +107,8 @@ impl Service {
             self.health.fault("logs", &error);
             Ok::<(), io::Error>(())
         })?;
+        identity::may_begin(&self.args)?;
+        identity::ensure(&self.args)?;
         if let Some(cut) = journal.open()? {
             self.console.say(cut);
         }
@@ -191,30 +197,37 @@ impl Service {
         self.session.get().is_some_and(|session| session.lost_state)
     }
 
-    /// Saves the state once.
-    pub(super) fn snapshot(&self) {
-        let Some(session) = self.session.get() else { return };
+    /// Saves the state once; health says why it failed.
+    pub(super) fn save(&self) -> io::Result<()> {
+        let Some(session) = self.session.get() else { return Ok(()) };
         let mut saved = session.saved.clone();
         saved.records = self.kept.load(Ordering::Acquire);
-        let saved =
-            self.home.check(&self.args.data).and_then(|()| StateFile::new(&self.args).save(&saved));
-        match denied::settle(self, saved) {
+        let home = self.home.check(&self.args.data);
+        let done = home.and_then(|()| StateFile::new(&self.args).save(&saved));
+        match denied::settle(self, done) {
             Ok(()) => self.health.clear("state"),
-            Err(error) => self.health.fault("state", &error),
+            Err(error) => {
+                self.health.fault("state", &error);
+                return Err(error);
+            }
         }
+        Ok(())
     }
 
     fn snapshot_loop(self: &Arc<Self>) {
-        self.snapshot();
-        while !self.stop.sleep(self.args.snapshot_every) {
-            self.snapshot();
+        loop {
+            // Kept in health; the next round tries again.
+            self.unless_frozen(|| drop(self.save()));
+            if self.stop.sleep(self.args.snapshot_every) {
+                return;
+            }
         }
     }
 
     fn release_loop(self: &Arc<Self>) {
         while !self.stop.sleep(self.args.release_every) {
             // Kept in health; the next round tries again.
-            let _ = self.publish(None);
+            self.unless_frozen(|| drop(self.publish(None)));
         }
     }
 
@@ -225,7 +238,7 @@ impl Service {
 
     pub(super) fn verify_releases(&self) {
         // Kept in health; the next heartbeat tries again.
-        let _ = self.with_releases("links", Releases::verify);
+        self.unless_frozen(|| drop(self.with_releases("links", Releases::verify)));
     }
 
     /// Acts on the releases: an error is `source`'s, and what had diverged is the links'.

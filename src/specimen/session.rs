@@ -52,6 +52,11 @@ pub(super) enum SessionError {
         "state has schema {0}, this build reads up to {SCHEMA}\n\nhint: start the newer build, or move the state away"
     )]
     Newer(u32),
+    /// State without what it needs beside it.
+    #[error(
+        "`{0}` is missing, and there is a state that belongs to it\n\nhint: restore it from the backup that the state came from"
+    )]
+    Incomplete(String),
 }
 
 /// Where the state is kept.
@@ -65,6 +70,10 @@ impl StateFile {
         let volatile = args.runtime_state.as_ref().filter(|_| args.has(Weakness::TmpfsState));
         let dir = volatile.unwrap_or(&args.data);
         Self { state: dir.join("state.json"), marker: args.data.join(MARKER) }
+    }
+
+    pub(super) fn exists(&self) -> io::Result<bool> {
+        self.state.try_exists()
     }
 
     /// Resumes the saved session, or begins a new one.

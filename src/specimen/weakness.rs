@@ -7,40 +7,54 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 /// A known bug, brought back by `--weakness NAME`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weakness {
+    /// Restores whatever the newest archive holds.
+    AcceptsCorruption,
     /// Acknowledges records that are not on disk yet.
     AckBeforeSync,
     /// `/health` says 200 whatever happens.
     AlwaysHealthy,
-    /// Ends with acknowledged records in its own memory.
-    DirtyExit,
+    /// A backup holds the data and nothing else.
+    DataOnly,
+    /// Old archives go, the last good one too.
+    DeletesByAge,
     /// A refused permission ends the process.
     DeniedIsFatal,
+    /// Ends with acknowledged records in its own memory.
+    DirtyExit,
     /// A write that permissions refuse counts as done.
     DropsDenied,
     /// A failed log write ends the process.
     ExitOnLogError,
+    /// A job that failed ends with 0 all the same.
+    ExitsZero,
+    /// A freeze has no limit.
+    FreezesForEver,
     /// A short or failed journal write counts as done.
     IgnoresShortWrites,
     /// The journal lives in the container's own layer.
     LayerState,
     /// Nothing is published where hard links are refused.
     LinksOnly,
-    /// Waits for its storage for as long as that takes.
-    NoDeadline,
+MirrorsBlindly, NoDeadline,
     /// The mount's flags are not looked at.
     NoFlagCheck,
+    /// A backup is taken while the service writes.
+    NoFreeze,
+    /// A backup does not ask whether the service is well.
+    NoGate,
     /// A lost volume raises no alarm.
     NoMountCheck,
     /// Old logs are never deleted.
     NoRetention,
-    /// Every record is synced by itself.
-    SyncsEach,
+SharedTargetName, SyncsEach,
     /// State is kept on the runtime directory only.
     TmpfsState,
     /// Hard links are assumed to stay links.
     TrustsLinkIdentity,
     /// Writes to wherever the data path points.
     WritesAnywhere,
+    /// An archive has its name before it is whole.
+    WritesInPlace,
 }
 
 /// One line of the table. `fails`: the scenario, or `none:` and why.
@@ -63,6 +77,12 @@ const fn row(
 /// Sorted by name.
 const TABLE: &[Row] = &[
     row(
+        Weakness::AcceptsCorruption,
+        "accepts-corruption",
+        "restores what it has not checked",
+        "restore-drill",
+    ),
+    row(
         Weakness::AckBeforeSync,
         "ack-before-sync",
         "acknowledges records that are not on disk yet",
@@ -73,6 +93,18 @@ const TABLE: &[Row] = &[
         "always-healthy",
         "answers 200 on /health whatever happens",
         "shadowed-mount",
+    ),
+    row(
+        Weakness::DataOnly,
+        "data-only",
+        "backs up neither configuration nor key",
+        "backup-incomplete",
+    ),
+    row(
+        Weakness::DeletesByAge,
+        "deletes-by-age",
+        "deletes old backups, the last good one too",
+        "backup-retention",
     ),
     row(
         Weakness::DeniedIsFatal,
@@ -98,6 +130,13 @@ const TABLE: &[Row] = &[
         "exits when a log line cannot be written",
         "readonly-log-dir",
     ),
+    row(Weakness::ExitsZero, "exits-zero", "reports every backup as done", "backup-permission"),
+    row(
+        Weakness::FreezesForEver,
+        "freezes-for-ever",
+        "stays frozen when whoever froze it is gone",
+        "backup-freeze-stuck",
+    ),
     row(
         Weakness::IgnoresShortWrites,
         "ignores-short-writes",
@@ -121,6 +160,10 @@ const TABLE: &[Row] = &[
         "no-deadline",
         "waits for its storage for as long as that takes",
         "volume-stall",
+        Weakness::MirrorsBlindly,
+        "mirrors-blindly",
+        "empties a mirror when its source is lost",
+        "backup-mirror-drift",
     ),
     row(
         Weakness::NoFlagCheck,
@@ -129,6 +172,13 @@ const TABLE: &[Row] = &[
         "mount-flags",
     ),
     row(
+        Weakness::NoFreeze,
+        "no-freeze",
+        "copies while the service writes",
+        "backup-hot-inconsistent",
+    ),
+    row(Weakness::NoGate, "no-gate", "backs up a service that is not healthy", "backup-unhealthy"),
+    row(
         Weakness::NoMountCheck,
         "no-mount-check",
         "raises no alarm when its volume is lost",
@@ -136,6 +186,12 @@ const TABLE: &[Row] = &[
     ),
     row(Weakness::NoRetention, "no-retention", "never deletes an old log file", "inode-exhaustion"),
     row(Weakness::SyncsEach, "syncs-each", "syncs every record by itself", "slow-device"),
+    row(
+        Weakness::SharedTargetName,
+        "shared-target-name",
+        "backup jobs write to one name, unlocked",
+        "backup-concurrent",
+    ),
     row(
         Weakness::TmpfsState,
         "tmpfs-state",
@@ -154,6 +210,12 @@ const TABLE: &[Row] = &[
         "writes to wherever the data path points",
         "shadowed-mount",
     ),
+    row(
+        Weakness::WritesInPlace,
+        "writes-in-place",
+        "writes an archive under its last name",
+        "backup-disk-full",
+    ),
 ];
 
 /// What `--weakness` was given.
@@ -161,19 +223,24 @@ const TABLE: &[Row] = &[
 pub enum WeaknessChoice {
     /// Print the table and end.
     List,
+    /// None: what a scenario says for the service as it should be.
+    None,
     /// Switch this one on.
     One(Weakness),
 }
 
-/// Accepts `list` and the names of the table.
+/// Accepts the names of the table, `list` and `none`.
 pub(super) fn parser() -> impl TypedValueParser<Value = WeaknessChoice> {
     let names = TABLE.iter().map(|row| PossibleValue::new(row.name).help(row.about));
     let list = PossibleValue::new("list").help("prints this table and ends");
-    PossibleValuesParser::new(names.chain([list])).map(|given| {
-        TABLE
-            .iter()
-            .find(|row| row.name == given)
-            .map_or(WeaknessChoice::List, |row| WeaknessChoice::One(row.weakness))
+    let none = PossibleValue::new("none").help("switches nothing on");
+    PossibleValuesParser::new(names.chain([list, none])).map(|given| {
+        let row = TABLE.iter().find(|row| row.name == given);
+        match row {
+            Some(row) => WeaknessChoice::One(row.weakness),
+            None if given == "none" => WeaknessChoice::None,
+            None => WeaknessChoice::List,
+        }
     })
 }
 

@@ -9,9 +9,10 @@ use super::{
 };
 use crate::{
     host::{
+        archive,
         container_process::container_processes,
         error::{HostError, HostResult},
-        file::{self, FileSummary, TreeLimits},
+        file::{self, FileSummary, TreeDigest, TreeLimits},
         fill::MARKER_PREFIX,
         mountinfo::{MountEntry, MountTable},
         open_files::{self, open_writers},
@@ -20,7 +21,8 @@ use crate::{
         statfs::FsUsage,
     },
     protocol::{
-        FileFacts, FsFacts, LinkState, MountFacts, OpenFile, Place, TreeFacts, WriterFacts,
+        ArchiveFacts, FileFacts, FsFacts, LinkState, MountFacts, OpenFile, Place, TreeFacts,
+        WriterFacts,
     },
 };
 
@@ -156,13 +158,34 @@ pub(super) fn tree(place: &Place) -> Result<TreeFacts, HelperError> {
     };
     let digest =
         inside(init(place)?, &place.path, |here| file::tree_digest(here.path, &ours, TREE))?;
+    Ok(tree_facts(digest))
+}
+
+fn tree_facts(digest: TreeDigest) -> TreeFacts {
     let lines = digest.listing.into_iter();
-    Ok(TreeFacts {
+    TreeFacts {
         digest: digest.digest,
         entries: digest.entries,
         bytes: digest.bytes,
         listing: lines.map(|line| (line.path.display().to_string(), line.digest)).collect(),
-    })
+    }
+}
+
+/// Archives that match a pattern.
+pub(super) fn archives(
+    place: &Place,
+    below: Option<&str>,
+) -> Result<Vec<ArchiveFacts>, HelperError> {
+    let below = below.map(Path::new);
+    let found =
+        inside(init(place)?, &place.path, |here| archive::archives(here.path, below, TREE))?;
+    let facts = found.into_iter().map(|one| ArchiveFacts {
+        name: one.name,
+        size: one.size,
+        broken: one.broken,
+        tree: tree_facts(one.tree),
+    });
+    Ok(facts.collect())
 }
 
 /// Descriptors of the container that are open for writing on the mount of this path.

@@ -21,6 +21,9 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
             Reading::File(facts::file(place, *digest, *content)?)
         }
         Read::Tree(place) => Reading::Tree(facts::tree(place)?),
+        Read::Archives { place, below } => {
+            Reading::Archives(facts::archives(place, below.as_deref())?)
+        }
         Read::Writers(place) => Reading::Writers(facts::writers(place)?),
         Read::TryCreate(place) => Reading::Tried(trial::create(place)?),
         Read::TryWrite { place, bytes } => Reading::Tried(trial::write(place, *bytes)?),

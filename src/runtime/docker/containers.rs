@@ -21,7 +21,7 @@ use crate::runtime::{
 };
 
 /// Creating may copy an image's files into a volume.
-const CREATE_LIMIT: Duration = Duration::from_secs(120);
+pub(super) const CREATE_LIMIT: Duration = Duration::from_secs(120);
 
 impl Docker {
     pub(super) async fn new_network(&self, spec: &NetworkSpec) -> Result<String> {

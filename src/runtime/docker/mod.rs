@@ -8,6 +8,7 @@ mod address;
 mod alone;
 mod attach;
 mod call;
+mod commit;
 mod containers;
 mod engine;
 mod error;

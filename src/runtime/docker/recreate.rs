@@ -31,7 +31,7 @@ impl Docker {
 }
 
 /// The request that makes the same container again.
-fn same_again(old: ContainerInspectResponse) -> (String, ContainerCreateBody) {
+pub(super) fn same_again(old: ContainerInspectResponse) -> (String, ContainerCreateBody) {
     let name = old.name.unwrap_or_default().trim_start_matches('/').to_owned();
     let config = old.config.unwrap_or_default();
     let id = old.id.unwrap_or_default();

@@ -21,9 +21,12 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Containers and volumes removed at a time: more at once, and a busy engine loses endpoints.
 const AT_ONCE: usize = 8;
+/// What is in use by nothing that comes later.
+const ORDER: [ObjectKind; 4] =
+    [ObjectKind::Container, ObjectKind::Network, ObjectKind::Volume, ObjectKind::Image];
 
 impl Docker {
-    /// Removes the containers, networks and volumes of a run, but the helper and the journal.
+    /// Removes the containers, networks, volumes and images of a run, but the helper and the journal.
     /// Goes on after a failure; the first one is the result.
     pub(super) async fn remove_run(&self, run: &str) -> Result<()> {
         let mut objects = self.objects_of(Some(run)).await?;
@@ -31,7 +34,7 @@ impl Docker {
             ![labels::ROLE_HELPER, labels::ROLE_JOURNAL].contains(&object.role.as_str())
         });
         let mut first = Ok(());
-        for kind in [ObjectKind::Container, ObjectKind::Network, ObjectKind::Volume] {
+        for kind in ORDER {
             let these: Vec<_> =
                 objects.iter().filter(|object| object.kind == kind).cloned().collect();
             let results: Vec<_> = stream::iter(these)
@@ -62,11 +65,11 @@ impl Docker {
                 .await
             }
             ObjectKind::Image => {
+                // what it was made of is somebody else's
+                let options = RemoveImageOptions { noprune: true, ..Default::default() };
                 let call = self.call("removing", "image", id);
                 gone_is_fine(
-                    call.run(self.client.remove_image(id, None::<RemoveImageOptions>, None))
-                        .await
-                        .map(drop),
+                    call.run(self.client.remove_image(id, Some(options), None)).await.map(drop),
                 )
             }
         }

@@ -159,11 +159,11 @@ impl World {
             }
             EngineOp::Recreate { container, .. } => {
                 self.called("recreate", container)?;
-                let spec = self.find(container)?.spec.clone();
-                self.containers
-                    .retain(|one| one.facts.id != *container && one.facts.name != *container);
-                let id = self.create(&spec)?;
-                self.start(&id)
+                self.recreate(container, None)
+            }
+            EngineOp::RunFromCommit { container, .. } => {
+                self.called("run-from-commit", container)?;
+                self.recreate(container, Some("sha256:committed"))
             }
             EngineOp::Kill { container, .. } => {
                 self.called("kill", container)?;
@@ -213,6 +213,15 @@ impl World {
         found.facts.health =
             if found.spec.health.is_some() { Health::Healthy } else { Health::None };
         Ok(())
+    }
+
+    /// Makes a container anew, of the same or another image.
+    fn recreate(&mut self, container: &str, image: Option<&str>) -> Result<()> {
+        let mut spec = self.find(container)?.spec.clone();
+        spec.image = image.map_or(spec.image, str::to_owned);
+        self.containers.retain(|one| one.facts.id != *container && one.facts.name != *container);
+        let id = self.create(&spec)?;
+        self.start(&id)
     }
 
     fn end(&mut self, container: &str, exit_code: i64) -> Result<()> {

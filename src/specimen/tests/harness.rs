@@ -82,6 +82,10 @@ impl Running {
         running
     }
 
+    pub(super) fn address(&self) -> String {
+        self.address.to_string()
+    }
+
     pub(super) async fn stop(self) {
         drop(self.stop);
         timeout(DEADLINE, self.task).await.expect("stops in time").unwrap().unwrap();

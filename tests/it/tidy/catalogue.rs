@@ -65,12 +65,30 @@ fn rows(loaded: &Loaded) -> String {
     rows.join(", ")
 }
 
+/// The words that each program of a scenario is started with: services, jobs, probes.
+pub(super) fn programs(scenario: &Scenario) -> Vec<Vec<String>> {
+    let mut found: Vec<_> =
+        scenario.services.values().map(|service| service.args.clone()).collect();
+    for step in &scenario.steps {
+        match &step.action {
+            Action::Exec(exec) => found.push(exec.command.clone()),
+            Action::Expect { probes, .. } => found.extend(probes.iter().filter_map(|item| {
+                let probe = serde_json::to_value(&item.probe).unwrap();
+                serde_json::from_value(probe["exec"]["command"].clone()).ok()
+            })),
+            _ => {}
+        }
+    }
+    found
+}
+
 /// The weakness of the specimen that a control switches on.
-fn weakness(control: &ControlCell) -> Option<&str> {
-    control.scenario.services.values().find_map(|service| {
-        let at = service.args.iter().position(|arg| arg == "--weakness")?;
-        service.args.get(at + 1).map(String::as_str)
-    })
+fn weakness(control: &ControlCell) -> Option<String> {
+    let given = programs(&control.scenario).into_iter().find_map(|words| {
+        let at = words.iter().position(|word| word == "--weakness")?;
+        words.get(at + 1).cloned()
+    });
+    given.filter(|name| name != "none")
 }
 
 fn codes<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
@@ -120,7 +138,7 @@ fn controls(out: &mut String, all: &[Loaded]) {
                     loaded.name,
                     about.name,
                     about.about.as_deref().unwrap_or_default(),
-                    codes(weakness(control)),
+                    codes(weakness(control).as_deref()),
                     codes(about.fails.iter().map(String::as_str)),
                 )
                 .unwrap();

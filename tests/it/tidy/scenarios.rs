@@ -58,10 +58,9 @@ const COLUMNS: usize = 22 + 52;
 fn every_weakness_names_a_scenario_whose_control_has_it() {
     let with_weakness = |weakness: &str, loaded: &Loaded| {
         let controls = loaded.cells.iter().flat_map(|cell| &cell.controls);
-        controls.flat_map(|control| control.scenario.services.values()).any(|service| {
+        controls.flat_map(|control| super::catalogue::programs(&control.scenario)).any(|words| {
             let named = |pair: &[String]| pair[0] == "--weakness" && pair[1] == weakness;
-            service.args.windows(2).any(named)
-                || service.args.contains(&format!("--weakness={weakness}"))
+            words.windows(2).any(named) || words.contains(&format!("--weakness={weakness}"))
         })
     };
     let all = shipped();

@@ -60,6 +60,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
         // a first mount where there was none
         Trace::Mounted("/opt/specimen/releases"),
     ),
+    event("commit-and-recreate", "{ target: agent }"),
     event("crash", "{ target: agent }"),
     state(("disconnect", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Detached),
     state(
