@@ -28,6 +28,7 @@ use crate::{
 pub use target::Target;
 
 mod broken_hardlinks;
+mod dependency_delay;
 mod disconnect;
 mod disk_full;
 mod inode_exhaustion;
@@ -387,6 +388,7 @@ macro_rules! faults {
 
 faults! {
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
+    "dependency-delay" => dependency_delay::DependencyDelay,
     "disconnect" => disconnect::Disconnect,
     "disk-full" => disk_full::DiskFull,
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,

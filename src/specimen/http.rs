@@ -8,6 +8,7 @@
 //! | `PUT /records/KEY` | 200 kept; 400 not that record; 409 another record has the key; 503/507 refused; 504 unknown |
 //! | `GET /records` | every kept record, one per line |
 //! | `GET`, `PUT /release` | the release as read through `current.dat`; publish new content |
+//! | `GET /agents`, `POST /agents/NAME/beat` | who beats to us, and how; a beat |
 //! | `POST /pause`, `POST /resume` | stop taking records, take them again |
 
 use std::io;
@@ -28,6 +29,7 @@ use super::errno;
 use super::health::State;
 use super::records::Refusal;
 use super::service::Service;
+use super::uplink::Uplink;
 use super::weakness::Weakness;
 use crate::ledger::Record;
 
@@ -44,6 +46,8 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/records", get(records))
         .route("/records/{*key}", put(append))
         .route("/release", get(release).put(publish))
+        .route("/agents", get(agents))
+        .route("/agents/{name}/beat", post(beat))
         .route("/pause", post(pause))
         .route("/resume", post(resume))
         .with_state(service)
@@ -55,6 +59,7 @@ async fn health(Shared(service): App) -> Response {
     let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut body = json!(view);
     body["lost_state"] = service.lost_state().into();
+    body["controller"] = json!(service.uplink.as_ref().map(Uplink::state));
     body["mount_alarms"] = service.metrics.mount_alarms.get().into();
     (status, Json(body)).into_response()
 }
@@ -142,6 +147,15 @@ async fn publish(Shared(service): App, content: String) -> Response {
         service.reading().map(|reading| Json(reading).into_response())
     })
     .await
+}
+
+async fn agents(Shared(service): App) -> Response {
+    Json(json!(service.controller.seen())).into_response()
+}
+
+async fn beat(Shared(service): App, Path(name): Path<String>) -> StatusCode {
+    service.controller.beat(&service, &name);
+    StatusCode::OK
 }
 
 async fn pause(Shared(service): App) -> StatusCode {

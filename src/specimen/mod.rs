@@ -14,13 +14,20 @@
 //!   `no state found: new session ID; previous state lost`
 //! - `flags: not in force on /data: noexec`
 //! - `ALARM: volume lost for 30 s`, once
+//! - `controller HOST:PORT: OFFLINE (…)`, and `RUNNING` when it is back
+//! - `start: the controller is not ready; again in 2000 ms`
+//! - as a controller, `agent NAME: 3 beats missed: RUNNING -> OFFLINE`,
+//!   `agent NAME: OFFLINE -> RUNNING`
 //! - `links: hard link diverged: …`, `hard link refused: EXDEV (…); copying instead`
 //! - `logs: deleted N oldest files because of …`, `journal: cut N torn bytes after byte M`
 
+mod agent;
 mod alarm;
 mod applog;
 mod args;
+mod backoff;
 mod console;
+mod controller;
 mod errno;
 mod health;
 mod heartbeat;
@@ -31,11 +38,14 @@ mod metrics;
 mod mount_flags;
 mod records;
 mod releases;
+mod roster;
 mod serve;
 mod service;
 mod session;
 mod space;
+mod spool;
 mod stop;
+mod uplink;
 mod weakness;
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::applog::{self, LogHandle};
 use super::args::SpecimenArgs;
 use super::console::Console;
+use super::controller::{self, Controller};
 use super::health::{Health, State};
 use super::home::Home;
 use super::journal::Journal;
@@ -19,7 +20,8 @@ use super::records::{self, RecordsHandle};
 use super::releases::Releases;
 use super::session::{Session, SessionError, StateFile};
 use super::stop::Stop;
-use super::{heartbeat, releases::Reading};
+use super::uplink::Uplink;
+use super::{agent, heartbeat, releases::Reading, spool};
 
 pub(super) struct Service {
     pub(super) args: SpecimenArgs,
@@ -28,6 +30,8 @@ pub(super) struct Service {
     pub(super) home: Home,
     pub(super) metrics: Metrics,
     pub(super) stop: Stop,
+    pub(super) controller: Controller,
+    pub(super) uplink: Option<Uplink>,
     log: Mutex<Option<LogHandle>>,
     records: Mutex<Option<RecordsHandle>>,
     session: OnceLock<Session>,
@@ -52,6 +56,8 @@ impl Service {
             home: Home::new(&args),
             metrics: Metrics::new(),
             stop: Stop::default(),
+            controller: Controller::new(&args),
+            uplink: args.controller.clone().map(|it| Uplink::new(it, console.clone())),
             log: Mutex::new(None),
             records: Mutex::new(None),
             session: OnceLock::new(),
@@ -79,6 +85,7 @@ impl Service {
                 return Ok(());
             }
         }
+        agent::register(self)?;
         self.publish_journal(&journal);
         let (log, log_queue) = applog::channel();
         let (records, records_queue) = records::channel();
@@ -90,6 +97,9 @@ impl Service {
         self.health.clear("start");
         self.health.enter(State::Running);
         self.spawn("heartbeat", heartbeat::run)?;
+        self.spawn("beat", agent::run)?;
+        self.spawn("spool", spool::run)?;
+        self.spawn("roster", controller::run)?;
         self.spawn("snapshot", Self::snapshot_loop)?;
         self.spawn("release", Self::release_loop)?;
         Ok(())

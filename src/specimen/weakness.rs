@@ -11,6 +11,8 @@ pub enum Weakness {
     AckBeforeSync,
     /// `/health` says 200 whatever happens.
     AlwaysHealthy,
+    /// Records are not kept for a controller that is out of reach.
+    DropsOffline,
     /// A failed log write ends the process.
     ExitOnLogError,
     /// A short or failed journal write counts as done.
@@ -19,10 +21,14 @@ pub enum Weakness {
     LayerState,
     /// Nothing is published where hard links are refused.
     LinksOnly,
+    /// An agent that misses its beats is not marked.
+    NeverMarked,
     /// The mount's flags are not looked at.
     NoFlagCheck,
     /// A lost volume raises no alarm.
     NoMountCheck,
+    /// A controller that is not ready at the start ends the process.
+    NoRetry,
     /// Old logs are never deleted.
     NoRetention,
     /// State is kept on the runtime directory only.
@@ -51,7 +57,7 @@ const fn row(
 }
 
 /// Sorted by name.
-const TABLE: [Row; 12] = [
+const TABLE: [Row; 15] = [
     row(
         Weakness::AckBeforeSync,
         "ack-before-sync",
@@ -63,6 +69,12 @@ const TABLE: [Row; 12] = [
         "always-healthy",
         "answers 200 on /health whatever happens",
         "health-lies",
+    ),
+    row(
+        Weakness::DropsOffline,
+        "drops-offline",
+        "drops records while its controller is out of reach",
+        "network-outage-resume",
     ),
     row(
         Weakness::ExitOnLogError,
@@ -89,6 +101,12 @@ const TABLE: [Row; 12] = [
         "cross-mount-links",
     ),
     row(
+        Weakness::NeverMarked,
+        "never-marked",
+        "never marks an agent that misses its beats",
+        "heartbeat-offline",
+    ),
+    row(
         Weakness::NoFlagCheck,
         "no-flag-check",
         "does not look at the flags of its mount",
@@ -101,6 +119,12 @@ const TABLE: [Row; 12] = [
         "lost-mount",
     ),
     row(Weakness::NoRetention, "no-retention", "never deletes an old log file", "inode-exhaustion"),
+    row(
+        Weakness::NoRetry,
+        "no-retry",
+        "exits when its controller is not ready at the start",
+        "dependency-not-ready",
+    ),
     row(
         Weakness::TmpfsState,
         "tmpfs-state",

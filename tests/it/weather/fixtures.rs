@@ -59,6 +59,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
         // a first mount where there was none
         Trace::Mounted("/opt/specimen/releases"),
     ),
+    state(("dependency-delay", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Nothing),
     state(("disconnect", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Detached),
     state(
         ("disk-full", "tmpfs"),
