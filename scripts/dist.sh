@@ -13,7 +13,7 @@ DIST=$TARGET_DIR/dist
 # which cannot be static.
 build_static() {
   RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static" \
-    cargo build --release --locked --target "$1"
+    cargo build --profile dist --locked --target "$1"
 }
 
 check_static() {
@@ -27,7 +27,7 @@ main() {
   stage build build_static "$triple"
   mkdir -p "$DIST"
   binary=$DIST/keelhaul-$triple
-  cp "$TARGET_DIR/$triple/release/keelhaul" "$binary"
+  cp "$TARGET_DIR/$triple/dist/keelhaul" "$binary"
   check_static "$binary"
   version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
   stage image scripts/image.sh "$binary" "$version" "$DIST/keelhaul-image.tar"

@@ -8,8 +8,7 @@
 //!     > {volumes, faults, probes, workloads} > {helper::client, runtime} > protocol
 //! helper::{keeper, worker} > journal > host > protocol
 //! shell > host        (inside its own container)
-//! shell > host
-//! everything may use {ledger, units, diagnostic, verdict, failpoint}
+//! everything may use {ledger, units, errno, diagnostic, verdict, failpoint}
 //! ```
 //!
 //! # Invariants
@@ -26,6 +25,7 @@
 pub mod catalog;
 pub mod cli;
 pub mod diagnostic;
+pub mod errno;
 pub mod failpoint;
 pub mod faults;
 pub mod helper;

@@ -6,6 +6,7 @@
 
 mod capacity;
 mod checks;
+mod grace;
 mod lifecycle;
 mod observe;
 mod target;
@@ -29,6 +30,7 @@ pub use target::Target;
 
 mod broken_hardlinks;
 mod dependency_delay;
+mod crash;
 mod disconnect;
 mod disk_full;
 mod inode_exhaustion;
@@ -40,6 +42,7 @@ mod read_only;
 mod recreate;
 mod restart;
 mod shadow_mount;
+mod stop;
 mod tmpfs_restart;
 
 /// How long a fault lasts, and what undoes it.
@@ -220,7 +223,7 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
     fn describe(&self) -> Described;
 
     /// The subject may end the effect by itself, as by freeing files: then it is not looked for
-    /// again before the revert.
+    /// again before the revert, and after a start only where it ends with the container.
     fn subject_may_end_it(&self) -> bool {
         false
     }
@@ -389,6 +392,7 @@ macro_rules! faults {
 faults! {
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
     "dependency-delay" => dependency_delay::DependencyDelay,
+    "crash" => crash::Crash,
     "disconnect" => disconnect::Disconnect,
     "disk-full" => disk_full::DiskFull,
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
@@ -400,6 +404,7 @@ faults! {
     "recreate" => recreate::Recreate,
     "restart" => restart::Restart,
     "shadow-mount" => shadow_mount::ShadowMount,
+    "stop" => stop::Stop,
     "tmpfs-restart" => tmpfs_restart::TmpfsRestart,
 }
 

@@ -138,6 +138,7 @@ pub(crate) fn container() -> ContainerFacts {
         restarts: 0,
         started_at: "2024-05-01T10:00:00Z".into(),
         health: Health::None,
+        stop_grace_ms: None,
         image: "sha256:0".into(),
         mounts: Vec::new(),
         networks: vec![network("default", "172.30.0.2")],

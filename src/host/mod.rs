@@ -7,7 +7,6 @@
 pub mod cgroup;
 pub mod container_process;
 pub mod detach;
-pub mod errno;
 pub mod error;
 pub mod file;
 pub mod fill;
@@ -30,3 +29,5 @@ pub mod unstack;
 
 #[cfg(test)]
 mod testing;
+
+pub use crate::errno;

@@ -21,6 +21,7 @@ mod testing;
 mod tests;
 mod tolerance;
 mod tree;
+mod write;
 
 use std::{future::Future, time::Duration};
 
@@ -100,7 +101,7 @@ pub trait ProbeCx: Send + Sync {
     fn helper(&self) -> &dyn HelperLink;
     /// The service's container as it is now, with this path; none when it was never created.
     fn place(&self, service: &str, path: &str) -> Option<Place>;
-    /// Unix time in seconds from which log lines count: the latest injection, or the start.
+    /// Unix time in nanoseconds from which log lines count: the latest injection, or the start.
     fn logs_since(&self) -> i64;
     /// The load's name at the helper.
     fn load(&self, workload: &str) -> String;
@@ -269,6 +270,7 @@ probes! {
     "mount" => mount::Mount,
     "tcp" => tcp::Tcp,
     "tree" => tree::Tree,
+    "write" => write::Write,
 }
 
 /// The helper's answer was of another form than the question asks for.

@@ -159,6 +159,14 @@ pub enum Op {
         /// alone. `None` where the outcome was lost.
         ours: Option<LinkState>,
     },
+    /// Kill a container's init from the host, and with it every process of the container. To the
+    /// engine it ended by itself.
+    KillInit {
+        /// The container; its path is not used.
+        place: Place,
+        /// The process that must still be its init.
+        init: Init,
+    },
     /// Make an empty directory of the run, for a bind mount. → `Directory`
     CreateBind {
         /// Its name in the run's bind directory.
@@ -339,7 +347,8 @@ impl Op {
             | Self::BreakFilesystem { place, .. }
             | Self::ReplaceByCopy { place }
             | Self::CopyUp { place }
-            | Self::Relink { place, .. } => Some(place),
+            | Self::Relink { place, .. }
+            | Self::KillInit { place, .. } => Some(place),
             Self::CreateBind { .. }
             | Self::RemoveBind { .. }
             | Self::CreateImage { .. }

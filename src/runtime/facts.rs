@@ -46,6 +46,8 @@ pub struct ContainerFacts {
     pub started_at: String,
     /// Health check state.
     pub health: Health,
+    /// Milliseconds that it asks for between SIGTERM and SIGKILL; none where the engine decides.
+    pub stop_grace_ms: Option<u64>,
     /// Image id.
     pub image: String,
     /// Its mounts.

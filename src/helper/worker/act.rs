@@ -12,7 +12,7 @@ use std::{
 use super::{
     super::HelperError,
     detach::{self, Kept},
-    fill, image, link, mount, tmpfs,
+    fill, image, link, mount, process, tmpfs,
 };
 use crate::protocol::{Op, Outcome};
 
@@ -63,6 +63,7 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
         Op::ReplaceByCopy { place } => link::replace_by_copy(place),
         Op::CopyUp { place } => link::copy_up(place),
         Op::Relink { place, of, ours } => link::relink(place, of, *ours),
+        Op::KillInit { place, init } => process::kill_init(place, *init),
         Op::CreateBind { name, mode, uid, gid } => image::create_bind(cx, name, *mode, *uid, *gid),
         Op::RemoveBind { name } => image::remove_bind(cx, name),
         Op::CreateImage { name, size } => image::create(cx, name, *size),

@@ -16,6 +16,7 @@ mod load;
 mod mount;
 mod net;
 mod place;
+mod process;
 mod read;
 mod serve;
 mod tmpfs;

@@ -45,9 +45,15 @@ fn facts(answer: ContainerInspectResponse) -> ContainerFacts {
         health: health(&state),
         state: status(&state),
         started_at: state.started_at.unwrap_or_default(),
+        stop_grace_ms: answer.config.and_then(|config| stop_grace_ms(config.stop_timeout)),
         image: answer.image.unwrap_or_default(),
         mounts,
     }
+}
+
+/// The engine counts in seconds; a negative number waits for ever, which nobody here does.
+fn stop_grace_ms(seconds: Option<i64>) -> Option<u64> {
+    u64::try_from(seconds?).ok().map(|seconds| seconds.saturating_mul(1000))
 }
 
 fn status(state: &ContainerState) -> State {

@@ -116,6 +116,7 @@ impl World {
             restarts: 0,
             started_at: String::new(),
             health: Health::None,
+            stop_grace_ms: spec.stop_grace.map(|seconds| seconds * 1000),
             image: spec.image.clone(),
             mounts: spec.mounts.iter().map(mount).collect(),
             networks: spec.network.iter().map(|id| network(id, &spec.aliases)).collect(),

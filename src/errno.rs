@@ -1,11 +1,13 @@
-//! Error numbers by name, in both directions.
+//! Error numbers by name, in both directions, and as users write them.
 //!
-//! A pure table: no system call, no allocation, so that scenario checks can use it for names that
-//! users write. It must not learn what a fault does with an error.
+//! A pure table: no system call. It must not learn what a fault does with an error.
 
-use std::fmt;
+use std::{borrow::Cow, fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::diagnostic;
 
 /// A Linux error number.
 ///
@@ -75,6 +77,71 @@ impl From<rustix::io::Errno> for Errno {
 impl From<std::io::Error> for Errno {
     fn from(error: std::io::Error) -> Self {
         Self::of_io(&error)
+    }
+}
+
+/// An error number as a scenario writes it, by its name: `ENOSPC`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ErrnoName(pub Errno);
+
+impl ErrnoName {
+    /// As `errno.h` spells it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        // made from a name only
+        self.0.name().unwrap_or_default()
+    }
+}
+
+impl FromStr for ErrnoName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Errno::from_name(text).map(Self).ok_or_else(|| {
+            let hint = match diagnostic::closest(text, names()) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => "write it as `errno.h` does: `ENOSPC`, `EROFS`, `EIO`".to_owned(),
+            };
+            format!("`{text}` is not the name of an errno\n\nhint: {hint}")
+        })
+    }
+}
+
+impl fmt::Display for ErrnoName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Serialize for ErrnoName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for ErrnoName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for ErrnoName {
+    fn schema_name() -> Cow<'static, str> {
+        "ErrnoName".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let known: Vec<_> = names().collect();
+        json_schema!({
+            "description": "an errno by its name: `ENOSPC`",
+            "type": "string",
+            "anyOf": [{ "enum": known }, { "pattern": r"^\$\{.*\}$" }],
+        })
     }
 }
 
@@ -183,5 +250,14 @@ mod tests {
         assert_eq!(Errno(4095).to_string(), "errno 4095");
         assert_eq!(Errno::from_name("ENOTSUP"), Some(Errno(libc::EOPNOTSUPP)));
         assert_eq!(Errno::from_name("enospc"), None);
+    }
+
+    #[test]
+    fn a_name_that_is_none_gets_the_one_that_was_meant() {
+        let error = |text: &str| text.parse::<ErrnoName>().unwrap_err();
+        assert!(error("ENOSPACE").contains("did you mean `ENOSPC`?"));
+        assert!(error("enospc").contains("did you mean `ENOSPC`?"));
+        assert!(error("28").contains("as `errno.h` does"));
+        assert_eq!("EROFS".parse::<ErrnoName>().unwrap().to_string(), "EROFS");
     }
 }
