@@ -29,7 +29,6 @@ use crate::{
 pub use target::Target;
 
 mod broken_hardlinks;
-mod dependency_delay;
 mod crash;
 mod disconnect;
 mod disk_full;
@@ -391,7 +390,6 @@ macro_rules! faults {
 
 faults! {
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
-    "dependency-delay" => dependency_delay::DependencyDelay,
     "crash" => crash::Crash,
     "disconnect" => disconnect::Disconnect,
     "disk-full" => disk_full::DiskFull,

@@ -57,6 +57,14 @@ pub struct SpecimenArgs {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub retry_most: Duration,
 
+    /// Directory shared with others, in which to stand for election as the one that works
+    #[arg(long, value_name = "DIR")]
+    pub elect_in: Option<PathBuf>,
+
+    /// How long a silent leader is left in office
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub lease: Duration,
+
     /// How often to save the state
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub snapshot_every: Duration,

@@ -9,6 +9,7 @@
 //! | `GET /records` | every kept record, one per line |
 //! | `GET`, `PUT /release` | the release as read through `current.dat`; publish new content |
 //! | `GET /agents`, `POST /agents/NAME/beat` | who beats to us, and how; a beat |
+//! | `GET /leader`, `POST /terms/TERM/NAME` | whose work we take, 503 when none comes; work, 409 when its term is over |
 //! | `POST /pause`, `POST /resume` | stop taking records, take them again |
 
 use std::io;
@@ -48,6 +49,8 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/release", get(release).put(publish))
         .route("/agents", get(agents))
         .route("/agents/{name}/beat", post(beat))
+        .route("/leader", get(leader))
+        .route("/terms/{term}/{name}", post(work))
         .route("/pause", post(pause))
         .route("/resume", post(resume))
         .with_state(service)
@@ -156,6 +159,20 @@ async fn agents(Shared(service): App) -> Response {
 async fn beat(Shared(service): App, Path(name): Path<String>) -> StatusCode {
     service.controller.beat(&service, &name);
     StatusCode::OK
+}
+
+async fn leader(Shared(service): App) -> Response {
+    match service.controller.leader() {
+        Some(leader) => Json(leader).into_response(),
+        None => complain(StatusCode::SERVICE_UNAVAILABLE, "leader", "nobody works"),
+    }
+}
+
+async fn work(Shared(service): App, Path((term, name)): Path<(u64, String)>) -> Response {
+    if service.controller.work(&service, term, &name) {
+        return StatusCode::OK.into_response();
+    }
+    complain(StatusCode::CONFLICT, "term", "its term is over")
 }
 
 async fn pause(Shared(service): App) -> StatusCode {

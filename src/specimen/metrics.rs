@@ -43,6 +43,8 @@ pub(super) struct Metrics {
     pub(super) links_diverged: Counter,
     pub(super) mount_alarms: Counter,
     pub(super) agents_offline: Counter,
+    pub(super) stale_refused: Counter,
+    pub(super) stale_taken: Counter,
     /// Bytes of the journal that wait for the controller.
     pub(super) undelivered: Gauge,
 }
@@ -60,6 +62,8 @@ impl Metrics {
             links_diverged: Counter::default(),
             mount_alarms: Counter::default(),
             agents_offline: Counter::default(),
+            stale_refused: Counter::default(),
+            stale_taken: Counter::default(),
             undelivered: Gauge::default(),
         }
     }
@@ -80,6 +84,10 @@ impl Metrics {
         ];
         for (name, counter) in counters {
             let _ = writeln!(out, "# TYPE {name} counter\n{name} {}", counter.get());
+        }
+        let _ = writeln!(out, "# TYPE specimen_stale_work_total counter");
+        for (taken, count) in [("no", &self.stale_refused), ("yes", &self.stale_taken)] {
+            let _ = writeln!(out, "specimen_stale_work_total{{taken=\"{taken}\"}} {}", count.get());
         }
         let undelivered = self.undelivered.0.load(Ordering::Relaxed);
         let _ = writeln!(

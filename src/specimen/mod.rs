@@ -16,6 +16,7 @@
 //! - `ALARM: volume lost for 30 s`, once
 //! - `controller HOST:PORT: OFFLINE (…)`, and `RUNNING` when it is back
 //! - `start: the controller is not ready; again in 2000 ms`
+//! - `election: leads term N`, `election: leads term N no more`
 //! - as a controller, `agent NAME: 3 beats missed: RUNNING -> OFFLINE`,
 //!   `agent NAME: OFFLINE -> RUNNING`
 //! - `links: hard link diverged: …`, `hard link refused: EXDEV (…); copying instead`
@@ -28,12 +29,15 @@ mod args;
 mod backoff;
 mod console;
 mod controller;
+mod election;
 mod errno;
+mod fence;
 mod health;
 mod heartbeat;
 mod home;
 mod http;
 mod journal;
+mod leader;
 mod metrics;
 mod mount_flags;
 mod records;

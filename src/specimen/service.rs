@@ -21,7 +21,7 @@ use super::releases::Releases;
 use super::session::{Session, SessionError, StateFile};
 use super::stop::Stop;
 use super::uplink::Uplink;
-use super::{agent, heartbeat, releases::Reading, spool};
+use super::{agent, heartbeat, leader, releases::Reading, spool};
 
 pub(super) struct Service {
     pub(super) args: SpecimenArgs,
@@ -32,6 +32,8 @@ pub(super) struct Service {
     pub(super) stop: Stop,
     pub(super) controller: Controller,
     pub(super) uplink: Option<Uplink>,
+    /// The term that we lead; 0 for none.
+    pub(super) term: AtomicU64,
     log: Mutex<Option<LogHandle>>,
     records: Mutex<Option<RecordsHandle>>,
     session: OnceLock<Session>,
@@ -57,6 +59,7 @@ impl Service {
             metrics: Metrics::new(),
             stop: Stop::default(),
             controller: Controller::new(&args),
+            term: AtomicU64::new(0),
             uplink: args.controller.clone().map(|it| Uplink::new(it, console.clone())),
             log: Mutex::new(None),
             records: Mutex::new(None),
@@ -99,6 +102,8 @@ impl Service {
         self.spawn("heartbeat", heartbeat::run)?;
         self.spawn("beat", agent::run)?;
         self.spawn("spool", spool::run)?;
+        self.spawn("campaign", leader::campaign)?;
+        self.spawn("work", leader::work)?;
         self.spawn("roster", controller::run)?;
         self.spawn("snapshot", Self::snapshot_loop)?;
         self.spawn("release", Self::release_loop)?;

@@ -45,12 +45,15 @@ impl Uplink {
     /// Sends a request that must succeed, and says when that changed what we think of the
     /// controller. Blocks; not for the runtime's own threads.
     pub(super) fn send(&self, method: &str, path: &str, body: &str) -> io::Result<()> {
-        let sent = self.runtime.block_on(self.attempt(method, path, body));
-        self.note(&sent);
-        sent
+        let answer = self.runtime.block_on(self.attempt(method, path, body));
+        self.note(&answer);
+        match answer? {
+            status if status.is_success() => Ok(()),
+            status => Err(io::Error::other(format!("answered {status}"))),
+        }
     }
 
-    async fn attempt(&self, method: &str, path: &str, body: &str) -> io::Result<()> {
+    async fn attempt(&self, method: &str, path: &str, body: &str) -> io::Result<StatusCode> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).0;
         let address = match known {
             Some(address) => address,
@@ -63,24 +66,21 @@ impl Uplink {
         let stream = within(TcpStream::connect(address)).await?;
         let status = within(exchange(stream, &self.controller, (method, path, body))).await?;
         self.remember(Some(address));
-        match status {
-            status if status.is_success() => Ok(()),
-            refused => Err(io::Error::other(format!("answered {refused}"))),
-        }
+        Ok(status)
     }
 
     fn remember(&self, address: Option<SocketAddr>) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).0 = address;
     }
 
-    fn note(&self, sent: &io::Result<()>) {
-        let now = if sent.is_ok() { State::Running } else { State::Offline };
+    fn note(&self, answer: &io::Result<StatusCode>) {
+        let now = if answer.is_ok() { State::Running } else { State::Offline };
         let before = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             known.1.replace(now)
         };
         if before != Some(now) {
-            let why = sent.as_ref().err().map(|error| format!(" ({error})")).unwrap_or_default();
+            let why = answer.as_ref().err().map(|error| format!(" ({error})")).unwrap_or_default();
             self.console.say(format!("controller {}: {}{why}", self.controller, now.name()));
         }
     }

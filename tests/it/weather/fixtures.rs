@@ -60,7 +60,6 @@ pub(super) const FIXTURES: &[Fixture] = &[
         // a first mount where there was none
         Trace::Mounted("/opt/specimen/releases"),
     ),
-    state(("dependency-delay", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Nothing),
     event("crash", "{ target: agent }"),
     state(("disconnect", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Detached),
     state(
