@@ -3,6 +3,8 @@
 //! Rates and counts of acknowledgements are read while the load goes on. What was lost, torn or
 //! made up is known only by reading everything back, which stops the load: once in a case.
 
+use std::time;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +15,7 @@ use super::{
 use crate::{
     ledger::LedgerReport,
     protocol::{Capability, LoadCall, LoadReply, LoadStats},
+    units::Duration,
 };
 
 /// Records of a workload: acknowledged how fast, and lost or damaged.
@@ -24,6 +27,11 @@ use crate::{
 pub struct Ledger {
     /// The workload.
     workload: String,
+    /// Read back from this service instead, which got the records from the one that was loaded.
+    read_from: Option<String>,
+    /// With `read_from`: the records may take so long to arrive after the load has stopped.
+    #[serde(default = "default_within")]
+    within: Duration,
     /// Acknowledged and absent.
     lost: Option<Bounds<u64>>,
     /// Present with another checksum, key or content.
@@ -40,6 +48,10 @@ pub struct Ledger {
     acked_per_second: Option<Bounds<f64>>,
     /// Acknowledged since the load started.
     acknowledged: Option<Bounds<u64>>,
+}
+
+fn default_within() -> Duration {
+    Duration::from_secs(5)
 }
 
 /// A kind of damage: its name, what is allowed of it, and how to find its count.
@@ -122,7 +134,18 @@ impl Ledger {
     }
 
     async fn judged(&self, cx: &dyn ProbeCx) -> Result<Sample, ProbeError> {
-        match cx.helper().load(LoadCall::Judge { name: cx.load(&self.workload) }).await? {
+        let name = cx.load(&self.workload);
+        let call = match &self.read_from {
+            None => LoadCall::Judge { name },
+            Some(service) => {
+                let Some(place) = cx.place(service, "/") else {
+                    return Ok(Sample::outside("no container", subject::NEVER));
+                };
+                let within_ms = u64::try_from(self.within.0.as_millis()).unwrap_or(u64::MAX);
+                LoadCall::JudgeAt { name, place, within_ms }
+            }
+        };
+        match cx.helper().load(call).await? {
             LoadReply::Ledger(Ok(report)) => Ok(self.judge_report(&report)),
             LoadReply::Ledger(Err(reason)) => Ok(Sample::outside(
                 "not read back",
@@ -162,7 +185,8 @@ impl Probe for Ledger {
         let rate = self.acked_per_second;
         wanted.extend(rate.map(|bounds| format!("{bounds} acknowledged per second")));
         wanted.extend(self.acknowledged.map(|bounds| format!("{bounds} acknowledged")));
-        format!("{}: {}", self.workload, wanted.join(", "))
+        let at = self.read_from.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
+        format!("{}{at}: {}", self.workload, wanted.join(", "))
     }
 
     fn check(&self) -> Vec<String> {
@@ -174,7 +198,19 @@ impl Probe for Ledger {
         wrong.add(self.acknowledged.and_then(|bounds| bounds.check("acknowledged")));
         let asks = self.judges() || self.acked_per_second.is_some() || self.acknowledged.is_some();
         wrong.unless(asks, || subject::expects_nothing("lost: 0"));
+        wrong.unless(self.read_from.is_none() || self.judges(), || {
+            "nothing is read back\n\nhint: add `lost: 0`, or remove `read_from`".into()
+        });
         wrong.list()
+    }
+
+    fn peer(&self) -> Option<(&'static str, &str)> {
+        self.read_from.as_deref().map(|service| ("read_from", service))
+    }
+
+    fn deadline(&self) -> time::Duration {
+        let arriving = self.read_from.as_ref().map_or(time::Duration::ZERO, |_| self.within.0);
+        time::Duration::from_secs(5).saturating_add(arriving)
     }
 
     async fn read(&self, cx: &dyn ProbeCx) -> Result<Sample, ProbeError> {
@@ -285,8 +321,21 @@ mod tests {
         assert!(matches!(calls[..], [LoadCall::Stats { .. }, LoadCall::Judge { .. }]));
     }
 
+    #[tokio::test]
+    async fn another_service_can_be_what_is_read_back() {
+        let world = World::default();
+        world.set().ledger = Ok(LedgerReport { acknowledged: 10, ..LedgerReport::default() });
+        let at = probe(", read_from: agent, within: 2s, lost: 0");
+        assert!(at.read(&world).await.unwrap().holds());
+        let calls = std::mem::take(&mut world.set().load_calls);
+        assert!(matches!(calls[..], [LoadCall::JudgeAt { within_ms: 2000, .. }]), "{calls:?}");
+        let nowhere = probe(", read_from: db, lost: 0").read(&world).await.unwrap();
+        assert_eq!(nowhere.violation.unwrap(), subject::NEVER);
+    }
+
     #[test]
     fn static_complaints() {
+        assert_eq!(probe(", read_from: agent, acknowledged: 1").check().len(), 1);
         assert_eq!(probe("").check().len(), 1);
         assert_eq!(probe(", lost: {}").check().len(), 1);
     }

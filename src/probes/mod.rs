@@ -126,8 +126,8 @@ pub trait Probe: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
         None
     }
 
-    /// The other service that it speaks of; none where there is none.
-    fn peer(&self) -> Option<&str> {
+    /// The other service that it speaks of, and the key that names it.
+    fn peer(&self) -> Option<(&'static str, &str)> {
         None
     }
 
@@ -219,9 +219,9 @@ macro_rules! probes {
                 match self { $(Self::$type(probe) => probe.service(),)+ }
             }
 
-            /// The other service that it speaks of.
+            /// The other service that it speaks of, and the key that names it.
             #[must_use]
-            pub fn peer(&self) -> Option<&str> {
+            pub fn peer(&self) -> Option<(&'static str, &str)> {
                 match self { $(Self::$type(probe) => probe.peer(),)+ }
             }
 

@@ -110,8 +110,8 @@ impl Probe for Tcp {
         Some(&self.service)
     }
 
-    fn peer(&self) -> Option<&str> {
-        self.to.as_deref()
+    fn peer(&self) -> Option<(&'static str, &str)> {
+        self.to.as_deref().map(|to| ("to", to))
     }
 
     fn describe(&self) -> String {

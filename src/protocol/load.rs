@@ -33,6 +33,15 @@ pub enum LoadCall {
         /// Its name.
         name: String,
     },
+    /// Stop it, read everything back at another place, and judge. → `Ledger`
+    JudgeAt {
+        /// Its name.
+        name: String,
+        /// Where the records must have arrived.
+        place: Place,
+        /// Milliseconds that they get to arrive, once the load has stopped.
+        within_ms: u64,
+    },
     /// Stop it, read everything back through the same way, and judge. → `Ledger`
     Judge {
         /// Its name.

@@ -51,6 +51,34 @@ pub struct SpecimenArgs {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub heartbeat: Duration,
 
+    /// Controller to beat to, and to wait for at the start
+    #[arg(long, value_name = "HOST:PORT")]
+    pub controller: Option<String>,
+
+    /// Name to beat under
+    #[arg(long, value_name = "NAME", default_value = "agent")]
+    pub name: String,
+
+    /// How often to beat, and to expect others to
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub beat_every: Duration,
+
+    /// Pause after a first failure to reach the controller; doubled with each further one
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
+    pub retry_first: Duration,
+
+    /// Longest such pause
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub retry_most: Duration,
+
+    /// Directory shared with others, in which to stand for election as the one that works
+    #[arg(long, value_name = "DIR")]
+    pub elect_in: Option<PathBuf>,
+
+    /// How long a silent leader is left in office
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub lease: Duration,
+
     /// How often to save the state
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub snapshot_every: Duration,

@@ -10,6 +10,9 @@
 //! | `GET`, `PUT /release` | the release as read through `current.dat`; publish new content |
 //! | `POST /pause?milliseconds=N` | 200 once nothing of the data changes any more, for N at most |
 //! | `POST /resume` | go on |
+//! | `GET /agents`, `POST /agents/NAME/beat` | who beats to us, and how; a beat |
+//! | `GET /leader`, `POST /terms/TERM/NAME` | whose work we take, 503 when none comes; work, 409 when its term is over |
+//! | `POST /pause`, `POST /resume` | stop taking records, take them again |
 
 use std::io;
 use std::path::PathBuf;
@@ -30,6 +33,7 @@ use super::errno;
 use super::health::State;
 use super::records::Refusal;
 use super::service::Service;
+use super::uplink::Uplink;
 use super::weakness::Weakness;
 use crate::ledger::Record;
 
@@ -46,6 +50,10 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/records", get(records))
         .route("/records/{*key}", put(append))
         .route("/release", get(release).put(publish))
+        .route("/agents", get(agents))
+        .route("/agents/{name}/beat", post(beat))
+        .route("/leader", get(leader))
+        .route("/terms/{term}/{name}", post(work))
         .route("/pause", post(pause))
         .route("/resume", post(resume))
         .with_state(service)
@@ -57,6 +65,7 @@ async fn health(Shared(service): App) -> Response {
     let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut body = json!(view);
     body["lost_state"] = service.lost_state().into();
+    body["controller"] = json!(service.uplink.as_ref().map(Uplink::state));
     body["mount_alarms"] = service.metrics.mount_alarms.get().into();
     (status, Json(body)).into_response()
 }
@@ -165,6 +174,33 @@ struct Pause {
 async fn pause(Shared(service): App, Query(pause): Query<Pause>) -> Response {
     let limit = pause.milliseconds.map(Duration::from_millis);
     blocking(move || service.freeze(limit).map(|()| StatusCode::OK.into_response())).await
+}
+async fn agents(Shared(service): App) -> Response {
+    Json(json!(service.controller.seen())).into_response()
+}
+
+async fn beat(Shared(service): App, Path(name): Path<String>) -> StatusCode {
+    service.controller.beat(&service, &name);
+    StatusCode::OK
+}
+
+async fn leader(Shared(service): App) -> Response {
+    match service.controller.leader() {
+        Some(leader) => Json(leader).into_response(),
+        None => complain(StatusCode::SERVICE_UNAVAILABLE, "leader", "nobody works"),
+    }
+}
+
+async fn work(Shared(service): App, Path((term, name)): Path<(u64, String)>) -> Response {
+    if service.controller.work(&service, term, &name) {
+        return StatusCode::OK.into_response();
+    }
+    complain(StatusCode::CONFLICT, "term", "its term is over")
+}
+
+async fn pause(Shared(service): App) -> StatusCode {
+    service.health.enter(State::Paused);
+    StatusCode::OK
 }
 
 async fn resume(Shared(service): App) -> StatusCode {

@@ -22,6 +22,16 @@ impl Counter {
     }
 }
 
+/// A number that rises and falls.
+#[derive(Default)]
+pub(super) struct Gauge(AtomicU64);
+
+impl Gauge {
+    pub(super) fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+}
+
 pub(super) struct Metrics {
     started: Instant,
     pub(super) acked: Counter,
@@ -32,6 +42,11 @@ pub(super) struct Metrics {
     pub(super) lost_state: Counter,
     pub(super) links_diverged: Counter,
     pub(super) mount_alarms: Counter,
+    pub(super) agents_offline: Counter,
+    pub(super) stale_refused: Counter,
+    pub(super) stale_taken: Counter,
+    /// Bytes of the journal that wait for the controller.
+    pub(super) undelivered: Gauge,
 }
 
 impl Metrics {
@@ -46,6 +61,10 @@ impl Metrics {
             lost_state: Counter::default(),
             links_diverged: Counter::default(),
             mount_alarms: Counter::default(),
+            agents_offline: Counter::default(),
+            stale_refused: Counter::default(),
+            stale_taken: Counter::default(),
+            undelivered: Gauge::default(),
         }
     }
 
@@ -61,10 +80,20 @@ impl Metrics {
             ("specimen_lost_state_total", &self.lost_state),
             ("specimen_links_diverged_total", &self.links_diverged),
             ("specimen_mount_alarms_total", &self.mount_alarms),
+            ("specimen_agents_offline_total", &self.agents_offline),
         ];
         for (name, counter) in counters {
             let _ = writeln!(out, "# TYPE {name} counter\n{name} {}", counter.get());
         }
+        let _ = writeln!(out, "# TYPE specimen_stale_work_total counter");
+        for (taken, count) in [("no", &self.stale_refused), ("yes", &self.stale_taken)] {
+            let _ = writeln!(out, "specimen_stale_work_total{{taken=\"{taken}\"}} {}", count.get());
+        }
+        let undelivered = self.undelivered.0.load(Ordering::Relaxed);
+        let _ = writeln!(
+            out,
+            "# TYPE specimen_undelivered_bytes gauge\nspecimen_undelivered_bytes {undelivered}"
+        );
         let _ = writeln!(out, "# TYPE specimen_errors_total counter");
         for (errno, count) in &view.errors {
             let _ = writeln!(out, "specimen_errors_total{{errno=\"{errno}\"}} {count}");

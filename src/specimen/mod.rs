@@ -14,12 +14,18 @@
 //!   `no state found: new session ID; previous state lost`
 //! - `flags: not in force on /data: noexec`
 //! - `ALARM: volume lost for 30 s`, once
+//! - `controller HOST:PORT: OFFLINE (…)`, and `RUNNING` when it is back
+//! - `start: the controller is not ready; again in 2000 ms`
+//! - `election: leads term N`, `election: leads term N no more`
+//! - as a controller, `agent NAME: 3 beats missed: RUNNING -> OFFLINE`,
+//!   `agent NAME: OFFLINE -> RUNNING`
 //! - `links: hard link diverged: …`, `hard link refused: EXDEV (…); copying instead`
 //! - `frozen for too long: going on`
 //! - of a job: `backup: …`, `backup skipped: …`, `backup FAILED: …`, with its reason, and so for
 //!   `restore`, `drill` and `mirror`
 //! - `logs: deleted N oldest files because of …`, `journal: cut N torn bytes after byte M`
 
+mod agent;
 mod alarm;
 mod applog;
 mod args;
@@ -28,21 +34,31 @@ mod console;
 mod denied;
 mod errno;
 mod freeze;
+mod backoff;
+mod console;
+mod controller;
+mod election;
+mod errno;
+mod fence;
 mod health;
 mod heartbeat;
 mod home;
 mod http;
 mod identity;
 mod journal;
+mod leader;
 mod metrics;
 mod mount_flags;
 mod records;
 mod releases;
+mod roster;
 mod serve;
 mod service;
 mod session;
 mod space;
+mod spool;
 mod stop;
+mod uplink;
 mod weakness;
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::applog::{self, LogHandle};
 use super::args::SpecimenArgs;
 use super::console::Console;
 use super::freeze::Freeze;
+use super::controller::{self, Controller};
 use super::health::{Health, State};
 use super::home::Home;
 use super::identity;
@@ -23,6 +24,8 @@ use super::serve::SpecimenError;
 use super::session::{Session, SessionError, StateFile};
 use super::stop::Stop;
 use super::{denied, heartbeat, releases::Reading};
+use super::uplink::Uplink;
+use super::{agent, heartbeat, leader, releases::Reading, spool};
 
 pub(super) struct Service {
     pub(super) args: SpecimenArgs,
@@ -32,6 +35,10 @@ pub(super) struct Service {
     pub(super) home: Home,
     pub(super) metrics: Metrics,
     pub(super) stop: Stop,
+    pub(super) controller: Controller,
+    pub(super) uplink: Option<Uplink>,
+    /// The term that we lead; 0 for none.
+    pub(super) term: AtomicU64,
     log: Mutex<Option<LogHandle>>,
     records: Mutex<Option<RecordsHandle>>,
     session: OnceLock<Session>,
@@ -57,6 +64,9 @@ impl Service {
             freeze: Freeze::default(),
             metrics: Metrics::new(),
             stop: Stop::default(),
+            controller: Controller::new(&args),
+            term: AtomicU64::new(0),
+            uplink: args.controller.clone().map(|it| Uplink::new(it, console.clone())),
             log: Mutex::new(None),
             records: Mutex::new(None),
             session: OnceLock::new(),
@@ -84,6 +94,7 @@ impl Service {
                 return Ok(());
             }
         }
+        agent::register(self)?;
         self.publish_journal(&journal);
         let (log, log_queue) = applog::channel();
         let (records, records_queue) = records::channel(self.args.patience());
@@ -95,6 +106,11 @@ impl Service {
         self.health.clear("start");
         self.health.enter(State::Running);
         self.spawn("heartbeat", heartbeat::run)?;
+        self.spawn("beat", agent::run)?;
+        self.spawn("spool", spool::run)?;
+        self.spawn("campaign", leader::campaign)?;
+        self.spawn("work", leader::work)?;
+        self.spawn("roster", controller::run)?;
         self.spawn("snapshot", Self::snapshot_loop)?;
         self.spawn("release", Self::release_loop)?;
         Ok(())

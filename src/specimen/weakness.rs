@@ -13,12 +13,7 @@ pub enum Weakness {
     AckBeforeSync,
     /// `/health` says 200 whatever happens.
     AlwaysHealthy,
-    /// A backup holds the data and nothing else.
-    DataOnly,
-    /// Old archives go, the last good one too.
-    DeletesByAge,
-    /// A refused permission ends the process.
-    DeniedIsFatal,
+DataOnly, DeletesByAge, DeniedIsFatal, DropsOffline,
     /// Ends with acknowledged records in its own memory.
     DirtyExit,
     /// A write that permissions refuse counts as done.
@@ -35,7 +30,7 @@ pub enum Weakness {
     LayerState,
     /// Nothing is published where hard links are refused.
     LinksOnly,
-MirrorsBlindly, NoDeadline,
+MirrorsBlindly, NeverMarked, NoDeadline, NoFencing,
     /// The mount's flags are not looked at.
     NoFlagCheck,
     /// A backup is taken while the service writes.
@@ -44,6 +39,8 @@ MirrorsBlindly, NoDeadline,
     NoGate,
     /// A lost volume raises no alarm.
     NoMountCheck,
+    /// A controller that is not ready at the start ends the process.
+    NoRetry,
     /// Old logs are never deleted.
     NoRetention,
 SharedTargetName, SyncsEach,
@@ -123,6 +120,10 @@ const TABLE: &[Row] = &[
         "drops-denied",
         "takes a write that permissions refuse for done",
         "uid-mismatch",
+        Weakness::DropsOffline,
+        "drops-offline",
+        "drops records while its controller is out of reach",
+        "network-outage-resume",
     ),
     row(
         Weakness::ExitOnLogError,
@@ -164,6 +165,16 @@ const TABLE: &[Row] = &[
         "mirrors-blindly",
         "empties a mirror when its source is lost",
         "backup-mirror-drift",
+        Weakness::NeverMarked,
+        "never-marked",
+        "never marks an agent that misses its beats",
+        "heartbeat-offline",
+    ),
+    row(
+        Weakness::NoFencing,
+        "no-fencing",
+        "takes the work of a leader whose term is over",
+        "leader-election",
     ),
     row(
         Weakness::NoFlagCheck,
@@ -191,6 +202,12 @@ const TABLE: &[Row] = &[
         "shared-target-name",
         "backup jobs write to one name, unlocked",
         "backup-concurrent",
+    ),
+    row(
+        Weakness::NoRetry,
+        "no-retry",
+        "exits when its controller is not ready at the start",
+        "dependency-not-ready",
     ),
     row(
         Weakness::TmpfsState,

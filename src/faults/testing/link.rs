@@ -157,7 +157,9 @@ impl HelperLink for Fake {
             LoadCall::Stats { .. } | LoadCall::Stop { .. } => {
                 LoadReply::Stats(world.keeper.stats(&base))
             }
-            LoadCall::Judge { .. } => LoadReply::Ledger(world.ledger.clone().map(Box::new)),
+            LoadCall::Judge { .. } | LoadCall::JudgeAt { .. } => {
+                LoadReply::Ledger(world.ledger.clone().map(Box::new))
+            }
         };
         world.load_calls.push(call);
         future::ready(Ok(reply)).boxed()

@@ -3,6 +3,7 @@
 
 mod backup;
 mod denied;
+mod cluster;
 mod harness;
 mod links;
 mod state;

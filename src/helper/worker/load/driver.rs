@@ -36,7 +36,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    fn new(place: Place) -> Self {
+    pub(super) fn new(place: Place) -> Self {
         Self { place: RwLock::new(place), generation: AtomicU64::new(0) }
     }
 

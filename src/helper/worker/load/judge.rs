@@ -4,8 +4,14 @@ use std::{fs::File, io::BufReader, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{driver::Load, way::Way};
-use crate::ledger::{LedgerReport, Log, Promise, ReadBack, check};
+use super::{
+    driver::{Load, Target},
+    way::Way,
+};
+use crate::{
+    ledger::{LedgerReport, Log, Promise, ReadBack, check},
+    protocol::Place,
+};
 
 /// How long reading back may take.
 const READING: Duration = Duration::from_secs(60);
@@ -16,7 +22,28 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Judges a load that has stopped. The error says why it could not be read back.
 pub(super) async fn judge(load: &Load) -> Result<LedgerReport, String> {
-    let found = read_back(load).await?;
+    compare(load, &load.target).await
+}
+
+/// Judges it by what has arrived at another place, which gets some time until nothing is missing.
+pub(super) async fn judge_at(
+    load: &Load,
+    place: Place,
+    within: Duration,
+) -> Result<LedgerReport, String> {
+    let target = Arc::new(Target::new(place));
+    let end = Instant::now() + within;
+    loop {
+        let report = compare(load, &target).await?;
+        if report.unreadable() == 0 || Instant::now() >= end {
+            return Ok(report);
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+async fn compare(load: &Load, target: &Arc<Target>) -> Result<LedgerReport, String> {
+    let found = read_back(load, target).await?;
     let path = load.log_path.clone();
     let compare = move || -> Result<LedgerReport, String> {
         let file = File::open(&path).map_err(|error| format!("the ledger's log: {error}"))?;
@@ -26,10 +53,10 @@ pub(super) async fn judge(load: &Load) -> Result<LedgerReport, String> {
     tokio::task::spawn_blocking(compare).await.map_err(|error| error.to_string())?
 }
 
-async fn read_back(load: &Load) -> Result<Vec<u8>, String> {
+async fn read_back(load: &Load, target: &Arc<Target>) -> Result<Vec<u8>, String> {
     let end = Instant::now() + PATIENCE;
     loop {
-        let mut way = Way::new(&load.spec.via, Arc::clone(&load.target));
+        let mut way = Way::new(&load.spec.via, Arc::clone(target));
         match timeout(READING, way.read_back()).await {
             Ok(Ok(found)) => return Ok(found),
             Ok(Err(reason)) if Instant::now() >= end => return Err(reason),

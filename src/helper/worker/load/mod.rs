@@ -17,6 +17,7 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use super::super::HelperError;
@@ -60,6 +61,13 @@ impl Loads {
                 let load = self.get(&name)?;
                 load.stop().await;
                 Ok(LoadReply::Stats(load.stats()))
+            }
+            LoadCall::JudgeAt { name, place, within_ms } => {
+                let load = self.get(&name)?;
+                load.stop().await;
+                let within = Duration::from_millis(within_ms);
+                let report = judge::judge_at(&load, place, within).await;
+                Ok(LoadReply::Ledger(report.map(Box::new)))
             }
             LoadCall::Judge { name } => {
                 let load = self.get(&name)?;

@@ -1,0 +1,147 @@
+//! Who leads: terms as files in a shared directory, each made once, by whoever begins it.
+//!
+//! No lock, so nobody can freeze while holding it; no clock is compared with another's. The leader
+//! of a term goes on changing its file. A standby to whom it has looked the same for the whole time
+//! of a lease begins the next term: making a file that must not exist is the one atomic act.
+//! Nothing keeps a frozen leader from waking up late: that is what the number of the term is for
+//! (see `fence`).
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+pub(super) struct Election {
+    dir: PathBuf,
+    name: String,
+    lease: Duration,
+    /// The term we lead.
+    ours: Option<u64>,
+    renewals: u64,
+    /// The latest term's file as it looked, and since when.
+    seen: Option<(Vec<u8>, Instant)>,
+}
+
+impl Election {
+    pub(super) fn new(dir: PathBuf, name: String, lease: Duration) -> Self {
+        Self { dir, name, lease, ours: None, renewals: 0, seen: None }
+    }
+
+    /// Renews our term, gives it up for a later one, or begins one when the last is over. The term
+    /// that we lead now.
+    pub(super) fn look(&mut self, now: Instant) -> io::Result<Option<u64>> {
+        fs::create_dir_all(&self.dir)?;
+        let latest = self.latest()?;
+        if self.ours.is_some() && self.ours == latest {
+            self.renewals += 1;
+            // not synced: it is for those who look, and after a power cut nobody does
+            fs::write(self.file(latest), format!("{} {}\n", self.name, self.renewals))?;
+            return Ok(self.ours);
+        }
+        self.ours = None;
+        if latest.is_none() || self.is_over(latest, now)? {
+            self.begin(latest.unwrap_or(0) + 1)?;
+        }
+        Ok(self.ours)
+    }
+
+    /// The number of the latest term.
+    fn latest(&self) -> io::Result<Option<u64>> {
+        let mut latest = None;
+        for entry in fs::read_dir(&self.dir)? {
+            let name = entry?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix("term-")?.parse().ok());
+            latest = latest.max(number);
+        }
+        Ok(latest)
+    }
+
+    fn file(&self, term: Option<u64>) -> PathBuf {
+        self.dir.join(format!("term-{}", term.unwrap_or(0)))
+    }
+
+    fn is_over(&mut self, term: Option<u64>, now: Instant) -> io::Result<bool> {
+        let looks = fs::read(self.file(term))?;
+        match &self.seen {
+            Some((seen, since)) if *seen == looks => Ok(now.duration_since(*since) >= self.lease),
+            _ => {
+                self.seen = Some((looks, now));
+                Ok(false)
+            }
+        }
+    }
+
+    fn begin(&mut self, term: u64) -> io::Result<()> {
+        match File::create_new(self.file(Some(term))) {
+            Ok(mut file) => {
+                file.write_all(format!("{} 0\n", self.name).as_bytes())?;
+                file.sync_all()?;
+                (self.ours, self.renewals) = (Some(term), 0);
+                Ok(())
+            }
+            // somebody else was faster
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(10);
+
+    fn of(dir: &tempfile::TempDir, name: &str) -> Election {
+        Election::new(dir.path().join("terms"), name.into(), LEASE)
+    }
+
+    #[test]
+    fn the_first_leads_as_long_as_it_renews() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut a, mut b) = (of(&dir, "a"), of(&dir, "b"));
+        let start = Instant::now();
+        for seconds in 0..60 {
+            let now = start + Duration::from_secs(seconds);
+            assert_eq!(a.look(now).unwrap(), Some(1));
+            assert_eq!(b.look(now).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn a_standby_waits_for_the_whole_lease_and_the_old_leader_steps_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut a, mut b) = (of(&dir, "a"), of(&dir, "b"));
+        let start = Instant::now();
+        assert_eq!(a.look(start).unwrap(), Some(1));
+        assert_eq!(b.look(start).unwrap(), None);
+        assert_eq!(b.look(start + LEASE - Duration::from_millis(1)).unwrap(), None);
+        assert_eq!(b.look(start + LEASE).unwrap(), Some(2));
+        assert_eq!(a.look(start + LEASE).unwrap(), None, "its term is over");
+        assert_eq!(b.look(start + LEASE).unwrap(), Some(2));
+    }
+
+    #[test]
+    fn of_two_standbys_one_begins_the_term() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut a, mut b, mut c) = (of(&dir, "a"), of(&dir, "b"), of(&dir, "c"));
+        let start = Instant::now();
+        a.look(start).unwrap();
+        b.look(start).unwrap();
+        c.look(start).unwrap();
+        assert_eq!(b.look(start + LEASE).unwrap(), Some(2));
+        assert_eq!(c.look(start + LEASE).unwrap(), None);
+        c.begin(2).unwrap();
+        assert_eq!(c.ours, None, "the file was there");
+    }
+
+    #[test]
+    fn one_that_comes_back_does_not_take_its_old_term_for_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let start = Instant::now();
+        assert_eq!(of(&dir, "a").look(start).unwrap(), Some(1));
+        let mut again = of(&dir, "a");
+        assert_eq!(again.look(start).unwrap(), None);
+        assert_eq!(again.look(start + LEASE).unwrap(), Some(2));
+    }
+}

@@ -1,0 +1,65 @@
+//! Leading: standing for election again and again, and working for as long as it is won.
+//!
+//! A piece of work takes a while and carries the term in which it was begun, so that a leader that
+//! was frozen meanwhile cannot pass it off as the work of today.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::election::Election;
+use super::health::State;
+use super::service::Service;
+
+/// Looks per lease.
+const LOOKS: u32 = 10;
+/// How long a piece of work takes.
+const WORK: Duration = Duration::from_millis(200);
+
+/// The thread that stands for election until the service stops.
+pub(super) fn campaign(service: &Arc<Service>) {
+    let args = &service.args;
+    let Some(dir) = &args.elect_in else { return };
+    let mut election = Election::new(dir.clone(), args.name.clone(), args.lease);
+    while !service.stop.sleep(args.lease / LOOKS) {
+        let term = match look(service, &mut election) {
+            Ok(term) => {
+                service.health.clear("election");
+                term
+            }
+            // who cannot see whether it leads does not lead
+            Err(error) => {
+                service.health.fault("election", &error);
+                None
+            }
+        };
+        let before = service.term.swap(term.unwrap_or(0), Ordering::AcqRel);
+        match (before, term) {
+            (0, Some(term)) => service.console.say(format!("election: leads term {term}")),
+            (1.., None) => service.console.say(format!("election: leads term {before} no more")),
+            _ => {}
+        }
+    }
+}
+
+/// Whoever cannot hand in work neither leads nor renews: somebody else may be able to.
+fn look(service: &Service, election: &mut Election) -> io::Result<Option<u64>> {
+    let cut_off = service.uplink.as_ref().is_some_and(|uplink| uplink.state() == State::Offline);
+    if cut_off { Ok(None) } else { election.look(Instant::now()) }
+}
+
+/// The thread that works while we lead, until the service stops.
+pub(super) fn work(service: &Arc<Service>) {
+    let Some(uplink) = &service.uplink else { return };
+    loop {
+        let term = service.term.load(Ordering::Acquire);
+        if service.stop.sleep(WORK) {
+            return;
+        }
+        if term > 0 {
+            // what is refused is done anew by whoever leads now
+            let _ = uplink.send("POST", &format!("/terms/{term}/{}", service.args.name), "");
+        }
+    }
+}
