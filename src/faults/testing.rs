@@ -18,7 +18,9 @@ use crate::{
     helper::HelperError,
     ledger::LedgerReport,
     protocol::{
-Access, AccessFacts, ArchiveFacts, Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply, Init, IoFacts, IoLimits, LinkState, LoadCall, LoadStats, LoopFacts, MountFacts, NetFacts, OpenFile, Pace, PaceTrial, PageFacts, Place, Read, Reading, TreeFacts, Trial, WriterFacts,
+        Access, AccessFacts, ArchiveFacts, Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply,
+        Init, IoFacts, IoLimits, LinkState, LoadCall, LoadStats, LoopFacts, MountFacts, NetFacts,
+        OpenFile, Pace, PaceTrial, PageFacts, Place, Read, Reading, TreeFacts, Trial, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,

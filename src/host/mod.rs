@@ -5,8 +5,8 @@
 //! thread: enter the target with [`namespace::in_mount_ns`] first.
 
 pub mod access;
-pub mod block_device;
 pub mod archive;
+pub mod block_device;
 pub mod cgroup;
 pub mod container_process;
 pub mod credentials;

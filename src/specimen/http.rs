@@ -153,13 +153,11 @@ async fn release(Shared(service): App) -> Response {
 
 async fn publish(Shared(service): App, content: String) -> Response {
     blocking(service.args.patience(), move || {
-        service.publish(Some(content))?;
-        service.reading().map(|reading| Json(reading).into_response())
-    })
-    blocking(move || match service.unless_frozen(|| service.publish(Some(content))) {
-        None => Ok(not_ready()),
-        Some(published) => {
-            published.and_then(|()| service.reading()).map(|reading| Json(reading).into_response())
+        match service.unless_frozen(|| service.publish(Some(content))) {
+            None => Ok(not_ready()),
+            Some(published) => published
+                .and_then(|()| service.reading())
+                .map(|reading| Json(reading).into_response()),
         }
     })
     .await
@@ -173,8 +171,12 @@ struct Pause {
 
 async fn pause(Shared(service): App, Query(pause): Query<Pause>) -> Response {
     let limit = pause.milliseconds.map(Duration::from_millis);
-    blocking(move || service.freeze(limit).map(|()| StatusCode::OK.into_response())).await
+    blocking(service.args.patience(), move || {
+        service.freeze(limit).map(|()| StatusCode::OK.into_response())
+    })
+    .await
 }
+
 async fn agents(Shared(service): App) -> Response {
     Json(json!(service.controller.seen())).into_response()
 }
@@ -198,11 +200,6 @@ async fn work(Shared(service): App, Path((term, name)): Path<(u64, String)>) -> 
     complain(StatusCode::CONFLICT, "term", "its term is over")
 }
 
-async fn pause(Shared(service): App) -> StatusCode {
-    service.health.enter(State::Paused);
-    StatusCode::OK
-}
-
 async fn resume(Shared(service): App) -> StatusCode {
     service.thaw();
     StatusCode::OK
@@ -213,14 +210,6 @@ async fn blocking(
     patience: Duration,
     work: impl FnOnce() -> io::Result<Response> + Send + 'static,
 ) -> Response {
-    match tokio::time::timeout(patience, tokio::task::spawn_blocking(work)).await {
-        Ok(Ok(Ok(response))) => response,
-        Ok(Ok(Err(error))) => storage(&error),
-        Ok(Err(_)) | Err(_) => refuse(&Refusal::Unknown),
-    }
-}
-async fn blocking(work: impl FnOnce() -> io::Result<Response> + Send + 'static) -> Response {
-    let patience = Duration::from_secs(5);
     match tokio::time::timeout(patience, tokio::task::spawn_blocking(work)).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(error))) => storage(&error),

@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::applog::{self, LogHandle};
 use super::args::SpecimenArgs;
 use super::console::Console;
-use super::freeze::Freeze;
 use super::controller::{self, Controller};
+use super::freeze::Freeze;
 use super::health::{Health, State};
 use super::home::Home;
 use super::identity;
@@ -23,9 +23,8 @@ use super::releases::Releases;
 use super::serve::SpecimenError;
 use super::session::{Session, SessionError, StateFile};
 use super::stop::Stop;
-use super::{denied, heartbeat, releases::Reading};
 use super::uplink::Uplink;
-use super::{agent, heartbeat, leader, releases::Reading, spool};
+use super::{agent, denied, heartbeat, leader, releases::Reading, spool};
 
 pub(super) struct Service {
     pub(super) args: SpecimenArgs,

@@ -13,11 +13,18 @@ pub enum Weakness {
     AckBeforeSync,
     /// `/health` says 200 whatever happens.
     AlwaysHealthy,
-DataOnly, DeletesByAge, DeniedIsFatal, DropsOffline,
+    /// A backup holds the data and nothing else.
+    DataOnly,
+    /// Old archives go, the last good one too.
+    DeletesByAge,
+    /// A refused permission ends the process.
+    DeniedIsFatal,
     /// Ends with acknowledged records in its own memory.
     DirtyExit,
     /// A write that permissions refuse counts as done.
     DropsDenied,
+    /// Records are not kept for a controller that is out of reach.
+    DropsOffline,
     /// A failed log write ends the process.
     ExitOnLogError,
     /// A job that failed ends with 0 all the same.
@@ -30,7 +37,14 @@ DataOnly, DeletesByAge, DeniedIsFatal, DropsOffline,
     LayerState,
     /// Nothing is published where hard links are refused.
     LinksOnly,
-MirrorsBlindly, NeverMarked, NoDeadline, NoFencing,
+    /// A mirror follows a source that was emptied.
+    MirrorsBlindly,
+    /// An agent that misses its beats is not marked.
+    NeverMarked,
+    /// Waits for its storage for as long as that takes.
+    NoDeadline,
+    /// Work of an earlier term is taken.
+    NoFencing,
     /// The mount's flags are not looked at.
     NoFlagCheck,
     /// A backup is taken while the service writes.
@@ -39,11 +53,14 @@ MirrorsBlindly, NeverMarked, NoDeadline, NoFencing,
     NoGate,
     /// A lost volume raises no alarm.
     NoMountCheck,
-    /// A controller that is not ready at the start ends the process.
-    NoRetry,
     /// Old logs are never deleted.
     NoRetention,
-SharedTargetName, SyncsEach,
+    /// A controller that is not ready at the start ends the process.
+    NoRetry,
+    /// Backup jobs write to one name and do not wait.
+    SharedTargetName,
+    /// Every record is synced by itself.
+    SyncsEach,
     /// State is kept on the runtime directory only.
     TmpfsState,
     /// Hard links are assumed to stay links.
@@ -120,6 +137,8 @@ const TABLE: &[Row] = &[
         "drops-denied",
         "takes a write that permissions refuse for done",
         "uid-mismatch",
+    ),
+    row(
         Weakness::DropsOffline,
         "drops-offline",
         "drops records while its controller is out of reach",
@@ -157,18 +176,22 @@ const TABLE: &[Row] = &[
         "cross-mount-links",
     ),
     row(
-        Weakness::NoDeadline,
-        "no-deadline",
-        "waits for its storage for as long as that takes",
-        "volume-stall",
         Weakness::MirrorsBlindly,
         "mirrors-blindly",
         "empties a mirror when its source is lost",
         "backup-mirror-drift",
+    ),
+    row(
         Weakness::NeverMarked,
         "never-marked",
         "never marks an agent that misses its beats",
         "heartbeat-offline",
+    ),
+    row(
+        Weakness::NoDeadline,
+        "no-deadline",
+        "waits for its storage for as long as that takes",
+        "volume-stall",
     ),
     row(
         Weakness::NoFencing,
@@ -196,19 +219,19 @@ const TABLE: &[Row] = &[
         "lost-mount",
     ),
     row(Weakness::NoRetention, "no-retention", "never deletes an old log file", "inode-exhaustion"),
-    row(Weakness::SyncsEach, "syncs-each", "syncs every record by itself", "slow-device"),
-    row(
-        Weakness::SharedTargetName,
-        "shared-target-name",
-        "backup jobs write to one name, unlocked",
-        "backup-concurrent",
-    ),
     row(
         Weakness::NoRetry,
         "no-retry",
         "exits when its controller is not ready at the start",
         "dependency-not-ready",
     ),
+    row(
+        Weakness::SharedTargetName,
+        "shared-target-name",
+        "backup jobs write to one name, unlocked",
+        "backup-concurrent",
+    ),
+    row(Weakness::SyncsEach, "syncs-each", "syncs every record by itself", "slow-device"),
     row(
         Weakness::TmpfsState,
         "tmpfs-state",
@@ -240,24 +263,19 @@ const TABLE: &[Row] = &[
 pub enum WeaknessChoice {
     /// Print the table and end.
     List,
-    /// None: what a scenario says for the service as it should be.
-    None,
     /// Switch this one on.
     One(Weakness),
 }
 
-/// Accepts the names of the table, `list` and `none`.
+/// Accepts `list` and the names of the table.
 pub(super) fn parser() -> impl TypedValueParser<Value = WeaknessChoice> {
     let names = TABLE.iter().map(|row| PossibleValue::new(row.name).help(row.about));
     let list = PossibleValue::new("list").help("prints this table and ends");
-    let none = PossibleValue::new("none").help("switches nothing on");
-    PossibleValuesParser::new(names.chain([list, none])).map(|given| {
-        let row = TABLE.iter().find(|row| row.name == given);
-        match row {
-            Some(row) => WeaknessChoice::One(row.weakness),
-            None if given == "none" => WeaknessChoice::None,
-            None => WeaknessChoice::List,
-        }
+    PossibleValuesParser::new(names.chain([list])).map(|given| {
+        TABLE
+            .iter()
+            .find(|row| row.name == given)
+            .map_or(WeaknessChoice::List, |row| WeaknessChoice::One(row.weakness))
     })
 }
 

@@ -96,10 +96,6 @@ impl Running {
         timeout(DEADLINE, self.task).await.expect("ends in time").unwrap()
     }
 
-    pub(super) fn address(&self) -> String {
-        self.address.to_string()
-    }
-
     pub(super) fn console(&self) -> String {
         String::from_utf8(self.lines.0.lock().unwrap().clone()).unwrap()
     }

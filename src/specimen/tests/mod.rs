@@ -2,8 +2,8 @@
 //! its weakness takes it away.
 
 mod backup;
-mod denied;
 mod cluster;
+mod denied;
 mod harness;
 mod links;
 mod state;
