@@ -14,6 +14,7 @@ mod metric;
 mod mount;
 mod page_cache;
 mod prometheus;
+mod start_storm;
 mod subject;
 mod tcp;
 #[cfg(test)]
@@ -98,6 +99,8 @@ impl Sample {
 pub trait ProbeCx: Send + Sync {
     /// The engine.
     fn runtime(&self) -> &dyn Runtime;
+    /// The run's id at the engine.
+    fn run(&self) -> &str;
     /// The helper.
     fn helper(&self) -> &dyn HelperLink;
     /// The service's container as it is now, with this path; none when it was never created.
@@ -271,6 +274,7 @@ probes! {
     "mount" => mount::Mount,
     "page-cache" => page_cache::PageCache,
     "tcp" => tcp::Tcp,
+    "start-storm" => start_storm::StartStorm,
     "tree" => tree::Tree,
     "write" => write::Write,
 }

@@ -321,6 +321,11 @@ pub enum EngineOp {
         /// Names by which others on the network find it.
         aliases: Vec<String>,
     },
+    /// Remove a container; one that is gone is left alone.
+    Remove {
+        /// Container id.
+        container: String,
+    },
     /// Remove every container, network and volume that carries this run's label, but the helper and
     /// its own volume.
     RemoveRun {
