@@ -273,8 +273,8 @@ probes! {
     "metric" => metric::Metric,
     "mount" => mount::Mount,
     "page-cache" => page_cache::PageCache,
-    "tcp" => tcp::Tcp,
     "start-storm" => start_storm::StartStorm,
+    "tcp" => tcp::Tcp,
     "tree" => tree::Tree,
     "write" => write::Write,
 }
