@@ -1,9 +1,10 @@
 //! What of a file is in the page cache, and how it gets out.
 //!
-//! Looks by mincore(2), and drops by posix_fadvise(2): two calls that know nothing of each other.
+//! Looks by mincore(2), and drops by `posix_fadvise(2)`: two calls that know nothing of each other.
 //! Measured (kernel 6.18): pages that are dirty, or mapped by somebody, stay; a page that is read
-//! again is back at once. mincore tells the truth to the owner of a file only, or to who may write
-//! it.
+//! again is back at once. A page that was written in part counts only where a block is as large as
+//! a page: on smaller ones the rest of it is not there. mincore tells the truth to the owner of a
+//! file only, or to who may write it.
 #![expect(unsafe_code, reason = "mincore has no wrapper in rustix")]
 
 use std::fs::{self, File, OpenOptions};

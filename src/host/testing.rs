@@ -94,7 +94,7 @@ impl LoopFs {
     /// Unmounts it and mounts it anew on the same device.
     pub(super) fn mount_again(&self, fs: &str) {
         self.unmount();
-        mount(&self.node(), &self.dir, fs, MountFlags::empty(), None).unwrap();
+        mount(self.node(), &self.dir, fs, MountFlags::empty(), None).unwrap();
     }
 }
 

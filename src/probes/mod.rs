@@ -15,6 +15,7 @@ mod metric;
 mod mount;
 mod page_cache;
 mod prometheus;
+mod start_storm;
 mod subject;
 mod tcp;
 #[cfg(test)]
@@ -99,6 +100,8 @@ impl Sample {
 pub trait ProbeCx: Send + Sync {
     /// The engine.
     fn runtime(&self) -> &dyn Runtime;
+    /// The run's id at the engine.
+    fn run(&self) -> &str;
     /// The helper.
     fn helper(&self) -> &dyn HelperLink;
     /// The service's container as it is now, with this path; none when it was never created.
@@ -272,6 +275,7 @@ probes! {
     "metric" => metric::Metric,
     "mount" => mount::Mount,
     "page-cache" => page_cache::PageCache,
+    "start-storm" => start_storm::StartStorm,
     "tcp" => tcp::Tcp,
     "tree" => tree::Tree,
     "write" => write::Write,

@@ -30,6 +30,10 @@ impl ProbeCx for World {
         &self.fake
     }
 
+    fn run(&self) -> &str {
+        "r1"
+    }
+
     fn helper(&self) -> &dyn HelperLink {
         &self.fake
     }

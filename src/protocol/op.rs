@@ -355,6 +355,13 @@ pub enum EngineOp {
     },
     /// Remove every container, network, volume and image that carries this run's label, but the
     /// helper and its own volume.
+    /// Remove a container; one that is gone is left alone.
+    Remove {
+        /// Container id.
+        container: String,
+    },
+    /// Remove every container, network and volume that carries this run's label, but the helper and
+    /// its own volume.
     RemoveRun {
         /// Run id.
         run: String,

@@ -110,6 +110,10 @@ impl ProbeCx for View<'_> {
         self.world.runtime.as_ref()
     }
 
+    fn run(&self) -> &str {
+        &self.world.run
+    }
+
     fn helper(&self) -> &dyn HelperLink {
         self.world.helper.as_ref()
     }

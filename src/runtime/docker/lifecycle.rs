@@ -41,6 +41,7 @@ impl Docker {
             EngineOp::Connect { container, network, aliases } => {
                 self.connect_to(container, network, aliases).await
             }
+            EngineOp::Remove { container } => self.remove_container(container).await,
             EngineOp::RemoveRun { run } => self.remove_run(run).await,
         }
     }

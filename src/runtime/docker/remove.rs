@@ -107,7 +107,7 @@ impl Docker {
 
     /// A container and its anonymous volumes. A paused one is unpaused first: a frozen process does
     /// not die. Others are not, because the engine logs that as an error of its own.
-    async fn remove_container(&self, id: &str) -> Result<()> {
+    pub(super) async fn remove_container(&self, id: &str) -> Result<()> {
         match self.container_facts(id).await {
             Ok(facts) if facts.state == State::Paused => match self.unpause(id).await {
                 Err(error) if is_silent(&error) => return Err(error),

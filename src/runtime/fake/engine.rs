@@ -194,6 +194,11 @@ impl World {
                 networks.push(network(id, aliases));
                 Ok(())
             }
+            EngineOp::Remove { container } => {
+                self.called("remove", container)?;
+                self.containers.retain(|one| one.facts.id != *container);
+                Ok(())
+            }
             EngineOp::RemoveRun { run } => {
                 self.called("remove-run", run)?;
                 self.remove(run);

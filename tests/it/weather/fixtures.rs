@@ -94,15 +94,8 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\" }",
         Trace::Full("/data"),
     ),
-    Fixture {
-        fault: "drop-cache",
-        way: "",
-        volume: EXT4,
-        mount: "/data",
-        inject: "{ target: \"agent:/data/current.dat\" }",
-        trace: Trace::Nothing,
-        lasts: false,
-    },
+    // a block as large as a page: one that is written in part is whole in the cache all the same
+    event("drop-cache", "{ target: \"agent:/data/current.dat\" }"),
     event("kill", "{ target: agent }"),
     state(
         ("lost-mount", ""),

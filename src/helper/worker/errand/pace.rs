@@ -4,7 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{super::HelperError, cgroup, place::inside};
 use crate::{
-    host::{cgroup::memberships, direct_io::Scratch, process::Identity},
+    host::{
+        cgroup::{Cgroup, memberships},
+        direct_io::Scratch,
+        process::Identity,
+    },
     protocol::{Pace, PaceTrial},
 };
 
@@ -26,7 +30,7 @@ impl PaceErrand {
         // made while we are not held back yet
         let mut scratch =
             inside(self.target, &self.path, |here| Scratch::new(here.path, self.trial.block))?;
-        cgroup::find(&memberships, cgroup::IO, |cgroup| cgroup.join())?;
+        cgroup::find(&memberships, cgroup::IO, Cgroup::join)?;
         Ok(scratch.pace(self.trial)?)
     }
 }
