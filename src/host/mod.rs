@@ -5,6 +5,7 @@
 //! thread: enter the target with [`namespace::in_mount_ns`] first.
 
 pub mod access;
+pub mod aside;
 pub mod cgroup;
 pub mod container_process;
 pub mod credentials;

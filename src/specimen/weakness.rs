@@ -29,10 +29,14 @@ pub enum Weakness {
     NoMountCheck,
     /// Old logs are never deleted.
     NoRetention,
+    /// State of a newer format is read as if it were ours.
+    ReadsAnything,
     /// State is kept on the runtime directory only.
     TmpfsState,
     /// Hard links are assumed to stay links.
     TrustsLinkIdentity,
+    /// A journal that was removed is written to all the same.
+    TrustsOpenFile,
     /// Writes to wherever the data path points.
     WritesAnywhere,
 }
@@ -55,7 +59,7 @@ const fn row(
 }
 
 /// Sorted by name.
-const TABLE: [Row; 14] = [
+const TABLE: [Row; 16] = [
     row(
         Weakness::AckBeforeSync,
         "ack-before-sync",
@@ -118,6 +122,12 @@ const TABLE: [Row; 14] = [
     ),
     row(Weakness::NoRetention, "no-retention", "never deletes an old log file", "inode-exhaustion"),
     row(
+        Weakness::ReadsAnything,
+        "reads-anything",
+        "reads state of a newer format as if it were its own",
+        "version-skew",
+    ),
+    row(
         Weakness::TmpfsState,
         "tmpfs-state",
         "keeps its session on the runtime directory only",
@@ -128,6 +138,12 @@ const TABLE: [Row; 14] = [
         "trusts-link-identity",
         "updates in place and expects hard links to follow",
         "broken-hardlinks",
+    ),
+    row(
+        Weakness::TrustsOpenFile,
+        "trusts-open-file",
+        "goes on writing to a journal that was removed",
+        "removed-journal",
     ),
     row(
         Weakness::WritesAnywhere,

@@ -63,7 +63,9 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
         Op::ReplaceByCopy { place } => link::replace_by_copy(place),
         Op::CopyUp { place } => link::copy_up(place),
         Op::Relink { place, of, ours } => link::relink(place, of, *ours),
-        Op::SetOwner { .. } | Op::SetMode { .. } => metadata::act(op),
+        Op::SetOwner { .. } | Op::SetMode { .. } | Op::SetAside { .. } | Op::PutBack { .. } => {
+            metadata::act(op)
+        }
         Op::CreateBind { name, mode, uid, gid } => image::create_bind(cx, name, *mode, *uid, *gid),
         Op::RemoveBind { name } => image::remove_bind(cx, name),
         Op::CreateImage { name, size } => image::create(cx, name, *size),

@@ -16,7 +16,8 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         Op::BreakFilesystem { .. }
         | Op::DetachMount { .. }
         | Op::SetOwner { .. }
-        | Op::SetMode { .. } => Outcome::Done,
+        | Op::SetMode { .. }
+        | Op::SetAside { .. } => Outcome::Done,
         Op::ReplaceByCopy { .. } | Op::CopyUp { .. } => {
             Outcome::Linked { before: link(11), after: link(12) }
         }
