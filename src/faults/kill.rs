@@ -7,19 +7,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
-    lifecycle, observe::word,
+    Cx, Described, FaultError, Target,
+    lifecycle::{self, Before, Lifecycle},
 };
 use crate::{
-    protocol::{Capability, EngineOp, Op, Outcome},
-    runtime::{ContainerFacts, State},
+    protocol::{EngineOp, Op},
+    runtime::ContainerFacts,
 };
 
 /// Ends a container with a signal, as `docker kill` does.
 ///
 /// The engine takes this for your wish and does not apply the restart policy, so the container
-/// stays down until `restart` starts it. Whoever depends on it finds it gone; what it had not
-/// synced to a volume is still in the host's page cache, so this is not a power cut.
+/// stays down until `restart` starts it; `crash` is what the engine does not expect. Whoever
+/// depends on it finds it gone; what it had not synced to a volume is still in the host's page
+/// cache, so this is not a power cut.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Kill {
@@ -56,28 +57,9 @@ impl Signal {
     }
 }
 
-/// What was there before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Before {
-    /// When the container was started.
-    started_at: String,
-}
-
-fn ended(before: &Before, facts: &ContainerFacts) -> bool {
-    matches!(facts.state, State::Exited | State::Dead | State::Restarting)
-        || facts.started_at != before.started_at
-}
-
-impl Fault for Kill {
-    type Before = Before;
-
-    const SCOPE: Scope = Scope::Container;
-    const NEEDS: &'static [Capability] = &[];
+impl Lifecycle for Kill {
+    const NAME: &'static str = "kill";
     const EXAMPLE: &'static str = "kill: { target: agent, signal: SIGKILL }";
-
-    fn kind(&self) -> Kind {
-        Kind::Event
-    }
 
     fn target(&self) -> &Target {
         &self.target
@@ -91,46 +73,30 @@ impl Fault for Kill {
         }
     }
 
-    fn check(&self, _: &Declared<'_>) -> Vec<String> {
-        checks::needs_no_path("kill", &self.target).into_iter().collect()
-    }
-
-    async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
-        let facts = cx.running().await?;
-        let container = cx.site.place.container.clone();
-        let signal = self.signal.name();
-        Ok(Prepared {
-            before: Before { started_at: facts.started_at },
-            ops: vec![Op::Engine(EngineOp::Kill { container, signal })],
-            undo: lifecycle::start_again(cx),
-        })
-    }
-
-    async fn verify(
+    async fn acts(
         &self,
-        before: &Before,
-        _: &[Outcome],
+        facts: &ContainerFacts,
         cx: &Cx<'_>,
-    ) -> Result<Effect, FaultError> {
-        let facts = lifecycle::until(cx, |facts| ended(before, facts)).await?;
-        let evidence = if facts.started_at == before.started_at {
-            format!("{}, exit code {}", word(facts.state), facts.exit_code)
-        } else {
-            format!("started anew at {}", facts.started_at)
-        };
-        let effect = Effect { proven: ended(before, &facts), evidence, notes: Vec::new() };
-        Ok(effect.note("the engine applies no restart policy after its own kill"))
+    ) -> Result<(Vec<Op>, Vec<Op>), FaultError> {
+        let kill = EngineOp::Kill { container: facts.id.clone(), signal: self.signal.name() };
+        Ok((vec![Op::Engine(kill)], lifecycle::start_again(cx)))
     }
 
-    async fn verify_reverted(&self, _: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
-        lifecycle::runs(cx).await
+    fn shows(&self, before: &Before, now: &ContainerFacts) -> bool {
+        before.ended(now)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::faults::testing::{self, Fake};
+    use crate::{
+        faults::{
+            Declared, Fault as _,
+            testing::{self, Fake},
+        },
+        runtime::State,
+    };
 
     fn fault(yaml: &str) -> Kill {
         serde_saphyr::from_str(yaml).unwrap()

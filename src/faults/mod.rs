@@ -8,6 +8,7 @@ mod access;
 mod aside;
 mod capacity;
 mod checks;
+mod grace;
 mod lifecycle;
 mod observe;
 mod target;
@@ -30,6 +31,8 @@ use crate::{
 pub use target::Target;
 
 mod broken_hardlinks;
+mod crash;
+mod disconnect;
 mod disk_full;
 mod inode_exhaustion;
 mod kill;
@@ -44,6 +47,7 @@ mod remove_file;
 mod replace_file;
 mod restart;
 mod shadow_mount;
+mod stop;
 mod tmpfs_restart;
 
 /// How long a fault lasts, and what undoes it.
@@ -224,7 +228,7 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
     fn describe(&self) -> Described;
 
     /// The subject may end the effect by itself, as by freeing files: then it is not looked for
-    /// again before the revert.
+    /// again before the revert, and after a start only where it ends with the container.
     fn subject_may_end_it(&self) -> bool {
         false
     }
@@ -392,6 +396,8 @@ macro_rules! faults {
 
 faults! {
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
+    "crash" => crash::Crash,
+    "disconnect" => disconnect::Disconnect,
     "disk-full" => disk_full::DiskFull,
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
     "kill" => kill::Kill,
@@ -406,6 +412,7 @@ faults! {
     "replace-file" => replace_file::ReplaceFile,
     "restart" => restart::Restart,
     "shadow-mount" => shadow_mount::ShadowMount,
+    "stop" => stop::Stop,
     "tmpfs-restart" => tmpfs_restart::TmpfsRestart,
 }
 

@@ -6,10 +6,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cx, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target};
+use super::{
+    Cx, Described, FaultError, Kind, Target,
+    lifecycle::{Before, Lifecycle},
+};
 use crate::{
-    protocol::{Capability, EngineOp, Op, Outcome},
-    runtime::State,
+    protocol::{Capability, EngineOp, Op},
+    runtime::{ContainerFacts, State},
 };
 
 /// Freezes every process of a container until it is reverted.
@@ -23,16 +26,11 @@ pub struct Pause {
     target: Target,
 }
 
-impl Fault for Pause {
-    type Before = ();
-
-    const SCOPE: Scope = Scope::Container;
+impl Lifecycle for Pause {
+    const NAME: &'static str = "pause";
     const NEEDS: &'static [Capability] = &[Capability::Freezer];
     const EXAMPLE: &'static str = "pause: { target: agent }";
-
-    fn kind(&self) -> Kind {
-        Kind::State
-    }
+    const KIND: Kind = Kind::State;
 
     fn target(&self) -> &Target {
         &self.target
@@ -46,24 +44,21 @@ impl Fault for Pause {
         }
     }
 
-    async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<()>, FaultError> {
-        let container = cx.site.place.container.clone();
-        Ok(Prepared {
-            before: (),
-            ops: vec![Op::Engine(EngineOp::Pause { container: container.clone() })],
-            undo: vec![Op::Engine(EngineOp::Unpause { container })],
-        })
+    async fn acts(
+        &self,
+        facts: &ContainerFacts,
+        _: &Cx<'_>,
+    ) -> Result<(Vec<Op>, Vec<Op>), FaultError> {
+        let pause = EngineOp::Pause { container: facts.id.clone() };
+        let unpause = EngineOp::Unpause { container: facts.id.clone() };
+        Ok((vec![Op::Engine(pause)], vec![Op::Engine(unpause)]))
     }
 
-    async fn verify(&self, _: &(), _: &[Outcome], cx: &Cx<'_>) -> Result<Effect, FaultError> {
-        let facts = cx.runtime.inspect(&cx.site.place.container).await?;
-        let evidence = format!("state {:?}", facts.state).to_lowercase();
-        Ok(Effect { proven: facts.state == State::Paused, evidence, notes: Vec::new() })
+    fn shows(&self, _: &Before, now: &ContainerFacts) -> bool {
+        now.state == State::Paused
     }
 
-    async fn verify_reverted(&self, _: &(), cx: &Cx<'_>) -> Result<Effect, FaultError> {
-        let facts = cx.runtime.inspect(&cx.site.place.container).await?;
-        let evidence = format!("state {:?}", facts.state).to_lowercase();
-        Ok(Effect { proven: facts.state != State::Paused, evidence, notes: Vec::new() })
+    fn is_over(now: &ContainerFacts) -> bool {
+        now.state != State::Paused
     }
 }

@@ -7,11 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
+    Cx, Described, FaultError, Target, grace,
+    lifecycle::{Before, Lifecycle},
 };
 use crate::{
-    protocol::{Capability, EngineOp, Op, Outcome},
-    runtime::State,
+    protocol::{EngineOp, Op},
+    runtime::{ContainerFacts, State},
 };
 
 /// Removes a container and makes it anew with the same mounts.
@@ -25,26 +26,9 @@ pub struct Recreate {
     target: Target,
 }
 
-/// What was there before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Before {
-    id: String,
-    name: String,
-}
-
-/// Between SIGTERM and SIGKILL.
-const GRACE_MS: u64 = 10_000;
-
-impl Fault for Recreate {
-    type Before = Before;
-
-    const SCOPE: Scope = Scope::Container;
-    const NEEDS: &'static [Capability] = &[];
+impl Lifecycle for Recreate {
+    const NAME: &'static str = "recreate";
     const EXAMPLE: &'static str = "recreate: { target: agent }";
-
-    fn kind(&self) -> Kind {
-        Kind::Event
-    }
 
     fn target(&self) -> &Target {
         &self.target
@@ -58,33 +42,46 @@ impl Fault for Recreate {
         }
     }
 
-    fn check(&self, _: &Declared<'_>) -> Vec<String> {
-        checks::needs_no_path("recreate", &self.target).into_iter().collect()
+    fn admits(_: State) -> bool {
+        true
     }
 
-    async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
-        let facts = cx.facts().await?;
-        let op = EngineOp::Recreate { container: facts.id.clone(), grace_ms: GRACE_MS };
-        Ok(Prepared {
-            before: Before { id: facts.id, name: facts.name },
-            ops: vec![Op::Engine(op)],
-            undo: Vec::new(),
-        })
-    }
-
-    async fn verify(
+    async fn acts(
         &self,
-        before: &Before,
-        _: &[Outcome],
-        cx: &Cx<'_>,
-    ) -> Result<Effect, FaultError> {
-        let facts = cx.runtime.inspect(&before.name).await?;
-        let evidence = format!("container {:.12}, before {:.12}", facts.id, before.id);
-        let proven = facts.id != before.id && facts.state == State::Running;
-        Ok(Effect { proven, evidence, notes: Vec::new() })
+        facts: &ContainerFacts,
+        _: &Cx<'_>,
+    ) -> Result<(Vec<Op>, Vec<Op>), FaultError> {
+        let grace_ms = grace::milliseconds(None, facts);
+        let recreate = EngineOp::Recreate { container: facts.id.clone(), grace_ms };
+        Ok((vec![Op::Engine(recreate)], Vec::new()))
     }
 
-    async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
-        self.verify(before, &[], cx).await
+    fn shows(&self, before: &Before, now: &ContainerFacts) -> bool {
+        before.made_anew(now) && now.state == State::Running
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::{
+        Fault as _,
+        testing::{self, Fake},
+    };
+
+    #[tokio::test]
+    async fn proven_by_another_container_that_runs() {
+        let (fake, site) = (Fake::default(), testing::bare("/"));
+        let cx = fake.cx(&site);
+        let fault: Recreate = serde_saphyr::from_str("{ target: agent }").unwrap();
+        let prepared = fault.prepare(&cx).await.unwrap();
+        assert!(prepared.undo.is_empty());
+        let before = prepared.before;
+        fake.world().container.as_mut().unwrap().started_at = "later".into();
+        assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven, "only restarted");
+        fake.world().container.as_mut().unwrap().id = "c2".into();
+        assert!(fault.verify(&before, &[], &cx).await.unwrap().proven);
+        fake.world().container.as_mut().unwrap().state = State::Exited;
+        assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven, "did not come up");
     }
 }

@@ -7,12 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
-    lifecycle, observe::word,
+    Cx, Described, FaultError, Target, grace,
+    lifecycle::{self, Before, Lifecycle},
 };
 use crate::{
-    protocol::{Capability, EngineOp, Op, Outcome},
-    runtime::State,
+    protocol::{EngineOp, Op},
+    runtime::{ContainerFacts, State},
     units::Duration,
 };
 
@@ -25,35 +25,13 @@ use crate::{
 pub struct Restart {
     /// The container: `service`.
     target: Target,
-    /// Between SIGTERM and SIGKILL.
-    #[serde(default = "default_grace")]
-    grace: Duration,
+    /// Between SIGTERM and SIGKILL; the service's `stop_grace` without it.
+    grace: Option<Duration>,
 }
 
-fn default_grace() -> Duration {
-    Duration::from_secs(10)
-}
-
-/// The engine counts in seconds, and the call must end before others take it for stuck.
-const MOST_GRACE: Duration = Duration::from_secs(300);
-
-/// What was there before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Before {
-    /// When the container was started.
-    started_at: String,
-}
-
-impl Fault for Restart {
-    type Before = Before;
-
-    const SCOPE: Scope = Scope::Container;
-    const NEEDS: &'static [Capability] = &[];
+impl Lifecycle for Restart {
+    const NAME: &'static str = "restart";
     const EXAMPLE: &'static str = "restart: { target: agent }";
-
-    fn kind(&self) -> Kind {
-        Kind::Event
-    }
 
     fn target(&self) -> &Target {
         &self.target
@@ -61,65 +39,44 @@ impl Fault for Restart {
 
     fn describe(&self) -> Described {
         Described {
-            act: format!("restart `{}` with a grace of {}", self.target, self.grace),
+            act: format!("restart `{}` with {}", self.target, grace::words(self.grace)),
             undo: "nothing; rollback starts it if it was running".into(),
             proof: "the engine reports another start time".into(),
         }
     }
 
-    fn check(&self, _: &Declared<'_>) -> Vec<String> {
-        let mut wrong: Vec<_> =
-            checks::needs_no_path("restart", &self.target).into_iter().collect();
-        if self.grace > MOST_GRACE {
-            wrong.push(format!(
-                "a grace of {} is longer than any rollback waits\n\nhint: write {MOST_GRACE} at most",
-                self.grace
-            ));
-        }
-        wrong
+    fn complaints(&self) -> Vec<String> {
+        grace::complaint(self.grace).into_iter().collect()
     }
 
-    async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
-        let facts = cx.facts().await?;
-        let running = match facts.state {
-            State::Exited | State::Created => false,
-            _ => cx.running().await.map(|_| true)?,
-        };
-        let container = cx.site.place.container.clone();
-        let grace_ms = u64::try_from(self.grace.0.as_millis()).unwrap_or(u64::MAX);
-        Ok(Prepared {
-            before: Before { started_at: facts.started_at },
-            ops: vec![Op::Engine(EngineOp::Restart { container, grace_ms })],
-            undo: if running { lifecycle::start_again(cx) } else { Vec::new() },
-        })
+    fn admits(state: State) -> bool {
+        matches!(state, State::Running | State::Exited | State::Created)
     }
 
-    async fn verify(
+    async fn acts(
         &self,
-        before: &Before,
-        _: &[Outcome],
+        facts: &ContainerFacts,
         cx: &Cx<'_>,
-    ) -> Result<Effect, FaultError> {
-        let facts = lifecycle::until(cx, |facts| facts.started_at != before.started_at).await?;
-        let evidence = format!(
-            "started at {}, before at {}; {}",
-            facts.started_at,
-            before.started_at,
-            word(facts.state)
-        );
-        let proven = facts.started_at != before.started_at;
-        Ok(Effect { proven, evidence, notes: Vec::new() })
+    ) -> Result<(Vec<Op>, Vec<Op>), FaultError> {
+        let grace_ms = grace::milliseconds(self.grace, facts);
+        let restart = EngineOp::Restart { container: facts.id.clone(), grace_ms };
+        let ran = facts.state == State::Running;
+        let undo = if ran { lifecycle::start_again(cx) } else { Vec::new() };
+        Ok((vec![Op::Engine(restart)], undo))
     }
 
-    async fn verify_reverted(&self, _: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
-        lifecycle::runs(cx).await
+    fn shows(&self, before: &Before, now: &ContainerFacts) -> bool {
+        before.started_anew(now)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::faults::testing::{self, Fake};
+    use crate::faults::{
+        Declared, Fault as _,
+        testing::{self, Fake},
+    };
 
     fn fault(yaml: &str) -> Restart {
         serde_saphyr::from_str(yaml).unwrap()

@@ -19,12 +19,12 @@ use crate::{
     ledger::LedgerReport,
     protocol::{
         Access, AccessFacts, Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply, Init, LinkState,
-        LoadCall, LoadStats, MountFacts, OpenFile, Place, Read, Reading, TreeFacts, Trial,
-        WriterFacts,
+        LoadCall, LoadStats, MountFacts, NetFacts, OpenFile, Place, Read, Reading, TreeFacts,
+        Trial, WriterFacts,
     },
     runtime::{
-        ContainerFacts, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef, NetworkSpec,
-        ObjectRef, Result as RuntimeResult, Runtime, RuntimeError, State, VolumeSpec,
+        ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
+        NetworkSpec, ObjectRef, Result as RuntimeResult, Runtime, RuntimeError, State, VolumeSpec,
     },
     volumes,
 };
@@ -53,6 +53,10 @@ pub(crate) struct World {
     pub(crate) access: [Option<&'static str>; 2],
     /// Errno of linking.
     pub(crate) link: Option<&'static str>,
+    /// What its network namespace has.
+    pub(crate) net: NetFacts,
+    /// How every connection goes.
+    pub(crate) connect: Trial,
     /// The answer to every request.
     pub(crate) http: Result<HttpReply, String>,
     /// The container's output.
@@ -97,6 +101,8 @@ impl Default for Fake {
             write: None,
             link: None,
             access: [None, None],
+            net: net(&["lo", "eth0"], &["127.0.0.1", "172.30.0.2"]),
+            connect: Trial { errno: None },
             http: Err("connection refused".into()),
             logs: Vec::new(),
             exec: Ok(ExecOutput { exit_code: 0, stdout: String::new(), stderr: String::new() }),
@@ -136,8 +142,21 @@ pub(crate) fn container() -> ContainerFacts {
         restarts: 0,
         started_at: "2024-05-01T10:00:00Z".into(),
         health: Health::None,
+        stop_grace_ms: None,
         image: "sha256:0".into(),
         mounts: Vec::new(),
+        networks: vec![network("default", "172.30.0.2")],
+    }
+}
+
+/// Its place on a network of the run.
+pub(crate) fn network(name: &str, address: &str) -> ContainerNetwork {
+    ContainerNetwork {
+        id: format!("id-{name}"),
+        name: format!("keelhaul-r1-{name}"),
+        address: address.into(),
+        gateway: "172.30.0.1".into(),
+        aliases: vec!["agent".into()],
     }
 }
 
@@ -210,6 +229,12 @@ pub(crate) fn file(inode: u64, links: u64) -> FileFacts {
     }
 }
 
+/// A network namespace with these interfaces and addresses.
+pub(crate) fn net(interfaces: &[&str], addresses: &[&str]) -> NetFacts {
+    let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    NetFacts { interfaces: owned(interfaces), addresses: owned(addresses) }
+}
+
 fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
     future::ready(value).boxed()
 }
@@ -261,6 +286,8 @@ impl World {
                     self.access.map(|errno| Access { read: None, write: errno.map(str::to_owned) });
                 Reading::Access(AccessFacts { uid: 1001, own, bare })
             }
+            Read::Net(_) => Reading::Net(self.net.clone()),
+            Read::Connect { .. } => Reading::Tried(self.connect.clone()),
             Read::Http { .. } => Reading::Http(self.http.clone()),
             Read::Host | Read::Loops => Reading::Nothing,
         }

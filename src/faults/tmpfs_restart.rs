@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
-    capacity::Limits, checks, lifecycle,
+    capacity::Limits, checks, grace, lifecycle,
 };
 use crate::{
     protocol::{Capability, EngineOp, FsFacts, Init, MountFacts, Op, Outcome},
+    runtime::ContainerFacts,
     volumes::{Filesystem, VolumeSpec},
 };
 
@@ -44,15 +45,13 @@ pub struct Before {
     files: u64,
 }
 
-/// What the engine itself allows between SIGTERM and SIGKILL.
-const GRACE_MS: u64 = 10_000;
-
 const NAME: &str = "tmpfs-restart";
 
 impl TmpfsRestart {
-    fn restart(cx: &Cx<'_>) -> (Vec<Op>, Vec<Op>) {
+    fn restart(cx: &Cx<'_>, facts: &ContainerFacts) -> (Vec<Op>, Vec<Op>) {
         let container = cx.site.place.container.clone();
-        let restart = EngineOp::Restart { container, grace_ms: GRACE_MS };
+        let grace_ms = grace::milliseconds(None, facts);
+        let restart = EngineOp::Restart { container, grace_ms };
         (vec![Op::Engine(restart)], lifecycle::start_again(cx))
     }
 
@@ -176,7 +175,7 @@ impl Fault for TmpfsRestart {
         let (ops, undo) = if self.in_place {
             Self::cover(cx, init, &mount, &fs).await?
         } else {
-            Self::restart(cx)
+            Self::restart(cx, &facts)
         };
         // the root directory takes one
         let files = fs.inodes_total.saturating_sub(fs.inodes_free).saturating_sub(1);

@@ -16,6 +16,7 @@ pub mod fill;
 pub mod freeze;
 pub mod hardlink;
 pub mod image;
+pub mod interfaces;
 pub mod loop_device;
 pub mod metadata;
 pub mod mount_clone;

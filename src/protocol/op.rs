@@ -203,6 +203,14 @@ pub enum Op {
         /// Content by which the new file is known as ours.
         content: Option<String>,
     },
+    /// Kill a container's init from the host, and with it every process of the container. To the
+    /// engine it ended by itself.
+    KillInit {
+        /// The container; its path is not used.
+        place: Place,
+        /// The process that must still be its init.
+        init: Init,
+    },
     /// Make an empty directory of the run, for a bind mount. → `Directory`
     CreateBind {
         /// Its name in the run's bind directory.
@@ -301,6 +309,23 @@ pub enum EngineOp {
         /// Container id.
         container: String,
     },
+    /// Take a container off a network; one that is not on it is left alone.
+    Disconnect {
+        /// Container name: it stays when the container is made anew.
+        container: String,
+        /// Network id.
+        network: String,
+    },
+    /// Put a container on a network with these names; one that is there with all of them is left
+    /// alone.
+    Connect {
+        /// Container name.
+        container: String,
+        /// Network id.
+        network: String,
+        /// Names by which others on the network find it.
+        aliases: Vec<String>,
+    },
     /// Remove every container, network and volume that carries this run's label, but the helper and
     /// its own volume.
     RemoveRun {
@@ -370,7 +395,8 @@ impl Op {
             | Self::SetOwner { place, .. }
             | Self::SetMode { place, .. }
             | Self::SetAside { place, .. }
-            | Self::PutBack { place, .. } => Some(place),
+            | Self::PutBack { place, .. }
+            | Self::KillInit { place, .. } => Some(place),
             Self::CreateBind { .. }
             | Self::RemoveBind { .. }
             | Self::CreateImage { .. }

@@ -2,7 +2,7 @@
 //!
 //! Reads change nothing, but for trials, which leave nothing behind.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,17 @@ pub enum Read {
         /// The request.
         request: HttpRequest,
     },
+    /// Interfaces and addresses of the container's network namespace. → `Net`
+    Net(Place),
+    /// Try to open a TCP connection from inside the container's network namespace. → `Tried`
+    Connect {
+        /// The container; its path is not used.
+        place: Place,
+        /// Where to: an address and a port.
+        to: SocketAddr,
+        /// Milliseconds until the attempt is given up, as `ETIMEDOUT`.
+        timeout_ms: u64,
+    },
     /// Attached loop devices that are ours: backing file in the run's image directory. → `Loops`
     Loops,
     /// Every mount in the container's namespace. → `Mounts`
@@ -90,13 +101,15 @@ pub enum Reading {
     Tried(Trial),
     /// What a container's init may do.
     Access(AccessFacts),
+    /// A network namespace.
+    Net(NetFacts),
     /// An HTTP reply, or why there was none.
     Http(Result<HttpReply, String>),
     /// Loop devices.
     Loops(Vec<LoopFacts>),
 }
 
-/// How a trial write went: the errno's name, or none.
+/// How a trial went: the errno's name, or none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trial {
@@ -242,6 +255,16 @@ pub struct OpenFile {
     pub command: String,
     /// Path as the process sees it.
     pub path: String,
+}
+
+/// A network namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetFacts {
+    /// Names of its interfaces, the loopback included.
+    pub interfaces: Vec<String>,
+    /// Its own IPv4 addresses, each once.
+    pub addresses: Vec<String>,
 }
 
 /// An HTTP request.

@@ -46,10 +46,14 @@ pub struct ContainerFacts {
     pub started_at: String,
     /// Health check state.
     pub health: Health,
+    /// Milliseconds that it asks for between SIGTERM and SIGKILL; none where the engine decides.
+    pub stop_grace_ms: Option<u64>,
     /// Image id.
     pub image: String,
     /// Its mounts.
     pub mounts: Vec<ContainerMount>,
+    /// The networks it is on.
+    pub networks: Vec<ContainerNetwork>,
 }
 
 /// A container's state.
@@ -99,6 +103,21 @@ pub struct ContainerMount {
     pub volume: String,
     /// Mounted writable.
     pub writable: bool,
+}
+
+/// A container on a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerNetwork {
+    /// Network id.
+    pub id: String,
+    /// Network name.
+    pub name: String,
+    /// Its IPv4 address there; empty while the container does not run.
+    pub address: String,
+    /// IPv4 address of the network's gateway; empty where there is none.
+    pub gateway: String,
+    /// Names by which others find it, as they were asked for.
+    pub aliases: Vec<String>,
 }
 
 /// What a program left.

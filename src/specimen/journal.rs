@@ -13,10 +13,15 @@ use super::args::SpecimenArgs;
 use super::weakness::Weakness;
 use crate::ledger::{ReadBack, Record};
 
+/// Bytes that `dirty-exit` keeps to itself.
+const WAITING: usize = 64 * 1024;
+
 pub(super) struct Journal {
     path: PathBuf,
     ignores_short_writes: bool,
     trusts_open_file: bool,
+    /// Only with `dirty-exit`: lines that wait for company before they are written.
+    waiting: Option<Vec<u8>>,
     /// None after a failed sync: the kernel may have dropped pages it could not write, so nothing
     /// that this handle says about them counts any more. The next use opens and reads again.
     file: Option<File>,
@@ -43,6 +48,7 @@ impl Journal {
             path: dir.join("journal.log"),
             ignores_short_writes: args.has(Weakness::IgnoresShortWrites),
             trusts_open_file: args.has(Weakness::TrustsOpenFile),
+            waiting: args.has(Weakness::DirtyExit).then(Vec::new),
             file: None,
             end: 0,
             keys: HashMap::new(),
@@ -120,6 +126,16 @@ impl Journal {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(waiting) = &mut self.waiting else { return self.write_now(bytes) };
+        waiting.extend_from_slice(bytes);
+        if waiting.len() < WAITING {
+            return Ok(());
+        }
+        let waiting = std::mem::take(waiting);
+        self.write_now(&waiting)
+    }
+
+    fn write_now(&mut self, bytes: &[u8]) -> io::Result<()> {
         let file = self.file.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         if self.ignores_short_writes {
             let taken = file.write(bytes).unwrap_or(0);

@@ -13,6 +13,8 @@ pub enum Weakness {
     AlwaysHealthy,
     /// A refused permission ends the process.
     DeniedIsFatal,
+    /// Ends with acknowledged records in its own memory.
+    DirtyExit,
     /// A write that permissions refuse counts as done.
     DropsDenied,
     /// A failed log write ends the process.
@@ -41,7 +43,7 @@ pub enum Weakness {
     WritesAnywhere,
 }
 
-/// One line of the table.
+/// One line of the table. `fails`: the scenario, or `none:` and why.
 struct Row {
     weakness: Weakness,
     name: &'static str,
@@ -59,24 +61,30 @@ const fn row(
 }
 
 /// Sorted by name.
-const TABLE: [Row; 16] = [
+const TABLE: [Row; 17] = [
     row(
         Weakness::AckBeforeSync,
         "ack-before-sync",
         "acknowledges records that are not on disk yet",
-        "power-cut",
+        "none: it takes a power cut",
     ),
     row(
         Weakness::AlwaysHealthy,
         "always-healthy",
         "answers 200 on /health whatever happens",
-        "health-lies",
+        "shadowed-mount",
     ),
     row(
         Weakness::DeniedIsFatal,
         "denied-is-fatal",
         "exits when permissions refuse a write",
         "uid-mismatch",
+    ),
+    row(
+        Weakness::DirtyExit,
+        "dirty-exit",
+        "ends with acknowledged records in its own memory",
+        "graceful-stop",
     ),
     row(
         Weakness::DropsDenied,

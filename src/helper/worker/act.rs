@@ -12,7 +12,7 @@ use std::{
 use super::{
     super::HelperError,
     detach::{self, Kept},
-    fill, image, link, metadata, mount, tmpfs,
+    fill, image, link, metadata, mount, process, tmpfs,
 };
 use crate::protocol::{Op, Outcome};
 
@@ -39,20 +39,13 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
     match op {
         Op::StackClone { place, set, clear } => mount::stack_clone(place, set, clear),
         Op::Unstack { place, init, keep } => mount::unstack(place, *init, *keep),
-        Op::StackTmpfs { place, mark, size, inodes, mode, uid, gid } => {
-            let spec = tmpfs::spec(mark, *size, *inodes, (*mode, *uid, *gid))?;
-            tmpfs::stack(place, &spec)
-        }
-        Op::UnstackMarked { place, init, mark } => tmpfs::unstack(place, *init, mark),
+        Op::StackTmpfs { .. }
+        | Op::UnstackMarked { .. }
+        | Op::SetTmpfsLimits { .. }
+        | Op::ExhaustTmpfs { .. } => tmpfs::act(op),
         Op::DetachMount { place, mount, root } => detach::detach(place, *mount, *root, cx),
         Op::AttachMount { place, init, root, flags } => {
             detach::attach(place, *init, *root, flags, cx)
-        }
-        Op::SetTmpfsLimits { place, dev, size, inodes } => {
-            tmpfs::set_limits(place, *dev, *size, *inodes)
-        }
-        Op::ExhaustTmpfs { place, dev, leave_bytes, leave_inodes } => {
-            tmpfs::exhaust(place, *dev, *leave_bytes, *leave_inodes)
         }
         Op::FillInodes { place, dev, marker, leave } => {
             fill::inodes(place, *dev, marker, *leave, cx)
@@ -66,6 +59,7 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
         Op::SetOwner { .. } | Op::SetMode { .. } | Op::SetAside { .. } | Op::PutBack { .. } => {
             metadata::act(op)
         }
+        Op::KillInit { place, init } => process::kill_init(place, *init),
         Op::CreateBind { name, mode, uid, gid } => image::create_bind(cx, name, *mode, *uid, *gid),
         Op::RemoveBind { name } => image::remove_bind(cx, name),
         Op::CreateImage { name, size } => image::create(cx, name, *size),

@@ -15,6 +15,7 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         Op::FillBytes { .. } => Outcome::Filled { files: 1, bytes: 1 << 20 },
         Op::BreakFilesystem { .. }
         | Op::DetachMount { .. }
+        | Op::KillInit { .. }
         | Op::SetOwner { .. }
         | Op::SetMode { .. }
         | Op::SetAside { .. } => Outcome::Done,

@@ -8,7 +8,7 @@ use bollard::{
     query_parameters::InspectContainerOptions,
 };
 
-use super::Docker;
+use super::{Docker, network};
 use crate::runtime::{ContainerFacts, ContainerMount, Health, Result, State};
 
 impl Docker {
@@ -32,8 +32,11 @@ fn facts(answer: ContainerInspectResponse) -> ContainerFacts {
         writable: !options.split(',').any(|option| option == "ro"),
     }));
     mounts.sort_by(|one, other| one.destination.cmp(&other.destination));
+    let id = answer.id.unwrap_or_default();
+    let networks = answer.network_settings.and_then(|settings| settings.networks);
     ContainerFacts {
-        id: answer.id.unwrap_or_default(),
+        networks: network::facts(networks.unwrap_or_default(), &id),
+        id,
         name: answer.name.unwrap_or_default().trim_start_matches('/').to_owned(),
         pid: state.pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or_default(),
         exit_code: state.exit_code.unwrap_or_default(),
@@ -42,9 +45,15 @@ fn facts(answer: ContainerInspectResponse) -> ContainerFacts {
         health: health(&state),
         state: status(&state),
         started_at: state.started_at.unwrap_or_default(),
+        stop_grace_ms: answer.config.and_then(|config| stop_grace_ms(config.stop_timeout)),
         image: answer.image.unwrap_or_default(),
         mounts,
     }
+}
+
+/// The engine counts in seconds; a negative number waits for ever, which nobody here does.
+fn stop_grace_ms(seconds: Option<i64>) -> Option<u64> {
+    u64::try_from(seconds?).ok().map(|seconds| seconds.saturating_mul(1000))
 }
 
 fn status(state: &ContainerState) -> State {

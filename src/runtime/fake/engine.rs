@@ -8,9 +8,9 @@ use super::{FakeContainer, FakeRuntime, World};
 use crate::{
     protocol::EngineOp,
     runtime::{
-        ContainerFacts, ContainerMount, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
-        MountSource, MountSpec, NetworkSpec, ObjectKind, ObjectRef, Result, Runtime, RuntimeError,
-        State, VolumeSpec, labels,
+        ContainerFacts, ContainerMount, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput,
+        Health, ImageRef, MountSource, MountSpec, NetworkSpec, ObjectKind, ObjectRef, Result,
+        Runtime, RuntimeError, State, VolumeSpec, labels,
     },
 };
 
@@ -116,8 +116,10 @@ impl World {
             restarts: 0,
             started_at: String::new(),
             health: Health::None,
+            stop_grace_ms: spec.stop_grace.map(|seconds| seconds * 1000),
             image: spec.image.clone(),
             mounts: spec.mounts.iter().map(mount).collect(),
+            networks: spec.network.iter().map(|id| network(id, &spec.aliases)).collect(),
         };
         self.containers.push(FakeContainer { spec: spec.clone(), facts, log: Vec::new() });
         Ok(id)
@@ -178,6 +180,18 @@ impl World {
                 self.called("unpause", container)?;
                 self.find(container)?;
                 let _ = self.turn(container, State::Paused, State::Running);
+                Ok(())
+            }
+            EngineOp::Disconnect { container, network } => {
+                self.called("disconnect", container)?;
+                self.find(container)?.facts.networks.retain(|one| one.id != *network);
+                Ok(())
+            }
+            EngineOp::Connect { container, network: id, aliases } => {
+                self.called("connect", container)?;
+                let networks = &mut self.find(container)?.facts.networks;
+                networks.retain(|one| one.id != *id);
+                networks.push(network(id, aliases));
                 Ok(())
             }
             EngineOp::RemoveRun { run } => {
@@ -256,6 +270,16 @@ impl World {
             .collect();
         objects.sort();
         objects
+    }
+}
+
+fn network(id: &str, aliases: &[String]) -> ContainerNetwork {
+    ContainerNetwork {
+        id: id.to_owned(),
+        name: id.trim_start_matches("id-").to_owned(),
+        address: "10.0.0.2".to_owned(),
+        gateway: "10.0.0.1".to_owned(),
+        aliases: aliases.to_vec(),
     }
 }
 

@@ -45,6 +45,21 @@ async fn acknowledged_records_survive_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dirty_exit_takes_acknowledged_records_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut driver = Driver::new("dirty");
+    for (weakness, lost) in [(&["--weakness=dirty-exit"][..], 30), (&[], 30)] {
+        let running = Running::start(dir.path(), weakness).await;
+        driver.put_all(&running, 30).await;
+        running.stop().await;
+        let running = Running::start(dir.path(), &[]).await;
+        let report = driver.judge(&running).await;
+        assert_eq!(report.lost, lost, "{report}");
+        running.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_right_records_are_kept_and_each_once() {
     let dir = tempfile::tempdir().unwrap();
     let running = Running::start(dir.path(), &[]).await;

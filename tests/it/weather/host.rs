@@ -120,6 +120,8 @@ pub(super) enum Trace {
     Owner(&'static str, u32),
     /// Tasks are frozen.
     Frozen,
+    /// No network interface but the loopback.
+    Detached,
     /// Nothing stays in force.
     Nothing,
 }
@@ -152,6 +154,7 @@ impl Trace {
             }
             Self::Owner(path, uid) => fs::metadata(root(path)).is_ok_and(|meta| meta.uid() == uid),
             Self::Frozen => frozen(init),
+            Self::Detached => detached(init),
             Self::Nothing => false,
         }
     }
@@ -170,6 +173,12 @@ impl Trace {
 fn mounts(init: i32, path: &str) -> usize {
     let table = fs::read_to_string(format!("/proc/{init}/mountinfo")).unwrap_or_default();
     table.lines().filter(|line| line.split(' ').nth(4) == Some(path)).count()
+}
+
+fn detached(init: i32) -> bool {
+    let table = fs::read_to_string(format!("/proc/{init}/net/dev")).unwrap_or_default();
+    let mut names = table.lines().skip(2).filter_map(|line| line.split_once(':'));
+    !table.is_empty() && names.all(|(name, _)| name.trim() == "lo")
 }
 
 /// The freezer of cgroup v1, or v2's events.
