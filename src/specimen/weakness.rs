@@ -11,7 +11,7 @@ pub enum Weakness {
     AckBeforeSync,
     /// `/health` says 200 whatever happens.
     AlwaysHealthy,
-    /// A refused permission ends the process.
+    /// Refused permissions end the process.
     DeniedIsFatal,
     /// Ends with acknowledged records in its own memory.
     DirtyExit,
