@@ -6,10 +6,12 @@
 
 pub mod access;
 pub mod aside;
+pub mod block_device;
 pub mod cgroup;
 pub mod container_process;
 pub mod credentials;
 pub mod detach;
+pub mod direct_io;
 pub mod error;
 pub mod file;
 pub mod fill;
@@ -17,12 +19,14 @@ pub mod freeze;
 pub mod hardlink;
 pub mod image;
 pub mod interfaces;
+pub mod io_limits;
 pub mod loop_device;
 pub mod metadata;
 pub mod mount_clone;
 pub mod mountinfo;
 pub mod namespace;
 pub mod open_files;
+pub mod page_cache;
 pub mod probe_write;
 pub mod process;
 pub mod shutdown;

@@ -88,6 +88,12 @@ pub fn try_write(dir: &Path, bytes: u64) -> HostResult<Attempt> {
     Ok(attempt)
 }
 
+/// Removes a name from `dir` that is not there. Like every change it waits for write access to the
+/// file system first; what it comes back with does not matter.
+pub fn unlink_nothing(dir: &Path) {
+    let _ = unlink(probe_path(dir));
+}
+
 /// Makes a second name for `file` in `dir` and removes that again.
 ///
 /// # Errors

@@ -6,6 +6,7 @@
 mod access;
 mod capability;
 mod entry;
+mod io;
 mod load;
 mod op;
 mod place;
@@ -14,6 +15,7 @@ mod read;
 pub use access::{Access, AccessFacts, FileOwner};
 pub use capability::Capability;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
+pub use io::{Direction, IoFacts, IoLimits, Pace, PaceTrial, PageFacts};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
 pub use op::{EngineOp, FileId, LinkState, MountFlag, Op};
 pub use place::{Dev, Init, Place};

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccessFacts, Dev, Init, LinkState, Place};
+use super::{AccessFacts, Dev, Init, IoFacts, LinkState, Pace, PaceTrial, PageFacts, Place};
 
 /// A question to the worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,6 +73,24 @@ pub enum Read {
     },
     /// Attached loop devices that are ours: backing file in the run's image directory. → `Loops`
     Loops,
+    /// Try a change in this directory that leaves nothing behind. → `Answered`
+    Answers {
+        /// The directory.
+        place: Place,
+        /// How long it is waited for.
+        within_ms: u64,
+    },
+    /// How much of a file, or of every file below a directory, is in the page cache. → `PageCache`
+    PageCache(Place),
+    /// What limits the container's I/O on the disk beneath this path. → `Io`
+    IoLimits(Place),
+    /// Measure the container's I/O at this path. → `Pace`
+    Pace {
+        /// A directory.
+        place: Place,
+        /// What to do.
+        trial: PaceTrial,
+    },
     /// Every mount in the container's namespace. → `Mounts`
     AllMounts(Place),
 }
@@ -99,12 +117,20 @@ pub enum Reading {
     Writers(WriterFacts),
     /// How a trial went.
     Tried(Trial),
-    /// What a container's init may do.
-    Access(AccessFacts),
     /// A network namespace.
     Net(NetFacts),
+    /// What a container's init may do.
+    Access(AccessFacts),
     /// An HTTP reply, or why there was none.
     Http(Result<HttpReply, String>),
+    /// Microseconds until a change came back; `None` when it did not in time.
+    Answered(Option<u64>),
+    /// What is in the page cache.
+    PageCache(PageFacts),
+    /// What limits I/O.
+    Io(IoFacts),
+    /// How fast it is.
+    Pace(Pace),
     /// Loop devices.
     Loops(Vec<LoopFacts>),
 }
@@ -143,6 +169,8 @@ pub struct HostFacts {
     pub loop_devices: Ready,
     /// `mount_setattr` works (kernel ≥ 5.12).
     pub mount_setattr: Ready,
+    /// The I/O of a container can be limited: there is a controller of block I/O.
+    pub io_limits: Ready,
     /// `SELinux` is enforcing.
     pub selinux: Ready,
     /// The engine's local socket answers in the helper.

@@ -82,7 +82,7 @@ impl Service {
         }
         self.publish_journal(&journal);
         let (log, log_queue) = applog::channel();
-        let (records, records_queue) = records::channel();
+        let (records, records_queue) = records::channel(self.args.patience());
         *lock(&self.log) = Some(log);
         *lock(&self.records) = Some(records);
         self.spawn("log", move |service| applog::run(service, &log_queue))?;

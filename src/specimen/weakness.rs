@@ -11,10 +11,10 @@ pub enum Weakness {
     AckBeforeSync,
     /// `/health` says 200 whatever happens.
     AlwaysHealthy,
-    /// Refused permissions end the process.
-    DeniedIsFatal,
     /// Ends with acknowledged records in its own memory.
     DirtyExit,
+    /// Refused permissions end the process.
+    DeniedIsFatal,
     /// A write that permissions refuse counts as done.
     DropsDenied,
     /// A failed log write ends the process.
@@ -25,6 +25,8 @@ pub enum Weakness {
     LayerState,
     /// Nothing is published where hard links are refused.
     LinksOnly,
+    /// Waits for its storage for as long as that takes.
+    NoDeadline,
     /// The mount's flags are not looked at.
     NoFlagCheck,
     /// A lost volume raises no alarm.
@@ -33,6 +35,8 @@ pub enum Weakness {
     NoRetention,
     /// State of a newer format is read as if it were ours.
     ReadsAnything,
+    /// Every record is synced by itself.
+    SyncsEach,
     /// State is kept on the runtime directory only.
     TmpfsState,
     /// Hard links are assumed to stay links.
@@ -61,7 +65,7 @@ const fn row(
 }
 
 /// Sorted by name.
-const TABLE: [Row; 17] = [
+const TABLE: &[Row] = &[
     row(
         Weakness::AckBeforeSync,
         "ack-before-sync",
@@ -117,6 +121,12 @@ const TABLE: [Row; 17] = [
         "cross-mount-links",
     ),
     row(
+        Weakness::NoDeadline,
+        "no-deadline",
+        "waits for its storage for as long as that takes",
+        "volume-stall",
+    ),
+    row(
         Weakness::NoFlagCheck,
         "no-flag-check",
         "does not look at the flags of its mount",
@@ -135,6 +145,7 @@ const TABLE: [Row; 17] = [
         "reads state of a newer format as if it were its own",
         "version-skew",
     ),
+    row(Weakness::SyncsEach, "syncs-each", "syncs every record by itself", "slow-device"),
     row(
         Weakness::TmpfsState,
         "tmpfs-state",
@@ -186,7 +197,7 @@ pub(super) fn parser() -> impl TypedValueParser<Value = WeaknessChoice> {
 #[must_use]
 pub fn table() -> String {
     let mut out = format!("{:<22}{:<52}{}\n", "WEAKNESS", "WHAT GOES WRONG", "FAILS");
-    for Row { name, about, fails, .. } in &TABLE {
+    for Row { name, about, fails, .. } in TABLE {
         out.push_str(&format!("{name:<22}{about:<52}{fails}\n"));
     }
     out
@@ -199,7 +210,7 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_each_row_is_one_short_line() {
         assert!(TABLE.is_sorted_by_key(|row| row.name));
-        for row in &TABLE {
+        for row in TABLE {
             assert!(row.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", row.name);
             assert!(row.about.len() < 52 && !row.about.ends_with('.'), "{}", row.about);
         }

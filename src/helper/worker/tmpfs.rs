@@ -15,27 +15,12 @@ use crate::{
         statfs::FsUsage,
         tmpfs::{self, Limits, TmpfsSpec},
     },
-    protocol::{Dev, Init, Op, Outcome, Place},
+    protocol::{Dev, Init, Outcome, Place},
 };
-
-/// Performs one of these ops.
-pub(super) fn act(op: &Op) -> Done {
-    match op {
-        Op::StackTmpfs { place, mark, size, inodes, mode, uid, gid } => {
-            stack(place, &spec(mark, *size, *inodes, (*mode, *uid, *gid))?)
-        }
-        Op::UnstackMarked { place, init, mark } => unstack(place, *init, mark),
-        Op::SetTmpfsLimits { place, dev, size, inodes } => set_limits(place, *dev, *size, *inodes),
-        Op::ExhaustTmpfs { place, dev, leave_bytes, leave_inodes } => {
-            exhaust(place, *dev, *leave_bytes, *leave_inodes)
-        }
-        other => Err(HelperError::Refused(format!("{other:?} is not about a tmpfs"))),
-    }
-}
 
 /// The tmpfs to be stacked; a missing limit is the kernel's default: half of memory, and an inode
 /// for every two pages (Documentation/filesystems/tmpfs.rst).
-fn spec(
+pub(super) fn spec(
     mark: &str,
     size: Option<u64>,
     inodes: Option<u64>,
@@ -57,7 +42,7 @@ fn memory() -> Option<u64> {
 }
 
 /// Stacks a marked tmpfs.
-fn stack(place: &Place, spec: &TmpfsSpec) -> Done {
+pub(super) fn stack(place: &Place, spec: &TmpfsSpec) -> Done {
     let target = init(place)?;
     let id = inside(target, &place.path, |here| {
         refuse_shared(here.mounts.read()?.covering(here.path), here.path)?;
@@ -67,7 +52,7 @@ fn stack(place: &Place, spec: &TmpfsSpec) -> Done {
 }
 
 /// Takes it off.
-fn unstack(place: &Place, init: Init, mark: &str) -> Done {
+pub(super) fn unstack(place: &Place, init: Init, mark: &str) -> Done {
     let target = Identity::from(init);
     let taken = inside(target, &place.path, |here| {
         tmpfs::unmount_marked(here.mounts, here.path, mark).map(usize::from)
@@ -76,7 +61,12 @@ fn unstack(place: &Place, init: Init, mark: &str) -> Done {
 }
 
 /// Lowers the limits to what is in use plus what is to be left.
-fn exhaust(place: &Place, dev: Dev, leave_bytes: Option<u64>, leave_inodes: Option<u64>) -> Done {
+pub(super) fn exhaust(
+    place: &Place,
+    dev: Dev,
+    leave_bytes: Option<u64>,
+    leave_inodes: Option<u64>,
+) -> Done {
     let target = init(place)?;
     let limits = inside(target, &place.path, |here| {
         same_dev(here.path, dev)?;
@@ -96,7 +86,7 @@ fn exhaust(place: &Place, dev: Dev, leave_bytes: Option<u64>, leave_inodes: Opti
 
 /// Sets the limits, wherever the superblock can still be reached. Where it cannot, it has gone
 /// with its last user.
-fn set_limits(place: &Place, dev: Dev, size: Option<u64>, inodes: Option<u64>) -> Done {
+pub(super) fn set_limits(place: &Place, dev: Dev, size: Option<u64>, inodes: Option<u64>) -> Done {
     let mut last = None;
     for way in ways(place)? {
         let done = inside(way.target, &way.path, |here| {

@@ -18,7 +18,10 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         | Op::KillInit { .. }
         | Op::SetOwner { .. }
         | Op::SetMode { .. }
-        | Op::SetAside { .. } => Outcome::Done,
+        | Op::SetAside { .. }
+        | Op::LimitIo { .. }
+        | Op::DropCache { .. }
+        | Op::Freeze { .. } => Outcome::Done,
         Op::ReplaceByCopy { .. } | Op::CopyUp { .. } => {
             Outcome::Linked { before: link(11), after: link(12) }
         }

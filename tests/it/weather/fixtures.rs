@@ -93,6 +93,15 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\" }",
         Trace::Full("/data"),
     ),
+    Fixture {
+        fault: "drop-cache",
+        way: "",
+        volume: EXT4,
+        mount: "/data",
+        inject: "{ target: \"agent:/data/current.dat\" }",
+        trace: Trace::Nothing,
+        lasts: false,
+    },
     event("kill", "{ target: agent }"),
     state(
         ("lost-mount", ""),
@@ -145,6 +154,13 @@ pub(super) const FIXTURES: &[Fixture] = &[
         (DOCKER, "/data"),
         "{ target: \"agent:/data\" }",
         Trace::Stacked("/data"),
+    ),
+    state(("stall", ""), (EXT4, "/data"), "{ target: \"agent:/data\" }", Trace::Stalled("/data")),
+    state(
+        ("throttle", ""),
+        (EXT4, "/data"),
+        "{ target: \"agent:/data\", write: 256KiB, write_ops: 20/s }",
+        Trace::Throttled,
     ),
     state(("stop", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Nothing),
     Fixture {
