@@ -5,6 +5,7 @@
 //! and one line in the table below; help, schema, catalogue and docs derive from it.
 
 mod access;
+mod aside;
 mod capacity;
 mod checks;
 mod commit_and_recreate;
@@ -45,6 +46,8 @@ mod ownership;
 mod pause;
 mod read_only;
 mod recreate;
+mod remove_file;
+mod replace_file;
 mod restart;
 mod shadow_mount;
 mod stall;
@@ -423,6 +426,8 @@ faults! {
     "pause" => pause::Pause,
     "read-only" => read_only::ReadOnly,
     "recreate" => recreate::Recreate,
+    "remove-file" => remove_file::RemoveFile,
+    "replace-file" => replace_file::ReplaceFile,
     "restart" => restart::Restart,
     "shadow-mount" => shadow_mount::ShadowMount,
     "stall" => stall::Stall,

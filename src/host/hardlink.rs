@@ -143,7 +143,7 @@ fn dress(to: &File, meta: &fs::Metadata) -> io::Result<()> {
 }
 
 /// A recognisable name beside `path`, which the sweep of probes removes if we are killed.
-fn temp_beside(path: &Path) -> HostResult<PathBuf> {
+pub(super) fn temp_beside(path: &Path) -> HostResult<PathBuf> {
     let missing = || HostError::sys("open", path, Errno(libc::EINVAL));
     let name: &OsStr = path.file_name().ok_or_else(missing)?;
     let mut temp = OsString::from(format!("{PROBE_PREFIX}{}-", std::process::id()));

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod archive;
+pub mod aside;
 pub mod block_device;
 pub mod cgroup;
 pub mod container_process;

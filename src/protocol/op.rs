@@ -230,6 +230,26 @@ pub enum Op {
         /// Its new bits.
         to: u32,
     },
+    /// Take a file's name away, or give it to a new file, and keep the file beside it.
+    SetAside {
+        /// The file.
+        place: Place,
+        /// Which one must be found there.
+        file: FileId,
+        /// The name, in the same directory, under which it is kept.
+        kept: String,
+        /// Content of the new file; none for no file.
+        content: Option<String>,
+    },
+    /// Give the name back to the file that was kept, unless someone else has put something there.
+    PutBack {
+        /// The file.
+        place: Place,
+        /// The name, in the same directory, under which it was kept.
+        kept: String,
+        /// Content by which the new file is known as ours.
+        content: Option<String>,
+    },
     /// Make an empty directory of the run, for a bind mount. → `Directory`
     CreateBind {
         /// Its name in the run's bind directory.
@@ -432,7 +452,9 @@ impl Op {
             | Self::Relink { place, .. }
             | Self::KillInit { place, .. }
             | Self::SetOwner { place, .. }
-            | Self::SetMode { place, .. } => Some(place),
+            | Self::SetMode { place, .. }
+            | Self::SetAside { place, .. }
+            | Self::PutBack { place, .. } => Some(place),
             Self::CreateBind { .. }
             | Self::RemoveBind { .. }
             | Self::CreateImage { .. }

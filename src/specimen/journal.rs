@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::args::SpecimenArgs;
@@ -18,6 +19,7 @@ const WAITING: usize = 64 * 1024;
 pub(super) struct Journal {
     path: PathBuf,
     ignores_short_writes: bool,
+    trusts_open_file: bool,
     /// Only with `dirty-exit`: lines that wait for company before they are written.
     waiting: Option<Vec<u8>>,
     /// None after a failed sync: the kernel may have dropped pages it could not write, so nothing
@@ -45,6 +47,7 @@ impl Journal {
         Self {
             path: dir.join("journal.log"),
             ignores_short_writes: args.has(Weakness::IgnoresShortWrites),
+            trusts_open_file: args.has(Weakness::TrustsOpenFile),
             waiting: args.has(Weakness::DirtyExit).then(Vec::new),
             file: None,
             end: 0,
@@ -88,6 +91,23 @@ impl Journal {
         self.end = whole as u64;
         self.file = Some(file);
         Ok((torn > 0).then(|| format!("journal: cut {torn} torn bytes after byte {whole}")))
+    }
+
+    /// An error when the name no longer leads to the file that is open: what is appended to that
+    /// would be gone with the process.
+    pub(super) fn check(&self) -> io::Result<()> {
+        let Some(file) = self.file.as_ref().filter(|_| !self.trusts_open_file) else {
+            return Ok(());
+        };
+        let (path, held) = (self.path.display(), file.metadata()?);
+        match fs::metadata(&self.path) {
+            Ok(named) if (named.dev(), named.ino()) == (held.dev(), held.ino()) => Ok(()),
+            Ok(_) => Err(io::Error::other(format!("`{path}` is another file than was opened"))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(io::Error::other(format!("`{path}` was removed while in use")))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes a record without syncing. On an error nothing of it stays.

@@ -97,7 +97,8 @@ pub(super) fn run(service: &Arc<Service>, mut journal: Journal, mut queue: Recor
 }
 
 fn append_group(service: &Arc<Service>, journal: &mut Journal, group: Vec<Request>) {
-    match service.home.check(&service.args.data).and_then(|()| journal.open()) {
+    let home = service.home.check(&service.args.data);
+    match home.and_then(|()| journal.check()).and_then(|()| journal.open()) {
         Ok(cut) => cut.into_iter().for_each(|line| service.console.say(line)),
         Err(error) => return refuse_all(service, replies(group), &error),
     }

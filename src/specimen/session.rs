@@ -63,13 +63,18 @@ pub(super) enum SessionError {
 pub(super) struct StateFile {
     state: PathBuf,
     marker: PathBuf,
+    reads_anything: bool,
 }
 
 impl StateFile {
     pub(super) fn new(args: &SpecimenArgs) -> Self {
         let volatile = args.runtime_state.as_ref().filter(|_| args.has(Weakness::TmpfsState));
         let dir = volatile.unwrap_or(&args.data);
-        Self { state: dir.join("state.json"), marker: args.data.join(MARKER) }
+        Self {
+            state: dir.join("state.json"),
+            marker: args.data.join(MARKER),
+            reads_anything: args.has(Weakness::ReadsAnything),
+        }
     }
 
     pub(super) fn exists(&self) -> io::Result<bool> {
@@ -92,7 +97,9 @@ impl StateFile {
             schema: u32,
         }
         match serde_json::from_slice(bytes) {
-            Ok(Schema { schema }) if schema > SCHEMA => return Err(SessionError::Newer(schema)),
+            Ok(Schema { schema }) if schema > SCHEMA && !self.reads_anything => {
+                return Err(SessionError::Newer(schema));
+            }
             // Unreadable is as good as absent, and as bad.
             Err(_) => return Ok(self.begin()?),
             Ok(_) => {}

@@ -57,6 +57,8 @@ pub enum Weakness {
     NoRetention,
     /// A controller that is not ready at the start ends the process.
     NoRetry,
+    /// State of a newer format is read as if it were ours.
+    ReadsAnything,
     /// Backup jobs write to one name and do not wait.
     SharedTargetName,
     /// Every record is synced by itself.
@@ -65,6 +67,8 @@ pub enum Weakness {
     TmpfsState,
     /// Hard links are assumed to stay links.
     TrustsLinkIdentity,
+    /// A journal that was removed is written to all the same.
+    TrustsOpenFile,
     /// Writes to wherever the data path points.
     WritesAnywhere,
     /// An archive has its name before it is whole.
@@ -226,6 +230,12 @@ const TABLE: &[Row] = &[
         "dependency-not-ready",
     ),
     row(
+        Weakness::ReadsAnything,
+        "reads-anything",
+        "reads state of a newer format as if it were its own",
+        "version-skew",
+    ),
+    row(
         Weakness::SharedTargetName,
         "shared-target-name",
         "backup jobs write to one name, unlocked",
@@ -243,6 +253,12 @@ const TABLE: &[Row] = &[
         "trusts-link-identity",
         "updates in place and expects hard links to follow",
         "broken-hardlinks",
+    ),
+    row(
+        Weakness::TrustsOpenFile,
+        "trusts-open-file",
+        "goes on writing to a journal that was removed",
+        "removed-journal",
     ),
     row(
         Weakness::WritesAnywhere,

@@ -68,7 +68,9 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
         Op::CopyUp { place } => link::copy_up(place),
         Op::Relink { place, of, ours } => link::relink(place, of, *ours),
         Op::KillInit { place, init } => process::kill_init(place, *init),
-        Op::SetOwner { .. } | Op::SetMode { .. } => metadata::act(op),
+        Op::SetOwner { .. } | Op::SetMode { .. } | Op::SetAside { .. } | Op::PutBack { .. } => {
+            metadata::act(op)
+        }
         other => act_on_own(other, cx),
     }
 }

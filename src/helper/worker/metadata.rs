@@ -1,4 +1,4 @@
-//! Ops on owner and mode of a file, and the trial of what a subject may do with it.
+//! Ops on owner, mode and name of a file, and the trial of what a subject may do with it.
 
 use std::path::Path;
 
@@ -12,6 +12,7 @@ use crate::{
     errno::Errno,
     host::{
         access::{Refusals, try_access},
+        aside,
         credentials::Credentials,
         error::HostResult,
         metadata::{self, Change, Meant},
@@ -37,7 +38,14 @@ pub(super) fn act(op: &Op) -> Done {
         Op::SetMode { place, file, from, to } => {
             change(place, |path| metadata::set_mode(path, (*file).into(), *from, *to))
         }
-        other => Err(HelperError::Refused(format!("{other:?} changes no metadata"))),
+        Op::SetAside { place, file, kept, content } => change(place, |path| {
+            let content = content.as_deref().map(str::as_bytes);
+            aside::set_aside(path, (*file).into(), kept, content)
+        }),
+        Op::PutBack { place, kept, content } => {
+            change(place, |path| aside::put_back(path, kept, content.as_deref().map(str::as_bytes)))
+        }
+        other => Err(HelperError::Refused(format!("{other:?} changes no file"))),
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         | Op::KillInit { .. }
         | Op::SetOwner { .. }
         | Op::SetMode { .. }
+        | Op::SetAside { .. }
         | Op::LimitIo { .. }
         | Op::DropCache { .. }
         | Op::Freeze { .. } => Outcome::Done,

@@ -13,6 +13,9 @@ fn settled(weakness: &[&str], error: io::ErrorKind) -> (io::Result<()>, bool) {
     let (fatal, mut fatals) = tokio::sync::mpsc::channel(1);
     let args = args(Path::new("/nowhere"), weakness);
     let service = Service::new(args, Console::new(io::sink()), fatal);
+    for _ in 0..10 {
+        service.health.fault("data", &error.into());
+    }
     let result = settle(&service, Err(error.into()));
     (result, fatals.try_recv().is_ok())
 }

@@ -130,6 +130,18 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Stacked("/data"),
     ),
     event("recreate", "{ target: agent }"),
+    state(
+        ("remove-file", ""),
+        (DOCKER, "/data"),
+        "{ target: \"agent:/data/journal.log\" }",
+        Trace::Missing("/data/journal.log"),
+    ),
+    state(
+        ("replace-file", ""),
+        (DOCKER, "/data"),
+        "{ target: \"agent:/data/journal.log\", content: \"x\" }",
+        Trace::Holds("/data/journal.log", "x"),
+    ),
     event("restart", "{ target: agent }"),
     state(
         ("shadow-mount", ""),

@@ -120,6 +120,10 @@ pub(super) enum Trace {
     Full(&'static str),
     /// Two names are different files.
     Untied(&'static str, &'static str),
+    /// No file at this path.
+    Missing(&'static str),
+    /// A file with this content.
+    Holds(&'static str, &'static str),
     /// This path has these permission bits.
     Mode(&'static str, u32),
     /// This path belongs to this user.
@@ -154,6 +158,10 @@ impl Trace {
                     (Ok(one), Ok(other)) => one.ino() != other.ino(),
                     _ => false,
                 }
+            }
+            Self::Missing(path) => fs::metadata(root(path)).is_err(),
+            Self::Holds(path, text) => {
+                fs::read_to_string(root(path)).is_ok_and(|found| found == text)
             }
             Self::Mode(path, bits) => {
                 fs::metadata(root(path)).is_ok_and(|meta| meta.mode() & 0o7777 == bits)
