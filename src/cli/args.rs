@@ -69,6 +69,9 @@ pub(super) enum Verb {
     /// The helper's worker, started by the keeper.
     #[command(hide = true)]
     HelperWorker(ServerArgs),
+    /// A trial of the worker's, in a process of its own.
+    #[command(hide = true)]
+    HelperErrand(ServerArgs),
     /// Says how old a run's lease is, inside a container on its volume.
     #[command(hide = true)]
     HelperLease(ServerArgs),

@@ -21,6 +21,8 @@ pub enum Capability {
     Btrfs,
     /// The overlay filesystem.
     Overlay,
+    /// The I/O of a container can be limited.
+    IoLimits,
     /// The engine can freeze containers.
     Freezer,
     /// The engine's local socket answers inside the helper.
@@ -36,6 +38,7 @@ impl Capability {
         Self::Xfs,
         Self::Btrfs,
         Self::Overlay,
+        Self::IoLimits,
         Self::Freezer,
         Self::EngineSocket,
     ];
@@ -50,6 +53,7 @@ impl Capability {
             Self::Xfs => "xfs",
             Self::Btrfs => "btrfs",
             Self::Overlay => "overlay",
+            Self::IoLimits => "io-limits",
             Self::Freezer => "freezer",
             Self::EngineSocket => "engine-socket",
         }

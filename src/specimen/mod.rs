@@ -29,6 +29,7 @@ mod args;
 mod backoff;
 mod console;
 mod controller;
+mod denied;
 mod election;
 mod errno;
 mod fence;

@@ -15,6 +15,10 @@ pub enum Weakness {
     DropsOffline,
     /// Ends with acknowledged records in its own memory.
     DirtyExit,
+    /// A refused permission ends the process.
+    DeniedIsFatal,
+    /// A write that permissions refuse counts as done.
+    DropsDenied,
     /// A failed log write ends the process.
     ExitOnLogError,
     /// A short or failed journal write counts as done.
@@ -25,6 +29,8 @@ pub enum Weakness {
     LinksOnly,
     /// An agent that misses its beats is not marked.
     NeverMarked,
+    /// Waits for its storage for as long as that takes.
+    NoDeadline,
     /// Work of an earlier term is taken.
     NoFencing,
     /// The mount's flags are not looked at.
@@ -35,6 +41,8 @@ pub enum Weakness {
     NoRetry,
     /// Old logs are never deleted.
     NoRetention,
+    /// Every record is synced by itself.
+    SyncsEach,
     /// State is kept on the runtime directory only.
     TmpfsState,
     /// Hard links are assumed to stay links.
@@ -75,10 +83,22 @@ const TABLE: &[Row] = &[
         "shadowed-mount",
     ),
     row(
+        Weakness::DeniedIsFatal,
+        "denied-is-fatal",
+        "exits when permissions refuse a write",
+        "uid-mismatch",
+    ),
+    row(
         Weakness::DirtyExit,
         "dirty-exit",
         "ends with acknowledged records in its own memory",
         "graceful-stop",
+    ),
+    row(
+        Weakness::DropsDenied,
+        "drops-denied",
+        "takes a write that permissions refuse for done",
+        "uid-mismatch",
     ),
     row(
         Weakness::DropsOffline,
@@ -117,6 +137,12 @@ const TABLE: &[Row] = &[
         "heartbeat-offline",
     ),
     row(
+        Weakness::NoDeadline,
+        "no-deadline",
+        "waits for its storage for as long as that takes",
+        "volume-stall",
+    ),
+    row(
         Weakness::NoFencing,
         "no-fencing",
         "takes the work of a leader whose term is over",
@@ -135,6 +161,7 @@ const TABLE: &[Row] = &[
         "lost-mount",
     ),
     row(Weakness::NoRetention, "no-retention", "never deletes an old log file", "inode-exhaustion"),
+    row(Weakness::SyncsEach, "syncs-each", "syncs every record by itself", "slow-device"),
     row(
         Weakness::NoRetry,
         "no-retry",

@@ -4,23 +4,30 @@
 //! state that an undo could not find elsewhere, so the keeper may kill it at any moment; it ends with the keeper.
 
 mod act;
+mod cgroup;
 mod detach;
 pub(in crate::helper) mod engine;
+mod errand;
 mod facts;
 mod fill;
+mod freeze;
 mod host_facts;
 mod http;
 pub(in crate::helper) mod image;
 mod link;
 mod load;
+mod metadata;
 mod mount;
 mod net;
+mod page_cache;
 mod place;
 mod process;
 mod read;
 mod serve;
+mod throttle;
 mod tmpfs;
 mod trial;
 mod vacuous;
 
+pub use errand::main as errand;
 pub use serve::main;

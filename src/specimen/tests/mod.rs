@@ -2,6 +2,7 @@
 //! its weakness takes it away.
 
 mod cluster;
+mod denied;
 mod harness;
 mod links;
 mod state;

@@ -93,6 +93,15 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\" }",
         Trace::Full("/data"),
     ),
+    Fixture {
+        fault: "drop-cache",
+        way: "",
+        volume: EXT4,
+        mount: "/data",
+        inject: "{ target: \"agent:/data/current.dat\" }",
+        trace: Trace::Nothing,
+        lasts: false,
+    },
     event("kill", "{ target: agent }"),
     state(
         ("lost-mount", ""),
@@ -101,10 +110,23 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Lost("/data"),
     ),
     state(
+        ("mode", ""),
+        (DOCKER, "/data"),
+        "{ target: \"agent:/data\", mode: \"0777\" }",
+        Trace::Mode("/data", 0o777),
+    ),
+    state(
         ("mount-flags", ""),
         (DOCKER, "/data"),
         "{ target: \"agent:/data\", set: [noexec] }",
         Trace::Stacked("/data"),
+    ),
+    state(
+        ("ownership", ""),
+        // anyone may write to it, so that root is not let in by a capability
+        ("{ tmpfs: { size: 4MiB } }", "/data"),
+        "{ target: \"agent:/data\", owner: \"1001:1001\" }",
+        Trace::Owner("/data", 1001),
     ),
     state(("pause", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Frozen),
     state(
@@ -120,6 +142,13 @@ pub(super) const FIXTURES: &[Fixture] = &[
         (DOCKER, "/data"),
         "{ target: \"agent:/data\" }",
         Trace::Stacked("/data"),
+    ),
+    state(("stall", ""), (EXT4, "/data"), "{ target: \"agent:/data\" }", Trace::Stalled("/data")),
+    state(
+        ("throttle", ""),
+        (EXT4, "/data"),
+        "{ target: \"agent:/data\", write: 256KiB, write_ops: 20/s }",
+        Trace::Throttled,
     ),
     state(("stop", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Nothing),
     Fixture {
