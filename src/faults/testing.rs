@@ -257,6 +257,11 @@ fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
     future::ready(value).boxed()
 }
 
+fn writers(count: u64) -> WriterFacts {
+    let path = "/data/log".into();
+    WriterFacts { count, sample: vec![OpenFile { pid: 101, command: "specimen".into(), path }] }
+}
+
 fn tried(errno: Option<&str>) -> Reading {
     Reading::Tried(Trial { errno: errno.map(str::to_owned) })
 }
@@ -303,6 +308,7 @@ impl World {
                     path: "/data/log".into(),
                 }],
             }),
+            Read::Writers(_) => Reading::Writers(writers(self.writers)),
             Read::TryCreate(_) => tried(self.create),
             Read::TryWrite { .. } => tried(self.write),
             Read::TryLink { .. } => tried(self.link),
