@@ -69,6 +69,9 @@ pub(super) enum Verb {
     /// The helper's worker, started by the keeper.
     #[command(hide = true)]
     HelperWorker(ServerArgs),
+    /// Allocates memory in a subject's cgroup, started by the worker.
+    #[command(hide = true)]
+    HelperGrower(ServerArgs),
     /// Says how old a run's lease is, inside a container on its volume.
     #[command(hide = true)]
     HelperLease(ServerArgs),

@@ -36,6 +36,12 @@ pub struct Before {
 }
 
 impl Before {
+    /// A container as it is.
+    pub(super) fn of(facts: &ContainerFacts) -> Self {
+        let ContainerFacts { id, name, started_at, .. } = facts.clone();
+        Self { id, name, started_at }
+    }
+
     /// The container was started since.
     pub(super) fn started_anew(&self, now: &ContainerFacts) -> bool {
         now.started_at != self.started_at
@@ -52,7 +58,8 @@ impl Before {
             || self.started_anew(now)
     }
 
-    fn evidence(&self, now: &ContainerFacts) -> String {
+    /// What became of it, in words.
+    pub(super) fn evidence(&self, now: &ContainerFacts) -> String {
         let mut seen = word(now.state);
         if matches!(now.state, State::Exited | State::Dead | State::Restarting) {
             seen += &format!(", exit code {}", now.exit_code);
@@ -142,8 +149,7 @@ impl<L: Lifecycle> Fault for L {
             facts = cx.running().await?;
         }
         let (ops, undo) = self.acts(&facts, cx).await?;
-        let ContainerFacts { id, name, started_at, .. } = facts;
-        Ok(Prepared { before: Before { id, name, started_at }, ops, undo })
+        Ok(Prepared { before: Before::of(&facts), ops, undo })
     }
 
     async fn verify(
@@ -190,6 +196,13 @@ async fn wait(
         facts = cx.runtime.inspect(container).await?;
     }
     Ok(facts)
+}
+
+/// Whether the container runs, which is all that can be brought back after an event.
+pub(super) async fn runs(cx: &Cx<'_>) -> Result<Effect, FaultError> {
+    let facts = cx.facts().await?;
+    let proven = facts.state == State::Running;
+    Ok(Effect { proven, evidence: word(facts.state), notes: Vec::new() })
 }
 
 /// Starts what was running.

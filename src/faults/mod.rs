@@ -14,6 +14,7 @@ mod target;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod want_of_memory;
 
 use std::future::Future;
 
@@ -34,13 +35,16 @@ mod disk_full;
 mod inode_exhaustion;
 mod kill;
 mod lost_mount;
+mod memory_limit;
 mod mount_flags;
+mod oom_kill;
 mod pause;
 mod read_only;
 mod recreate;
 mod restart;
 mod shadow_mount;
 mod stop;
+mod tmpfs_growth;
 mod tmpfs_restart;
 
 /// How long a fault lasts, and what undoes it.
@@ -394,13 +398,16 @@ faults! {
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
     "kill" => kill::Kill,
     "lost-mount" => lost_mount::LostMount,
+    "memory-limit" => memory_limit::MemoryLimit,
     "mount-flags" => mount_flags::MountFlags,
+    "oom-kill" => oom_kill::OomKill,
     "pause" => pause::Pause,
     "read-only" => read_only::ReadOnly,
     "recreate" => recreate::Recreate,
     "restart" => restart::Restart,
     "shadow-mount" => shadow_mount::ShadowMount,
     "stop" => stop::Stop,
+    "tmpfs-growth" => tmpfs_growth::TmpfsGrowth,
     "tmpfs-restart" => tmpfs_restart::TmpfsRestart,
 }
 

@@ -19,11 +19,11 @@ use crate::{
     ledger::LedgerReport,
     protocol::{
         Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply, Init, LinkState, LoadCall, LoadStats,
-        MountFacts, OpenFile, Place, Read, Reading, TreeFacts, Trial, WriterFacts,
+        MemoryFacts, MountFacts, OpenFile, Place, Read, Reading, TreeFacts, Trial, WriterFacts,
     },
     runtime::{
-        ContainerFacts, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef, NetworkSpec,
-        ObjectRef, Result as RuntimeResult, Runtime, RuntimeError, State, VolumeSpec,
+        ContainerFacts, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef, MemoryLimit,
+        NetworkSpec, ObjectRef, Result as RuntimeResult, Runtime, RuntimeError, State, VolumeSpec,
     },
     volumes,
 };
@@ -52,6 +52,8 @@ pub(crate) struct World {
     pub(crate) link: Option<&'static str>,
     /// The answer to every request.
     pub(crate) http: Result<HttpReply, String>,
+    /// The container's memory.
+    pub(crate) memory: MemoryFacts,
     /// The container's output.
     pub(crate) logs: Vec<u8>,
     /// What a program leaves.
@@ -94,6 +96,12 @@ impl Default for Fake {
             write: None,
             link: None,
             http: Err("connection refused".into()),
+            memory: MemoryFacts {
+                limit: Some(128 << 20),
+                used: 20 << 20,
+                oom_kills: 0,
+                oom_score: 0,
+            },
             logs: Vec::new(),
             exec: Ok(ExecOutput { exit_code: 0, stdout: String::new(), stderr: String::new() }),
             stats: LoadStats::default(),
@@ -133,6 +141,7 @@ pub(crate) fn container() -> ContainerFacts {
         started_at: "2024-05-01T10:00:00Z".into(),
         health: Health::None,
         stop_grace_ms: None,
+        memory: Some(MemoryLimit { memory: 128 << 20, with_swap: 128 << 20 }),
         image: "sha256:0".into(),
         mounts: Vec::new(),
     }
@@ -253,6 +262,7 @@ impl World {
             Read::TryCreate(_) => tried(self.create),
             Read::TryWrite { .. } => tried(self.write),
             Read::TryLink { .. } => tried(self.link),
+            Read::Memory(_) => Reading::Memory(self.memory),
             Read::Http { .. } => Reading::Http(self.http.clone()),
             Read::Host | Read::Loops => Reading::Nothing,
         }

@@ -11,6 +11,7 @@ pub mod error;
 pub mod file;
 pub mod fill;
 pub mod freeze;
+pub mod grower;
 pub mod hardlink;
 pub mod image;
 pub mod loop_device;

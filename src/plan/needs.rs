@@ -81,6 +81,7 @@ fn lacks(
         Capability::MountApi => not_ready(&host.mount_setattr),
         Capability::LoopDevices => not_ready(&host.loop_devices),
         Capability::EngineSocket => not_ready(&host.engine_socket),
+        Capability::MemoryCgroup => not_ready(&host.memory_cgroup),
         Capability::Ext4 => filesystem("ext4", "e2fsprogs", host, has_tool),
         Capability::Xfs => filesystem("xfs", "xfsprogs", host, has_tool),
         Capability::Btrfs => filesystem("btrfs", "btrfs-progs", host, has_tool),

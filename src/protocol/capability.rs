@@ -23,6 +23,8 @@ pub enum Capability {
     Overlay,
     /// The engine can freeze containers.
     Freezer,
+    /// The memory cgroups of containers can be looked at.
+    MemoryCgroup,
     /// The engine's local socket answers inside the helper.
     EngineSocket,
 }
@@ -37,6 +39,7 @@ impl Capability {
         Self::Btrfs,
         Self::Overlay,
         Self::Freezer,
+        Self::MemoryCgroup,
         Self::EngineSocket,
     ];
 
@@ -51,6 +54,7 @@ impl Capability {
             Self::Btrfs => "btrfs",
             Self::Overlay => "overlay",
             Self::Freezer => "freezer",
+            Self::MemoryCgroup => "memory-cgroup",
             Self::EngineSocket => "engine-socket",
         }
     }

@@ -167,6 +167,36 @@ pub enum Op {
         /// The process that must still be its init.
         init: Init,
     },
+    /// Allocate bytes of a file under `marker` on a tmpfs, charged to the container's own memory,
+    /// until they are there, the tmpfs is full, or the kernel kills. → `Filled`
+    GrowTmpfs {
+        /// The directory that gets the marker directory.
+        place: Place,
+        /// The superblock that must be found there.
+        dev: Dev,
+        /// Name of the filler directory.
+        marker: String,
+        /// Bytes to allocate.
+        bytes: u64,
+    },
+    /// Use up a container's memory until the kernel has killed in it; then it is free again.
+    /// → `OomKills`
+    ExhaustMemory {
+        /// The container; its path is not used.
+        place: Place,
+        /// The process that must still be its init.
+        init: Init,
+    },
+    /// Set how much the kernel prefers a container's init as a victim. Nothing to do once `init`
+    /// is gone.
+    SetOomScore {
+        /// The container; its path is not used.
+        place: Place,
+        /// The process.
+        init: Init,
+        /// From -1000, never, to 1000, first: `oom_score_adj`, proc(5).
+        score: i32,
+    },
     /// Make an empty directory of the run, for a bind mount. → `Directory`
     CreateBind {
         /// Its name in the run's bind directory.
@@ -265,6 +295,16 @@ pub enum EngineOp {
         /// Container id.
         container: String,
     },
+    /// Set a container's limit of memory, running or not; it outlasts restarts. The engine cannot
+    /// take one off again.
+    LimitMemory {
+        /// Container id.
+        container: String,
+        /// Bytes of memory.
+        memory: u64,
+        /// Bytes of memory and swap together; -1 for any amount of swap.
+        with_swap: i64,
+    },
     /// Remove every container, network and volume that carries this run's label, but the helper and
     /// its own volume.
     RemoveRun {
@@ -331,7 +371,10 @@ impl Op {
             | Self::ReplaceByCopy { place }
             | Self::CopyUp { place }
             | Self::Relink { place, .. }
-            | Self::KillInit { place, .. } => Some(place),
+            | Self::KillInit { place, .. }
+            | Self::GrowTmpfs { place, .. }
+            | Self::ExhaustMemory { place, .. }
+            | Self::SetOomScore { place, .. } => Some(place),
             Self::CreateBind { .. }
             | Self::RemoveBind { .. }
             | Self::CreateImage { .. }

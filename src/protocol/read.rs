@@ -62,6 +62,8 @@ pub enum Read {
     Loops,
     /// Every mount in the container's namespace. → `Mounts`
     AllMounts(Place),
+    /// Memory of the container's cgroup; the path is not used. → `Memory`
+    Memory(Place),
 }
 
 /// The worker's answer.
@@ -90,6 +92,8 @@ pub enum Reading {
     Http(Result<HttpReply, String>),
     /// Loop devices.
     Loops(Vec<LoopFacts>),
+    /// A container's memory.
+    Memory(MemoryFacts),
 }
 
 /// How a trial write went: the errno's name, or none.
@@ -126,6 +130,8 @@ pub struct HostFacts {
     pub loop_devices: Ready,
     /// `mount_setattr` works (kernel ≥ 5.12).
     pub mount_setattr: Ready,
+    /// The memory cgroups of containers can be looked at.
+    pub memory_cgroup: Ready,
     /// `SELinux` is enforcing.
     pub selinux: Ready,
     /// The engine's local socket answers in the helper.
@@ -216,6 +222,20 @@ pub struct TreeFacts {
     pub bytes: u64,
     /// Digest per path, for differences; bounded.
     pub listing: BTreeMap<String, String>,
+}
+
+/// Memory of a cgroup, in the kernel's own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryFacts {
+    /// Bytes allowed; none where there is no limit.
+    pub limit: Option<u64>,
+    /// Bytes in use, page cache and tmpfs included.
+    pub used: u64,
+    /// Processes that were killed for want of memory since the container's start.
+    pub oom_kills: u64,
+    /// How much the kernel prefers the container's init as a victim, from -1000 to 1000.
+    pub oom_score: i32,
 }
 
 /// Descriptors open for writing.

@@ -18,7 +18,8 @@ pub use docker::{
     OWN_IMAGE, Output, PROGRAM, RUN_DIRECTORY, SPECIMEN_IMAGE, build_hash,
 };
 pub use facts::{
-    ContainerFacts, ContainerMount, EngineFacts, ExecOutput, Health, ObjectKind, ObjectRef, State,
+    ContainerFacts, ContainerMount, EngineFacts, ExecOutput, Health, MemoryLimit, ObjectKind,
+    ObjectRef, State,
 };
 pub use spec::{
     ContainerSpec, HELPER_CAPABILITIES, HealthCheck, HelperSpec, ImageRef, MountSource, MountSpec,

@@ -157,5 +157,6 @@ fn is_fault(op: &EngineOp) -> bool {
             | EngineOp::Recreate { .. }
             | EngineOp::Stop { .. }
             | EngineOp::Restart { .. }
+            | EngineOp::LimitMemory { .. }
     )
 }

@@ -12,7 +12,7 @@ use std::{
 use super::{
     super::HelperError,
     detach::{self, Kept},
-    fill, image, link, mount, process, tmpfs,
+    fill, image, link, memory, mount, process, tmpfs,
 };
 use crate::protocol::{Op, Outcome};
 
@@ -64,6 +64,11 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
         Op::CopyUp { place } => link::copy_up(place),
         Op::Relink { place, of, ours } => link::relink(place, of, *ours),
         Op::KillInit { place, init } => process::kill_init(place, *init),
+        Op::GrowTmpfs { place, dev, marker, bytes } => {
+            memory::grow_tmpfs(place, *dev, marker, *bytes, cx)
+        }
+        Op::ExhaustMemory { place, init } => memory::exhaust(place, *init, cx),
+        Op::SetOomScore { init, score, .. } => memory::set_oom_score(*init, *score),
         Op::CreateBind { name, mode, uid, gid } => image::create_bind(cx, name, *mode, *uid, *gid),
         Op::RemoveBind { name } => image::remove_bind(cx, name),
         Op::CreateImage { name, size } => image::create(cx, name, *size),

@@ -4,6 +4,7 @@
 //! state that an undo could not find elsewhere, so the keeper may kill it at any moment; it ends with the keeper.
 
 mod act;
+mod cgroup;
 mod detach;
 pub(in crate::helper) mod engine;
 mod facts;
@@ -13,6 +14,7 @@ mod http;
 pub(in crate::helper) mod image;
 mod link;
 mod load;
+mod memory;
 mod mount;
 mod place;
 mod process;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{super::HelperError, facts, host_facts, http, image, place, trial};
+use super::{super::HelperError, cgroup, facts, host_facts, http, image, place, trial};
 use crate::protocol::{Read, Reading};
 
 /// Answers a question that blocks; HTTP is asynchronous and answered elsewhere.
@@ -22,6 +22,7 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::TryCreate(place) => Reading::Tried(trial::create(place)?),
         Read::TryWrite { place, bytes } => Reading::Tried(trial::write(place, *bytes)?),
         Read::TryLink { place, into } => Reading::Tried(trial::link(place, into)?),
+        Read::Memory(place) => Reading::Memory(cgroup::memory(place)?),
         Read::Loops => Reading::Loops(image::loops(dir)?),
         Read::Http { .. } => {
             return Err(HelperError::Refused("http is not read on a blocking thread".into()));

@@ -1,9 +1,12 @@
-//! Engine ops: start, stop, restart, kill, pause, unpause, remove.
+//! Engine ops: start, stop, restart, kill, pause, unpause, limit, remove.
 
 use std::time::Duration;
 
-use bollard::query_parameters::{
-    KillContainerOptions, RestartContainerOptions, StartContainerOptions, StopContainerOptions,
+use bollard::{
+    models::ContainerUpdateBody,
+    query_parameters::{
+        KillContainerOptions, RestartContainerOptions, StartContainerOptions, StopContainerOptions,
+    },
 };
 
 use super::Docker;
@@ -32,6 +35,15 @@ impl Docker {
                 call.run(self.client.pause_container(container)).await
             }
             EngineOp::Unpause { container } => self.unpause(container).await,
+            EngineOp::LimitMemory { container, memory, with_swap } => {
+                let body = ContainerUpdateBody {
+                    memory: Some(i64::try_from(*memory).unwrap_or(i64::MAX)),
+                    memory_swap: Some(*with_swap),
+                    ..ContainerUpdateBody::default()
+                };
+                let call = self.call("limiting the memory of", "container", container);
+                call.run(self.client.update_container(container, body)).await
+            }
             EngineOp::RemoveRun { run } => self.remove_run(run).await,
         }
     }

@@ -92,11 +92,18 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Lost("/data"),
     ),
     state(
+        ("memory-limit", ""),
+        (DOCKER, "/data"),
+        "{ target: agent, limit: 32MiB }",
+        Trace::MemoryBelow(64 << 20),
+    ),
+    state(
         ("mount-flags", ""),
         (DOCKER, "/data"),
         "{ target: \"agent:/data\", set: [noexec] }",
         Trace::Stacked("/data"),
     ),
+    event("oom-kill", "{ target: agent }"),
     state(("pause", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Frozen),
     state(
         ("read-only", ""),
@@ -113,6 +120,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Stacked("/data"),
     ),
     state(("stop", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Nothing),
+    state(
+        ("tmpfs-growth", ""),
+        (TMPFS, "/data"),
+        "{ target: \"agent:/data\", size: 8MiB }",
+        Trace::Full("/data"),
+    ),
     Fixture {
         fault: "tmpfs-restart",
         way: "",
@@ -151,7 +164,7 @@ name: {name}
 timeout: 60s
 volumes: {{ data: {volume} }}
 services:
-  agent: {{ image: keelhaul/specimen, mounts: {{ {mount}: data }}, stop_grace: 1s }}
+  agent: {{ image: keelhaul/specimen, mounts: {{ {mount}: data }}, memory: 64MiB, stop_grace: 1s }}
 steady_state:
   - container: {{ service: agent, state: running }}
 steps:
