@@ -7,6 +7,7 @@ use super::{
 use crate::{
     diagnostic,
     plan::{self, Case, Select},
+    report::text::count,
     scenario::{Env, Loaded, environment, load_all},
     verdict::ExitCode,
 };
@@ -16,7 +17,12 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let Some(cases) = expand(&loaded, &args.selection) else { return Ok(ExitCode::Usage) };
     let controls = cases.iter().filter(|case| case.control.is_some()).count();
     let (files, runs) = (loaded.len(), cases.len() - controls);
-    output::say(format!("{files} scenarios are well formed: {runs} cases, {controls} controls"));
+    output::say(format!(
+        "{} well formed: {}, {}",
+        count(files, "scenario"),
+        count(runs, "case"),
+        count(controls, "control")
+    ));
     Ok(ExitCode::Pass)
 }
 

@@ -17,22 +17,47 @@ pub(super) async fn recover(args: &RecoverArgs) -> anyhow::Result<ExitCode> {
         output::data(listing(&recover::list(&docker).await?));
         return Ok(ExitCode::Pass);
     }
+    let mut refused = Vec::new();
     let recovered = match &args.run {
-        None => recover::recover_all(docker).await?,
+        None => recover::recover_all(Arc::clone(&docker)).await?,
         Some(run) => {
             let mut recovered = Vec::new();
             for run in runs_called(&docker, run).await? {
-                recovered.push(recover::recover(Arc::clone(&docker), &run, args.force).await?);
+                match recover::recover(Arc::clone(&docker), &run, args.force).await {
+                    Ok(one) => recovered.push(one),
+                    // what keeps one from being recovered is no reason to leave the others
+                    Err(error) => refused.push(error),
+                }
             }
             recovered
         }
     };
-    if recovered.is_empty() {
-        output::say("nothing to recover");
-    }
     recovered.iter().for_each(|one| output::data(summary(one)));
+    if let Some(last) = refused.pop() {
+        refused.iter().for_each(|error| output::say(format!("error: {error}")));
+        return Err(last.into());
+    }
+    if recovered.is_empty() {
+        // of one that was named it is known
+        let others = if args.run.is_none() { recover::list(&docker).await? } else { Vec::new() };
+        output::say(nothing(&others));
+    }
     let complete = recovered.iter().all(|one| one.problems.is_empty());
     Ok(if complete { ExitCode::Pass } else { ExitCode::RollbackIncomplete })
+}
+
+/// A run that was killed a moment ago looks like one that goes on.
+fn nothing(states: &[RunState]) -> String {
+    let live = states.iter().filter(|state| state.live).map(|state| format!("`{}`", state.run));
+    let live: Vec<String> = live.collect();
+    if live.is_empty() {
+        return "nothing to recover".into();
+    }
+    let (live, stale) = (live.join(", "), recover::STALE.as_secs_f64());
+    format!(
+        "nothing to recover\n\nhint: {live} counts as live; if it was killed less than {stale} s \
+         ago, ask again when its lease is older than that"
+    )
 }
 
 /// Every run whose id begins with this. A run has an id per case that ran side by side.
@@ -96,4 +121,18 @@ fn summary(recovered: &Recovered) -> String {
         text.push_str(&format!("  problem  {problem}\n"));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_to_recover_names_the_runs_that_may_have_just_ended() {
+        let state = |live| RunState { run: "a-0".into(), live, kept: false, objects: Vec::new() };
+        assert_eq!(nothing(&[]), "nothing to recover");
+        assert_eq!(nothing(&[state(false)]), "nothing to recover");
+        let text = nothing(&[state(true)]);
+        assert!(text.contains("hint: `a-0` counts as live") && text.contains("2.5 s"), "{text}");
+    }
 }

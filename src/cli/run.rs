@@ -47,8 +47,12 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
 
     let docker = Docker::connect(None).map(Arc::new);
     let engine = match &docker {
-        Ok(docker) => docker.engine().await,
-        Err(error) => Err(error.clone()),
+        Ok(docker) => tokio::select! {
+            engine = docker.engine() => engine.map_err(|error| error.to_string()),
+            // it may hang for as long as its time limit
+            () = interrupt.cancelled() => Err("interrupted before the engine answered".to_owned()),
+        },
+        Err(error) => Err(error.to_string()),
     };
     recorder.emit(Event::RunStarted(Box::new(start(&run, &cases, engine.as_ref().ok(), &args))));
     if let Err(error) = &file {
@@ -62,9 +66,10 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             let stages = DockerStages::new(docker, engine, run.clone()).with_journals(&directory);
             suite::run(cases, options(&args), &stages, &recorder, &interrupt).await
         }
-        (Err(error), _) | (_, Err(error)) => {
-            recorder.emit(Event::Noted { case: None, text: error.to_string() });
-            (Verdict::Error, Ending::default())
+        (_, engine) => {
+            recorder.emit(Event::Noted { case: None, text: engine.err().unwrap_or_default() });
+            let interrupted = interrupt.is_cancelled();
+            (Verdict::Error, Ending { interrupted, ..Ending::default() })
         }
     };
     if file.is_err() || recorder.failure().is_some() {

@@ -1,16 +1,25 @@
-//! What the capacity faults share: whose filesystem it is, and the limits of a tmpfs. Pure.
+//! What the capacity faults share: whose filesystem it is, the acts, and what may be left of them.
 //!
 //! Must not decide for one fault alone; that stays in its own file.
 
-use super::{Cx, FaultError};
+use super::{Cx, Declared, Effect, FaultError, Target, checks, observe::sibling};
 use crate::{
     protocol::{FsFacts, MountFacts, Op},
     volumes::Filesystem,
 };
 
+/// What runs out, and how much of it is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Supply {
+    /// Bytes.
+    Bytes(u64),
+    /// Inodes.
+    Inodes(u64),
+}
+
 /// How a filesystem is brought to its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+enum Way {
     /// Move a tmpfs's limit down to what is in use.
     Limit,
     /// Fill it up.
@@ -57,7 +66,7 @@ fn scaled(text: &str) -> Option<u64> {
 }
 
 /// Whether, and how, this filesystem may be brought to its limit, apart from the host's own.
-pub(super) fn way(cx: &Cx<'_>, fs: &FsFacts) -> Result<Way, FaultError> {
+fn way(cx: &Cx<'_>, fs: &FsFacts) -> Result<Way, FaultError> {
     let volume = cx.site.volume.as_ref().ok_or_else(|| {
         FaultError::Refused(format!(
             "`{}` lies on the container's own layer, not on a volume",
@@ -86,9 +95,57 @@ pub(super) fn way(cx: &Cx<'_>, fs: &FsFacts) -> Result<Way, FaultError> {
     }
 }
 
-/// Removes the filler.
-pub(super) fn remove_filler(cx: &Cx<'_>, fs: &FsFacts) -> Op {
-    Op::RemoveFiller { place: cx.site.place.clone(), dev: fs.dev, marker: cx.marker() }
+/// The act that brings a filesystem to its limit, and the one that undoes it.
+pub(super) async fn acts(cx: &Cx<'_>, fs: &FsFacts, left: Supply) -> Result<(Op, Op), FaultError> {
+    match way(cx, fs)? {
+        Way::Limit => limit(cx, fs, left).await,
+        Way::Fill => Ok(fill(cx, fs, left)),
+    }
+}
+
+async fn limit(cx: &Cx<'_>, fs: &FsFacts, left: Supply) -> Result<(Op, Op), FaultError> {
+    let (place, dev) = (cx.site.place.clone(), fs.dev);
+    let old = Limits::of(&cx.mount_of(&place).await?, fs);
+    let (leave_bytes, leave_inodes, size, inodes) = match left {
+        Supply::Bytes(bytes) => (Some(bytes), None, Some(old.size), None),
+        Supply::Inodes(inodes) => (None, Some(inodes), None, Some(old.inodes)),
+    };
+    let undo = Op::SetTmpfsLimits { place: place.clone(), dev, size, inodes };
+    Ok((Op::ExhaustTmpfs { place, dev, leave_bytes, leave_inodes }, undo))
+}
+
+fn fill(cx: &Cx<'_>, fs: &FsFacts, left: Supply) -> (Op, Op) {
+    let (place, dev, marker) = (cx.site.place.clone(), fs.dev, cx.marker());
+    let undo = Op::RemoveFiller { place: place.clone(), dev, marker: marker.clone() };
+    let act = match left {
+        Supply::Bytes(leave) => Op::FillBytes { place, dev, marker, leave },
+        Supply::Inodes(leave) => Op::FillInodes { place, dev, marker, leave },
+    };
+    (act, undo)
+}
+
+/// Complaints about the target of any of them.
+pub(super) fn check(name: &str, target: &Target, declared: &Declared<'_>) -> Vec<String> {
+    let path = checks::needs_path(name, target);
+    path.into_iter().chain(checks::needs_volume(name, target, declared)).collect()
+}
+
+/// Nothing is left of it: its container has ended, and the tmpfs whose limit was moved with it.
+pub(super) async fn ended(cx: &Cx<'_>) -> Result<Option<Effect>, FaultError> {
+    let ended = cx.ended().await?.filter(|_| cx.site.place.host_path.is_none());
+    Ok(ended.map(Effect::proven))
+}
+
+/// Our filler still lies there.
+pub(super) async fn filler_is_left(cx: &Cx<'_>) -> Result<bool, FaultError> {
+    let place = &cx.site.place;
+    let filler = sibling(place, &format!("{}/{}", place.path, cx.marker()));
+    Ok(cx.file(&filler).await?.is_some())
+}
+
+/// The same in the words of reports.
+pub(super) fn told(filler: bool) -> &'static str {
+    if filler { "our filler is still there" } else { "nothing of ours is left" }
 }
 
 #[cfg(test)]

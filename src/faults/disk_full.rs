@@ -10,12 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
-    capacity::{self, Limits, Way},
-    checks,
-    observe::{sibling, tried},
+    capacity::{self, Supply},
+    observe::tried,
 };
 use crate::{
-    protocol::{Capability, FsFacts, Op, Outcome, Read},
+    protocol::{Capability, FsFacts, Outcome, Read},
     units::{Percent, Size},
 };
 
@@ -39,13 +38,24 @@ pub struct DiskFull {
 pub struct Before {
     /// Bytes in all.
     total: u64,
+    /// Bytes that could be written.
+    free: u64,
     /// Bytes to be left free.
     leave: u64,
+    /// More than is left by this much does not fit, and did before: the tolerance of every figure.
+    step: u64,
 }
 
 /// Filesystems allocate in steps of their own (a btrfs chunk item, an XFS reserve), so what is left
-/// may be off by this much.
+/// may be off by this much, or half of what is taken.
 const STEP: u64 = 1 << 20;
+
+/// Bytes to be taken, below which what is left cannot be told from what was there: an allocation
+/// ends a few dozen blocks short of its goal.
+const LEAST: u64 = 128 << 10;
+
+/// Clusters of 4 KiB that ext4 keeps for itself at most.
+const EXT4_KEEPS: u64 = 4096 << 12;
 
 /// Up to here a write proves that nothing more fits; above, it would be a load of its own.
 const TRY_MOST: u64 = 16 << 20;
@@ -91,39 +101,61 @@ impl DiskFull {
                 Size(host_leave)
             ));
         }
-        if fs.bytes_free <= leave {
-            return refuse(format!(
-                "only {} bytes are free at `{path}`, so there is nothing to fill",
-                fs.bytes_free
-            ));
-        }
         Ok(())
     }
 
-    async fn limit(&self, cx: &Cx<'_>, fs: &FsFacts) -> Result<(Op, Op), FaultError> {
-        let place = &cx.site.place;
-        let old = Limits::of(&cx.mount_of(place).await?, fs);
-        Ok((
-            Op::ExhaustTmpfs {
-                place: place.clone(),
-                dev: fs.dev,
-                leave_bytes: Some(self.leave(fs)),
-                leave_inodes: None,
+    /// What is left must be told from what was free by an amount that counts, before and after.
+    async fn measure(&self, cx: &Cx<'_>, fs: &FsFacts) -> Result<Before, FaultError> {
+        let (path, leave) = (&cx.site.place.path, self.leave(fs));
+        let taken = room(fs).saturating_sub(leave);
+        if taken < LEAST {
+            return Err(FaultError::Refused(format!(
+                "only {} of the {} bytes free at `{path}` can be written, so with {leave} left \
+                 there is nothing to fill",
+                room(fs),
+                fs.bytes_free
+            )));
+        }
+        let before =
+            Before { total: fs.bytes_total, free: room(fs), leave, step: STEP.min(taken / 2) };
+        match before.too_much() {
+            Some(bytes) => match try_write(cx, bytes).await? {
+                None => Ok(before),
+                Some(errno) => Err(FaultError::Refused(format!(
+                    "writing {bytes} bytes at `{path}` fails with {errno} already, so a fault \
+                     could not be told from that"
+                ))),
             },
-            Op::SetTmpfsLimits {
-                place: place.clone(),
-                dev: fs.dev,
-                size: Some(old.size),
-                inodes: None,
-            },
-        ))
+            None => Ok(before),
+        }
+    }
+}
+
+impl Before {
+    /// A write of this size works before, and fails after; none where it would be too large.
+    fn too_much(&self) -> Option<u64> {
+        (self.leave <= TRY_MOST).then_some(self.leave + self.step)
     }
 
-    fn fill(&self, cx: &Cx<'_>, fs: &FsFacts) -> (Op, Op) {
-        let (place, marker) = (cx.site.place.clone(), cx.marker());
-        let fill = Op::FillBytes { place, dev: fs.dev, marker, leave: self.leave(fs) };
-        (fill, capacity::remove_filler(cx, fs))
+    /// At most this much room is what was to be left; before, there was at least a step more.
+    fn is_full(&self, fs: &FsFacts) -> bool {
+        room(fs) <= self.leave + self.step
     }
+}
+
+/// Bytes that root can write, as far as statfs says. ext4 counts as free what it keeps for its own
+/// metadata: a fiftieth, and 4096 clusters at most (`ext4_calculate_resv_clusters`). What btrfs
+/// counts as free may be of use to metadata alone.
+fn room(fs: &FsFacts) -> u64 {
+    match fs.fs_type.as_str() {
+        "ext4" => fs.bytes_free.saturating_sub((fs.bytes_total / 50).min(EXT4_KEEPS)),
+        "btrfs" => fs.bytes_available,
+        _ => fs.bytes_free,
+    }
+}
+
+async fn try_write(cx: &Cx<'_>, bytes: u64) -> Result<Option<String>, FaultError> {
+    cx.trial(Read::TryWrite { place: cx.site.place.clone(), bytes }).await
 }
 
 #[expect(
@@ -166,8 +198,7 @@ impl Fault for DiskFull {
     }
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {
-        let mut wrong: Vec<_> = checks::needs_path(NAME, &self.target).into_iter().collect();
-        wrong.extend(checks::needs_volume(NAME, &self.target, declared));
+        let mut wrong = capacity::check(NAME, &self.target, declared);
         if self.leave.is_some() && self.percent.is_some() {
             wrong.push("`leave` and `percent` say the same thing\n\nhint: write one".into());
         }
@@ -189,11 +220,8 @@ impl Fault for DiskFull {
         cx.running().await?;
         let fs = cx.filesystem(&cx.site.place).await?;
         self.admit(cx, &fs)?;
-        let (op, undo) = match capacity::way(cx, &fs)? {
-            Way::Limit => self.limit(cx, &fs).await?,
-            Way::Fill => self.fill(cx, &fs),
-        };
-        let before = Before { total: fs.bytes_total, leave: self.leave(&fs) };
+        let (op, undo) = capacity::acts(cx, &fs, Supply::Bytes(self.leave(&fs))).await?;
+        let before = self.measure(cx, &fs).await?;
         Ok(Prepared { before, ops: vec![op], undo: vec![undo] })
     }
 
@@ -203,42 +231,40 @@ impl Fault for DiskFull {
         _: &[Outcome],
         cx: &Cx<'_>,
     ) -> Result<Effect, FaultError> {
-        let place = cx.site.place.clone();
-        if before.leave > TRY_MOST {
-            let fs = cx.filesystem(&place).await?;
-            let proven = fs.bytes_available <= before.leave + STEP;
-            let evidence = format!("{} bytes free", fs.bytes_available);
-            return Ok(Effect { proven, evidence, notes: Vec::new() });
-        }
-        let bytes = before.leave + STEP;
-        let errno = cx.trial(Read::TryWrite { place: place.clone(), bytes }).await?;
-        let fs = cx.filesystem(&place).await?;
-        let tried = tried(errno.as_ref());
-        let free = fs.bytes_available;
-        let evidence = format!("writing {}: {tried}; {free} bytes free", Size(bytes));
-        // what btrfs says is free is an estimate: it may count what only metadata can use
-        let counted = free <= bytes || fs.fs_type == "btrfs";
+        let place = &cx.site.place;
+        let Some(bytes) = before.too_much() else {
+            let fs = cx.filesystem(place).await?;
+            let evidence = format!("{} bytes free, {} before", room(&fs), before.free);
+            return Ok(Effect { proven: before.is_full(&fs), evidence, notes: Vec::new() });
+        };
+        let errno = try_write(cx, bytes).await?;
+        let fs = cx.filesystem(place).await?;
+        let evidence = format!(
+            "writing {}: {}; {} bytes free, {} before",
+            Size(bytes),
+            tried(errno.as_ref()),
+            room(&fs),
+            before.free
+        );
+        // what btrfs says is free is an estimate, off by more than a step
+        let counted = before.is_full(&fs) || fs.fs_type == "btrfs";
         let proven = errno.as_deref() == Some("ENOSPC") && counted;
         Ok(Effect { proven, evidence, notes: Vec::new() })
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
-        let place = &cx.site.place;
-        if let Some(ended) = cx.ended().await?
-            && place.host_path.is_none()
-        {
-            return Ok(Effect::proven(ended));
+        if let Some(ended) = capacity::ended(cx).await? {
+            return Ok(ended);
         }
-        let filler = sibling(place, &format!("{}/{}", place.path, cx.marker()));
-        let filler = cx.file(&filler).await?.is_some();
-        let fs = cx.filesystem(place).await?;
+        let filler = capacity::filler_is_left(cx).await?;
+        let fs = cx.filesystem(&cx.site.place).await?;
         // how much the subject wrote meanwhile is its own affair; the limit and our file are ours
         let total = fs.fs_type != "tmpfs" || fs.bytes_total == before.total;
         let evidence = format!(
             "{} of {} bytes free; {}",
             fs.bytes_available,
             fs.bytes_total,
-            if filler { "our file is still there" } else { "none of our files is left" }
+            capacity::told(filler)
         );
         Ok(Effect { proven: total && !filler, evidence, notes: Vec::new() })
     }
@@ -247,7 +273,10 @@ impl Fault for DiskFull {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::faults::testing::{self, Fake};
+    use crate::{
+        faults::testing::{self, Fake},
+        protocol::Op,
+    };
 
     fn fault(yaml: &str) -> DiskFull {
         serde_saphyr::from_str(yaml).unwrap()
@@ -291,6 +320,8 @@ mod tests {
         fake.world().write = Some("ENOSPC");
         assert!(!fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven, "bytes are free");
         fake.world().fs.bytes_available = 0;
+        assert!(!fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven, "for root they are");
+        fake.world().fs.bytes_free = 1 << 20;
         assert!(fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
         fake.world().write = Some("EDQUOT");
         assert!(!fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
@@ -298,13 +329,45 @@ mod tests {
 
     #[tokio::test]
     async fn with_much_left_statfs_decides() {
-        let (fake, site) = (Fake::default(), testing::site("/data", "ext4: { size: 64MiB }"));
+        let (fake, site) = (Fake::default(), testing::site("/data", "xfs: { size: 300MiB }"));
         let cx = fake.cx(&site);
+        fake.world().fs = FsFacts { bytes_available: 20 << 20, ..testing::fs("xfs") };
         let fault = fault("{ target: agent:/data, leave: 20MiB }");
         let before = fault.prepare(&cx).await.unwrap().before;
-        assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven);
-        fake.world().fs.bytes_available = 20 << 20;
+        assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven, "available is not free");
+        fake.world().fs.bytes_free = 20 << 20;
         assert!(fault.verify(&before, &[], &cx).await.unwrap().proven);
+    }
+
+    #[tokio::test]
+    async fn what_was_there_before_proves_nothing() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "tmpfs: { size: 512KiB }"));
+        let cx = fake.cx(&site);
+        let small = |bytes_free| FsFacts {
+            bytes_total: 512 << 10,
+            bytes_free,
+            bytes_available: bytes_free,
+            ..testing::fs("tmpfs")
+        };
+        fake.world().fs = small(500 << 10);
+        let before = fault(PLAIN).prepare(&cx).await.unwrap().before;
+        assert_eq!(before.step, 250 << 10);
+        fake.world().write = Some("ENOSPC");
+        assert!(!fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
+        fake.world().fs = small(0);
+        assert!(fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
+
+        let refused = |result: Result<_, _>| matches!(result, Err(FaultError::Refused(_)));
+        fake.world().fs = small(500 << 10);
+        assert!(refused(fault(PLAIN).prepare(&cx).await), "writing fails already");
+        fake.world().write = None;
+        fake.world().fs = small(100 << 10);
+        assert!(refused(fault(PLAIN).prepare(&cx).await), "too little to take");
+        // what ext4 keeps for itself is free, and no one can have it
+        fake.world().fs = FsFacts { bytes_free: 64 << 20, ..testing::fs("ext4") };
+        fake.world().fs.bytes_total = 64 << 30;
+        let leave = fault("{ target: agent:/data, leave: 49100KiB }");
+        assert!(refused(leave.prepare(&cx).await));
     }
 
     #[tokio::test]

@@ -9,12 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
-    capacity::{self, Limits, Way},
-    checks,
-    observe::{sibling, tried},
+    capacity::{self, Supply},
+    observe::tried,
 };
 use crate::{
-    protocol::{Capability, FsFacts, Op, Outcome, Read},
+    protocol::{Capability, FsFacts, Outcome, Read},
     volumes::{Filesystem, VolumeSpec},
 };
 
@@ -41,7 +40,8 @@ pub struct Before {
     free: u64,
 }
 
-/// XFS makes inodes by the chunk of 64, so what does not fill one stays free for good.
+/// XFS makes inodes by the chunk of 64, so what does not fill one may stay free for good. Where no
+/// more than that was free, nothing could be shown.
 const XFS_CHUNK: u64 = 64;
 
 const NAME: &str = "inode-exhaustion";
@@ -50,29 +50,10 @@ const NO_LIMIT: &str = "btrfs has no limit of inodes, so they cannot run out\n\n
     `disk-full`, or an `ext4`, `xfs` or `tmpfs` volume";
 
 impl InodeExhaustion {
-    async fn limit(&self, cx: &Cx<'_>, fs: &FsFacts) -> Result<(Op, Op), FaultError> {
-        let place = &cx.site.place;
-        let old = Limits::of(&cx.mount_of(place).await?, fs);
-        Ok((
-            Op::ExhaustTmpfs {
-                place: place.clone(),
-                dev: fs.dev,
-                leave_bytes: None,
-                leave_inodes: Some(self.leave),
-            },
-            Op::SetTmpfsLimits {
-                place: place.clone(),
-                dev: fs.dev,
-                size: None,
-                inodes: Some(old.inodes),
-            },
-        ))
-    }
-
-    fn fill(&self, cx: &Cx<'_>, fs: &FsFacts) -> (Op, Op) {
-        let (place, marker) = (cx.site.place.clone(), cx.marker());
-        let fill = Op::FillInodes { place, dev: fs.dev, marker, leave: self.leave };
-        (fill, capacity::remove_filler(cx, fs))
+    /// At most so many stay free when they are used up.
+    fn rest(&self, fs: &FsFacts) -> u64 {
+        let kept = if fs.fs_type == "xfs" { XFS_CHUNK - 1 } else { 0 };
+        self.leave.max(kept)
     }
 
     /// Refuses where there is nothing to exhaust, and on the host's own filesystem.
@@ -96,7 +77,7 @@ impl InodeExhaustion {
                 fs.fs_type
             ));
         }
-        if fs.inodes_free <= self.leave {
+        if fs.inodes_free <= self.rest(fs) {
             return refuse(format!(
                 "only {} inodes are free at `{path}`, so there is nothing to exhaust",
                 fs.inodes_free
@@ -104,6 +85,10 @@ impl InodeExhaustion {
         }
         Ok(())
     }
+}
+
+async fn try_create(cx: &Cx<'_>) -> Result<Option<String>, FaultError> {
+    cx.trial(Read::TryCreate(cx.site.place.clone())).await
 }
 
 impl Fault for InodeExhaustion {
@@ -135,8 +120,7 @@ impl Fault for InodeExhaustion {
     }
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {
-        let mut wrong: Vec<_> = checks::needs_path(NAME, &self.target).into_iter().collect();
-        wrong.extend(checks::needs_volume(NAME, &self.target, declared));
+        let mut wrong = capacity::check(NAME, &self.target, declared);
         if declared.volume.and_then(VolumeSpec::filesystem) == Some(Filesystem::Btrfs) {
             wrong.push(NO_LIMIT.into());
         }
@@ -155,42 +139,45 @@ impl Fault for InodeExhaustion {
         cx.running().await?;
         let fs = cx.filesystem(&cx.site.place).await?;
         self.admit(cx, &fs)?;
-        let (op, undo) = match capacity::way(cx, &fs)? {
-            Way::Limit => self.limit(cx, &fs).await?,
-            Way::Fill => self.fill(cx, &fs),
-        };
+        let (op, undo) = capacity::acts(cx, &fs, Supply::Inodes(self.leave)).await?;
+        if let Some(errno) = try_create(cx).await? {
+            return Err(FaultError::Refused(format!(
+                "creating a file at `{}` fails with {errno} already, so a fault could not be told \
+                 from that",
+                cx.site.place.path
+            )));
+        }
         let before = Before { total: fs.inodes_total, free: fs.inodes_free };
         Ok(Prepared { before, ops: vec![op], undo: vec![undo] })
     }
 
-    async fn verify(&self, _: &Before, _: &[Outcome], cx: &Cx<'_>) -> Result<Effect, FaultError> {
-        let place = &cx.site.place;
-        let errno = cx.trial(Read::TryCreate(place.clone())).await?;
-        let fs = cx.filesystem(place).await?;
+    async fn verify(
+        &self,
+        before: &Before,
+        _: &[Outcome],
+        cx: &Cx<'_>,
+    ) -> Result<Effect, FaultError> {
+        let errno = try_create(cx).await?;
+        let fs = cx.filesystem(&cx.site.place).await?;
         let refused = self.leave > 0 || errno.as_deref() == Some("ENOSPC");
-        let step = if fs.fs_type == "xfs" { XFS_CHUNK } else { 0 };
-        let exhausted = fs.inodes_free <= self.leave + step;
-        let proven = refused && exhausted && fs.bytes_available > 0;
+        let proven = refused && fs.inodes_free <= self.rest(&fs) && fs.bytes_available > 0;
         let evidence = format!(
-            "creating a file: {}; {} inodes and {} bytes free",
+            "creating a file: {}; {} inodes and {} bytes free, {} inodes before",
             tried(errno.as_ref()),
             fs.inodes_free,
-            fs.bytes_available
+            fs.bytes_available,
+            before.free
         );
         Ok(Effect { proven, evidence, notes: Vec::new() })
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
-        let place = &cx.site.place;
-        if let Some(ended) = cx.ended().await?
-            && place.host_path.is_none()
-        {
-            return Ok(Effect::proven(ended));
+        if let Some(ended) = capacity::ended(cx).await? {
+            return Ok(ended);
         }
-        let errno = cx.trial(Read::TryCreate(place.clone())).await?;
-        let fs = cx.filesystem(place).await?;
-        let filler = sibling(place, &format!("{}/{}", place.path, cx.marker()));
-        let filler = cx.file(&filler).await?.is_some();
+        let errno = try_create(cx).await?;
+        let fs = cx.filesystem(&cx.site.place).await?;
+        let filler = capacity::filler_is_left(cx).await?;
         // XFS counts inodes by the bytes that are free, so only a fixed number can be compared
         let total = fs.fs_type == "xfs" || fs.inodes_total == before.total;
         let evidence = format!(
@@ -198,7 +185,7 @@ impl Fault for InodeExhaustion {
             tried(errno.as_ref()),
             fs.inodes_free,
             fs.inodes_total,
-            if filler { "our files are still there" } else { "none of our files is left" }
+            capacity::told(filler)
         );
         let proven = errno.is_none() && total && !filler;
         Ok(Effect { proven, evidence, notes: Vec::new() })
@@ -208,7 +195,10 @@ impl Fault for InodeExhaustion {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::faults::testing::{self, Fake};
+    use crate::{
+        faults::testing::{self, Fake},
+        protocol::Op,
+    };
 
     fn fault(yaml: &str) -> InodeExhaustion {
         serde_saphyr::from_str(yaml).unwrap()
@@ -269,6 +259,18 @@ mod tests {
         assert!(!fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
         fake.world().fs.inodes_free = 40;
         assert!(fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
+        fake.world().create = None;
+        for leave in [0, 20, 40] {
+            let fault = fault(&format!("{{ target: agent:/data, leave: {leave} }}"));
+            let refused = fault.prepare(&cx).await;
+            assert!(matches!(refused, Err(FaultError::Refused(_))), "{leave}");
+        }
+        let fault = fault("{ target: agent:/data, leave: 100 }");
+        fake.world().fs.inodes_free = 164;
+        let before = fault.prepare(&cx).await.unwrap().before;
+        assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven);
+        fake.world().fs.inodes_free = 100;
+        assert!(fault.verify(&before, &[], &cx).await.unwrap().proven);
     }
 
     #[tokio::test]
@@ -299,6 +301,9 @@ mod tests {
         fake.world().fs.is_host = true;
         assert!(matches!(fault(PLAIN).prepare(&cx).await, Err(FaultError::Refused(_))));
         fake.world().fs.is_host = false;
+        fake.world().create = Some("ENOSPC");
+        assert!(matches!(fault(PLAIN).prepare(&cx).await, Err(FaultError::Refused(_))));
+        fake.world().create = None;
         fake.world().fs.inodes_free = 0;
         assert!(matches!(fault(PLAIN).prepare(&cx).await, Err(FaultError::Refused(_))));
     }

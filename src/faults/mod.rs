@@ -31,6 +31,7 @@ pub use target::Target;
 
 mod broken_hardlinks;
 mod crash;
+mod disconnect;
 mod disk_full;
 mod inode_exhaustion;
 mod kill;
@@ -225,7 +226,7 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
     fn describe(&self) -> Described;
 
     /// The subject may end the effect by itself, as by freeing files: then it is not looked for
-    /// again before the revert.
+    /// again before the revert, and after a start only where it ends with the container.
     fn subject_may_end_it(&self) -> bool {
         false
     }
@@ -394,6 +395,7 @@ macro_rules! faults {
 faults! {
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
     "crash" => crash::Crash,
+    "disconnect" => disconnect::Disconnect,
     "disk-full" => disk_full::DiskFull,
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
     "kill" => kill::Kill,

@@ -3,8 +3,8 @@
 use super::{Cx, FaultError, unexpected};
 use crate::{
     protocol::{
-        FileFacts, FileId, FsFacts, Init, MemoryFacts, MountFacts, MountFlag, Place, Read, Reading,
-        Trial,
+        FileFacts, FileId, FsFacts, Init, MemoryFacts, MountFacts, MountFlag, NetFacts, Place,
+        Read, Reading, Trial,
     },
     runtime::{ContainerFacts, RuntimeError, State},
 };
@@ -123,6 +123,14 @@ impl Cx<'_> {
     pub(super) async fn memory(&self) -> Result<MemoryFacts, FaultError> {
         match self.ask(Read::Memory(self.site.place.clone())).await? {
             Reading::Memory(facts) => Ok(facts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Interfaces and addresses of the container's network namespace.
+    pub(super) async fn net(&self) -> Result<NetFacts, FaultError> {
+        match self.ask(Read::Net(self.site.place.clone())).await? {
+            Reading::Net(facts) => Ok(facts),
             other => Err(unexpected(&other)),
         }
     }

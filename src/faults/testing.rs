@@ -19,11 +19,13 @@ use crate::{
     ledger::LedgerReport,
     protocol::{
         Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply, Init, LinkState, LoadCall, LoadStats,
-        MemoryFacts, MountFacts, OpenFile, Place, Read, Reading, TreeFacts, Trial, WriterFacts,
+        MemoryFacts, MountFacts, NetFacts, OpenFile, Place, Read, Reading, TreeFacts, Trial,
+        WriterFacts,
     },
     runtime::{
-        ContainerFacts, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef, MemoryLimit,
-        NetworkSpec, ObjectRef, Result as RuntimeResult, Runtime, RuntimeError, State, VolumeSpec,
+        ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
+        MemoryLimit, NetworkSpec, ObjectRef, Result as RuntimeResult, Runtime, RuntimeError, State,
+        VolumeSpec,
     },
     volumes,
 };
@@ -50,6 +52,10 @@ pub(crate) struct World {
     pub(crate) write: Option<&'static str>,
     /// Errno of linking.
     pub(crate) link: Option<&'static str>,
+    /// What its network namespace has.
+    pub(crate) net: NetFacts,
+    /// How every connection goes.
+    pub(crate) connect: Trial,
     /// The answer to every request.
     pub(crate) http: Result<HttpReply, String>,
     /// The container's memory.
@@ -95,6 +101,8 @@ impl Default for Fake {
             create: None,
             write: None,
             link: None,
+            net: net(&["lo", "eth0"], &["127.0.0.1", "172.30.0.2"]),
+            connect: Trial { errno: None },
             http: Err("connection refused".into()),
             memory: MemoryFacts {
                 limit: Some(128 << 20),
@@ -144,6 +152,18 @@ pub(crate) fn container() -> ContainerFacts {
         memory: Some(MemoryLimit { memory: 128 << 20, with_swap: 128 << 20 }),
         image: "sha256:0".into(),
         mounts: Vec::new(),
+        networks: vec![network("default", "172.30.0.2")],
+    }
+}
+
+/// Its place on a network of the run.
+pub(crate) fn network(name: &str, address: &str) -> ContainerNetwork {
+    ContainerNetwork {
+        id: format!("id-{name}"),
+        name: format!("keelhaul-r1-{name}"),
+        address: address.into(),
+        gateway: "172.30.0.1".into(),
+        aliases: vec!["agent".into()],
     }
 }
 
@@ -216,6 +236,12 @@ pub(crate) fn file(inode: u64, links: u64) -> FileFacts {
     }
 }
 
+/// A network namespace with these interfaces and addresses.
+pub(crate) fn net(interfaces: &[&str], addresses: &[&str]) -> NetFacts {
+    let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    NetFacts { interfaces: owned(interfaces), addresses: owned(addresses) }
+}
+
 fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
     future::ready(value).boxed()
 }
@@ -263,6 +289,8 @@ impl World {
             Read::TryWrite { .. } => tried(self.write),
             Read::TryLink { .. } => tried(self.link),
             Read::Memory(_) => Reading::Memory(self.memory),
+            Read::Net(_) => Reading::Net(self.net.clone()),
+            Read::Connect { .. } => Reading::Tried(self.connect.clone()),
             Read::Http { .. } => Reading::Http(self.http.clone()),
             Read::Host | Read::Loops => Reading::Nothing,
         }

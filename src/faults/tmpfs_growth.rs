@@ -88,8 +88,7 @@ impl Fault for TmpfsGrowth {
     }
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {
-        let mut wrong: Vec<_> = checks::needs_path(NAME, &self.target).into_iter().collect();
-        wrong.extend(checks::needs_volume(NAME, &self.target, declared));
+        let mut wrong = capacity::check(NAME, &self.target, declared);
         wrong.extend(checks::needs_tmpfs(NAME, &self.target, declared));
         if self.size.0 == 0 {
             wrong.push("`size: 0B` grows nothing\n\nhint: write `size: 64MiB`".into());
@@ -111,8 +110,12 @@ impl Fault for TmpfsGrowth {
         let container = Container::of(&facts);
         Ok(Prepared {
             before: Before { container, kills: memory.oom_kills, free },
+            undo: vec![Op::RemoveFiller {
+                place: place.clone(),
+                dev: fs.dev,
+                marker: marker.clone(),
+            }],
             ops: vec![Op::GrowTmpfs { place, dev: fs.dev, marker, bytes: self.size.0 }],
-            undo: vec![capacity::remove_filler(cx, &fs)],
         })
     }
 
@@ -136,9 +139,12 @@ impl Fault for TmpfsGrowth {
     }
 
     async fn verify_reverted(&self, _: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
-        let left = filler(cx).await?;
-        let evidence = left.as_ref().map_or("our file is gone", |_| "our file is still there");
-        Ok(Effect { proven: left.is_none(), evidence: evidence.into(), notes: Vec::new() })
+        if let Some(ended) = capacity::ended(cx).await? {
+            return Ok(ended);
+        }
+        let left = capacity::filler_is_left(cx).await?;
+        let evidence = capacity::told(left).into();
+        Ok(Effect { proven: !left, evidence, notes: Vec::new() })
     }
 }
 
@@ -187,6 +193,7 @@ mod tests {
         assert!(!fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven, "not charged");
         grown(&fake, 48 << 20, 60 << 20);
         assert!(fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
+        fake.world().files.insert("/data/.keelhaul-r1".into(), testing::file(8, 2));
         assert!(!fault(PLAIN).verify_reverted(&before, &cx).await.unwrap().proven);
         fake.world().files.clear();
         assert!(fault(PLAIN).verify_reverted(&before, &cx).await.unwrap().proven);

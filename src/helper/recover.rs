@@ -11,15 +11,19 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     HelperError, HelperLink as _, Result,
-    client::{ContainerLauncher, Helper, Launcher as _, refused},
+    client::{ContainerLauncher, Helper, refused},
 };
 use crate::{
     protocol::{RollbackReport, Undone},
-    runtime::{Docker, ObjectKind, ObjectRef, PROGRAM, RUN_DIRECTORY, Runtime as _, labels},
+    runtime::{
+        Docker, ObjectKind, ObjectRef, PROGRAM, RUN_DIRECTORY, Runtime, RuntimeError, labels,
+    },
 };
 
 /// A lease that is older than this is not being renewed: expiry and some slack.
-const STALE: Duration = Duration::from_millis(2500);
+pub const STALE: Duration = Duration::from_millis(2500);
+/// A run may take so long from its volume to its lease: the engine may be busy.
+const BEGINNING: Duration = Duration::from_secs(30);
 /// How long a keeper may take to say how old its lease is.
 const LOOK: Duration = Duration::from_secs(10);
 /// How long a keeper that is reverting by itself gets to come to its end.
@@ -34,7 +38,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub struct RunState {
     /// Its id.
     pub run: String,
-    /// Its lease is being renewed: it is somebody's, and is left alone.
+    /// Its lease is being renewed, or nobody can tell: it is somebody's, and is left alone.
     pub live: bool,
     /// It was kept on purpose: nothing but its own name recovers it.
     pub kept: bool,
@@ -81,13 +85,21 @@ pub async fn list(docker: &Docker) -> Result<Vec<RunState>> {
 async fn is_live(docker: &Docker, objects: &[ObjectRef]) -> bool {
     let command = [PROGRAM, "helper-lease", RUN_DIRECTORY].map(str::to_owned);
     for helper in objects.iter().filter(|object| is_helper(object)) {
-        let Ok(output) = docker.exec(&helper.id, &command, LOOK).await else { continue };
-        let age = output.stdout.trim().parse().map(Duration::from_millis);
-        if age.is_ok_and(|age| age <= STALE) {
+        let told = docker.exec(&helper.id, &command, LOOK).await;
+        if shows_life(told.as_ref().map(|output| output.stdout.as_str())) {
             return true;
         }
     }
     false
+}
+
+/// What a keeper's container says of its lease. An engine too busy to ask it says nothing of it.
+fn shows_life(told: std::result::Result<&str, &RuntimeError>) -> bool {
+    match told {
+        Ok(text) => text.trim().parse().is_ok_and(|age| Duration::from_millis(age) <= STALE),
+        Err(RuntimeError::Timeout { .. }) => true,
+        Err(_) => false,
+    }
 }
 
 fn is_helper(object: &ObjectRef) -> bool {
@@ -99,7 +111,7 @@ fn is_helper(object: &ObjectRef) -> bool {
 /// # Errors
 /// When the engine does not answer.
 pub async fn recover_all(docker: Arc<Docker>) -> Result<Vec<Recovered>> {
-    recover_dead(&docker, |_| true).await
+    recover_dead(&docker, Young::Await, |_| true).await
 }
 
 /// Removes the journals of runs that have nothing else left: what a keeper that reverted by itself
@@ -109,28 +121,69 @@ pub async fn recover_all(docker: Arc<Docker>) -> Result<Vec<Recovered>> {
 /// When the engine does not answer.
 pub async fn sweep(docker: Arc<Docker>) -> Result<Vec<Recovered>> {
     let journal = |object: &ObjectRef| object.role == labels::ROLE_JOURNAL;
-    recover_dead(&docker, |state| state.objects.iter().all(journal)).await
+    recover_dead(&docker, Young::Leave, |state| state.objects.iter().all(journal)).await
+}
+
+/// What is done with a run that may be about to begin.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Young {
+    /// Wait until it must have a lease.
+    Await,
+    /// Leave it to the next one who looks.
+    Leave,
 }
 
 async fn recover_dead(
     docker: &Arc<Docker>,
+    young: Young,
     wanted: impl Fn(&RunState) -> bool,
 ) -> Result<Vec<Recovered>> {
-    let mut dead = list(docker).await?;
-    dead.retain(|state| !state.live && !state.kept && wanted(state));
-    if dead.is_empty() {
+    let dead = |state: &RunState| !state.live && !state.kept && wanted(state);
+    let mut earlier = Vec::new();
+    let mut wait = STALE;
+    for state in list(docker).await?.into_iter().filter(dead) {
+        // it has a volume before it has a lease
+        let begins = beginning(docker, &state).await?;
+        if young == Young::Await || begins.is_zero() {
+            wait = wait.max(begins);
+            earlier.push(state.run);
+        }
+    }
+    if earlier.is_empty() {
         return Ok(Vec::new());
     }
-    // a run that has just begun has a volume before it has a lease: it has one by now
-    sleep(STALE).await;
-    let now = list(docker).await?;
+    // one that is ending is gone by then
+    sleep(wait).await;
     let mut recovered = Vec::new();
-    for state in now.into_iter().filter(|state| !state.live && !state.kept && wanted(state)) {
-        if dead.iter().any(|earlier| earlier.run == state.run) {
-            recovered.push(recover_state(docker, state).await?);
+    for state in list(docker).await?.into_iter().filter(dead) {
+        if earlier.contains(&state.run) {
+            recovered.push(recover_or_say(docker, state).await);
         }
     }
     Ok(recovered)
+}
+
+/// What keeps one run from being recovered is no reason to leave the others.
+async fn recover_or_say(docker: &Arc<Docker>, state: RunState) -> Recovered {
+    let run = state.run.clone();
+    recover_state(docker, state).await.unwrap_or_else(|error| {
+        let problems = vec![error.to_string()];
+        Recovered { problems, ..Recovered::nothing(&run) }
+    })
+}
+
+/// How much longer a run may take to its lease. It makes nothing else before: one that has more
+/// than a helper had a lease.
+async fn beginning(docker: &Docker, state: &RunState) -> Result<Duration> {
+    let own = |object: &ObjectRef| object.role == labels::ROLE_JOURNAL || is_helper(object);
+    let journal = state.objects.iter().find(|object| object.role == labels::ROLE_JOURNAL);
+    match journal {
+        Some(journal) if state.objects.iter().all(own) => {
+            let age = docker.volume_age(&journal.name).await.map_err(refused)?;
+            Ok(BEGINNING.saturating_sub(age))
+        }
+        _ => Ok(Duration::ZERO),
+    }
 }
 
 /// Recovers one run. `force`: also a live one.
@@ -238,16 +291,18 @@ async fn stop_helpers(docker: &Docker, state: &RunState) {
 /// A new helper on an old journal, and everything undone.
 async fn replay(docker: &Arc<Docker>, run: &str) -> Result<(Helper, RollbackReport)> {
     let launcher = Arc::new(ContainerLauncher::on(Arc::clone(docker), run).await?);
-    let engine = Arc::clone(docker);
-    let started = Helper::launch(Arc::clone(&launcher) as _, Some(engine), true).await;
-    let helper = match started {
-        Ok(helper) => helper,
-        Err(error) => {
-            launcher.dispose().await;
-            return Err(error);
-        }
+    let engine: Arc<dyn Runtime> = Arc::clone(docker) as _;
+    let launch = || Helper::launch(Arc::clone(&launcher) as _, Some(Arc::clone(&engine)), true);
+    let helper = match launch().await {
+        // it reverts before it says who it is
+        Err(HelperError::Lost(_)) => launch().await?,
+        other => other?,
     };
-    let report = helper.rollback().await?;
+    let report = match helper.rollback().await {
+        // the keeper died of it, or beside it: another goes on where it ended
+        Err(HelperError::Lost(_)) => helper.rollback().await?,
+        other => other?,
+    };
     Ok((helper, report))
 }
 
@@ -267,4 +322,71 @@ async fn remove_leftovers(docker: &Docker, run: &str, recovered: &mut Recovered)
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::runtime::scripted::{self, ScriptedEngine};
+
+    #[test]
+    fn a_lease_that_cannot_be_asked_for_is_taken_for_a_fresh_one() {
+        let slow = RuntimeError::Timeout { seconds: 10, doing: "running".into() };
+        let gone = RuntimeError::Gone { what: "container", name: "h".into() };
+        assert!(shows_life(Ok("12\n")) && shows_life(Err(&slow)));
+        assert!(!shows_life(Ok("2600\n")) && !shows_life(Ok("none\n")) && !shows_life(Err(&gone)));
+    }
+
+    /// An engine with the journal of a run, made at this second, and nothing else but `more`.
+    fn engine(second: u32, more: serde_json::Value) -> ScriptedEngine {
+        let time = move |second| format!("2026-01-01T00:00:{second:02}Z");
+        let made = |name: &str, role: &str, second| {
+            let labels = json!({ "keelhaul.run": "r", "keelhaul.role": role });
+            json!({ "Name": name, "Labels": labels, "CreatedAt": time(second), "Driver": "local",
+                    "Mountpoint": "/m", "Scope": "local", "Options": {} })
+        };
+        let journal = made("keelhaul-r", labels::ROLE_JOURNAL, second);
+        ScriptedEngine::start(move |asked| match asked {
+            "GET /info" => scripted::json(&json!({ "SystemTime": time(40) })),
+            "GET /volumes/keelhaul-r" => scripted::json(&journal),
+            _ if asked.starts_with("GET /volumes?") => {
+                scripted::json(&json!({ "Volumes": [journal] }))
+            }
+            _ if asked.starts_with("GET /networks") => scripted::json(&more),
+            _ => scripted::json(&json!([])),
+        })
+    }
+
+    async fn begins(engine: &ScriptedEngine) -> Duration {
+        let client = engine.client();
+        let states = list(&client).await.unwrap();
+        beginning(&client, &states[0]).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_run_with_a_young_volume_alone_may_be_about_to_begin() {
+        assert_eq!(begins(&engine(35, json!([]))).await, Duration::from_secs(26));
+        assert_eq!(begins(&engine(1, json!([]))).await, Duration::ZERO);
+        let labels = json!({ "keelhaul.run": "r", "keelhaul.role": "network" });
+        let network = json!([{ "Id": "n", "Name": "n", "Labels": labels }]);
+        assert_eq!(begins(&engine(35, network)).await, Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn a_sweep_leaves_a_run_that_may_be_about_to_begin() {
+        let engine = engine(35, json!([]));
+        assert_eq!(sweep(Arc::new(engine.client())).await.unwrap(), []);
+        assert_eq!(engine.asked("DELETE"), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_fails_in_one_recovery_is_its_problem_alone() {
+        let engine = ScriptedEngine::start(|_| scripted::refuse(500, "broken"));
+        let state = RunState { run: "r".into(), live: false, kept: false, objects: vec![] };
+        let recovered = recover_or_say(&Arc::new(engine.client()), state).await;
+        assert_eq!(recovered.run, "r");
+        assert!(recovered.problems[0].contains("broken"), "{recovered:?}");
+    }
 }

@@ -14,6 +14,7 @@ pub mod freeze;
 pub mod grower;
 pub mod hardlink;
 pub mod image;
+pub mod interfaces;
 pub mod loop_device;
 pub mod mount_clone;
 pub mod mountinfo;

@@ -72,7 +72,9 @@ struct Book<'l> {
     rows: Vec<Row<'l>>,
     by_id: HashMap<RecordId, usize>,
     by_key: HashMap<&'l str, usize>,
-    /// Per writer, the sequences of first intact copies as the stream brought them.
+    /// Per writer, the sequences of first intact copies as the stream brought them; of acknowledged
+    /// records only. One that its writer has given up on is still on its way while the next is
+    /// written, and may be taken after it.
     met: HashMap<u32, Vec<u64>>,
     report: LedgerReport,
 }
@@ -158,7 +160,7 @@ impl<'l> Book<'l> {
         row.intact += 1;
         if row.intact > 1 {
             self.report.duplicated += 1;
-        } else if asked.is_none() {
+        } else if asked.is_none() && row.acknowledged_at().is_some() {
             self.met.entry(record.id.writer).or_default().push(record.id.sequence);
         }
     }

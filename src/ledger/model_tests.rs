@@ -128,6 +128,20 @@ fn outcomes_other_than_acknowledged_promise_nothing() {
 }
 
 #[test]
+fn a_record_that_was_given_up_on_may_be_taken_after_the_next() {
+    let (mut log, mut records) = sound(1, 6);
+    let late = records[2].id;
+    log.entries.retain(|entry| entry.event != Event::Acknowledged(late));
+    let reason = "no answer in 5 s".to_owned();
+    log.entries.push(Entry { at_us: 9000, event: Event::Indeterminate { id: late, reason } });
+    records.swap(2, 3);
+    let report = judge(&log, &lines(&records));
+    assert_eq!((report.indeterminate_present, report.reordered), (1, 0));
+    records.swap(4, 5);
+    assert_eq!(judge(&log, &lines(&records)).reordered, 1, "these two were promised in order");
+}
+
+#[test]
 fn acknowledgements_after_the_fence_are_void() {
     let (mut log, records) = sound(1, 4);
     log.entries.insert(4, Entry { at_us: 450, event: Event::Fenced {} });
@@ -293,7 +307,9 @@ proptest! {
         prop_assert_eq!(report.present, firsts.len() as u64);
         prop_assert_eq!((report.corrupt, report.torn, report.duplicated), (corrupt, torn, copies));
         prop_assert_eq!((report.lost, report.damaged), (lost, damaged));
-        prop_assert_eq!(report.reordered, (firsts.len() - longest_rising(&firsts)) as u64);
+        let acked = |sequence: &u64| !unclear.iter().any(|at| *at as u64 + 1 == *sequence);
+        let promised: Vec<u64> = firsts.into_iter().filter(acked).collect();
+        prop_assert_eq!(report.reordered, (promised.len() - longest_rising(&promised)) as u64);
         prop_assert_eq!(report.phantom, 0);
     }
 

@@ -37,7 +37,7 @@ pub struct LedgerReport {
     pub foreign: u64,
     /// Intact copies beyond the first of a record.
     pub duplicated: u64,
-    /// Fewest records that would have to move to restore each writer's order.
+    /// Fewest acknowledged records that would have to move to restore each writer's order.
     pub reordered: u64,
     /// Gaps of lost or damaged records with a present record of the same writer after them.
     pub holes: u64,

@@ -10,8 +10,11 @@ mod filesystem;
 mod http;
 mod ledger;
 mod log;
+mod metric;
 mod mount;
+mod prometheus;
 mod subject;
+mod tcp;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -98,7 +101,7 @@ pub trait ProbeCx: Send + Sync {
     fn helper(&self) -> &dyn HelperLink;
     /// The service's container as it is now, with this path; none when it was never created.
     fn place(&self, service: &str, path: &str) -> Option<Place>;
-    /// Unix time in seconds from which log lines count: the latest injection, or the start.
+    /// Unix time in nanoseconds from which log lines count: the latest injection, or the start.
     fn logs_since(&self) -> i64;
     /// The load's name at the helper.
     fn load(&self, workload: &str) -> String;
@@ -123,6 +126,11 @@ pub trait Probe: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
 
     /// The workload it reads.
     fn workload(&self) -> Option<&str> {
+        None
+    }
+
+    /// The other service that it speaks of; none where there is none.
+    fn peer(&self) -> Option<&str> {
         None
     }
 
@@ -214,6 +222,12 @@ macro_rules! probes {
                 match self { $(Self::$type(probe) => probe.service(),)+ }
             }
 
+            /// The other service that it speaks of.
+            #[must_use]
+            pub fn peer(&self) -> Option<&str> {
+                match self { $(Self::$type(probe) => probe.peer(),)+ }
+            }
+
             /// The workload it reads.
             #[must_use]
             pub fn workload(&self) -> Option<&str> {
@@ -257,7 +271,9 @@ probes! {
     "http" => http::Http,
     "ledger" => ledger::Ledger,
     "log" => log::Log,
+    "metric" => metric::Metric,
     "mount" => mount::Mount,
+    "tcp" => tcp::Tcp,
     "tree" => tree::Tree,
     "write" => write::Write,
 }

@@ -98,10 +98,7 @@ mod tests {
         let world = World::default();
         assert!(probe("").read(&world).await.unwrap().holds());
         let sample = probe(", fails: EROFS").read(&world).await.unwrap();
-        assert_eq!(
-            sample.violation.as_deref(),
-            Some("a write works, and should fail with EROFS")
-        );
+        assert_eq!(sample.violation.as_deref(), Some("a write works, and should fail with EROFS"));
         world.set().write = Some("ENOSPC");
         assert!(probe(", fails: ENOSPC").read(&world).await.unwrap().holds());
         for bad in ["", ", fails: EROFS"] {

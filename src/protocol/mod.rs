@@ -17,7 +17,7 @@ pub use op::{EngineOp, FileId, LinkState, MountFlag, Op};
 pub use place::{Dev, Init, Place};
 pub use read::{
     FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts, MemoryFacts, MountFacts,
-    OpenFile, Read, Reading, Ready, TreeFacts, Trial, WriterFacts,
+    NetFacts, OpenFile, Read, Reading, Ready, TreeFacts, Trial, WriterFacts,
 };
 
 /// Version of the wire and journal formats. Any change of shape raises it.

@@ -305,6 +305,23 @@ pub enum EngineOp {
         /// Bytes of memory and swap together; -1 for any amount of swap.
         with_swap: i64,
     },
+    /// Take a container off a network; one that is not on it is left alone.
+    Disconnect {
+        /// Container name: it stays when the container is made anew.
+        container: String,
+        /// Network id.
+        network: String,
+    },
+    /// Put a container on a network with these names; one that is there with all of them is left
+    /// alone.
+    Connect {
+        /// Container name.
+        container: String,
+        /// Network id.
+        network: String,
+        /// Names by which others on the network find it.
+        aliases: Vec<String>,
+    },
     /// Remove every container, network and volume that carries this run's label, but the helper and
     /// its own volume.
     RemoveRun {

@@ -2,7 +2,7 @@
 //!
 //! Reads change nothing, but for trials, which leave nothing behind.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,17 @@ pub enum Read {
         /// The request.
         request: HttpRequest,
     },
+    /// Interfaces and addresses of the container's network namespace. → `Net`
+    Net(Place),
+    /// Try to open a TCP connection from inside the container's network namespace. → `Tried`
+    Connect {
+        /// The container; its path is not used.
+        place: Place,
+        /// Where to: an address and a port.
+        to: SocketAddr,
+        /// Milliseconds until the attempt is given up, as `ETIMEDOUT`.
+        timeout_ms: u64,
+    },
     /// Attached loop devices that are ours: backing file in the run's image directory. → `Loops`
     Loops,
     /// Every mount in the container's namespace. → `Mounts`
@@ -88,6 +99,8 @@ pub enum Reading {
     Writers(WriterFacts),
     /// How a trial went.
     Tried(Trial),
+    /// A network namespace.
+    Net(NetFacts),
     /// An HTTP reply, or why there was none.
     Http(Result<HttpReply, String>),
     /// Loop devices.
@@ -96,7 +109,7 @@ pub enum Reading {
     Memory(MemoryFacts),
 }
 
-/// How a trial write went: the errno's name, or none.
+/// How a trial went: the errno's name, or none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trial {
@@ -258,6 +271,16 @@ pub struct OpenFile {
     pub command: String,
     /// Path as the process sees it.
     pub path: String,
+}
+
+/// A network namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetFacts {
+    /// Names of its interfaces, the loopback included.
+    pub interfaces: Vec<String>,
+    /// Its own IPv4 addresses, each once.
+    pub addresses: Vec<String>,
 }
 
 /// An HTTP request.

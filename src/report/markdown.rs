@@ -93,8 +93,8 @@ fn row(record: &RunRecord, suite: &Suite<'_>) -> String {
         let all: Vec<String> = main.iter().filter_map(|case| value(case.last())).collect();
         if all.is_empty() { "–".to_owned() } else { escape(&all.join("; ")) }
     };
-    let (seen, injected) = suite
-        .cases
+    // a control's faults are its own affair, as on the last screen
+    let (seen, injected) = main
         .iter()
         .map(|case| proven(case.last()))
         .fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1));

@@ -10,7 +10,7 @@ pub mod markdown;
 mod points;
 mod suites;
 pub mod terminal;
-mod text;
+pub(crate) mod text;
 mod totals;
 mod trouble;
 mod write;

@@ -11,7 +11,7 @@ use super::{
     event::{Event, Phase},
     expect::{Patience, steady_state, wait_until_all_hold},
     guards::Guards,
-    interrupt::{GRACE, Interrupt, REVERTS},
+    interrupt::{GRACE, Interrupt, LOGS, REVERTS},
     ledgers::Ledgers,
     loads,
     observe::Observers,
@@ -94,7 +94,7 @@ pub(super) async fn run(case: Case, attempt: &Attempt<'_>, stage: &Stage) -> End
     world.enter(Phase::Rollback);
     end_of_steps(&world).await;
     stage.interrupt.bound(REVERTING, REVERTS, walk.rollback()).await;
-    observers.judge(&world).await;
+    stage.interrupt.bound(REVERTING, LOGS, observers.judge(&world)).await;
     drop(walk);
 
     // the clock stood still during the rollback: clean-up does not count
@@ -182,7 +182,10 @@ async fn reach_steady_state(world: &Arc<World>) {
         record(world, &one.id, group, &one.title, Some(verdict), message, started);
     }
     if awaited.since.is_none() && !awaited.cut_short {
-        name_the_ended(world).await;
+        tokio::select! {
+            () = name_the_ended(world) => {}
+            () = world.stop.cancelled() => {}
+        }
         world.findings().break_off("the steady state was not reached before injection");
     }
 }

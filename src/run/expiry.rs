@@ -11,6 +11,7 @@ use super::{
     inject::Injection,
     revert::{conclude, ended_early, is_looked_for_again, lasting, leave},
     site::ended,
+    starts,
     world::World,
 };
 use crate::{helper::Result, protocol::Undone};
@@ -43,12 +44,19 @@ async fn still_in_force(world: &World, injection: &Injection, at: Instant) {
     // the first quarter of a short time is too early to say that it lasted
     sleep_until(at - BEFORE.min(at.saturating_duration_since(Instant::now()) / 4)).await;
     let over = injection.over.lock().await;
-    if *over || !injection.proven || world.is_over() || !is_looked_for_again(injection) {
+    if *over || !injection.proven || world.is_over() {
         return;
     }
     let started = Instant::now();
     // a look that does not come back in time may have met the revert: it says nothing
-    if let Ok(Err(why)) = timeout_at(at, lasting(world, injection)).await
+    let looked = timeout_at(at, async {
+        starts::outlived(world, injection).await?;
+        if !is_looked_for_again(injection) || ended(world, &injection.site).await.is_some() {
+            return Ok(());
+        }
+        lasting(world, injection).await
+    });
+    if let Ok(Err(why)) = looked.await
         && ended(world, &injection.site).await.is_none()
         && Instant::now() < at
     {

@@ -1,12 +1,16 @@
 //! One fault of a case: prepared, injected, verified. `revert` is the way back.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex as Lock, PoisonError},
+    time::Duration,
+};
 
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     event::Event,
     site::{cx, refresh, site},
+    starts::Start,
     steps::record,
     world::World,
 };
@@ -30,12 +34,22 @@ pub(super) struct Injection {
     pub(super) expires: Option<Instant>,
     /// It was reverted. Held by whoever reverts it, so that a step and the expiry do not meet.
     pub(super) over: Mutex<bool>,
+    /// The start of its container under which the effect was last seen.
+    start: Lock<Option<Start>>,
 }
 
 impl Injection {
     /// There is something to revert before the end.
     pub(super) fn lasts(&self) -> bool {
         self.fault.kind() != Kind::Event
+    }
+
+    pub(super) fn seen_under(&self, start: &Start) -> bool {
+        self.start.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(start)
+    }
+
+    pub(super) fn saw_under(&self, start: Start) {
+        *self.start.lock().unwrap_or_else(PoisonError::into_inner) = Some(start);
     }
 }
 
@@ -70,7 +84,10 @@ pub(super) async fn inject(
     let started = Instant::now();
     match try_inject(world, id, step).await {
         Ok((mut injection, applied)) => {
-            refresh(world, &injection.site.service).await;
+            // before the look: a start after it is noticed
+            if let Some(facts) = refresh(world, &injection.site.service).await {
+                injection.saw_under(Start::of(&facts));
+            }
             let effect = look(world, &injection, &applied.outcomes).await;
             injection.proven = report(world, id, effect, applied.took(), started);
             begins(world, &injection, &applied);
@@ -131,6 +148,7 @@ async fn try_inject(
         // the keeper's clock starts somewhere within the call: no sample after the earliest end
         expires: step.lasts.map(|time| called + time.0),
         over: Mutex::new(false),
+        start: Lock::default(),
     };
     Ok((injection, Applied { outcomes: applied.outcomes, called, done: Instant::now() }))
 }
@@ -141,7 +159,17 @@ pub(super) async fn look(
     injection: &Injection,
     outcomes: &[Outcome],
 ) -> Result<Effect, FaultError> {
-    injection.fault.verify(&injection.before, outcomes, &cx(world, &injection.site)).await
+    look_at(world, injection, &injection.site, outcomes).await
+}
+
+/// Likewise, at a site that is not the one that was injected at.
+pub(super) async fn look_at(
+    world: &World,
+    injection: &Injection,
+    site: &Site,
+    outcomes: &[Outcome],
+) -> Result<Effect, FaultError> {
+    injection.fault.verify(&injection.before, outcomes, &cx(world, site)).await
 }
 
 /// Records what was seen of the effect; true when it was seen.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::time::{Instant, sleep, sleep_until};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// A step in progress may end by itself: dropping an act half-way leaves its outcome unknown.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
@@ -29,11 +29,19 @@ pub(super) const CLOSE: Duration = Duration::from_millis(4600);
 pub(super) struct Interrupt {
     token: CancellationToken,
     since: Arc<OnceLock<Instant>>,
+    _clock: Arc<AbortOnDropHandle<()>>,
 }
 
 impl Interrupt {
+    /// The clock starts with the user's wish, whatever is being done then.
     pub(super) fn new(token: CancellationToken) -> Self {
-        Self { token, since: Arc::default() }
+        let since = Arc::new(OnceLock::new());
+        let (wish, clock) = (token.clone(), Arc::clone(&since));
+        let task = tokio::spawn(async move {
+            wish.cancelled().await;
+            clock.get_or_init(Instant::now);
+        });
+        Self { token, since, _clock: Arc::new(AbortOnDropHandle::new(task)) }
     }
 
     /// A token that is cancelled by the user, and can be cancelled by others.
@@ -55,7 +63,7 @@ impl Interrupt {
     ) -> Option<T> {
         let hurried = async {
             self.token.cancelled().await;
-            // who looks first sets the clock: all later limits count from the same moment
+            // the clock's own task may not have had its turn yet
             sleep_until(*self.since.get_or_init(Instant::now) + after).await;
         };
         tokio::select! {
@@ -88,5 +96,17 @@ mod tests {
             assert_eq!(interrupt.bound(long, after, pending::<()>()).await, None);
         }
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_that_nobody_bounded_counts_too() {
+        let token = CancellationToken::new();
+        let interrupt = Interrupt::new(token.clone());
+        let start = Instant::now();
+        token.cancel();
+        sleep(GRACE).await;
+        let long = Duration::from_secs(60);
+        assert_eq!(interrupt.bound(long, REVERTS, pending::<()>()).await, None);
+        assert_eq!(start.elapsed(), REVERTS);
     }
 }

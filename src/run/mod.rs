@@ -25,6 +25,7 @@ mod sampling;
 mod setup;
 mod site;
 pub mod stages;
+mod starts;
 mod steps;
 pub mod suite;
 #[cfg(test)]

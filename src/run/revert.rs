@@ -8,6 +8,7 @@ use super::{
     event::{Event, Origin},
     inject::{Injection, look},
     site::{cx, ended},
+    starts,
     steps::record,
     world::World,
 };
@@ -103,10 +104,16 @@ async fn judge(
 
 /// A state must last until it is reverted.
 async fn still_in_force(world: &World, injection: &Injection) {
-    if !injection.proven || world.is_over() || !is_looked_for_again(injection) {
+    if !injection.proven || world.is_over() {
         return;
     }
     let started = Instant::now();
+    if let Err(why) = starts::outlived(world, injection).await {
+        return ended_early(world, injection, &why, started);
+    }
+    if !is_looked_for_again(injection) {
+        return;
+    }
     let Err(why) = lasting(world, injection).await else { return };
     match ended(world, &injection.site).await {
         // a subject that ends takes its mounts along: what it did before that was under the fault

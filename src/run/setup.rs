@@ -1,8 +1,14 @@
 //! Makes what a case needs: networks, volumes, containers, loads. Undo first, always.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
+use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::{event::Event, world::World};
 use crate::{
@@ -18,6 +24,12 @@ use crate::{
 /// A dependency that is not ready after this time is an error.
 const DEPENDENCY_DEADLINE: Duration = Duration::from_secs(60);
 
+/// Services that are started at a time; more would only wait for the engine.
+const AT_ONCE: usize = 8;
+
+/// What ends a set-up that was told to stop.
+const STOPPED: &str = "stopped";
+
 /// The built-in subject's entry point in our own image.
 const SPECIMEN: (&str, [&str; 2]) = ("keelhaul/specimen", ["/keelhaul", "specimen"]);
 
@@ -27,26 +39,79 @@ const SPECIMEN: (&str, [&str; 2]) = ("keelhaul/specimen", ["/keelhaul", "specime
 /// # Errors
 /// In words, with the name of what could not be made.
 pub(super) async fn set_up(world: &Arc<World>) -> Result<(), String> {
-    promise_removal(world).await?;
-    go_on(world)?;
-    let images = ensure_images(world).await?;
-    go_on(world)?;
-    let networks = make_networks(world).await?;
-    let volumes = make_volumes(world).await?;
-    for name in start_order(&world.case.scenario.services) {
-        let service = &world.case.scenario.services[&name];
-        wait_for_dependencies(world, service).await?;
-        go_on(world)?;
-        let spec = container_spec(world, &name, service, &images, &networks, &volumes);
-        start_subject(world, &name, &spec).await?;
+    // images stay: nothing need be promised before they come
+    let (promised, images) = tokio::join!(promise_removal(world), ensure_images(world));
+    promised?;
+    let images = images?;
+    go_on(&world.stop)?;
+    let (networks, volumes) = tokio::join!(make_networks(world), make_volumes(world));
+    let made = Made { images, networks: networks?, volumes: volumes? };
+    for wave in waves(&world.case.scenario.services) {
+        start_wave(world, &wave, &made).await?;
     }
-    go_on(world)?;
+    go_on(&world.stop)?;
     start_loads(world).await
 }
 
+/// What services are made of.
+struct Made {
+    /// Ids by name.
+    images: BTreeMap<String, String>,
+    /// Ids by name.
+    networks: BTreeMap<String, String>,
+    volumes: BTreeMap<String, MountSource>,
+}
+
+impl Made {
+    /// What a service joins beside the network it is created on.
+    fn other_networks(&self, service: &Service) -> Vec<String> {
+        let names = service.networks.iter().skip(1);
+        names.filter_map(|name| self.networks.get(name).cloned()).collect()
+    }
+}
+
 /// Ends the set-up where the steps were ended.
-fn go_on(world: &World) -> Result<(), String> {
-    if world.stop.is_cancelled() { Err("stopped".into()) } else { Ok(()) }
+fn go_on(stop: &CancellationToken) -> Result<(), String> {
+    if stop.is_cancelled() { Err(STOPPED.into()) } else { Ok(()) }
+}
+
+/// Starts services side by side. When one fails, those that are being started come to their end:
+/// dropped half-way, a container could come into being after everything was removed.
+async fn start_wave(world: &World, wave: &[String], made: &Made) -> Result<(), String> {
+    let stop = world.stop.child_token();
+    let starts: Vec<_> =
+        wave.iter().map(|name| start_or_stop_others(world, name, made, &stop)).collect();
+    let started: Vec<_> = stream::iter(starts).buffered(AT_ONCE).collect().await;
+    let mut errors: Vec<String> = started.into_iter().filter_map(Result::err).collect();
+    // what only stopped because another failed is not the reason
+    errors.sort_by_key(|error| error == STOPPED);
+    errors.into_iter().next().map_or(Ok(()), Err)
+}
+
+async fn start_or_stop_others(
+    world: &World,
+    name: &str,
+    made: &Made,
+    stop: &CancellationToken,
+) -> Result<(), String> {
+    let started = start_service(world, name, made, stop).await;
+    if started.is_err() {
+        stop.cancel();
+    }
+    started
+}
+
+async fn start_service(
+    world: &World,
+    name: &str,
+    made: &Made,
+    stop: &CancellationToken,
+) -> Result<(), String> {
+    let service = &world.case.scenario.services[name];
+    wait_for_dependencies(world, service, stop).await?;
+    go_on(stop)?;
+    let spec = container_spec(world, name, service, made);
+    start_subject(world, name, &spec, &made.other_networks(service)).await
 }
 
 /// The first journal entry: whatever carries the run's label goes.
@@ -104,7 +169,7 @@ const DEFAULT_NETWORK: &str = "default";
 async fn make_volumes(world: &World) -> Result<BTreeMap<String, MountSource>, String> {
     let mut made = BTreeMap::new();
     for (name, spec) in &world.case.scenario.volumes {
-        go_on(world)?;
+        go_on(&world.stop)?;
         let provision = Provision {
             runtime: world.runtime.as_ref(),
             helper: world.helper.as_ref(),
@@ -121,32 +186,32 @@ async fn make_volumes(world: &World) -> Result<BTreeMap<String, MountSource>, St
     Ok(made)
 }
 
-/// Services in an order in which each comes after what it depends on. `check` has refused cycles.
-fn start_order(services: &BTreeMap<String, Service>) -> Vec<String> {
-    fn visit(name: &str, services: &BTreeMap<String, Service>, order: &mut Vec<String>) {
-        if order.iter().any(|done| done == name) {
-            return;
+/// Services in waves: each after all that it depends on. `check` has refused cycles.
+fn waves(services: &BTreeMap<String, Service>) -> Vec<Vec<String>> {
+    let mut left: BTreeSet<&String> = services.keys().collect();
+    let mut waves = Vec::new();
+    while !left.is_empty() {
+        let free = |name: &&String| services[*name].depends_on.keys().all(|on| !left.contains(on));
+        let wave: Vec<&String> = left.iter().copied().filter(free).collect();
+        if wave.is_empty() {
+            break;
         }
-        if let Some(service) = services.get(name) {
-            for dependency in service.depends_on.keys() {
-                visit(dependency, services, order);
-            }
-            order.push(name.to_owned());
-        }
+        left.retain(|name| !wave.contains(name));
+        waves.push(wave.into_iter().cloned().collect());
     }
-    let mut order = Vec::new();
-    for name in services.keys() {
-        visit(name, services, &mut order);
-    }
-    order
+    waves
 }
 
-async fn wait_for_dependencies(world: &World, service: &Service) -> Result<(), String> {
+async fn wait_for_dependencies(
+    world: &World,
+    service: &Service,
+    stop: &CancellationToken,
+) -> Result<(), String> {
     let deadline = Instant::now() + DEPENDENCY_DEADLINE;
     for (name, condition) in &service.depends_on {
         let Some(container) = world.container(name) else { continue };
         loop {
-            go_on(world)?;
+            go_on(stop)?;
             let facts =
                 world.runtime.inspect(&container).await.map_err(|error| error.to_string())?;
             let ready = match condition {
@@ -178,26 +243,19 @@ pub(super) fn container_name(world: &World, service: &str) -> String {
     format!("keelhaul-{}-{service}", world.run)
 }
 
-fn container_spec(
-    world: &World,
-    name: &str,
-    service: &Service,
-    images: &BTreeMap<String, String>,
-    networks: &BTreeMap<String, String>,
-    volumes: &BTreeMap<String, MountSource>,
-) -> ContainerSpec {
+fn container_spec(world: &World, name: &str, service: &Service, made: &Made) -> ContainerSpec {
     let network = service.networks.first().map_or(DEFAULT_NETWORK, String::as_str);
     // ours win: by them everything is found again and removed
     let mut labels = service.labels.clone();
     labels.extend(labels_of(world, labels::ROLE_SUBJECT));
     ContainerSpec {
         name: container_name(world, name),
-        image: images.get(&service.image).cloned().unwrap_or_else(|| service.image.clone()),
+        image: made.images.get(&service.image).cloned().unwrap_or_else(|| service.image.clone()),
         command: command_of(service),
         entrypoint: entrypoint_of(service),
         env: service.env.clone(),
         user: service.user.clone(),
-        mounts: mounts_of(service, volumes),
+        mounts: mounts_of(service, &made.volumes),
         memory: service.memory.map(|size| size.0),
         cpus: service.cpus,
         restart: service.restart,
@@ -209,7 +267,7 @@ fn container_spec(
         }),
         // the engine counts whole seconds; never less grace than asked for
         stop_grace: service.stop_grace.map(|grace| millis(grace.0).div_ceil(1000)),
-        network: networks.get(network).cloned(),
+        network: made.networks.get(network).cloned(),
         aliases: vec![name.to_owned()],
         cap_drop: service.cap_drop.clone(),
         read_only: service.read_only,
@@ -244,10 +302,21 @@ fn mounts_of(service: &Service, volumes: &BTreeMap<String, MountSource>) -> Vec<
         .collect()
 }
 
-async fn start_subject(world: &World, name: &str, spec: &ContainerSpec) -> Result<(), String> {
+/// Creates a service's container on its first network, lets it join the others, and starts it.
+async fn start_subject(
+    world: &World,
+    name: &str,
+    spec: &ContainerSpec,
+    others: &[String],
+) -> Result<(), String> {
     let named = |error: crate::runtime::RuntimeError| format!("service `{name}`: {error}");
     let container = world.runtime.create_container(spec).await.map_err(named)?;
     world.set_container(name, container.clone());
+    for network in others {
+        let (container, network) = (container.clone(), network.clone());
+        let join = EngineOp::Connect { container, network, aliases: spec.aliases.clone() };
+        world.runtime.perform(&join).await.map_err(named)?;
+    }
     let start = EngineOp::Start { container: container.clone() };
     world.runtime.perform(&start).await.map_err(named)?;
     world.emit(Event::SubjectStarted {
@@ -282,4 +351,28 @@ fn labels_of(world: &World, role: &str) -> BTreeMap<String, String> {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_without_a_dependency_between_them_start_side_by_side() {
+        let service = |on: &[&str]| {
+            let depends: BTreeMap<_, _> =
+                on.iter().map(|on| (*on, serde_json::json!("service_started"))).collect();
+            let json = serde_json::json!({ "image": "i", "depends_on": depends });
+            serde_json::from_value::<Service>(json).unwrap()
+        };
+        let services: BTreeMap<String, Service> = [
+            ("a", service(&["d"])),
+            ("b", service(&[])),
+            ("c", service(&["a", "b"])),
+            ("d", service(&[])),
+        ]
+        .map(|(name, service)| (name.to_owned(), service))
+        .into();
+        assert_eq!(waves(&services), [vec!["b", "d"], vec!["a"], vec!["c"]]);
+    }
 }

@@ -8,19 +8,24 @@ use crate::{
     scenario::Allow,
 };
 
-/// A fault may have made the container anew: later steps and loads must find it.
-pub(super) async fn refresh(world: &World, service: &str) {
+/// The service's container as it is now; none when the engine does not say. A fault may have made
+/// it anew: later steps and loads must find it.
+pub(super) async fn refresh(world: &World, service: &str) -> Option<ContainerFacts> {
     let name = setup::container_name(world, service);
-    let Ok(facts) = world.runtime.inspect(&name).await else { return };
-    if world.container(service).as_ref() == Some(&facts.id) {
-        return;
+    let facts = world.runtime.inspect(&name).await.ok()?;
+    if world.set_container(service, facts.id.clone()) {
+        tell(world, service, &facts).await;
     }
-    world.set_container(service, facts.id.clone());
+    Some(facts)
+}
+
+/// The service has another container than before.
+async fn tell(world: &World, service: &str, facts: &ContainerFacts) {
     world.emit(Event::SubjectStarted {
         case: world.id(),
         service: service.to_owned(),
         container: facts.id.clone(),
-        image: facts.image,
+        image: facts.image.clone(),
     });
     for (name, workload) in &world.case.scenario.workloads {
         if workload.service() == service {

@@ -2,19 +2,20 @@
 //! cases.
 
 use std::{
+    collections::BTreeMap,
     env, fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt as _, Shared};
 
-use super::suite::{OpenStage, Stages};
+use super::suite::{OpenStage, Stages, Unopened};
 use crate::{
     helper::{HelperLink, client::Helper},
     plan::needs::Missing,
     protocol::{HostFacts, Read, Reading},
-    runtime::{Docker, EngineFacts, Runtime, labels},
+    runtime::{Docker, EngineFacts, ObjectKind, Runtime, labels},
 };
 
 /// Opens a helper per slot on one engine.
@@ -23,14 +24,25 @@ pub struct DockerStages {
     engine: EngineFacts,
     run: String,
     opened: std::sync::atomic::AtomicUsize,
+    /// By slot, until there is a stage.
+    openings: Mutex<BTreeMap<usize, Opening>>,
     journals: Option<PathBuf>,
+}
+
+/// A helper on its way. It starts in a task of its own: cut off half-way, its container could come
+/// into being after everybody has looked.
+#[derive(Clone)]
+struct Opening {
+    run: String,
+    helper: Shared<BoxFuture<'static, Result<Helper, String>>>,
 }
 
 impl DockerStages {
     /// Stages of a run on this engine.
     #[must_use]
     pub fn new(docker: Arc<Docker>, engine: EngineFacts, run: String) -> Self {
-        Self { docker, engine, run, opened: std::sync::atomic::AtomicUsize::new(0), journals: None }
+        let opened = std::sync::atomic::AtomicUsize::new(0);
+        Self { docker, engine, run, opened, openings: Mutex::default(), journals: None }
     }
 
     /// Copies each helper's journal into this directory when it ends: `journal-<slot>.jsonl`.
@@ -45,16 +57,19 @@ impl DockerStages {
     /// # Errors
     /// In words, when the helper cannot be started or does not answer.
     pub async fn look(&self) -> Result<(HostFacts, Missing), String> {
-        let (_, helper) = self.helper().await?;
+        let helper = self.begin().helper.await?;
         let found = self.facts(&helper).await;
         let ended = helper.finish().await.map_err(|error| error.to_string());
         found.and_then(|found| ended.map(|()| found))
     }
 
-    async fn start(&self) -> Result<OpenStage, String> {
-        let (run, helper) = self.helper().await?;
-        let helper = Arc::new(helper);
+    async fn start(&self, slot: usize) -> Result<OpenStage, String> {
+        let opening = self.begin();
+        self.openings().insert(slot, opening.clone());
+        let Opening { run, helper } = opening;
+        let helper = Arc::new(helper.await?);
         let (_, missing) = self.facts(&helper).await?;
+        self.openings().remove(&slot);
         let closing = Closing {
             helper: Arc::clone(&helper),
             docker: Arc::clone(&self.docker),
@@ -73,14 +88,21 @@ impl DockerStages {
         })
     }
 
-    async fn helper(&self) -> Result<(String, Helper), String> {
+    fn begin(&self) -> Opening {
         // a slot that lost its helper opens another under a new label: the old one is being undone
         let number = self.opened.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let run = format!("{}-{number}", self.run);
-        let helper = Helper::start(Arc::clone(&self.docker), &run)
-            .await
-            .map_err(|error| error.to_string())?;
-        Ok((run, helper))
+        let (docker, label) = (Arc::clone(&self.docker), run.clone());
+        let start = tokio::spawn(async move { Helper::start(docker, &label).await });
+        let helper = async move {
+            let started = start.await.map_err(|error| error.to_string())?;
+            started.map_err(|error| error.to_string())
+        };
+        Opening { run, helper: helper.boxed().shared() }
+    }
+
+    fn openings(&self) -> MutexGuard<'_, BTreeMap<usize, Opening>> {
+        self.openings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn facts(&self, helper: &Helper) -> Result<(HostFacts, Missing), String> {
@@ -91,6 +113,20 @@ impl DockerStages {
             }
             Ok(other) => Err(format!("the helper answered out of turn: {other:?}")),
             Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+impl Opening {
+    /// Ends the helper if it came to be, and looks for what is left if not.
+    async fn end(self, docker: Arc<Docker>) -> Result<(), String> {
+        if let Ok(helper) = self.helper.await {
+            return helper.finish().await.map_err(|error| error.to_string());
+        }
+        let left = docker.objects(&self.run).await.map_err(|error| error.to_string())?;
+        match left.iter().find(|object| object.kind != ObjectKind::Image) {
+            None => Ok(()),
+            Some(object) => Err(format!("`{}` of the helper is left", object.name)),
         }
     }
 }
@@ -143,8 +179,14 @@ impl Closing {
 }
 
 impl Stages for DockerStages {
-    fn open(&self, _: usize) -> BoxFuture<'_, Result<OpenStage, String>> {
-        Box::pin(self.start())
+    fn open(&self, slot: usize) -> BoxFuture<'_, Result<OpenStage, String>> {
+        Box::pin(self.start(slot))
+    }
+
+    fn unopened(&self, slot: usize) -> Option<Unopened> {
+        let opening = self.openings().remove(&slot)?;
+        let run = opening.run.clone();
+        Some(Unopened { run, end: Box::pin(opening.end(Arc::clone(&self.docker))) })
     }
 }
 

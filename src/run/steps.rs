@@ -12,7 +12,7 @@ use super::{
     expiry,
     inject::{self, Injection, whole_micros},
     interrupt::GRACE,
-    loads, recover, revert,
+    loads, recover, revert, starts,
     world::World,
 };
 use crate::{
@@ -26,6 +26,7 @@ pub(super) struct Walk {
     /// Faults that were injected, in order, and not reverted by a step.
     injections: Vec<Arc<Injection>>,
     expiries: Vec<AbortOnDropHandle<()>>,
+    starts: Vec<AbortOnDropHandle<()>>,
     background: Background,
     failed: bool,
 }
@@ -39,6 +40,7 @@ impl Walk {
             world,
             injections: Vec::new(),
             expiries: Vec::new(),
+            starts: Vec::new(),
             background: Background::default(),
             failed: false,
         }
@@ -78,13 +80,16 @@ impl Walk {
     /// knows what it did.
     async fn one(&mut self, index: usize, step: &Step) {
         let world = Arc::clone(&self.world);
-        loads::step_begins(&world).await;
         let cut = async {
             world.stop.cancelled().await;
             sleep(GRACE).await;
         };
+        let act = async {
+            loads::step_begins(&world).await;
+            self.act(index, step).await;
+        };
         let ended = tokio::select! {
-            () = self.act(index, step) => true,
+            () = act => true,
             () = cut => false,
         };
         if !ended {
@@ -139,6 +144,7 @@ impl Walk {
         }
         if let Some(injection) = inject::inject(&world, id, step).await {
             self.expiries.extend(expiry::follow(&world, &injection));
+            self.starts.extend(starts::follow(&world, &injection));
             self.injections.push(injection);
         }
     }

@@ -22,7 +22,7 @@ use super::{
     announce::announce,
     case::{self, Attempt, Ended, Stage},
     event::Event,
-    interrupt::{CLOSE, Interrupt, ROLLBACK},
+    interrupt::{CLOSE, Interrupt, REVERTS, ROLLBACK},
     recorder::Recorder,
 };
 use crate::{
@@ -53,10 +53,22 @@ pub struct OpenStage {
     pub close: Box<dyn FnOnce(bool) -> BoxFuture<'static, Result<(), String>> + Send>,
 }
 
+/// What is left of an opening that failed, or was cut off.
+pub struct Unopened {
+    /// Value of the run label.
+    pub run: String,
+    /// Ends whatever came of it; an error says what is still there.
+    pub end: BoxFuture<'static, Result<(), String>>,
+}
+
 /// Where stages come from.
 pub trait Stages: Send + Sync {
     /// Opens a stage for a slot.
     fn open(&self, slot: usize) -> BoxFuture<'_, Result<OpenStage, String>>;
+    /// What the last opening for a slot may have left, when it came to no stage.
+    fn unopened(&self, _slot: usize) -> Option<Unopened> {
+        None
+    }
 }
 
 /// How a suite is run.
@@ -174,7 +186,8 @@ impl Suite {
     }
 
     async fn open(&self, slot: usize, stages: &dyn Stages) -> Option<OpenStage> {
-        let opened = match self.interrupt.bound(OPENING, CLOSE, stages.open(slot)).await {
+        // the rest of the time is for the end of what came of it
+        let opened = match self.interrupt.bound(OPENING, REVERTS, stages.open(slot)).await {
             Some(opened) => opened,
             None => Err("the helper did not start in time".to_owned()),
         };
@@ -183,6 +196,9 @@ impl Suite {
             Err(error) => {
                 self.recorder.emit(Event::Noted { case: None, text: error });
                 self.add(Verdict::Error);
+                if let Some(Unopened { run, end }) = stages.unopened(slot) {
+                    self.ended(&run, end).await;
+                }
                 None
             }
         }
@@ -190,13 +206,18 @@ impl Suite {
 
     async fn close(&self, stage: Option<OpenStage>) {
         let Some(stage) = stage else { return };
-        let closing = (stage.close)(self.options.keep);
-        let problem = match self.interrupt.bound(CLOSING, CLOSE, closing).await {
+        self.ended(&stage.run, (stage.close)(self.options.keep)).await;
+    }
+
+    /// Waits for the end of a helper; where something may be left, the command that removes it is
+    /// named.
+    async fn ended(&self, run: &str, end: BoxFuture<'static, Result<(), String>>) {
+        let problem = match self.interrupt.bound(CLOSING, CLOSE, end).await {
             Some(Ok(())) => return,
             Some(Err(error)) => error,
             None => "the helper did not end in time".to_owned(),
         };
-        let text = format!("{problem}; `keelhaul recover {}` finishes it", stage.run);
+        let text = format!("{problem}; `keelhaul recover {run}` finishes it");
         self.recorder.emit(Event::Noted { case: None, text });
         self.rollback_incomplete.store(true, Ordering::Relaxed);
     }

@@ -109,7 +109,7 @@ impl World {
             sampling: Sampling::default(),
             stop: interrupt.child(),
             interrupt,
-            logs_since: AtomicI64::new(unix_seconds()),
+            logs_since: AtomicI64::new(unix_nanoseconds()),
             state: Mutex::default(),
         })
     }
@@ -199,8 +199,9 @@ impl World {
         self.stop.is_cancelled() || self.findings().broken().is_some()
     }
 
-    pub(super) fn set_container(&self, service: &str, id: String) {
-        self.state().containers.insert(service.to_owned(), id);
+    /// True when it had another, or none.
+    pub(super) fn set_container(&self, service: &str, id: String) -> bool {
+        self.state().containers.insert(service.to_owned(), id.clone()) != Some(id)
     }
 
     pub(super) fn container(&self, service: &str) -> Option<String> {
@@ -217,7 +218,7 @@ impl World {
 
     /// From now on log lines count for the next expectation.
     pub(super) fn mark_logs(&self) {
-        self.logs_since.store(unix_seconds(), Ordering::Relaxed);
+        self.logs_since.store(unix_nanoseconds(), Ordering::Relaxed);
     }
 
     /// The effect of a fault was verified: `during` begins.
@@ -323,7 +324,7 @@ impl Stop {
     }
 }
 
-/// The engine filters logs by wall-clock seconds.
-pub(super) fn unix_seconds() -> i64 {
-    jiff::Timestamp::now().as_second()
+/// The engine stamps logs with wall-clock nanoseconds. They fit until the year 2262.
+fn unix_nanoseconds() -> i64 {
+    i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
 }

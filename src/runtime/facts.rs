@@ -54,6 +54,8 @@ pub struct ContainerFacts {
     pub image: String,
     /// Its mounts.
     pub mounts: Vec<ContainerMount>,
+    /// The networks it is on.
+    pub networks: Vec<ContainerNetwork>,
 }
 
 /// A container's limit of memory.
@@ -112,6 +114,21 @@ pub struct ContainerMount {
     pub volume: String,
     /// Mounted writable.
     pub writable: bool,
+}
+
+/// A container on a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerNetwork {
+    /// Network id.
+    pub id: String,
+    /// Network name.
+    pub name: String,
+    /// Its IPv4 address there; empty while the container does not run.
+    pub address: String,
+    /// IPv4 address of the network's gateway; empty where there is none.
+    pub gateway: String,
+    /// Names by which others find it, as they were asked for.
+    pub aliases: Vec<String>,
 }
 
 /// What a program left.

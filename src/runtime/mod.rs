@@ -13,13 +13,15 @@ mod spec;
 use futures_util::future::BoxFuture;
 
 use crate::protocol::EngineOp;
+#[cfg(test)]
+pub(crate) use docker::scripted;
 pub use docker::{
     AGENT_ID, ApiVersion, Attached, Docker, ENGINE_SOCKET, HOST_DEVICES, LINKED_FILES, MINIMUM_API,
     OWN_IMAGE, Output, PROGRAM, RUN_DIRECTORY, SPECIMEN_IMAGE, build_hash,
 };
 pub use facts::{
-    ContainerFacts, ContainerMount, EngineFacts, ExecOutput, Health, MemoryLimit, ObjectKind,
-    ObjectRef, State,
+    ContainerFacts, ContainerMount, ContainerNetwork, EngineFacts, ExecOutput, Health, MemoryLimit,
+    ObjectKind, ObjectRef, State,
 };
 pub use spec::{
     ContainerSpec, HELPER_CAPABILITIES, HealthCheck, HelperSpec, ImageRef, MountSource, MountSpec,
@@ -96,6 +98,16 @@ pub enum RuntimeError {
         /// Its name or id.
         name: String,
     },
+    /// The engine counts an endpoint whose container is gone.
+    #[error(
+        "network `{network}` cannot be removed: {detail}\n\nhint: the engine has lost track of an endpoint; restart the engine, which forgets it, and run `keelhaul recover` again"
+    )]
+    LeakedEndpoint {
+        /// Name of the network.
+        network: String,
+        /// The engine's words.
+        detail: String,
+    },
     /// The engine's disk is full.
     #[error(
         "the engine's disk is full: {detail}\n\nhint: free space under the engine's data root; `docker system df` shows what uses it"
@@ -136,7 +148,7 @@ pub trait Runtime: Send + Sync {
     fn create_container<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, Result<String>>;
     /// Looks at a container.
     fn inspect<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<ContainerFacts>>;
-    /// The container's output since a Unix time in seconds, both streams interleaved, bounded to
+    /// The container's output since a Unix time in nanoseconds, both streams interleaved, bounded to
     /// the last `limit` bytes.
     fn logs<'a>(
         &'a self,

@@ -35,7 +35,7 @@ pub enum Weakness {
     WritesAnywhere,
 }
 
-/// One line of the table.
+/// One line of the table. `fails`: the scenario, or `none:` and why.
 struct Row {
     weakness: Weakness,
     name: &'static str,
@@ -58,13 +58,13 @@ const TABLE: [Row; 13] = [
         Weakness::AckBeforeSync,
         "ack-before-sync",
         "acknowledges records that are not on disk yet",
-        "power-cut",
+        "none: it takes a power cut",
     ),
     row(
         Weakness::AlwaysHealthy,
         "always-healthy",
         "answers 200 on /health whatever happens",
-        "health-lies",
+        "shadowed-mount",
     ),
     row(
         Weakness::DirtyExit,

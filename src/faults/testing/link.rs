@@ -28,6 +28,8 @@ pub(crate) struct Keeper {
     /// Readings, or undoing, never come back.
     pub(crate) silent_reads: bool,
     pub(crate) silent_undo: bool,
+    /// Calls of loads never come back.
+    pub(crate) silent_loads: bool,
     /// Expired entries are kept in force.
     pub(crate) lazy: bool,
     /// Acknowledged by every load, per second.
@@ -143,6 +145,9 @@ impl HelperLink for Fake {
             return future::ready(Err(lost)).boxed();
         }
         let mut world = self.world();
+        if world.keeper.silent_loads {
+            return future::pending().boxed();
+        }
         let base = world.stats.clone();
         let reply = match &call {
             LoadCall::Start { .. } => {

@@ -158,5 +158,6 @@ fn is_fault(op: &EngineOp) -> bool {
             | EngineOp::Stop { .. }
             | EngineOp::Restart { .. }
             | EngineOp::LimitMemory { .. }
+            | EngineOp::Disconnect { .. }
     )
 }

@@ -87,16 +87,13 @@ impl Helper {
         engine: Option<Arc<dyn Runtime>>,
         replay: bool,
     ) -> Result<Self> {
-        let connection = launcher.launch(replay).await?;
-        let link = match KeeperLink::open(connection, launcher.run()).await {
+        let opened = match launcher.launch(replay).await {
+            Ok(connection) => KeeperLink::open(connection, launcher.run()).await,
+            Err(error) => Err(error),
+        };
+        let link = match opened {
             Ok(link) => link,
-            Err(error) => {
-                launcher.dispose().await;
-                if !replay {
-                    let _ = launcher.remove().await;
-                }
-                return Err(error);
-            }
+            Err(error) => return Err(not_launched(launcher.as_ref(), replay, error).await),
         };
         let inner = Arc::new(Inner {
             launcher,
@@ -229,6 +226,22 @@ impl Inner {
     }
 }
 
+/// Removes what a launch that failed has made, and names what could not be removed. A journal that
+/// was there before stays.
+async fn not_launched(launcher: &dyn Launcher, replay: bool, error: HelperError) -> HelperError {
+    launcher.dispose().await;
+    if replay {
+        return error;
+    }
+    match launcher.remove().await {
+        Ok(()) => error,
+        Err(left) => HelperError::Refused(format!(
+            "{error}; and {left}\n\nhint: `keelhaul recover {}` removes it",
+            launcher.run()
+        )),
+    }
+}
+
 /// Notices that a keeper is lost, and starts another.
 async fn supervise(inner: std::sync::Weak<Inner>) {
     for _ in 0..LIVES {
@@ -328,5 +341,71 @@ impl HelperLink for Helper {
 
     fn lost(&self) -> BoxFuture<'_, String> {
         Box::pin(self.until_lost())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::launch::Connection, *};
+
+    /// Starts nothing, and may be unable to remove what it has made.
+    #[derive(Default)]
+    struct Broken {
+        stuck: bool,
+        done: Mutex<Vec<&'static str>>,
+    }
+
+    impl Broken {
+        fn does(&self, what: &'static str) {
+            self.done.lock().unwrap().push(what);
+        }
+    }
+
+    impl Launcher for Broken {
+        fn run(&self) -> &str {
+            "r"
+        }
+
+        fn launch(&self, _: bool) -> BoxFuture<'_, Result<Connection>> {
+            self.does("launch");
+            Box::pin(async { Err(HelperError::Refused("no start".into())) })
+        }
+
+        fn dispose(&self) -> BoxFuture<'_, ()> {
+            self.does("dispose");
+            Box::pin(async {})
+        }
+
+        fn mark_kept(&self) -> BoxFuture<'_, Result<()>> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn await_end(&self) -> BoxFuture<'_, ()> {
+            Box::pin(async {})
+        }
+
+        fn remove(&self) -> BoxFuture<'_, Result<()>> {
+            self.does("remove");
+            let left = HelperError::Refused("`v` is left".into());
+            Box::pin(async { if self.stuck { Err(left) } else { Ok(()) } })
+        }
+    }
+
+    async fn launch(stuck: bool, replay: bool) -> (String, Vec<&'static str>) {
+        let broken = Arc::new(Broken { stuck, ..Broken::default() });
+        let error = Helper::launch(Arc::clone(&broken) as _, None, replay).await.unwrap_err();
+        let done = broken.done.lock().unwrap().clone();
+        (error.to_string(), done)
+    }
+
+    #[tokio::test]
+    async fn a_launch_that_fails_removes_what_it_made_or_names_what_is_left() {
+        let (error, done) = launch(false, false).await;
+        assert_eq!((error.as_str(), done), ("no start", vec!["launch", "dispose", "remove"]));
+        let (error, _) = launch(true, false).await;
+        assert!(error.contains("no start; and `v` is left"), "{error}");
+        assert!(error.contains("`keelhaul recover r`"), "{error}");
+        let (_, done) = launch(false, true).await;
+        assert_eq!(done, ["launch", "dispose"], "the journal of an earlier one");
     }
 }

@@ -14,6 +14,8 @@ use crate::{
 
 /// How long one engine op may take: the engine hangs on targets in D state.
 const OP: Duration = Duration::from_secs(30);
+/// The same for the removal of a run: it may have fifty containers, and networks that are busy.
+const REMOVAL: Duration = Duration::from_secs(50);
 /// How long the engine may take to say whether it knows us.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -32,13 +34,15 @@ pub(super) enum Engine {
 pub(super) struct LocalEngine {
     socket: Option<String>,
     client: Mutex<Option<Arc<Docker>>>,
+    /// Overrides how long an op may take.
+    limit: Option<Duration>,
 }
 
 impl LocalEngine {
     /// By the environment; `none` for a keeper that has no engine.
     pub(super) fn find(none: bool) -> Self {
         let socket = if none { None } else { std::env::var(ENGINE_SOCKET).ok() };
-        Self { socket, client: Mutex::new(None) }
+        Self { socket, client: Mutex::new(None), limit: None }
     }
 
     /// Whether there may be one, now or later.
@@ -49,16 +53,20 @@ impl LocalEngine {
     /// Performs an op.
     pub(super) async fn perform(&self, op: &EngineOp) -> Engine {
         let Some(client) = self.client().await else { return Engine::Waits };
-        match timeout(OP, client.perform(op)).await {
+        let limit = self.limit.unwrap_or_else(|| limit(op));
+        match timeout(limit, client.perform(op)).await {
             // what is gone needs no undo
             Ok(Ok(()) | Err(RuntimeError::Gone { .. })) => Engine::Done,
             Ok(Err(RuntimeError::NoEngine { .. } | RuntimeError::Permission { .. })) => {
                 Engine::Waits
             }
-            Ok(Err(error)) => Engine::Failed(error.to_string()),
-            Err(_) => {
-                Engine::Failed(format!("the engine did not answer within {} s", OP.as_secs()))
+            Err(_) | Ok(Err(RuntimeError::Timeout { .. })) => {
+                tracing::warn!(?op, "the engine hangs");
+                // whether it answers at all is asked again before anything else is
+                *self.client.lock().await = None;
+                Engine::Waits
             }
+            Ok(Err(error)) => Engine::Failed(error.to_string()),
         }
     }
 
@@ -80,5 +88,40 @@ impl LocalEngine {
             }
         }
         client.clone()
+    }
+}
+
+fn limit(op: &EngineOp) -> Duration {
+    if matches!(op, EngineOp::RemoveRun { .. }) { REMOVAL } else { OP }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::runtime::scripted::{self, ScriptedEngine};
+
+    #[tokio::test]
+    async fn an_engine_that_hangs_is_waited_for_and_looked_at_again() {
+        let hangs = Arc::new(AtomicBool::new(true));
+        let switch = Arc::clone(&hangs);
+        let engine = ScriptedEngine::start(move |asked| match asked {
+            "POST /containers/c/unpause" if switch.load(Ordering::Relaxed) => None,
+            "POST /containers/c/unpause" => Some((204, String::new())),
+            _ => scripted::json(&json!({})),
+        });
+        let local = LocalEngine {
+            socket: Some(engine.socket()),
+            client: Mutex::new(None),
+            limit: Some(Duration::from_millis(300)),
+        };
+        let unpause = EngineOp::Unpause { container: "c".into() };
+        assert!(matches!(local.perform(&unpause).await, Engine::Waits));
+        hangs.store(false, Ordering::Relaxed);
+        assert!(matches!(local.perform(&unpause).await, Engine::Done));
+        assert_eq!(engine.asked("GET /containers/").len(), 2);
     }
 }

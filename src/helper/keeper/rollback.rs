@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     super::{HelperError, wire::WorkerAsk},
@@ -23,8 +23,9 @@ const QUIESCE: Duration = Duration::from_millis(400);
 pub(super) const JOURNAL: &str = "journal.log";
 /// Bytes of the journal that fit into one answer with room to spare, quoted twice over.
 const COPY: usize = 2 << 20;
-/// How often, a second apart, an absent engine is asked again before its ops are left to `recover`.
-const ENGINE_TRIES: u32 = 30;
+/// How long an absent or hanging engine is asked again, every second, before its ops are left to
+/// `recover`: more than one op may hang.
+const ENGINE_WAIT: Duration = Duration::from_secs(75);
 
 /// What became of one undo op.
 enum End {
@@ -202,10 +203,11 @@ impl Keeper {
     /// worked. Returns whether it did.
     pub(super) async fn revert_all(&self, reason: &str) -> bool {
         self.quiesce(reason).await;
-        for round in 0..ENGINE_TRIES {
+        let end = Instant::now() + ENGINE_WAIT;
+        loop {
             let report = self.roll_back(Scope::All, &[]).await;
             let waits = report.undone.iter().any(|undone| !undone.pending.is_empty());
-            let again = waits && self.engine.possible() && round + 1 < ENGINE_TRIES;
+            let again = waits && self.engine.possible() && Instant::now() < end;
             for undone in &report.undone {
                 tracing::info!(id = undone.id.0, what = %undone.what, problems = ?undone.problems, "undone");
             }

@@ -3,7 +3,6 @@
 use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::{
-    io::Stdin,
     sync::{Semaphore, mpsc},
     time::{MissedTickBehavior, interval, timeout},
 };
@@ -12,8 +11,8 @@ use super::{
     super::{
         HelperError,
         wire::{
-            Answer, Ask, Frame, Hello, Incoming, WorkerAnswer, WorkerAsk, build_id, incoming,
-            outgoing,
+            Answer, Ask, Frame, Hello, Incoming, Input, WorkerAnswer, WorkerAsk, build_id,
+            incoming, input, outgoing, output,
         },
         worker::image,
     },
@@ -89,7 +88,7 @@ async fn keep(options: Options, engine: bool) -> Result<bool, String> {
     let journal = journal(&options).map_err(|error| error.to_string())?;
     let book = Book::open(journal).map_err(|error| format!("no journal: {error}"))?;
     let lease = Lease::start(&options.dir).map_err(|error| format!("no lease: {error}"))?;
-    let worker = WorkerLink::spawn(&options.dir, &options.host_dir, !options.replay)
+    let worker = WorkerLink::spawn(&options.dir, &options.host_dir, true)
         .map_err(|error| format!("no worker: {error}"))?;
     let engine = LocalEngine::find(!engine);
     let hello = Hello::ours(&options.run);
@@ -156,9 +155,9 @@ fn has_header(path: &Path) -> bool {
 async fn shake(
     hello: &Hello,
     mut queue: mpsc::Receiver<Frame<Answer>>,
-) -> Result<Incoming<Stdin>, String> {
-    let mut out = outgoing(tokio::io::stdout());
-    let mut requests = incoming(tokio::io::stdin());
+) -> Result<Incoming<Input>, String> {
+    let mut out = outgoing(output());
+    let mut requests = incoming(input());
     out.send(hello).await.map_err(|error| error.to_string())?;
     let theirs: Hello = requests.receive().await.map_err(|error| error.to_string())?;
     hello.check(&theirs).map_err(|error| error.to_string())?;
@@ -172,7 +171,7 @@ async fn shake(
     Ok(requests)
 }
 
-async fn serve(keeper: Arc<Keeper>, mut requests: Incoming<Stdin>) -> Stop {
+async fn serve(keeper: Arc<Keeper>, mut requests: Incoming<Input>) -> Stop {
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let (closed, mut closing) = mpsc::channel::<()>(1);
     loop {

@@ -6,10 +6,12 @@
 mod frame;
 mod hello;
 mod message;
+mod stdio;
 
 pub(crate) use frame::{Incoming, Outgoing, incoming, outgoing};
 pub(crate) use hello::{Hello, build_id};
 pub(crate) use message::{Answer, Ask, Frame, WorkerAnswer, WorkerAsk};
+pub(crate) use stdio::{Input, input, output};
 
 /// Why the other side cannot be understood, or is gone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -16,6 +16,7 @@ mod link;
 mod load;
 mod memory;
 mod mount;
+mod net;
 mod place;
 mod process;
 mod read;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{super::HelperError, cgroup, facts, host_facts, http, image, place, trial};
+use super::{super::HelperError, cgroup, facts, host_facts, http, image, net, place, trial};
 use crate::protocol::{Read, Reading};
 
 /// Answers a question that blocks; HTTP is asynchronous and answered elsewhere.
@@ -23,6 +23,10 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::TryWrite { place, bytes } => Reading::Tried(trial::write(place, *bytes)?),
         Read::TryLink { place, into } => Reading::Tried(trial::link(place, into)?),
         Read::Memory(place) => Reading::Memory(cgroup::memory(place)?),
+        Read::Net(place) => Reading::Net(net::facts(place)?),
+        Read::Connect { place, to, timeout_ms } => {
+            Reading::Tried(net::connect(place, *to, *timeout_ms)?)
+        }
         Read::Loops => Reading::Loops(image::loops(dir)?),
         Read::Http { .. } => {
             return Err(HelperError::Refused("http is not read on a blocking thread".into()));

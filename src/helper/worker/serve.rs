@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::{
     super::{
         HelperError,
-        wire::{Frame, WorkerAnswer, WorkerAsk, incoming, outgoing},
+        wire::{Frame, WorkerAnswer, WorkerAsk, incoming, input, outgoing, output},
     },
     act::{Context, act},
     detach::Kept,
@@ -73,7 +73,7 @@ pub fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
 async fn serve(worker: Worker) {
     let (answers, mut queue) = mpsc::channel::<Frame<WorkerAnswer>>(AT_ONCE * 2);
     tokio::spawn(async move {
-        let mut out = outgoing(tokio::io::stdout());
+        let mut out = outgoing(output());
         while let Some(frame) = queue.recv().await {
             if out.send(&frame).await.is_err() {
                 break;
@@ -81,7 +81,7 @@ async fn serve(worker: Worker) {
         }
     });
     let room = Arc::new(Semaphore::new(AT_ONCE));
-    let mut requests = incoming(tokio::io::stdin());
+    let mut requests = incoming(input());
     while let Ok(Frame { id, body }) = requests.receive::<Frame<WorkerAsk>>().await {
         if matches!(body, WorkerAsk::Ping | WorkerAsk::Cancel) {
             if matches!(body, WorkerAsk::Cancel) {

@@ -161,7 +161,7 @@ impl Bench {
     }
 }
 
-fn cases(yaml: &str) -> Vec<Case> {
+pub(super) fn cases(yaml: &str) -> Vec<Case> {
     let files = [(PathBuf::from("t.yaml"), Ok(yaml.as_bytes().to_vec()))];
     let loaded = load_all(&files, &Default::default(), &Default::default());
     let loaded = loaded.unwrap_or_else(|found| panic!("{}", crate::diagnostic::render(&found)));

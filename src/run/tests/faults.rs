@@ -54,6 +54,39 @@ async fn an_effect_that_ended_early_is_inconclusive() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_start_that_ends_the_effect_is_noticed_at_once() {
+    for yaml in [PAUSE, SHORT] {
+        let ran = Bench::of(yaml)
+            .on("injected p", 500, |scene| {
+                scene.agent(|facts| {
+                    (facts.state, facts.started_at) = (State::Running, "later".into());
+                });
+            })
+            .run()
+            .await;
+        assert_eq!(ran.verdict, Verdict::Inconclusive, "{}", ran.told());
+        let (verdict, message) = ran.found("p.lasting");
+        assert_eq!(verdict, Some(Verdict::Inconclusive));
+        assert!(message.contains("`agent` was started again while `p` was in force"), "{message}");
+        let case = ran.case("t");
+        let injected = case.faults[0].injected.as_ref().unwrap().0;
+        let noticed = ran.find("p.lasting").unwrap().at_us - injected;
+        assert!(noticed < 1_000_000, "after {noticed} us");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_that_outlives_a_start_stays_in_force() {
+    let ran = Bench::of(PAUSE)
+        .on("injected p", 500, |scene| scene.agent(|facts| facts.started_at = "later".into()))
+        .run()
+        .await;
+    assert_eq!(ran.verdict, Verdict::Pass, "{}", ran.told());
+    assert!(ran.find("p.lasting").is_none());
+    assert_eq!(ran.told().matches("was started again").count(), 1, "{}", ran.told());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_subject_that_ends_under_the_fault_is_judged_by_its_assertions() {
     let ran = Bench::of(PAUSE)
         .on("injected p", 1000, |scene| scene.agent(|facts| facts.state = State::Exited))

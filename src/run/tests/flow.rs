@@ -225,3 +225,17 @@ async fn residue_is_an_error_that_names_the_object() {
     assert_eq!(ran.exit(), ExitCode::RollbackIncomplete, "{}", ran.told());
     assert!(ran.reasons("t").contains("keelhaul recover r0"), "{}", ran.reasons("t"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_does_not_start_is_named_and_no_other_is_made_after_it() {
+    let refused = RuntimeError::Refused { doing: "starting".into(), detail: "no".into() };
+    let three = "services: { agent: { image: app }, b: { image: app }, c: { image: app } }\n";
+    let ran = Bench::of(three)
+        .on("case t 1", 0, move |scene| scene.engine.fail("start keelhaul-r0-b", 1, refused))
+        .run()
+        .await;
+    assert_eq!(ran.exit(), ExitCode::Error, "{}", ran.told());
+    assert!(ran.found("set-up").1.contains("service `b`"), "{}", ran.told());
+    assert!(ran.scene.engine.spec("keelhaul-r0-c").is_none());
+    assert!(ran.is_clean().await);
+}

@@ -82,6 +82,20 @@ async fn with_a_helper_that_does_not_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn between_two_steps_with_loads_that_do_not_answer() {
+    let load = |name| format!("{name}: {{ ledger: {{ via: {{ http: {{ service: agent }} }} }} }}");
+    let three = format!("workloads: {{ {}, {}, {} }}", load("a"), load("b"), load("c"));
+    let yaml = CASE.replacen(CASE.lines().next().unwrap(), &three, 1);
+    let bench = Bench::of(&yaml).on("injected p", 0, |scene| {
+        scene.world(|world| world.keeper.silent_loads = true);
+    });
+    let (ran, took) = interrupted(bench, "injected p", 300).await;
+    assert!(took < LIMIT, "{took:?}");
+    assert_eq!(ran.exit(), ExitCode::Interrupted, "{}", ran.told());
+    assert!(ran.is_clean().await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn cases_that_did_not_start_say_so() {
     let two = format!("repeat: 2\n{CASE}");
     let (ran, _) = interrupted(Bench::of(&two), "injected p", 100).await;

@@ -7,6 +7,7 @@ mod faults;
 mod flow;
 mod interrupts;
 mod observing;
+mod openings;
 mod recovery;
 mod suites;
 

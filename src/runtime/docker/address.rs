@@ -18,8 +18,13 @@ const CLIENT_LIMIT: u64 = 3600;
 pub(super) enum Address {
     /// Path of a local socket.
     Unix(String),
-    /// `http://host:port`.
-    Http(String),
+    /// Behind TCP.
+    Http {
+        /// `http://host:port`.
+        url: String,
+        /// As the user wrote it: `tcp://host:port`.
+        text: String,
+    },
 }
 
 impl Address {
@@ -38,7 +43,8 @@ impl Address {
             if tls {
                 return refuse("TLS (DOCKER_TLS_VERIFY) is not supported");
             }
-            return Ok(Self::Http(format!("http://{}", rest.trim_end_matches('/'))));
+            let url = format!("http://{}", rest.trim_end_matches('/'));
+            return Ok(Self::Http { url, text: text.to_owned() });
         }
         match text.split_once("://").map(|(scheme, _)| scheme) {
             Some("https") => refuse("TLS is not supported"),
@@ -51,7 +57,7 @@ impl Address {
     pub(super) fn text(&self) -> String {
         match self {
             Self::Unix(path) => format!("unix://{path}"),
-            Self::Http(url) => url.clone(),
+            Self::Http { text, .. } => text.clone(),
         }
     }
 }
@@ -85,12 +91,12 @@ impl Docker {
             Address::Unix(path) => {
                 bollard::Docker::connect_with_unix(path, CLIENT_LIMIT, API_DEFAULT_VERSION)
             }
-            Address::Http(url) => {
+            Address::Http { url, .. } => {
                 bollard::Docker::connect_with_http(url, CLIENT_LIMIT, API_DEFAULT_VERSION)
             }
         };
         match client {
-            Ok(client) => Ok(Self { client, address, api: Arc::default() }),
+            Ok(client) => Ok(Self { client, address, version: Arc::default() }),
             Err(bollard::errors::Error::SocketNotFoundError(_)) => {
                 Err(RuntimeError::NoEngine { address: address.text() })
             }
@@ -111,7 +117,7 @@ impl Docker {
     pub fn local_socket(&self) -> Option<&str> {
         match &self.address {
             Address::Unix(path) => Some(path),
-            Address::Http(_) => None,
+            Address::Http { .. } => None,
         }
     }
 }
@@ -125,9 +131,17 @@ mod tests {
         let unix = Address::Unix("/x/y.sock".into());
         assert_eq!(Address::parse("unix:///x/y.sock", true), Ok(unix.clone()));
         assert_eq!(Address::parse("/x/y.sock", false), Ok(unix));
-        let http = Address::Http("http://h:2375".into());
-        assert_eq!(Address::parse("tcp://h:2375", false), Ok(http.clone()));
-        assert_eq!(Address::parse("http://h:2375/", false), Ok(http));
+        for text in ["tcp://h:2375", "http://h:2375/"] {
+            let http = Address::Http { url: "http://h:2375".into(), text: text.into() };
+            assert_eq!(Address::parse(text, false), Ok(http));
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_as_it_was_written() {
+        for text in ["tcp://h:2375", "http://h:2375", "unix:///x/y.sock"] {
+            assert_eq!(Address::parse(text, false).unwrap().text(), text);
+        }
     }
 
     #[test]

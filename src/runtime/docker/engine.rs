@@ -24,20 +24,25 @@ impl ApiVersion {
     }
 }
 
+/// What an engine says of its version.
+#[derive(Debug, Clone)]
+pub(super) struct Version {
+    api: ApiVersion,
+    /// `1.41`.
+    api_text: String,
+    /// `20.10.24`.
+    release: String,
+}
+
 impl Docker {
     pub(super) async fn engine_facts(&self) -> Result<EngineFacts> {
-        let (version, info) = tokio::try_join!(
-            async { self.call("asking for the", "version", "").run(self.client.version()).await },
-            async {
-                self.call("asking for", "what the engine is", "").run(self.client.info()).await
-            },
-        )?;
-        let api_version = version.api_version.unwrap_or_default();
-        check(&api_version)?;
+        let (version, info) = tokio::try_join!(self.version(), async {
+            self.call("asking for", "what the engine is", "").run(self.client.info()).await
+        })?;
         Ok(EngineFacts {
             address: self.address(),
-            version: version.version.unwrap_or_default(),
-            api_version,
+            version: version.release.clone(),
+            api_version: version.api_text.clone(),
             os: info.operating_system.unwrap_or_default(),
             kernel: info.kernel_version.unwrap_or_default(),
             storage_driver: info.driver.unwrap_or_default(),
@@ -57,14 +62,19 @@ impl Docker {
     /// # Errors
     /// [`RuntimeError::TooOld`], or what the call came to.
     pub async fn api_version(&self) -> Result<ApiVersion> {
-        self.api
+        self.version().await.map(|version| version.api)
+    }
+
+    async fn version(&self) -> Result<&Version> {
+        self.version
             .get_or_try_init(|| async {
                 let call = self.call("asking for the", "version", "");
                 let version = call.run(self.client.version()).await?;
-                check(&version.api_version.unwrap_or_default())
+                let api_text = version.api_version.unwrap_or_default();
+                let api = check(&api_text)?;
+                Ok(Version { api, api_text, release: version.version.unwrap_or_default() })
             })
             .await
-            .copied()
     }
 }
 
@@ -76,7 +86,27 @@ fn check(text: &str) -> Result<ApiVersion> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::runtime::{Runtime, docker::scripted};
+
+    #[tokio::test]
+    async fn the_version_is_asked_for_once() {
+        let engine = scripted::ScriptedEngine::start(|asked| match asked {
+            "GET /version" => {
+                scripted::json(&json!({ "ApiVersion": "1.41", "Version": "20.10.24" }))
+            }
+            _ => scripted::json(&json!({ "OperatingSystem": "Debian" })),
+        });
+        let client = engine.client();
+        for _ in 0..2 {
+            let facts = client.engine().await.unwrap();
+            assert_eq!((facts.version.as_str(), facts.os.as_str()), ("20.10.24", "Debian"));
+            assert_eq!(Some(client.api_version().await.unwrap()), ApiVersion::parse("1.41"));
+        }
+        assert_eq!(engine.asked("/version").len(), 1);
+    }
 
     #[test]
     fn versions_compare_as_numbers() {

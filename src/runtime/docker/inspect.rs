@@ -8,7 +8,7 @@ use bollard::{
     query_parameters::InspectContainerOptions,
 };
 
-use super::Docker;
+use super::{Docker, network};
 use crate::runtime::{ContainerFacts, ContainerMount, Health, MemoryLimit, Result, State};
 
 impl Docker {
@@ -33,8 +33,11 @@ fn facts(answer: ContainerInspectResponse) -> ContainerFacts {
         writable: !options.split(',').any(|option| option == "ro"),
     }));
     mounts.sort_by(|one, other| one.destination.cmp(&other.destination));
+    let id = answer.id.unwrap_or_default();
+    let networks = answer.network_settings.and_then(|settings| settings.networks);
     ContainerFacts {
-        id: answer.id.unwrap_or_default(),
+        networks: network::facts(networks.unwrap_or_default(), &id),
+        id,
         name: answer.name.unwrap_or_default().trim_start_matches('/').to_owned(),
         pid: state.pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or_default(),
         exit_code: state.exit_code.unwrap_or_default(),

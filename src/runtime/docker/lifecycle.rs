@@ -1,4 +1,4 @@
-//! Engine ops: start, stop, restart, kill, pause, unpause, limit, remove.
+//! Engine ops: which call does which, and what starts, stops and thaws.
 
 use std::time::Duration;
 
@@ -44,6 +44,12 @@ impl Docker {
                 let call = self.call("limiting the memory of", "container", container);
                 call.run(self.client.update_container(container, body)).await
             }
+            EngineOp::Disconnect { container, network } => {
+                self.disconnect(container, network).await
+            }
+            EngineOp::Connect { container, network, aliases } => {
+                self.connect_to(container, network, aliases).await
+            }
             EngineOp::RemoveRun { run } => self.remove_run(run).await,
         }
     }
@@ -77,7 +83,7 @@ impl Docker {
 }
 
 /// A refusal in these words is success.
-fn unless(result: Result<()>, words: &str) -> Result<()> {
+pub(super) fn unless(result: Result<()>, words: &str) -> Result<()> {
     match result {
         Err(RuntimeError::Refused { detail, .. }) if detail.contains(words) => Ok(()),
         other => other,

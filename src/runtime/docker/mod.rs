@@ -18,10 +18,13 @@ mod inspect;
 mod layer;
 mod lifecycle;
 mod logs;
+mod network;
 mod objects;
 mod program;
 mod recreate;
 mod remove;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod shell;
 
 use std::{sync::Arc, time::Duration};
@@ -37,6 +40,7 @@ use crate::protocol::EngineOp;
 use address::Address;
 pub use attach::{Attached, Output};
 pub use engine::ApiVersion;
+use engine::Version;
 pub use helper::{ENGINE_SOCKET, HOST_DEVICES, RUN_DIRECTORY};
 pub use images::{OWN_IMAGE, SPECIMEN_IMAGE};
 pub use layer::{AGENT_ID, LINKED_FILES, PROGRAM};
@@ -51,7 +55,7 @@ pub struct Docker {
     client: bollard::Docker,
     address: Address,
     /// Asked for once.
-    api: Arc<OnceCell<ApiVersion>>,
+    version: Arc<OnceCell<Version>>,
 }
 
 impl Runtime for Docker {

@@ -1,13 +1,13 @@
 //! Finding what carries our labels.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use bollard::query_parameters::{
     ListContainersOptions, ListImagesOptions, ListNetworksOptions, ListVolumesOptions,
 };
 
 use super::Docker;
-use crate::runtime::{ObjectKind, ObjectRef, Result, labels};
+use crate::runtime::{ObjectKind, ObjectRef, Result, RuntimeError, labels};
 
 type Filters = Option<HashMap<String, Vec<String>>>;
 type Labels = HashMap<String, String>;
@@ -28,6 +28,28 @@ impl Docker {
     pub async fn own_images(&self) -> Result<Vec<ObjectRef>> {
         self.images(Some(HashMap::from([("label".to_owned(), vec![labels::BUILD.to_owned()])])))
             .await
+    }
+
+    /// How long ago a volume was made, by the engine's own clock, in whole seconds; longest where
+    /// it is gone or the engine does not say.
+    ///
+    /// # Errors
+    /// What the calls came to.
+    pub async fn volume_age(&self, name: &str) -> Result<Duration> {
+        let call = self.call("looking at", "volume", name);
+        let volume = match call.run(self.client.inspect_volume(name)).await {
+            Err(RuntimeError::Gone { .. }) => return Ok(Duration::MAX),
+            other => other?,
+        };
+        let call = self.call("asking for", "what the engine is", "");
+        let now = call.run(self.client.info()).await?.system_time;
+        let now = now.and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        let age = volume.created_at.zip(now).map(|(made, now)| {
+            // made in the second that its time names, and not at its beginning
+            let seconds = now.as_second() - made.unix_timestamp() - 1;
+            Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+        });
+        Ok(age.unwrap_or(Duration::MAX))
     }
 
     /// Objects of one run, or of any; sorted.

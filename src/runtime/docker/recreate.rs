@@ -9,7 +9,7 @@ use bollard::{
     query_parameters::{InspectContainerOptions, RemoveContainerOptions},
 };
 
-use super::Docker;
+use super::{Docker, network};
 use crate::runtime::Result;
 
 impl Docker {
@@ -57,8 +57,7 @@ fn same_again(old: ContainerInspectResponse) -> (String, ContainerCreateBody) {
     (name, body)
 }
 
-/// The networks as they were asked for: addresses are given anew, and the engine adds the short id
-/// of the new container as an alias by itself.
+/// The networks as they were asked for: addresses are given anew.
 fn endpoints(
     networks: HashMap<String, bollard::models::EndpointSettings>,
     id: &str,
@@ -66,9 +65,7 @@ fn endpoints(
     networks
         .into_iter()
         .map(|(network, old)| {
-            let aliases = old.aliases.map(|aliases| {
-                aliases.into_iter().filter(|alias| !id.starts_with(alias.as_str())).collect()
-            });
+            let aliases = old.aliases.map(|aliases| network::asked_for(aliases, id));
             (network, bollard::models::EndpointSettings { aliases, ..Default::default() })
         })
         .collect()

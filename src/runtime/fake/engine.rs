@@ -8,9 +8,9 @@ use super::{FakeContainer, FakeRuntime, World};
 use crate::{
     protocol::EngineOp,
     runtime::{
-        ContainerFacts, ContainerMount, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
-        MemoryLimit, MountSource, MountSpec, NetworkSpec, ObjectKind, ObjectRef, Result, Runtime,
-        RuntimeError, State, VolumeSpec, labels,
+        ContainerFacts, ContainerMount, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput,
+        Health, ImageRef, MemoryLimit, MountSource, MountSpec, NetworkSpec, ObjectKind, ObjectRef,
+        Result, Runtime, RuntimeError, State, VolumeSpec, labels,
     },
 };
 
@@ -120,6 +120,7 @@ impl World {
             memory: spec.memory.map(limit),
             image: spec.image.clone(),
             mounts: spec.mounts.iter().map(mount).collect(),
+            networks: spec.network.iter().map(|id| network(id, &spec.aliases)).collect(),
         };
         self.containers.push(FakeContainer { spec: spec.clone(), facts, log: Vec::new() });
         Ok(id)
@@ -186,6 +187,18 @@ impl World {
                 self.called("limit-memory", container)?;
                 let limit = MemoryLimit { memory: *memory, with_swap: *with_swap };
                 self.find(container)?.facts.memory = Some(limit);
+                Ok(())
+            }
+            EngineOp::Disconnect { container, network } => {
+                self.called("disconnect", container)?;
+                self.find(container)?.facts.networks.retain(|one| one.id != *network);
+                Ok(())
+            }
+            EngineOp::Connect { container, network: id, aliases } => {
+                self.called("connect", container)?;
+                let networks = &mut self.find(container)?.facts.networks;
+                networks.retain(|one| one.id != *id);
+                networks.push(network(id, aliases));
                 Ok(())
             }
             EngineOp::RemoveRun { run } => {
@@ -264,6 +277,16 @@ impl World {
             .collect();
         objects.sort();
         objects
+    }
+}
+
+fn network(id: &str, aliases: &[String]) -> ContainerNetwork {
+    ContainerNetwork {
+        id: id.to_owned(),
+        name: id.trim_start_matches("id-").to_owned(),
+        address: "10.0.0.2".to_owned(),
+        gateway: "10.0.0.1".to_owned(),
+        aliases: aliases.to_vec(),
     }
 }
 

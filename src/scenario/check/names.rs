@@ -165,7 +165,7 @@ fn is_named_by(cx: &Cx<'_>, spot: Spot, name: &str) -> bool {
         },
         Spot::Observe(i) => &scenario.observe[i].name,
         Spot::Verify(i) => &scenario.verify[i].name,
-        Spot::Rto | Spot::Rpo | Spot::RtoP50 | Spot::RtoP95 => &None,
+        Spot::Rpo | Spot::RtoP50 | Spot::RtoP95 => &None,
     };
     given.as_deref() == Some(name)
 }
@@ -186,16 +186,25 @@ fn controls(cx: &mut Cx<'_>) {
             if can_fail.contains(&id.as_str()) {
                 continue;
             }
-            if ids.iter().any(|assertion| assertion.id == *id) || is_fault(cx, id) {
+            let known = ids.iter().find(|assertion| assertion.id == *id).map(|found| found.spot);
+            let why = match known {
+                Some(Spot::SteadyState(_)) => Some("is read before anything is injected"),
+                None if !is_fault(cx, id) => None,
+                _ => Some("is a fault's effect"),
+            };
+            if let Some(why) = why {
                 let text = format!(
-                    "`{id}` is a fault's effect; when that is not proven a run is inconclusive, so a control cannot fail there\n\nhint: list what the bug breaks: {}",
+                    "`{id}` {why}; when that is not seen a run is inconclusive, so a control cannot fail there\n\nhint: list what the bug breaks: {}",
                     listed(can_fail.iter().copied())
                 );
                 cx.report(&path, text);
                 continue;
             }
-            let hint = suggest(id, can_fail.iter().copied())
-                .unwrap_or_else(|| "the scenario asserts nothing".into());
+            let hint = match id.as_str() {
+                "objectives.rto" => "the recovery time is what the `recover` step asserts".into(),
+                _ => suggest(id, can_fail.iter().copied())
+                    .unwrap_or_else(|| "the scenario asserts nothing".into()),
+            };
             cx.report(&path, format!("no assertion has the id `{id}`\n\nhint: {hint}"));
         }
     }

@@ -50,6 +50,9 @@ fn probe(cx: &mut Cx<'_>, probe: &ProbeSpec, path: &[Seg<'_>]) {
     if let Some(service) = probe.service() {
         unknown_service(cx, service, &below("service"));
     }
+    if let Some(peer) = probe.peer() {
+        unknown_service(cx, peer, &below("to"));
+    }
     if let Some(workload) = probe.workload()
         && !cx.scenario.workloads.contains_key(workload)
     {

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::Cx;
 use crate::{diagnostic::suggest, scenario::Depends, volumes::Filesystem};
 
+/// What keelhaul's own labels begin with.
+const OWN_LABELS: &str = "keelhaul.";
+
 /// Checks them.
 pub(super) fn check(cx: &mut Cx<'_>) {
     if cx.scenario.services.is_empty() {
@@ -12,9 +15,23 @@ pub(super) fn check(cx: &mut Cx<'_>) {
         cx.report(&["services".into()], text);
     }
     volumes(cx);
+    labels(cx);
     mounts(cx);
     depends(cx);
     cycles(cx);
+}
+
+/// By its own labels keelhaul finds again what it made, to remove it.
+fn labels(cx: &mut Cx<'_>) {
+    for (name, service) in &cx.scenario.services {
+        for key in service.labels.keys().filter(|key| key.starts_with(OWN_LABELS)) {
+            let text = format!(
+                "labels that begin with `{OWN_LABELS}` are keelhaul's own: by them it finds what it made\n\nhint: give `{key}` another name"
+            );
+            let path = ["services".into(), name.into(), "labels".into(), key.into()];
+            cx.report(&path, text);
+        }
+    }
 }
 
 fn volumes(cx: &mut Cx<'_>) {

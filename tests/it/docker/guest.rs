@@ -26,6 +26,28 @@ pub(super) fn arguments(action: &str) -> Vec<String> {
     ["--exact", "docker::guest::guest", &action, "--nocapture"].map(str::to_owned).to_vec()
 }
 
+/// What no report may pass on as it is; then it stays.
+fn noise() -> ! {
+    let mut out = std::io::stdout();
+    out.write_all(&[b'x'; 1 << 20]).unwrap();
+    out.write_all(b"\nnul \0 escape \x1b[31m bad \xff\xfe \xc2\x9b ]]> &<\n").unwrap();
+    out.write_all(b"THE END\n").unwrap();
+    out.flush().unwrap();
+    loop {
+        std::thread::sleep(Duration::from_secs(60));
+    }
+}
+
+/// Lines that say when they were printed, in Unix nanoseconds.
+fn lines(count: u64, pause: Duration) {
+    let mut out = std::io::stdout();
+    for _ in 0..count {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+        writeln!(out, "at {}", now.as_nanos()).unwrap();
+        std::thread::sleep(pause);
+    }
+}
+
 #[test]
 fn guest() {
     let Some(action) =
@@ -47,11 +69,17 @@ fn guest() {
             err.write_all(b"on the other stream\n").unwrap();
             0
         }
+        "noise" => noise(),
         "flood" => {
             for _ in 0..rest.parse::<u64>().unwrap() {
                 out.write_all(&[b'x'; 1024]).unwrap();
             }
             out.write_all(b"THE END").unwrap();
+            0
+        }
+        "lines" => {
+            let (count, pause) = rest.split_once(' ').unwrap();
+            lines(count.parse().unwrap(), Duration::from_millis(pause.parse().unwrap()));
             0
         }
         "echo" => {

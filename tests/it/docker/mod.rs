@@ -3,6 +3,7 @@
 mod debugging;
 mod guest;
 mod helper;
+mod hostile_output;
 mod killed_set_up;
 mod refusals;
 mod run_directory;

@@ -246,13 +246,35 @@ async fn logs_are_any_bytes_and_bounded() {
         let found = log.windows(part.len()).any(|window| window == part.as_bytes());
         assert!(found, "{part:?} not in {:?}", String::from_utf8_lossy(&log));
     }
-    let later = bench.docker.logs(&id, i64::from(i32::MAX), 1 << 20).await.unwrap();
+    let later = bench.docker.logs(&id, i64::from(i32::MAX) * 1_000_000_000, 1 << 20).await.unwrap();
     assert!(later.is_empty());
+    let stamped = bench.docker.logs(&id, 1, 1 << 20).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&stamped), String::from_utf8_lossy(&log));
     let id = bench.start(&bench.container("flood", "flood 2048")).await;
     bench.until(&id, State::Exited).await;
     let log = bench.docker.logs(&id, 0, 4096).await.unwrap();
     assert_eq!(log.len(), 4096);
     assert!(log.ends_with(b"xxTHE END"));
+}
+
+#[tokio::test]
+async fn logs_since_a_moment_hold_nothing_from_the_same_second_before_it() {
+    let bench = Bench::new().await;
+    let id = bench.start(&bench.container("lines", "lines 200 10")).await;
+    bench.until(&id, State::Exited).await;
+    let numbers = |log: Vec<u8>| -> Vec<u64> {
+        let text = String::from_utf8(log).unwrap();
+        text.lines().filter_map(|line| line.strip_prefix("at ")?.parse().ok()).collect()
+    };
+    let all = numbers(bench.docker.logs(&id, 0, 1 << 20).await.unwrap());
+    assert_eq!(all.len(), 200);
+    // the engine stamps a line when it has read it: never before it was printed
+    let moment = all[100];
+    let since = i64::try_from(moment).unwrap();
+    let later = numbers(bench.docker.logs(&id, since, 1 << 20).await.unwrap());
+    assert!(all.ends_with(&later) && later.contains(&moment), "{moment}: {later:?}");
+    let second = 1_000_000_000;
+    assert!(moment - later[0] < second / 2, "{moment}: {later:?}");
 }
 
 #[tokio::test]

@@ -5,5 +5,5 @@ mod files;
 mod junit;
 mod made;
 mod markdown;
-mod schema;
+pub(crate) mod schema;
 mod terminal;

@@ -153,7 +153,6 @@ fn assertions_have_stable_ids() {
             "recover[1]",
             "observe[0]",
             "verify[0]",
-            "objectives.rto",
             "objectives.rpo",
         ]
     );

@@ -50,3 +50,29 @@ fn every_fault_is_used_by_a_scenario() {
     let unused: Vec<String> = unused.map(str::to_owned).collect();
     none(&unused, "write a scenario for these faults");
 }
+
+/// Width of name and description in the table of weaknesses.
+const COLUMNS: usize = 22 + 52;
+
+#[test]
+fn every_weakness_names_a_scenario_whose_control_has_it() {
+    let with_weakness = |weakness: &str, loaded: &Loaded| {
+        let controls = loaded.cells.iter().flat_map(|cell| &cell.controls);
+        controls.flat_map(|control| control.scenario.services.values()).any(|service| {
+            let named = |pair: &[String]| pair[0] == "--weakness" && pair[1] == weakness;
+            service.args.windows(2).any(named)
+                || service.args.contains(&format!("--weakness={weakness}"))
+        })
+    };
+    let all = shipped();
+    let mut offences = Vec::new();
+    for line in keelhaul::specimen::table().lines().skip(1) {
+        let weakness = line.split_whitespace().next().unwrap();
+        let fails = line.get(COLUMNS..).unwrap();
+        let named = all.iter().find(|loaded| loaded.name == fails);
+        if !fails.starts_with("none: ") && !named.is_some_and(|it| with_weakness(weakness, it)) {
+            offences.push(format!("`{weakness}` names `{fails}`, which has no such control"));
+        }
+    }
+    none(&offences, "name the scenario that a weakness fails, or say `none:` and why");
+}

@@ -20,6 +20,7 @@ pub(super) struct Fixture {
 
 const DOCKER: &str = "{ docker: {} }";
 const TMPFS: &str = "{ tmpfs: { size: 4MiB, inodes: 64 } }";
+const SMALL: &str = "{ tmpfs: { size: 512KiB, inodes: 64 } }";
 const EXT4: &str = "{ ext4: { size: 16MiB, inodes: 256 } }";
 const HEAD: &str = "/opt/specimen/current.dat";
 const RELEASE: &str = "/opt/specimen/releases/1.dat";
@@ -60,9 +61,17 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Mounted("/opt/specimen/releases"),
     ),
     event("crash", "{ target: agent }"),
+    state(("disconnect", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Detached),
     state(
         ("disk-full", "tmpfs"),
         (TMPFS, "/data"),
+        "{ target: \"agent:/data\" }",
+        Trace::Full("/data"),
+    ),
+    // no more is free than verification tolerates elsewhere
+    state(
+        ("disk-full", "small-tmpfs"),
+        (SMALL, "/data"),
         "{ target: \"agent:/data\" }",
         Trace::Full("/data"),
     ),

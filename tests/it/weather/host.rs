@@ -113,6 +113,8 @@ pub(super) enum Trace {
     Frozen,
     /// Fewer bytes of memory than this are allowed.
     MemoryBelow(u64),
+    /// No network interface but the loopback.
+    Detached,
     /// Nothing stays in force.
     Nothing,
 }
@@ -141,6 +143,7 @@ impl Trace {
             }
             Self::Frozen => frozen(init),
             Self::MemoryBelow(bytes) => memory_limit(init).is_some_and(|limit| limit < bytes),
+            Self::Detached => detached(init),
             Self::Nothing => false,
         }
     }
@@ -159,6 +162,12 @@ impl Trace {
 fn mounts(init: i32, path: &str) -> usize {
     let table = fs::read_to_string(format!("/proc/{init}/mountinfo")).unwrap_or_default();
     table.lines().filter(|line| line.split(' ').nth(4) == Some(path)).count()
+}
+
+fn detached(init: i32) -> bool {
+    let table = fs::read_to_string(format!("/proc/{init}/net/dev")).unwrap_or_default();
+    let mut names = table.lines().skip(2).filter_map(|line| line.split_once(':'));
+    !table.is_empty() && names.all(|(name, _)| name.trim() == "lo")
 }
 
 /// What a file of the process's cgroup says, under its name in cgroup v1 or else in v2.

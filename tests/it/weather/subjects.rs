@@ -44,6 +44,33 @@ fn a_subject_that_is_removed_by_somebody_else_is_stated() {
     }
 }
 
+/// What ends with the container is not what was observed from then on; a fill of its volume stays.
+#[test]
+fn a_restart_that_ends_the_fault_is_noticed() {
+    let lost = Some("inconclusive");
+    for (fault, lasting) in
+        [("read-only", lost), ("disk-full-tmpfs", lost), ("disk-full-ext4", None)]
+    {
+        let yaml = Fixture::called(fault).scenario("1s").replace(
+            "\n  - wait: 1s",
+            "\n  - inject: { restart: { target: agent } }\n  - wait: 1s\n  - expect: [{ container: { service: agent, state: running } }]\n    as: later",
+        );
+        let ended = Test::of(&yaml).finish();
+        let told = ended.told();
+        let wanted = lasting.map_or(serde_json::Value::Null, Into::into);
+        assert_eq!(ended.asserted("fault.lasting"), wanted, "{fault}: {told}");
+        assert_eq!(ended.code, if lasting.is_some() { 5 } else { 0 }, "{fault}: {told}");
+        let later = ended.asserted("later.expect[0]");
+        assert_eq!(later.is_null(), lasting.is_some(), "{fault}: {told}");
+        assert_eq!(
+            told.contains("`agent` was started again"),
+            lasting.is_some(),
+            "{fault}: {told}"
+        );
+        assert_clean(&ended.id(), &ended.env, fault);
+    }
+}
+
 /// A tmpfs with next to nothing free.
 struct Small(tempfile::TempDir);
 
