@@ -42,6 +42,11 @@ impl Before {
         Self { id, name, started_at }
     }
 
+    /// The container of that name as it is now.
+    pub(super) async fn again(&self, cx: &Cx<'_>) -> Result<ContainerFacts, FaultError> {
+        Ok(cx.runtime.inspect(&self.name).await?)
+    }
+
     /// The container was started since.
     pub(super) fn started_anew(&self, now: &ContainerFacts) -> bool {
         now.started_at != self.started_at
@@ -158,7 +163,7 @@ impl<L: Lifecycle> Fault for L {
         _: &[Outcome],
         cx: &Cx<'_>,
     ) -> Result<Effect, FaultError> {
-        let mut facts = cx.runtime.inspect(&before.name).await?;
+        let mut facts = before.again(cx).await?;
         // a state is in force as soon as its ops are done; an event may take its time to show
         if L::KIND == Kind::Event {
             facts = wait(facts, cx, &before.name, |facts| self.shows(before, facts)).await?;
@@ -168,7 +173,7 @@ impl<L: Lifecycle> Fault for L {
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
-        let facts = cx.runtime.inspect(&before.name).await?;
+        let facts = before.again(cx).await?;
         let proven = L::is_over(&facts);
         Ok(Effect { proven, evidence: before.evidence(&facts), notes: Vec::new() })
     }

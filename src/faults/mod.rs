@@ -42,6 +42,7 @@ mod oom_kill;
 mod pause;
 mod read_only;
 mod recreate;
+mod remove_volume;
 mod restart;
 mod shadow_mount;
 mod stop;
@@ -406,6 +407,7 @@ faults! {
     "pause" => pause::Pause,
     "read-only" => read_only::ReadOnly,
     "recreate" => recreate::Recreate,
+    "remove-volume" => remove_volume::RemoveVolume,
     "restart" => restart::Restart,
     "shadow-mount" => shadow_mount::ShadowMount,
     "stop" => stop::Stop,

@@ -231,6 +231,7 @@ pub(crate) fn file(inode: u64, links: u64) -> FileFacts {
         gid: 0,
         link: LinkState { dev: DEV, inode, links },
         mtime_ns: 0,
+        born_ns: None,
         sha256: Some("ab".repeat(32)),
         content: Some("hello".into()),
     }

@@ -278,6 +278,16 @@ pub enum EngineOp {
         /// Milliseconds between SIGTERM and SIGKILL.
         grace_ms: u64,
     },
+    /// Remove a container and a volume that it alone uses, and make both anew: same names and
+    /// configuration, nothing in the volume.
+    ReplaceVolume {
+        /// Container id.
+        container: String,
+        /// Name of the volume.
+        volume: String,
+        /// Milliseconds between SIGTERM and SIGKILL.
+        grace_ms: u64,
+    },
     /// Send a signal to a container's init.
     Kill {
         /// Container id.

@@ -217,6 +217,8 @@ pub struct FileFacts {
     pub link: LinkState,
     /// Modification time, nanoseconds since the epoch.
     pub mtime_ns: i64,
+    /// When it was made, nanoseconds since the epoch; none where the filesystem does not say.
+    pub born_ns: Option<i64>,
     /// SHA-256 of the content in hex, where asked for.
     pub sha256: Option<String>,
     /// The first bytes of the content, where asked for; invalid UTF-8 replaced.

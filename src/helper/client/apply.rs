@@ -155,6 +155,7 @@ fn is_fault(op: &EngineOp) -> bool {
         EngineOp::Pause { .. }
             | EngineOp::Kill { .. }
             | EngineOp::Recreate { .. }
+            | EngineOp::ReplaceVolume { .. }
             | EngineOp::Stop { .. }
             | EngineOp::Restart { .. }
             | EngineOp::LimitMemory { .. }

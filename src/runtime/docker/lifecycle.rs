@@ -25,6 +25,9 @@ impl Docker {
             EngineOp::Stop { container, grace_ms } => self.stop(container, *grace_ms).await,
             EngineOp::Restart { container, grace_ms } => self.restart(container, *grace_ms).await,
             EngineOp::Recreate { container, grace_ms } => self.recreate(container, *grace_ms).await,
+            EngineOp::ReplaceVolume { container, volume, grace_ms } => {
+                self.replace_volume(container, volume, *grace_ms).await
+            }
             EngineOp::Kill { container, signal } => {
                 let options = KillContainerOptions { signal: signal.clone() };
                 let call = self.call("killing", "container", container);

@@ -158,7 +158,7 @@ impl World {
                 self.end(container, 0)?;
                 self.start(container)
             }
-            EngineOp::Recreate { container, .. } => {
+            EngineOp::Recreate { container, .. } | EngineOp::ReplaceVolume { container, .. } => {
                 self.called("recreate", container)?;
                 let spec = self.find(container)?.spec.clone();
                 self.containers

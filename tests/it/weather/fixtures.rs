@@ -121,6 +121,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Stacked("/data"),
     ),
     event("recreate", "{ target: agent }"),
+    event("remove-volume", "{ target: \"agent:/data\" }"),
     event("restart", "{ target: agent }"),
     state(
         ("shadow-mount", ""),
