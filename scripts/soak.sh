@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# Many repeats of every scenario, each with its own seed, in slices: stops
-# after MINUTES, and the next call goes on where this one ended. One result
-# file per scenario in reports/soak/, begun anew when the binary has changed.
+# Many repeats of every scenario, each with its own seed, and then the tests
+# that kill and stop, with every kill point and many more rounds. In slices:
+# stops after MINUTES, and the next call goes on where this one ended. One
+# result file per scenario or test in reports/soak/, begun anew when the binary
+# has changed. A test is not cut off: it may take half an hour beyond MINUTES.
 #
 #   scripts/soak.sh [SCENARIO…]      REPEATS=20 MINUTES=55 scripts/soak.sh
+#   scripts/soak.sh weather          the tests alone
 #
 # KEELHAUL           the binary to run, instead of the release build
-# KEELHAUL_PREBUILT  if set, nothing is built first
+# KEELHAUL_PREBUILT  if set, nothing is built first, and no test is run unless
+#                    it is asked for
 #
 # Exit: 0 every repeat done and passed · 1 some did not pass · 75 more to do
 set -euo pipefail
@@ -103,20 +107,76 @@ soak_one() {
   [ "$PASS" -eq "$DONE" ] || FAILED=1
 }
 
+# One test of the weather with KEELHAUL_SOAK=1; its output is kept unless it passes.
+soak_test() {
+  local name=$1 REPEATS=1 file out rc=0 start=$SECONDS
+  file=$RESULTS/${name//::/-}.json out=$WORK/${name//::/-}.log
+  load_result "$file"
+  if [ "$DONE" -eq 0 ]; then
+    [ "$SECONDS" -lt "$DEADLINE" ] || return 75
+    KEELHAUL_SOAK=1 cargo nextest run --locked --profile soak -E "test(=$name)" \
+      --success-output immediate >"$out" 2>&1 || rc=$?
+    TOOK=$((SECONDS - start)) DONE=1
+    # 100: it ran, and did not pass
+    case $rc in
+      0) PASS=1 ;;
+      100) FAIL=1 ;;
+      *) die "nextest exited with $rc at $name" "its output is in $out" ;;
+    esac
+    save_result "$file" "$name" || die "cannot write $file"
+  fi
+  say "$name: $PASS of $DONE passed in $TOOK s"
+  [ "$PASS" -eq 1 ] || { FAILED=1; say "its output: $out"; }
+}
+
+soak_weather() {
+  local tests test rc
+  have cargo && cargo nextest --version >/dev/null 2>&1 ||
+    die "the kill points need cargo-nextest" "cargo install cargo-nextest --locked" \
+      "or name the scenarios that are to run alone"
+  stage tests cargo nextest run --locked --profile soak --no-run
+  BUILD=$(cat "${CARGO_TARGET_DIR:-target}/debug/keelhaul" tests/it/weather/*.rs | sha256sum | cut -c 1-16)
+  mapfile -t tests < <(cargo nextest list --locked --profile soak -E 'test(/^weather::/)' 2>/dev/null |
+    grep -o 'weather::.*')
+  [ "${#tests[@]}" -gt 0 ] || die "no tests found under weather::"
+  for test in "${tests[@]}"; do
+    rc=0
+    soak_test "$test" || rc=$?
+    [ "$rc" -eq 0 ] || return "$rc"
+  done
+}
+
+# Ends the script where the slice is over.
+go_on() {
+  if [ "$1" -eq 75 ]; then say "the slice of $MINUTES min is over; run this again for the rest"; fi
+  [ "$1" -eq 0 ] || exit "$1"
+}
+
 main() {
-  local scenarios=("$@") scenario rc
+  local scenarios=("$@") scenario rc=0 weather=1
   FAILED=0
+  mkdir -p "$RESULTS" "$WORK"
+  if [ "$*" = weather ]; then
+    stage setup scripts/setup.sh
+    soak_weather || rc=$?
+    go_on "$rc"
+    exit "$FAILED"
+  fi
+  if [ "$#" -gt 0 ] || [ -n "${KEELHAUL_PREBUILT:-}" ]; then weather=""; fi
   [ "${#scenarios[@]}" -gt 0 ] || mapfile -t scenarios < <(find scenarios -name '*.yaml' 2>/dev/null | sort)
   [ "${#scenarios[@]}" -gt 0 ] || die "no scenarios found under scenarios/"
   stage setup scripts/setup.sh
   [ -n "${KEELHAUL_PREBUILT:-}" ] || stage build cargo build --release --locked
-  mkdir -p "$RESULTS" "$WORK"
   for scenario in "${scenarios[@]}"; do
     rc=0
     soak_one "$scenario" || rc=$?
-    if [ "$rc" -eq 75 ]; then say "the slice of $MINUTES min is over; run this again for the rest"; fi
-    [ "$rc" -eq 0 ] || exit "$rc"
+    go_on "$rc"
   done
+  if [ -n "$weather" ]; then
+    rc=0
+    soak_weather || rc=$?
+    go_on "$rc"
+  fi
   exit "$FAILED"
 }
 

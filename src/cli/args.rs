@@ -72,6 +72,9 @@ pub(super) enum Verb {
     /// Allocates memory in a subject's cgroup, started by the worker.
     #[command(hide = true)]
     HelperGrower(ServerArgs),
+    /// A trial of the worker's, in a process of its own.
+    #[command(hide = true)]
+    HelperErrand(ServerArgs),
     /// Says how old a run's lease is, inside a container on its volume.
     #[command(hide = true)]
     HelperLease(ServerArgs),

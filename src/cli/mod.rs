@@ -71,6 +71,7 @@ async fn dispatch(arguments: Arguments) -> ExitCode {
         Verb::Helper(_)
         | Verb::HelperWorker(_)
         | Verb::HelperGrower(_)
+        | Verb::HelperErrand(_)
         | Verb::HelperLease(_)
         | Verb::ShellServer(_)
         | Verb::Specimen(_) => Ok(ExitCode::Usage),

@@ -4,6 +4,7 @@
 //! which ops undo them; the helper and the journal know ops alone. One more fault is one new file
 //! and one line in the table below; help, schema, catalogue and docs derive from it.
 
+mod access;
 mod capacity;
 mod checks;
 mod grace;
@@ -25,6 +26,7 @@ use crate::{
     helper::{HelperError, HelperLink},
     protocol::{Capability, Op, Outcome, Place, Reading},
     runtime::{Runtime, RuntimeError},
+    units::Duration,
     volumes::VolumeSpec,
 };
 pub use target::Target;
@@ -33,19 +35,24 @@ mod broken_hardlinks;
 mod crash;
 mod disconnect;
 mod disk_full;
+mod drop_cache;
 mod inode_exhaustion;
 mod kill;
 mod lost_mount;
 mod memory_limit;
+mod mode;
 mod mount_flags;
 mod oom_kill;
+mod ownership;
 mod pause;
 mod read_only;
 mod recreate;
 mod remove_volume;
 mod restart;
 mod shadow_mount;
+mod stall;
 mod stop;
+mod throttle;
 mod tmpfs_growth;
 mod tmpfs_restart;
 
@@ -226,6 +233,11 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
     /// In words, with the parameters in place.
     fn describe(&self) -> Described;
 
+    /// The keeper reverts it after this long, whatever the scenario says.
+    fn lasts_at_most(&self) -> Option<Duration> {
+        None
+    }
+
     /// The subject may end the effect by itself, as by freeing files: then it is not looked for
     /// again before the revert, and after a start only where it ends with the container.
     fn subject_may_end_it(&self) -> bool {
@@ -336,6 +348,12 @@ macro_rules! faults {
                 match self { $(Self::$type(fault) => fault.describe(),)+ }
             }
 
+            /// The keeper reverts it after this long, whatever the scenario says.
+            #[must_use]
+            pub fn lasts_at_most(&self) -> Option<Duration> {
+                match self { $(Self::$type(fault) => fault.lasts_at_most(),)+ }
+            }
+
             /// The subject may end the effect by itself.
             #[must_use]
             pub fn subject_may_end_it(&self) -> bool {
@@ -398,19 +416,24 @@ faults! {
     "crash" => crash::Crash,
     "disconnect" => disconnect::Disconnect,
     "disk-full" => disk_full::DiskFull,
+    "drop-cache" => drop_cache::DropCache,
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
     "kill" => kill::Kill,
     "lost-mount" => lost_mount::LostMount,
     "memory-limit" => memory_limit::MemoryLimit,
+    "mode" => mode::Mode,
     "mount-flags" => mount_flags::MountFlags,
     "oom-kill" => oom_kill::OomKill,
+    "ownership" => ownership::Ownership,
     "pause" => pause::Pause,
     "read-only" => read_only::ReadOnly,
     "recreate" => recreate::Recreate,
     "remove-volume" => remove_volume::RemoveVolume,
     "restart" => restart::Restart,
     "shadow-mount" => shadow_mount::ShadowMount,
+    "stall" => stall::Stall,
     "stop" => stop::Stop,
+    "throttle" => throttle::Throttle,
     "tmpfs-growth" => tmpfs_growth::TmpfsGrowth,
     "tmpfs-restart" => tmpfs_restart::TmpfsRestart,
 }

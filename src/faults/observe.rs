@@ -3,8 +3,8 @@
 use super::{Cx, FaultError, unexpected};
 use crate::{
     protocol::{
-        FileFacts, FileId, FsFacts, Init, MemoryFacts, MountFacts, MountFlag, NetFacts, Place,
-        Read, Reading, Trial,
+        AccessFacts, FileFacts, FileId, FsFacts, Init, IoFacts, LoopFacts, MemoryFacts, MountFacts,
+        MountFlag, NetFacts, Pace, PaceTrial, PageFacts, Place, Read, Reading, Trial,
     },
     runtime::{ContainerFacts, RuntimeError, State},
 };
@@ -127,10 +127,61 @@ impl Cx<'_> {
         }
     }
 
+    /// Microseconds until a change under this path came back; none when it did not in time.
+    pub(super) async fn answers(
+        &self,
+        place: &Place,
+        within_ms: u64,
+    ) -> Result<Option<u64>, FaultError> {
+        match self.ask(Read::Answers { place: place.clone(), within_ms }).await? {
+            Reading::Answered(took) => Ok(took),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The loop devices of this run.
+    pub(super) async fn loops(&self) -> Result<Vec<LoopFacts>, FaultError> {
+        match self.ask(Read::Loops).await? {
+            Reading::Loops(loops) => Ok(loops),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// How much of a file, or of a directory, is in the page cache.
+    pub(super) async fn page_cache(&self, place: &Place) -> Result<PageFacts, FaultError> {
+        match self.ask(Read::PageCache(place.clone())).await? {
+            Reading::PageCache(facts) => Ok(facts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// What limits the container's I/O under this path.
+    pub(super) async fn io(&self, place: &Place) -> Result<IoFacts, FaultError> {
+        match self.ask(Read::IoLimits(place.clone())).await? {
+            Reading::Io(facts) => Ok(facts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// How fast the container's I/O is under this path.
+    pub(super) async fn pace(&self, place: &Place, trial: PaceTrial) -> Result<Pace, FaultError> {
+        match self.ask(Read::Pace { place: place.clone(), trial }).await? {
+            Reading::Pace(pace) => Ok(pace),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// Interfaces and addresses of the container's network namespace.
     pub(super) async fn net(&self) -> Result<NetFacts, FaultError> {
         match self.ask(Read::Net(self.site.place.clone())).await? {
             Reading::Net(facts) => Ok(facts),
+            other => Err(unexpected(&other)),
+        }
+    }
+    /// What the container's init may do at a path.
+    pub(super) async fn access(&self, place: &Place) -> Result<AccessFacts, FaultError> {
+        match self.ask(Read::TryAccess(place.clone())).await? {
+            Reading::Access(facts) => Ok(facts),
             other => Err(unexpected(&other)),
         }
     }

@@ -18,9 +18,9 @@ use crate::{
     helper::HelperError,
     ledger::LedgerReport,
     protocol::{
-        Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply, Init, LinkState, LoadCall, LoadStats,
-        MemoryFacts, MountFacts, NetFacts, OpenFile, Place, Read, Reading, TreeFacts, Trial,
-        WriterFacts,
+        Access, AccessFacts, Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply, Init, IoFacts,
+        IoLimits, LinkState, LoadCall, LoadStats, LoopFacts, MemoryFacts, MountFacts, NetFacts,
+        OpenFile, Pace, PaceTrial, PageFacts, Place, Read, Reading, TreeFacts, Trial, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
@@ -44,12 +44,24 @@ pub(crate) struct World {
     pub(crate) files: BTreeMap<String, FileFacts>,
     /// Trees by path.
     pub(crate) trees: BTreeMap<String, TreeFacts>,
+    /// Microseconds until a change comes back.
+    pub(crate) answers_us: Option<u64>,
+    /// Loop devices of the run.
+    pub(crate) loops: Vec<LoopFacts>,
+    /// What is in the page cache.
+    pub(crate) pages: PageFacts,
+    /// What limits I/O.
+    pub(crate) io: IoFacts,
+    /// How fast it is.
+    pub(crate) ops_per_second: u64,
     /// Descriptors open for writing.
     pub(crate) writers: u64,
     /// Errno of creating, writing, linking.
     pub(crate) create: Option<&'static str>,
     /// Errno of writing.
     pub(crate) write: Option<&'static str>,
+    /// Errno of writing with the init's own credentials, and without its capabilities.
+    pub(crate) access: [Option<&'static str>; 2],
     /// Errno of linking.
     pub(crate) link: Option<&'static str>,
     /// What its network namespace has.
@@ -97,12 +109,18 @@ impl Default for Fake {
             fs: fs("ext4"),
             files: BTreeMap::new(),
             trees: BTreeMap::new(),
+            answers_us: Some(100),
+            loops: Vec::new(),
+            pages: PageFacts::default(),
+            io: IoFacts { device: None, limits: IoLimits::default() },
+            ops_per_second: 100_000,
             writers: 0,
             create: None,
             write: None,
             link: None,
             net: net(&["lo", "eth0"], &["127.0.0.1", "172.30.0.2"]),
             connect: Trial { errno: None },
+            access: [None, None],
             http: Err("connection refused".into()),
             memory: MemoryFacts {
                 limit: Some(128 << 20),
@@ -262,6 +280,12 @@ impl World {
         deepest.and_then(|(_, stack)| stack.last().cloned()).into_iter().collect()
     }
 
+    fn pace(&self, trial: PaceTrial) -> Pace {
+        let (operations, block) = (trial.operations, u64::from(trial.block));
+        let took_us = operations * 1_000_000 / self.ops_per_second;
+        Pace { operations, bytes: operations * block, took_us }
+    }
+
     fn answer(&self, read: &Read) -> Reading {
         match read {
             Read::Init(_) => Reading::Init(self.init),
@@ -292,8 +316,18 @@ impl World {
             Read::Memory(_) => Reading::Memory(self.memory),
             Read::Net(_) => Reading::Net(self.net.clone()),
             Read::Connect { .. } => Reading::Tried(self.connect.clone()),
+            Read::TryAccess(_) => {
+                let [own, bare] =
+                    self.access.map(|errno| Access { read: None, write: errno.map(str::to_owned) });
+                Reading::Access(AccessFacts { uid: 1001, own, bare })
+            }
             Read::Http { .. } => Reading::Http(self.http.clone()),
-            Read::Host | Read::Loops => Reading::Nothing,
+            Read::IoLimits(_) => Reading::Io(self.io.clone()),
+            Read::Pace { trial, .. } => Reading::Pace(self.pace(*trial)),
+            Read::PageCache(_) => Reading::PageCache(self.pages),
+            Read::Answers { .. } => Reading::Answered(self.answers_us),
+            Read::Loops => Reading::Loops(self.loops.clone()),
+            Read::Host => Reading::Nothing,
         }
     }
 }

@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 use super::error::{Context, HostError, HostResult};
 use super::process::Identity;
 
+/// The file that lists the processes of a cgroup, and takes new ones.
+const MEMBERS: &str = "cgroup.procs";
+
 /// Which hierarchy a controller is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -44,14 +47,17 @@ impl Cgroup {
     /// [`HostError::Gone`]; `ENOENT` when the directory is not below `root`, as when the reader is
     /// in a cgroup namespace of its own.
     pub fn of(target: Identity, controller: &str, root: &Path) -> HostResult<Self> {
-        let path = target.proc_path("cgroup");
-        let text = fs::read_to_string(&path).map_err(|e| match e.raw_os_error() {
-            Some(libc::ENOENT | libc::ESRCH) => HostError::Gone { pid: target.pid },
-            _ => HostError::sys("read", &path, e),
-        })?;
-        target.check()?;
-        let (version, path) = parse(&text, controller).ok_or_else(|| {
-            HostError::malformed(path.display().to_string(), format!("no `{controller}`"))
+        Self::below(&memberships(target)?, controller, root)
+    }
+
+    /// As [`Cgroup::of`], from what [`memberships`] gave: for a thread that has entered another
+    /// mount namespace, where `/proc` is another one too.
+    ///
+    /// # Errors
+    /// As [`Cgroup::of`].
+    pub fn below(memberships: &str, controller: &str, root: &Path) -> HostResult<Self> {
+        let (version, path) = parse(memberships, controller).ok_or_else(|| {
+            HostError::malformed("cgroups of a process", format!("no `{controller}`"))
         })?;
         let relative = path.trim_start_matches('/');
         let bases = match version {
@@ -60,9 +66,18 @@ impl Cgroup {
             Version::V2 => [root.to_path_buf(), root.join("unified")],
         };
         let dirs = bases.map(|base| base.join(relative));
-        let found = dirs.iter().find(|dir| dir.join("cgroup.procs").exists());
+        let found = dirs.iter().find(|dir| dir.join(MEMBERS).exists());
         let dir = found.cloned().ok_or(rustix::io::Errno::NOENT).op("stat", &dirs[0])?;
         Ok(Self { version, dir })
+    }
+
+    /// Moves the calling process here, with all of its threads.
+    ///
+    /// # Errors
+    /// The failed call.
+    pub fn join(&self) -> HostResult<()> {
+        // 0 is the writer itself (cgroups(7))
+        self.write(MEMBERS, "0")
     }
 
     /// The content of a file of this cgroup, without the newline at its end.
@@ -139,6 +154,20 @@ const V1_UNLIMITED: u64 = (i64::MAX as u64) >> 1;
 
 fn number(name: &str, text: &str) -> HostResult<u64> {
     text.parse().map_err(|_| HostError::malformed(name, format!("`{text}` is no number")))
+}
+
+/// What `/proc/<pid>/cgroup` says.
+///
+/// # Errors
+/// [`HostError::Gone`], or the failed call.
+pub fn memberships(target: Identity) -> HostResult<String> {
+    let path = target.proc_path("cgroup");
+    let text = fs::read_to_string(&path).map_err(|e| match e.raw_os_error() {
+        Some(libc::ENOENT | libc::ESRCH) => HostError::Gone { pid: target.pid },
+        _ => HostError::sys("read", &path, e),
+    })?;
+    target.check()?;
+    Ok(text)
 }
 
 /// The hierarchy and the path of a controller in `/proc/<pid>/cgroup`.

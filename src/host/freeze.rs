@@ -8,8 +8,13 @@
 
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount,
+    fsopen,
+};
 
 use super::error::{Context, HostResult};
 
@@ -30,19 +35,45 @@ pub fn freeze(dir: &Path) -> HostResult<()> {
 /// # Errors
 /// The failed call.
 pub fn thaw(dir: &Path) -> HostResult<bool> {
-    match call::<FITHAW>(dir) {
+    thawed(call::<FITHAW>(dir)).op("FITHAW", dir)
+}
+
+/// Thaws the file system on a block device that may be mounted nowhere any more; `false` when it
+/// was not frozen.
+///
+/// A frozen superblock outlives its last mount. A mount of the same device, attached nowhere
+/// (`fsmount`), leads to it again.
+///
+/// # Errors
+/// The failed call.
+pub fn thaw_device(node: &Path, fs_type: &str) -> HostResult<bool> {
+    let context = fsopen(fs_type, FsOpenFlags::FSOPEN_CLOEXEC).op("fsopen", node)?;
+    fsconfig_set_string(&context, "source", node).op("fsconfig", node)?;
+    fsconfig_create(&context).op("fsconfig", node)?;
+    let flags = FsMountFlags::FSMOUNT_CLOEXEC;
+    let mount = fsmount(&context, flags, MountAttrFlags::empty()).op("fsmount", node)?;
+    let root = openat(&mount, ".", DIRECTORY, Mode::empty()).op("open", node)?;
+    thawed(call_on::<FITHAW>(&root)).op("FITHAW", node)
+}
+
+fn thawed(result: Result<(), rustix::io::Errno>) -> Result<bool, rustix::io::Errno> {
+    match result {
         Ok(()) => Ok(true),
         Err(rustix::io::Errno::INVAL) => Ok(false),
-        Err(e) => Err(e).op("FITHAW", dir),
+        Err(e) => Err(e),
     }
 }
 
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
 fn call<const OPCODE: Opcode>(dir: &Path) -> Result<(), rustix::io::Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let fd = open(dir, flags, Mode::empty())?;
+    call_on::<OPCODE>(&open(dir, DIRECTORY, Mode::empty())?)
+}
+
+fn call_on<const OPCODE: Opcode>(fd: &OwnedFd) -> Result<(), rustix::io::Errno> {
     let mut ignored = 0_i32;
     // SAFETY: both take a pointer to an int, which the kernel ignores.
-    unsafe { ioctl(&fd, Updater::<OPCODE, i32>::new(&mut ignored)) }
+    unsafe { ioctl(fd, Updater::<OPCODE, i32>::new(&mut ignored)) }
 }
 
 #[cfg(test)]
@@ -76,6 +107,18 @@ mod tests {
             });
             assert!(done.load(Ordering::SeqCst));
             assert_eq!(thaw(&fs.dir), Ok(false));
+        });
+    }
+
+    #[test]
+    fn what_is_mounted_nowhere_any_more_is_thawed_through_its_device() {
+        in_private_mounts(|| {
+            let fs = LoopFs::new("ext4", 16 << 20, &[], "");
+            freeze(&fs.dir).unwrap();
+            let node = fs.node();
+            fs.unmount();
+            assert_eq!(thaw_device(&node, "ext4"), Ok(true));
+            assert_eq!(thaw_device(&node, "ext4"), Ok(false));
         });
     }
 

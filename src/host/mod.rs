@@ -4,9 +4,13 @@
 //! the async threads and bring the deadlines. Every path means what it means to the calling
 //! thread: enter the target with [`namespace::in_mount_ns`] first.
 
+pub mod access;
+pub mod block_device;
 pub mod cgroup;
 pub mod container_process;
+pub mod credentials;
 pub mod detach;
+pub mod direct_io;
 pub mod error;
 pub mod file;
 pub mod fill;
@@ -15,11 +19,14 @@ pub mod grower;
 pub mod hardlink;
 pub mod image;
 pub mod interfaces;
+pub mod io_limits;
 pub mod loop_device;
+pub mod metadata;
 pub mod mount_clone;
 pub mod mountinfo;
 pub mod namespace;
 pub mod open_files;
+pub mod page_cache;
 pub mod probe_write;
 pub mod process;
 pub mod shutdown;

@@ -88,6 +88,12 @@ pub fn try_write(dir: &Path, bytes: u64) -> HostResult<Attempt> {
     Ok(attempt)
 }
 
+/// Removes a name from `dir` that is not there. Like every change it waits for write access to the
+/// file system first; what it comes back with does not matter.
+pub fn unlink_nothing(dir: &Path) {
+    let _ = unlink(probe_path(dir));
+}
+
 /// Makes a second name for `file` in `dir` and removes that again.
 ///
 /// # Errors
@@ -117,11 +123,11 @@ pub fn try_link_from(dir: &Path, into: &Path) -> HostResult<Attempt> {
 /// Removes the probe files that killed attempts have left in `dir`; returns how many.
 ///
 /// # Errors
-/// The failed call. A `dir` that is not there holds none.
+/// The failed call. A `dir` that is not there, or is none, holds none.
 pub fn sweep_probes(dir: &Path) -> HostResult<usize> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => return Ok(0),
         Err(e) => return Err(e).op("readdir", dir),
     };
     let mut removed = 0;

@@ -80,12 +80,21 @@ impl LoopFs {
         Self { dir, image }
     }
 
+    /// Its device.
+    pub(super) fn node(&self) -> PathBuf {
+        let backing = loop_device::Backing::of(&self.image).unwrap();
+        loop_device::find(Path::new("/dev"), backing).unwrap().remove(0).node
+    }
+
+    /// Unmounts it.
+    pub(super) fn unmount(&self) {
+        unmount(&self.dir, UnmountFlags::empty()).unwrap();
+    }
+
     /// Unmounts it and mounts it anew on the same device.
     pub(super) fn mount_again(&self, fs: &str) {
-        unmount(&self.dir, UnmountFlags::empty()).unwrap();
-        let backing = loop_device::Backing::of(&self.image).unwrap();
-        let devices = loop_device::find(Path::new("/dev"), backing).unwrap();
-        mount(&devices[0].node, &self.dir, fs, MountFlags::empty(), None).unwrap();
+        self.unmount();
+        mount(&self.node(), &self.dir, fs, MountFlags::empty(), None).unwrap();
     }
 }
 

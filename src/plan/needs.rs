@@ -80,6 +80,7 @@ fn lacks(
     match capability {
         Capability::MountApi => not_ready(&host.mount_setattr),
         Capability::LoopDevices => not_ready(&host.loop_devices),
+        Capability::IoLimits => not_ready(&host.io_limits),
         Capability::EngineSocket => not_ready(&host.engine_socket),
         Capability::MemoryCgroup => not_ready(&host.memory_cgroup),
         Capability::Ext4 => filesystem("ext4", "e2fsprogs", host, has_tool),

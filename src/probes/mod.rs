@@ -12,6 +12,7 @@ mod ledger;
 mod log;
 mod metric;
 mod mount;
+mod page_cache;
 mod prometheus;
 mod subject;
 mod tcp;
@@ -273,6 +274,7 @@ probes! {
     "log" => log::Log,
     "metric" => metric::Metric,
     "mount" => mount::Mount,
+    "page-cache" => page_cache::PageCache,
     "tcp" => tcp::Tcp,
     "tree" => tree::Tree,
     "write" => write::Write,

@@ -21,6 +21,8 @@ pub enum Capability {
     Btrfs,
     /// The overlay filesystem.
     Overlay,
+    /// The I/O of a container can be limited.
+    IoLimits,
     /// The engine can freeze containers.
     Freezer,
     /// The memory cgroups of containers can be looked at.
@@ -38,6 +40,7 @@ impl Capability {
         Self::Xfs,
         Self::Btrfs,
         Self::Overlay,
+        Self::IoLimits,
         Self::Freezer,
         Self::MemoryCgroup,
         Self::EngineSocket,
@@ -53,6 +56,7 @@ impl Capability {
             Self::Xfs => "xfs",
             Self::Btrfs => "btrfs",
             Self::Overlay => "overlay",
+            Self::IoLimits => "io-limits",
             Self::Freezer => "freezer",
             Self::MemoryCgroup => "memory-cgroup",
             Self::EngineSocket => "engine-socket",

@@ -3,15 +3,19 @@
 //! `Op` is a closed set of primitive acts. A fault is a composition of ops, and its undo is ops too,
 //! so a dead-man revert or `recover` runs no fault code. Nothing here performs anything.
 
+mod access;
 mod capability;
 mod entry;
+mod io;
 mod load;
 mod op;
 mod place;
 mod read;
 
+pub use access::{Access, AccessFacts, FileOwner};
 pub use capability::Capability;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
+pub use io::{Direction, IoFacts, IoLimits, Pace, PaceTrial, PageFacts};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
 pub use op::{EngineOp, FileId, LinkState, MountFlag, Op};
 pub use place::{Dev, Init, Place};

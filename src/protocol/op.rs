@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dev, Init, Place};
+use super::{Dev, FileOwner, Init, IoLimits, Place};
 
 /// One primitive act in the host's kernel or at the engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -131,6 +131,45 @@ pub enum Op {
         /// Name of the filler directory.
         marker: String,
     },
+    /// Drop what is clean of a file, or of every file below a directory, from the page cache.
+    DropCache {
+        /// The file or the directory.
+        place: Place,
+    },
+    /// Freeze a filesystem on an image of the run: whoever changes it waits.
+    Freeze {
+        /// A path on the filesystem.
+        place: Place,
+        /// The superblock that must be found there.
+        dev: Dev,
+        /// File name of its image in the run's image directory.
+        image: String,
+    },
+    /// Thaw it; one that is not frozen is left alone.
+    Thaw {
+        /// A path on the filesystem.
+        place: Place,
+        /// The superblock that must be found there.
+        dev: Dev,
+        /// File name of its image: the way to it when it is mounted nowhere any more.
+        image: String,
+        /// Its type: `ext4`.
+        fs_type: String,
+    },
+    /// Set the limits of a container's I/O on one device, if they are what they were. Nothing to do
+    /// once `init` is gone: its cgroup went with it.
+    LimitIo {
+        /// A path on the device.
+        place: Place,
+        /// The init whose cgroup is changed.
+        init: Init,
+        /// The whole disk.
+        dev: Dev,
+        /// The limits that must be found there.
+        from: IoLimits,
+        /// The limits to be put in force.
+        to: IoLimits,
+    },
     /// Make a filesystem refuse writes also through descriptors that are open already. Heals only
     /// when its every user unmounts it.
     BreakFilesystem {
@@ -196,6 +235,30 @@ pub enum Op {
         init: Init,
         /// From -1000, never, to 1000, first: `oom_score_adj`, proc(5).
         score: i32,
+    },
+    /// Give a file to another owner, if it is this file and `from` owns it; otherwise someone else
+    /// has changed it, and it is left alone.
+    SetOwner {
+        /// A file or a directory.
+        place: Place,
+        /// Which one must be found there.
+        file: FileId,
+        /// Its owner.
+        from: FileOwner,
+        /// Its new owner.
+        to: FileOwner,
+    },
+    /// Set permission and set-id bits, if it is this file and it has the bits `from`; otherwise
+    /// someone else has changed it, and it is left alone.
+    SetMode {
+        /// A file or a directory.
+        place: Place,
+        /// Which one must be found there.
+        file: FileId,
+        /// Its bits.
+        from: u32,
+        /// Its new bits.
+        to: u32,
     },
     /// Make an empty directory of the run, for a bind mount. → `Directory`
     CreateBind {
@@ -394,11 +457,17 @@ impl Op {
             | Self::FillInodes { place, .. }
             | Self::FillBytes { place, .. }
             | Self::RemoveFiller { place, .. }
+            | Self::Freeze { place, .. }
+            | Self::Thaw { place, .. }
+            | Self::LimitIo { place, .. }
             | Self::BreakFilesystem { place, .. }
             | Self::ReplaceByCopy { place }
             | Self::CopyUp { place }
+            | Self::DropCache { place }
             | Self::Relink { place, .. }
             | Self::KillInit { place, .. }
+            | Self::SetOwner { place, .. }
+            | Self::SetMode { place, .. }
             | Self::GrowTmpfs { place, .. }
             | Self::ExhaustMemory { place, .. }
             | Self::SetOomScore { place, .. } => Some(place),

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dev, Init, LinkState, Place};
+use super::{AccessFacts, Dev, Init, IoFacts, LinkState, Pace, PaceTrial, PageFacts, Place};
 
 /// A question to the worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,8 @@ pub enum Read {
         /// The directory of the link: an absolute path in the same container.
         into: String,
     },
+    /// Try what the container's init may do with a file, or in a directory. → `Access`
+    TryAccess(Place),
     /// An HTTP request from inside the container's network namespace. → `Http`
     Http {
         /// The container; its path is not used.
@@ -71,6 +73,24 @@ pub enum Read {
     },
     /// Attached loop devices that are ours: backing file in the run's image directory. → `Loops`
     Loops,
+    /// Try a change in this directory that leaves nothing behind. → `Answered`
+    Answers {
+        /// The directory.
+        place: Place,
+        /// How long it is waited for.
+        within_ms: u64,
+    },
+    /// How much of a file, or of every file below a directory, is in the page cache. → `PageCache`
+    PageCache(Place),
+    /// What limits the container's I/O on the disk beneath this path. → `Io`
+    IoLimits(Place),
+    /// Measure the container's I/O at this path. → `Pace`
+    Pace {
+        /// A directory.
+        place: Place,
+        /// What to do.
+        trial: PaceTrial,
+    },
     /// Every mount in the container's namespace. → `Mounts`
     AllMounts(Place),
     /// Memory of the container's cgroup; the path is not used. → `Memory`
@@ -101,8 +121,18 @@ pub enum Reading {
     Tried(Trial),
     /// A network namespace.
     Net(NetFacts),
+    /// What a container's init may do.
+    Access(AccessFacts),
     /// An HTTP reply, or why there was none.
     Http(Result<HttpReply, String>),
+    /// Microseconds until a change came back; `None` when it did not in time.
+    Answered(Option<u64>),
+    /// What is in the page cache.
+    PageCache(PageFacts),
+    /// What limits I/O.
+    Io(IoFacts),
+    /// How fast it is.
+    Pace(Pace),
     /// Loop devices.
     Loops(Vec<LoopFacts>),
     /// A container's memory.
@@ -145,6 +175,8 @@ pub struct HostFacts {
     pub mount_setattr: Ready,
     /// The memory cgroups of containers can be looked at.
     pub memory_cgroup: Ready,
+    /// The I/O of a container can be limited: there is a controller of block I/O.
+    pub io_limits: Ready,
     /// `SELinux` is enforcing.
     pub selinux: Ready,
     /// The engine's local socket answers in the helper.

@@ -128,13 +128,14 @@ async fn try_inject(
     step: &InjectStep,
 ) -> Result<(Injection, Applied), String> {
     let fault = &step.fault;
+    let lasts = [step.lasts, fault.lasts_at_most()].into_iter().flatten().min();
     let site = site(world, fault).await.map_err(|error| error.to_string())?;
     let prepared = fault.prepare(&cx(world, &site)).await.map_err(|error| error.to_string())?;
     let entry = Entry {
         what: format!("{} {}", fault.name(), fault.target()),
         ops: prepared.ops,
         undo: prepared.undo,
-        expires_ms: step.lasts.map(|time| u64::try_from(time.0.as_millis()).unwrap_or(u64::MAX)),
+        expires_ms: lasts.map(|time| u64::try_from(time.0.as_millis()).unwrap_or(u64::MAX)),
     };
     let called = Instant::now();
     let applied = world.helper.apply(entry).await.map_err(|error| error.to_string())?;
@@ -146,7 +147,7 @@ async fn try_inject(
         site,
         proven: false,
         // the keeper's clock starts somewhere within the call: no sample after the earliest end
-        expires: step.lasts.map(|time| called + time.0),
+        expires: lasts.map(|time| called + time.0),
         over: Mutex::new(false),
         start: Lock::default(),
     };

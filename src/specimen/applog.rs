@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::args::SpecimenArgs;
+use super::denied;
 use super::errno;
+use super::serve::SpecimenError;
 use super::service::Service;
 use super::space::Space;
 use super::weakness::Weakness;
@@ -56,7 +58,10 @@ pub(super) fn run(service: &Arc<Service>, queue: &LogQueue) {
     let mut log = AppLog::new(&service.args);
     while let Ok(message) = queue.0.recv() {
         let result = match message {
-            Message::Line(line) => service.home.check(&log.dir).and_then(|()| log.write(&line)),
+            Message::Line(line) => {
+                let written = service.home.check(&log.dir).and_then(|()| log.write(&line));
+                denied::settle(service, written)
+            }
             Message::MakeRoom(reason) => log.make_room(reason),
         };
         let deleted = std::mem::take(&mut log.deleted);
@@ -70,7 +75,7 @@ pub(super) fn run(service: &Arc<Service>, queue: &LogQueue) {
             service.metrics.log_dropped.add(1);
             service.health.fault("logs", &error);
             if service.args.has(Weakness::ExitOnLogError) {
-                return service.die(error);
+                return service.die(SpecimenError::Log(error));
             }
         }
     }

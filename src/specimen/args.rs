@@ -45,6 +45,10 @@ pub struct SpecimenArgs {
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     pub release_every: Duration,
 
+    /// How long the storage may take before the answer is that nobody knows
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub deadline: Duration,
+
     /// How long the data directory may be lost before an alarm is raised
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub mount_alarm_after: Duration,
@@ -70,6 +74,11 @@ impl SpecimenArgs {
     /// Whether this bug is switched on.
     pub(super) fn has(&self, weakness: Weakness) -> bool {
         self.weakness.contains(&WeaknessChoice::One(weakness))
+    }
+
+    /// How long an answer of the storage is waited for.
+    pub(super) fn patience(&self) -> Duration {
+        if self.has(Weakness::NoDeadline) { Duration::MAX } else { self.deadline }
     }
 
     pub(super) fn logs_dir(&self) -> PathBuf {

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use super::alarm::Alarm;
 
+use super::denied;
 use super::errno;
 use super::mount_flags;
 use super::service::Service;
@@ -72,7 +73,8 @@ fn watch(service: &Service, alarm: &mut Alarm) {
 
 /// Proves one directory, and tells health.
 fn prove(service: &Service, source: &'static str, dir: &Path) -> bool {
-    let Err(error) = service.home.check(dir).and_then(|()| prove_writable(dir)) else {
+    let proof = service.home.check(dir).and_then(|()| prove_writable(dir));
+    let Err(error) = denied::settle(service, proof) else {
         service.health.clear(source);
         return true;
     };

@@ -13,6 +13,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State as Shared};
@@ -61,7 +62,7 @@ async fn health(Shared(service): App) -> Response {
 
 async fn metrics(Shared(service): App) -> Response {
     // Asking a stuck filesystem for its free room would take this worker along.
-    blocking(move || {
+    blocking(service.args.patience(), move || {
         let logs = service.args.logs_dir();
         let dirs = [("data", service.args.data.as_path()), ("logs", logs.as_path())];
         Ok(service.metrics.render(&service.health.view(), &dirs).into_response())
@@ -133,11 +134,14 @@ async fn next_chunk(mut file: JournalReader) -> io::Result<Option<(Bytes, Journa
 }
 
 async fn release(Shared(service): App) -> Response {
-    blocking(move || service.reading().map(|reading| Json(reading).into_response())).await
+    blocking(service.args.patience(), move || {
+        service.reading().map(|reading| Json(reading).into_response())
+    })
+    .await
 }
 
 async fn publish(Shared(service): App, content: String) -> Response {
-    blocking(move || {
+    blocking(service.args.patience(), move || {
         service.publish(Some(content))?;
         service.reading().map(|reading| Json(reading).into_response())
     })
@@ -155,8 +159,10 @@ async fn resume(Shared(service): App) -> StatusCode {
 }
 
 /// Runs file work off the async workers, with a deadline on the answer.
-async fn blocking(work: impl FnOnce() -> io::Result<Response> + Send + 'static) -> Response {
-    let patience = std::time::Duration::from_secs(5);
+async fn blocking(
+    patience: Duration,
+    work: impl FnOnce() -> io::Result<Response> + Send + 'static,
+) -> Response {
     match tokio::time::timeout(patience, tokio::task::spawn_blocking(work)).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(error))) => storage(&error),

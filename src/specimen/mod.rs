@@ -21,6 +21,7 @@ mod alarm;
 mod applog;
 mod args;
 mod console;
+mod denied;
 mod errno;
 mod health;
 mod heartbeat;

@@ -17,8 +17,6 @@ use crate::ledger::Record;
 const QUEUE: usize = 256;
 /// Appends that share one sync.
 const GROUP: usize = 64;
-/// How long an append may take before the answer is "unknown".
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a record was not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,13 +45,17 @@ enum Request {
 
 /// Where appends are sent.
 #[derive(Clone)]
-pub(super) struct RecordsHandle(mpsc::Sender<Request>);
+pub(super) struct RecordsHandle {
+    queue: mpsc::Sender<Request>,
+    /// How long an append may take before the answer is "unknown".
+    patience: Duration,
+}
 
 pub(super) struct RecordsQueue(mpsc::Receiver<Request>);
 
-pub(super) fn channel() -> (RecordsHandle, RecordsQueue) {
+pub(super) fn channel(patience: Duration) -> (RecordsHandle, RecordsQueue) {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    (RecordsHandle(sender), RecordsQueue(receiver))
+    (RecordsHandle { queue: sender, patience }, RecordsQueue(receiver))
 }
 
 impl RecordsHandle {
@@ -61,23 +63,24 @@ impl RecordsHandle {
     pub(super) async fn append(&self, record: Record, line: String) -> Result<(), Refusal> {
         let (reply, answer) = oneshot::channel();
         let request = Request::Append { record, line, reply };
-        self.0.try_send(request).map_err(|_| Refusal::Busy)?;
-        match tokio::time::timeout(PATIENCE, answer).await {
+        self.queue.try_send(request).map_err(|_| Refusal::Busy)?;
+        match tokio::time::timeout(self.patience, answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) | Err(_) => Err(Refusal::Unknown),
         }
     }
 
     pub(super) fn verify(&self) {
-        let _ = self.0.try_send(Request::Verify);
+        let _ = self.queue.try_send(Request::Verify);
     }
 }
 
 /// The thread: runs until every handle is gone.
 pub(super) fn run(service: &Arc<Service>, mut journal: Journal, mut queue: RecordsQueue) {
+    let most = if service.args.has(Weakness::SyncsEach) { 1 } else { GROUP };
     while let Some(first) = queue.0.blocking_recv() {
         let mut group = vec![first];
-        while let (true, Ok(next)) = (group.len() < GROUP, queue.0.try_recv()) {
+        while let (true, Ok(next)) = (group.len() < most, queue.0.try_recv()) {
             group.push(next);
         }
         append_group(service, &mut journal, group);

@@ -43,6 +43,9 @@ pub enum SpecimenError {
     /// A log line could not be written, and a weakness makes that fatal.
     #[error("cannot write the log: {0}")]
     Log(io::Error),
+    /// A permission was refused, and a weakness makes that fatal.
+    #[error("the storage refused a write: {0}")]
+    Denied(String),
     /// `tmpfs-state` without a place for it.
     #[error(
         "weakness `tmpfs-state` needs `--runtime-state`\n\nhint: give it a tmpfs, as in `--runtime-state /run/specimen`"
@@ -97,7 +100,7 @@ pub(super) async fn serve_until(
     let start = tokio::task::spawn_blocking(move || starting.start());
     let ended = tokio::select! {
         () = stop => Ok(()),
-        Some(error) = fatals.recv() => Err(SpecimenError::Log(error)),
+        Some(error) = fatals.recv() => Err(error),
         error = failure_of(start) => Err(error),
         result = &mut server => result.map_err(io::Error::other)?.map_err(SpecimenError::Io),
     };

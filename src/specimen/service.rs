@@ -17,9 +17,10 @@ use super::journal::Journal;
 use super::metrics::Metrics;
 use super::records::{self, RecordsHandle};
 use super::releases::Releases;
+use super::serve::SpecimenError;
 use super::session::{Session, SessionError, StateFile};
 use super::stop::Stop;
-use super::{heartbeat, releases::Reading};
+use super::{denied, heartbeat, releases::Reading};
 
 pub(super) struct Service {
     pub(super) args: SpecimenArgs,
@@ -36,14 +37,14 @@ pub(super) struct Service {
     /// Bytes of the journal that readers may see, and the records in them.
     readable: AtomicU64,
     kept: AtomicU64,
-    fatal: tokio::sync::mpsc::Sender<io::Error>,
+    fatal: tokio::sync::mpsc::Sender<SpecimenError>,
 }
 
 impl Service {
     pub(super) fn new(
         args: SpecimenArgs,
         console: Console,
-        fatal: tokio::sync::mpsc::Sender<io::Error>,
+        fatal: tokio::sync::mpsc::Sender<SpecimenError>,
     ) -> Self {
         // Three missed heartbeats, as two may be a slow disk; and no less than a busy machine needs.
         let patience = (args.heartbeat * 3).max(Duration::from_secs(3));
@@ -81,7 +82,7 @@ impl Service {
         }
         self.publish_journal(&journal);
         let (log, log_queue) = applog::channel();
-        let (records, records_queue) = records::channel();
+        let (records, records_queue) = records::channel(self.args.patience());
         *lock(&self.log) = Some(log);
         *lock(&self.records) = Some(records);
         self.spawn("log", move |service| applog::run(service, &log_queue))?;
@@ -143,7 +144,7 @@ impl Service {
     }
 
     /// Ends the process with an error: only a weakness asks for that.
-    pub(super) fn die(&self, error: io::Error) {
+    pub(super) fn die(&self, error: SpecimenError) {
         let _ = self.fatal.try_send(error);
     }
 
@@ -195,11 +196,9 @@ impl Service {
         let Some(session) = self.session.get() else { return };
         let mut saved = session.saved.clone();
         saved.records = self.kept.load(Ordering::Acquire);
-        match self
-            .home
-            .check(&self.args.data)
-            .and_then(|()| StateFile::new(&self.args).save(&saved))
-        {
+        let saved =
+            self.home.check(&self.args.data).and_then(|()| StateFile::new(&self.args).save(&saved));
+        match denied::settle(self, saved) {
             Ok(()) => self.health.clear("state"),
             Err(error) => self.health.fault("state", &error),
         }
@@ -237,7 +236,8 @@ impl Service {
     ) -> io::Result<()> {
         let mut releases = lock(&self.releases);
         let home = self.home.check(&self.args.releases_root());
-        match home.and_then(|()| self.open_releases(&mut releases)).and_then(act) {
+        let acted = home.and_then(|()| self.open_releases(&mut releases)).and_then(act);
+        match denied::settle(self, acted) {
             Ok(None) => self.health.clear(source),
             Ok(Some(diverged)) => {
                 self.metrics.links_diverged.add(1);

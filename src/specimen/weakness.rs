@@ -13,6 +13,10 @@ pub enum Weakness {
     AlwaysHealthy,
     /// Ends with acknowledged records in its own memory.
     DirtyExit,
+    /// A refused permission ends the process.
+    DeniedIsFatal,
+    /// A write that permissions refuse counts as done.
+    DropsDenied,
     /// A failed log write ends the process.
     ExitOnLogError,
     /// A short or failed journal write counts as done.
@@ -21,12 +25,16 @@ pub enum Weakness {
     LayerState,
     /// Nothing is published where hard links are refused.
     LinksOnly,
+    /// Waits for its storage for as long as that takes.
+    NoDeadline,
     /// The mount's flags are not looked at.
     NoFlagCheck,
     /// A lost volume raises no alarm.
     NoMountCheck,
     /// Old logs are never deleted.
     NoRetention,
+    /// Every record is synced by itself.
+    SyncsEach,
     /// State is kept on the runtime directory only.
     TmpfsState,
     /// Hard links are assumed to stay links.
@@ -53,7 +61,7 @@ const fn row(
 }
 
 /// Sorted by name.
-const TABLE: [Row; 13] = [
+const TABLE: &[Row] = &[
     row(
         Weakness::AckBeforeSync,
         "ack-before-sync",
@@ -67,10 +75,22 @@ const TABLE: [Row; 13] = [
         "shadowed-mount",
     ),
     row(
+        Weakness::DeniedIsFatal,
+        "denied-is-fatal",
+        "exits when permissions refuse a write",
+        "uid-mismatch",
+    ),
+    row(
         Weakness::DirtyExit,
         "dirty-exit",
         "ends with acknowledged records in its own memory",
         "graceful-stop",
+    ),
+    row(
+        Weakness::DropsDenied,
+        "drops-denied",
+        "takes a write that permissions refuse for done",
+        "uid-mismatch",
     ),
     row(
         Weakness::ExitOnLogError,
@@ -97,6 +117,12 @@ const TABLE: [Row; 13] = [
         "cross-mount-links",
     ),
     row(
+        Weakness::NoDeadline,
+        "no-deadline",
+        "waits for its storage for as long as that takes",
+        "volume-stall",
+    ),
+    row(
         Weakness::NoFlagCheck,
         "no-flag-check",
         "does not look at the flags of its mount",
@@ -109,6 +135,7 @@ const TABLE: [Row; 13] = [
         "lost-mount",
     ),
     row(Weakness::NoRetention, "no-retention", "never deletes an old log file", "inode-exhaustion"),
+    row(Weakness::SyncsEach, "syncs-each", "syncs every record by itself", "slow-device"),
     row(
         Weakness::TmpfsState,
         "tmpfs-state",
@@ -154,7 +181,7 @@ pub(super) fn parser() -> impl TypedValueParser<Value = WeaknessChoice> {
 #[must_use]
 pub fn table() -> String {
     let mut out = format!("{:<22}{:<52}{}\n", "WEAKNESS", "WHAT GOES WRONG", "FAILS");
-    for Row { name, about, fails, .. } in &TABLE {
+    for Row { name, about, fails, .. } in TABLE {
         out.push_str(&format!("{name:<22}{about:<52}{fails}\n"));
     }
     out
@@ -167,7 +194,7 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_each_row_is_one_short_line() {
         assert!(TABLE.is_sorted_by_key(|row| row.name));
-        for row in &TABLE {
+        for row in TABLE {
             assert!(row.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", row.name);
             assert!(row.about.len() < 52 && !row.about.ends_with('.'), "{}", row.about);
         }

@@ -253,9 +253,10 @@ impl Keeper {
             _ => Duration::from_secs(10),
         };
         let trial = match &question {
-            Read::TryCreate(place) | Read::TryWrite { place, .. } | Read::TryLink { place, .. } => {
-                Some(place.clone())
-            }
+            Read::TryCreate(place)
+            | Read::TryWrite { place, .. }
+            | Read::TryLink { place, .. }
+            | Read::TryAccess(place) => Some(place.clone()),
             _ => None,
         };
         locked(&self.trials).extend(trial.clone());

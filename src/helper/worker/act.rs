@@ -12,7 +12,7 @@ use std::{
 use super::{
     super::HelperError,
     detach::{self, Kept},
-    fill, image, link, memory, mount, process, tmpfs,
+    fill, freeze, image, link, memory, metadata, mount, page_cache, process, throttle, tmpfs,
 };
 use crate::protocol::{Op, Outcome};
 
@@ -58,9 +58,13 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
             fill::inodes(place, *dev, marker, *leave, cx)
         }
         Op::FillBytes { place, dev, marker, leave } => fill::bytes(place, *dev, marker, *leave, cx),
+        Op::Freeze { place, dev, image } => freeze::stall(place, *dev, image, cx),
+        Op::Thaw { place, dev, image, fs_type } => freeze::resume(place, *dev, image, fs_type, cx),
+        Op::LimitIo { init, dev, from, to, .. } => throttle::limit(*init, *dev, *from, *to),
         Op::RemoveFiller { place, dev, marker } => fill::remove(place, *dev, marker),
         Op::BreakFilesystem { place, dev } => mount::break_filesystem(place, *dev, cx),
         Op::ReplaceByCopy { place } => link::replace_by_copy(place),
+        Op::DropCache { place } => page_cache::drop_clean(place),
         Op::CopyUp { place } => link::copy_up(place),
         Op::Relink { place, of, ours } => link::relink(place, of, *ours),
         Op::KillInit { place, init } => process::kill_init(place, *init),
@@ -69,6 +73,14 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
         }
         Op::ExhaustMemory { place, init } => memory::exhaust(place, *init, cx),
         Op::SetOomScore { init, score, .. } => memory::set_oom_score(*init, *score),
+        Op::SetOwner { .. } | Op::SetMode { .. } => metadata::act(op),
+        other => act_on_own(other, cx),
+    }
+}
+
+/// Performs an op on the run's own directory; what is none of the worker's is refused.
+fn act_on_own(op: &Op, cx: &Context) -> Done {
+    match op {
         Op::CreateBind { name, mode, uid, gid } => image::create_bind(cx, name, *mode, *uid, *gid),
         Op::RemoveBind { name } => image::remove_bind(cx, name),
         Op::CreateImage { name, size } => image::create(cx, name, *size),
@@ -76,7 +88,10 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
         Op::AttachLoop { name } => image::attach(cx, name),
         Op::DetachLoop { name } => image::detach(cx, name),
         Op::RemoveImage { name } => image::remove(cx, name),
-        Op::Engine(_) => Err(HelperError::Refused("the worker performs no engine ops".into())),
         Op::Nothing => Ok(Outcome::Done),
+        other => {
+            let refused = format!("this op is none of the worker's: {other:?}");
+            Err(HelperError::Refused(refused))
+        }
     }
 }

@@ -1,47 +1,52 @@
-//! The cgroup of a container's init, and what it says of memory. Only looks.
+//! A container's cgroup, where the engine sees it. Changes nothing by itself.
+//!
+//! In the helper's own `/sys/fs/cgroup` there is, on v1, nothing but the helper's cgroup: the tree
+//! is looked at from the engine's mount namespace.
 
 use std::path::Path;
 
-use super::{super::HelperError, engine, place::init};
+use super::{super::HelperError, engine};
 use crate::{
-    host::{cgroup::Cgroup, error::HostResult, process::Identity},
-    protocol::{MemoryFacts, Place, Ready},
+    host::{cgroup::Cgroup, error::HostResult, namespace::in_mount_ns},
+    protocol::Ready,
 };
 
-/// Where cgroup filesystems are mounted.
+/// Where the engine sees the hierarchies (cgroups(7)).
 const ROOT: &str = "/sys/fs/cgroup";
+/// The controller of block I/O on v1; on v2, where it is called `io`, there is one tree for all.
+pub(super) const IO: &str = "blkio";
 
-/// The cgroup that governs a process for a controller.
-///
-/// It is looked for as the engine sees it, which made it: our own container may show nothing but
-/// its own cgroup (v1), or let nothing be written (v2).
-pub(super) fn of(target: Identity, controller: &str) -> HostResult<Cgroup> {
-    let own = || Cgroup::of(target, controller, Path::new(ROOT));
-    let Some(engine) = engine::process() else { return own() };
-    let theirs = engine.proc_path("root").join(ROOT.trim_start_matches('/'));
-    Cgroup::of(target, controller, &theirs).or_else(|error| own().map_err(|_| error))
+/// Runs `work` on the cgroup for a controller, given what `/proc/<pid>/cgroup` says.
+pub(super) fn find<R: Send>(
+    memberships: &str,
+    controller: &str,
+    work: impl FnOnce(&Cgroup) -> HostResult<R> + Send,
+) -> Result<R, HelperError> {
+    let found = in_engine(|| {
+        Cgroup::below(memberships, controller, Path::new(ROOT)).and_then(|cgroup| work(&cgroup))
+    })?;
+    Ok(found?)
 }
 
-/// The memory of a container.
-pub(super) fn memory(place: &Place) -> Result<MemoryFacts, HelperError> {
-    Ok(memory_of(init(place)?)?)
-}
-
-fn memory_of(target: Identity) -> HostResult<MemoryFacts> {
-    let cgroup = of(target, "memory")?;
-    Ok(MemoryFacts {
-        limit: cgroup.memory_limit()?,
-        used: cgroup.memory_used()?,
-        oom_kills: cgroup.oom_kills()?,
-        oom_score: target.oom_score()?,
-    })
-}
-
-/// Whether memory can be looked at on this host.
-pub(super) fn readable() -> Ready {
-    let own = Identity::of(std::process::id());
-    match own.and_then(memory_of) {
-        Ok(_) => Ready::Yes,
-        Err(error) => Ready::No(format!("memory cgroups cannot be looked at: {error}")),
+/// Whether I/O can be limited here.
+pub(super) fn io_limits() -> Ready {
+    let looked = in_engine(|| {
+        let v1 = Path::new(ROOT).join(IO).join("blkio.throttle.write_bps_device").exists();
+        let v2 = std::fs::read_to_string(Path::new(ROOT).join("cgroup.controllers"));
+        v1 || v2.is_ok_and(|text| text.split_whitespace().any(|name| name == "io"))
+    });
+    match looked {
+        Ok(true) => Ready::Yes,
+        Ok(false) => Ready::No(format!("no controller of block I/O is mounted at `{ROOT}`")),
+        Err(error) => Ready::No(error.to_string()),
     }
+}
+
+fn in_engine<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R, HelperError> {
+    let engine = engine::process().ok_or_else(|| {
+        HelperError::Refused(
+            "the engine's process is not seen, so its cgroups are not either".into(),
+        )
+    })?;
+    Ok(in_mount_ns(engine, work)?)
 }

@@ -48,6 +48,11 @@ fn own(dir: &Path, kind: &str, name: &str) -> Result<PathBuf, HelperError> {
     Err(HelperError::Refused(format!("`{name}` cannot name a file of the run")))
 }
 
+/// The path of an image.
+pub(super) fn path(cx: &Context, name: &str) -> Result<PathBuf, HelperError> {
+    own(&cx.dir, IMAGES, name)
+}
+
 fn sys<T>(act: &'static str, path: &Path, result: io::Result<T>) -> HostResult<T> {
     result.map_err(|error| HostError::sys(act, path, error))
 }

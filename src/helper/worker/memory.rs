@@ -9,7 +9,7 @@ use std::{
 use super::{
     super::HelperError,
     act::{Context, Done},
-    cgroup,
+    memory_cgroup,
     mount::same_dev,
     place::{find_init, init, inside, short},
 };
@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_millis(2);
 /// The memory cgroup of an init, and its limit: without one it is the host's memory that would run
 /// out.
 fn limited(place: &Place, target: Identity) -> Result<(Cgroup, u64), HelperError> {
-    let cgroup = cgroup::of(target, "memory")?;
+    let cgroup = memory_cgroup::of(target, "memory")?;
     let limit = cgroup.memory_limit()?.ok_or_else(|| {
         HelperError::Refused(format!(
             "container `{}` has no memory limit: the host's memory would run out",

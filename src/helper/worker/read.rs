@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::{super::HelperError, cgroup, facts, host_facts, http, image, net, place, trial};
+use super::{
+    super::HelperError, facts, freeze, host_facts, http, image, memory_cgroup, metadata, net,
+    page_cache, place, throttle, trial,
+};
 use crate::protocol::{Read, Reading};
 
 /// Answers a question that blocks; HTTP is asynchronous and answered elsewhere.
@@ -22,11 +25,18 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::TryCreate(place) => Reading::Tried(trial::create(place)?),
         Read::TryWrite { place, bytes } => Reading::Tried(trial::write(place, *bytes)?),
         Read::TryLink { place, into } => Reading::Tried(trial::link(place, into)?),
-        Read::Memory(place) => Reading::Memory(cgroup::memory(place)?),
+        Read::Memory(place) => Reading::Memory(memory_cgroup::memory(place)?),
+        Read::Answers { place, within_ms } => {
+            Reading::Answered(freeze::answers(place, *within_ms)?)
+        }
+        Read::PageCache(place) => Reading::PageCache(page_cache::facts(place)?),
+        Read::IoLimits(place) => Reading::Io(throttle::facts(place)?),
+        Read::Pace { place, trial } => Reading::Pace(throttle::pace(place, *trial)?),
         Read::Net(place) => Reading::Net(net::facts(place)?),
         Read::Connect { place, to, timeout_ms } => {
             Reading::Tried(net::connect(place, *to, *timeout_ms)?)
         }
+        Read::TryAccess(place) => Reading::Access(metadata::access(place)?),
         Read::Loops => Reading::Loops(image::loops(dir)?),
         Read::Http { .. } => {
             return Err(HelperError::Refused("http is not read on a blocking thread".into()));

@@ -13,10 +13,17 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         Op::ExhaustTmpfs { .. } => Outcome::Limited { size: 4096, inodes: 1 },
         Op::FillInodes { .. } => Outcome::Filled { files: 1000, bytes: 0 },
         Op::FillBytes { .. } => Outcome::Filled { files: 1, bytes: 1 << 20 },
-        Op::BreakFilesystem { .. } | Op::DetachMount { .. } | Op::KillInit { .. } => Outcome::Done,
+        Op::BreakFilesystem { .. }
+        | Op::DetachMount { .. }
+        | Op::KillInit { .. }
+        | Op::SetOwner { .. }
+        | Op::SetMode { .. }
+        | Op::LimitIo { .. }
+        | Op::DropCache { .. }
+        | Op::SetOomScore { .. }
+        | Op::Freeze { .. } => Outcome::Done,
         Op::GrowTmpfs { bytes, .. } => Outcome::Filled { files: 1, bytes: *bytes },
         Op::ExhaustMemory { .. } => Outcome::OomKills { before: 0, after: 1 },
-        Op::SetOomScore { .. } => Outcome::Done,
         Op::ReplaceByCopy { .. } | Op::CopyUp { .. } => {
             Outcome::Linked { before: link(11), after: link(12) }
         }

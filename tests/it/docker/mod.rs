@@ -5,6 +5,7 @@ mod guest;
 mod helper;
 mod hostile_output;
 mod killed_set_up;
+mod metadata;
 mod refusals;
 mod run_directory;
 mod runtime;

@@ -14,9 +14,10 @@ use rustix::process::Signal;
 
 use super::harness::{Run, Test, keelhaul};
 use super::{
+    beside::Beside,
     fixtures::Fixture,
-    host::{Trace, assert_clean, docker, init_of, recover_twice, signal},
-    say,
+    host::{Trace, assert_clean, docker, drawn, init_in, init_of, recover_twice, signal},
+    say, soak,
 };
 
 /// How long an engine may take to answer.
@@ -271,4 +272,49 @@ fn ctrl_c_does_not_wait_for_an_engine_that_is_stopped() {
             recover_twice(&ended.id(), &engine.env(), who);
         }
     }
+}
+
+#[test]
+fn an_engine_that_is_struck_anywhere_in_a_run_keeps_no_fault_and_disturbs_no_other() {
+    let Some(mut engine) = Engine::start() else { return };
+    let rounds = if soak() { 10 } else { 1 };
+    for round in 0..rounds {
+        let beside = Beside::start();
+        for how in [Signal::KILL, Signal::STOP] {
+            strike_anywhere(&mut engine, how, round);
+            beside.assert_undisturbed(&format!("after engine {how:?} {round}"));
+        }
+        beside.end();
+    }
+}
+
+fn strike_anywhere(engine: &mut Engine, how: Signal, round: u32) {
+    let who = format!("engine {how:?} anywhere {round}");
+    let mut run = engine.test("1s").start();
+    let id = run.id();
+    let after = drawn(&["anywhere", &who], 4000);
+    std::thread::sleep(Duration::from_millis(after));
+    signal(engine.pid(), how);
+    // the engine cannot be asked any more
+    let started = run.arrived("subject-started");
+    let init = started.map_or(0, |event| init_in(event["container"].as_str().unwrap()));
+    std::thread::sleep(Duration::from_secs(2));
+    READ_ONLY.await_gone(init, &who);
+    if how == Signal::KILL {
+        engine.restart();
+    }
+    signal(engine.pid(), Signal::CONT);
+    let ended = run.end();
+    let told = ended.told();
+    assert!(!READ_ONLY.in_force(init), "{who}: {told}");
+    // struck at its very end, it may have been over
+    assert!([0, 3, 4].contains(&ended.code), "{who}: {told}");
+    if ended.code != 0 {
+        assert_eq!(ended.verdict(), "error", "{who}: {told}");
+    }
+    if ended.code == 4 {
+        assert!(told.contains(&format!("keelhaul recover {id}")), "{who}: {told}");
+    }
+    recover_twice(&id, &engine.env(), &who);
+    say(&format!("{who}: struck after {after} ms, exit code {}", ended.code));
 }

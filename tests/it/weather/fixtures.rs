@@ -93,6 +93,15 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\" }",
         Trace::Full("/data"),
     ),
+    Fixture {
+        fault: "drop-cache",
+        way: "",
+        volume: EXT4,
+        mount: "/data",
+        inject: "{ target: \"agent:/data/current.dat\" }",
+        trace: Trace::Nothing,
+        lasts: false,
+    },
     event("kill", "{ target: agent }"),
     state(
         ("lost-mount", ""),
@@ -107,12 +116,25 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::MemoryBelow(64 << 20),
     ),
     state(
+        ("mode", ""),
+        (DOCKER, "/data"),
+        "{ target: \"agent:/data\", mode: \"0777\" }",
+        Trace::Mode("/data", 0o777),
+    ),
+    state(
         ("mount-flags", ""),
         (DOCKER, "/data"),
         "{ target: \"agent:/data\", set: [noexec] }",
         Trace::Stacked("/data"),
     ),
     event("oom-kill", "{ target: agent }"),
+    state(
+        ("ownership", ""),
+        // anyone may write to it, so that root is not let in by a capability
+        ("{ tmpfs: { size: 4MiB } }", "/data"),
+        "{ target: \"agent:/data\", owner: \"1001:1001\" }",
+        Trace::Owner("/data", 1001),
+    ),
     state(("pause", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Frozen),
     state(
         ("read-only", ""),
@@ -128,6 +150,13 @@ pub(super) const FIXTURES: &[Fixture] = &[
         (DOCKER, "/data"),
         "{ target: \"agent:/data\" }",
         Trace::Stacked("/data"),
+    ),
+    state(("stall", ""), (EXT4, "/data"), "{ target: \"agent:/data\" }", Trace::Stalled("/data")),
+    state(
+        ("throttle", ""),
+        (EXT4, "/data"),
+        "{ target: \"agent:/data\", write: 256KiB, write_ops: 20/s }",
+        Trace::Throttled,
     ),
     state(("stop", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Nothing),
     state(

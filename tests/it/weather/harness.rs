@@ -132,6 +132,12 @@ impl Run {
         }
     }
 
+    /// The first event of this kind, if it has come.
+    pub(crate) fn arrived(&mut self, kind: &str) -> Option<Value> {
+        self.seen.extend(self.events.try_iter());
+        self.seen.iter().find(|event| event["kind"] == kind).cloned()
+    }
+
     /// The same where the program must not end before.
     pub(crate) fn until(&mut self, kind: &str) -> Value {
         self.look_for(kind).unwrap_or_else(|| panic!("ended before `{kind}`: {}", self.told()))

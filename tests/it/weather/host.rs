@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt as _,
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -26,6 +27,16 @@ pub(super) fn docker(env: &[(String, String)], args: &[&str]) -> String {
 /// Pid of a container's init on this host.
 pub(super) fn init_of(env: &[(String, String)], container: &str) -> i32 {
     docker(env, &["inspect", "-f", "{{.State.Pid}}", container]).parse().unwrap_or(0)
+}
+
+/// The same from the kernel alone, where the engine cannot be asked; 0 where it does not run.
+pub(super) fn init_in(container: &str) -> i32 {
+    let within = |pid: i32| {
+        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        groups.contains(container)
+    };
+    let ours = processes(|_| true).into_iter().filter(|pid| within(*pid));
+    ours.into_iter().find(|pid| !within(parent(*pid))).unwrap_or(0)
 }
 
 /// The helper's processes of a run.
@@ -109,10 +120,18 @@ pub(super) enum Trace {
     Full(&'static str),
     /// Two names are different files.
     Untied(&'static str, &'static str),
+    /// This path has these permission bits.
+    Mode(&'static str, u32),
+    /// This path belongs to this user.
+    Owner(&'static str, u32),
     /// Tasks are frozen.
     Frozen,
     /// Fewer bytes of memory than this are allowed.
     MemoryBelow(u64),
+    /// A change at this path does not come back.
+    Stalled(&'static str),
+    /// The I/O of the container's cgroup is limited.
+    Throttled,
     /// No network interface but the loopback.
     Detached,
     /// Nothing stays in force.
@@ -134,15 +153,18 @@ impl Trace {
                 .is_ok_and(|fs| fs.f_blocks > 0 && (fs.f_ffree == 0 || fs.f_bavail == 0)),
             Self::Untied(one, other) => {
                 match (fs::metadata(root(one)), fs::metadata(root(other))) {
-                    (Ok(one), Ok(other)) => {
-                        use std::os::unix::fs::MetadataExt as _;
-                        one.ino() != other.ino()
-                    }
+                    (Ok(one), Ok(other)) => one.ino() != other.ino(),
                     _ => false,
                 }
             }
+            Self::Mode(path, bits) => {
+                fs::metadata(root(path)).is_ok_and(|meta| meta.mode() & 0o7777 == bits)
+            }
+            Self::Owner(path, uid) => fs::metadata(root(path)).is_ok_and(|meta| meta.uid() == uid),
             Self::Frozen => frozen(init),
             Self::MemoryBelow(bytes) => memory_limit(init).is_some_and(|limit| limit < bytes),
+            Self::Stalled(path) => stalled(root(path)),
+            Self::Throttled => throttled(init),
             Self::Detached => detached(init),
             Self::Nothing => false,
         }
@@ -192,6 +214,31 @@ fn frozen(pid: i32) -> bool {
 
 fn memory_limit(pid: i32) -> Option<u64> {
     cgroup_file(pid, "memory", "memory.limit_in_bytes", "memory.max")?.trim().parse().ok()
+}
+
+/// The files of cgroup v1, or v2's one.
+fn throttled(pid: i32) -> bool {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let limited = |file: String| fs::read_to_string(file).is_ok_and(|text| !text.trim().is_empty());
+    groups.lines().any(|line| {
+        let Some((controllers, path)) = line.split_once(':').and_then(|(_, r)| r.split_once(':'))
+        else {
+            return false;
+        };
+        let v1 = format!("/sys/fs/cgroup/blkio{path}/blkio.throttle.write_bps_device");
+        controllers == "blkio" && limited(v1)
+            || controllers.is_empty() && limited(format!("/sys/fs/cgroup{path}/io.max"))
+    })
+}
+
+/// Removing a name that is not there waits as long as any other change does.
+fn stalled(dir: String) -> bool {
+    let (answer, answered) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = fs::remove_file(format!("{dir}/.keelhaul-none"));
+        let _ = answer.send(());
+    });
+    answered.recv_timeout(Duration::from_millis(500)).is_err()
 }
 
 /// Everything that this host, and the engine, have of a run.

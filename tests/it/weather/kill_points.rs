@@ -4,7 +4,14 @@
 //! Without it, one fault at every point of the command line, and the helper at a few points of
 //! faults of two classes; which ones, the build decides.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use rustix::process::Signal;
 
@@ -147,15 +154,7 @@ fn recover_dies_in_its_middle_and_is_done_again() {
     let names = ["read-only", "disk-full-ext4"];
     for name in names {
         let fixture = Fixture::called(name);
-        let mut run = Test::of(&fixture.scenario("60s")).start();
-        let (id, env) = (run.id(), run.env());
-        let init = init_of(&env, &run.container());
-        run.until("injected");
-        assert!(fixture.trace.in_force(init), "{name}");
-        all_at_once(&run, &id);
-        let code = run.end().code;
-        assert_eq!(code, -9);
-        assert!(fixture.trace.in_force(init), "{name}: who has reverted it?");
+        let (id, env, init) = dead_run(fixture);
         let mut deaths = 0;
         for nth in 1..MOST {
             let mut env = env.clone();
@@ -172,6 +171,69 @@ fn recover_dies_in_its_middle_and_is_done_again() {
         recover_or_nothing(&id, &env, name);
         say(&format!("{name}: recover died {deaths} times"));
     }
+}
+
+#[test]
+fn the_helper_of_recover_dies_in_its_middle_and_another_goes_on() {
+    if !soak() {
+        helper_of_recover_dies(Fixture::called("read-only"), "keeper", 1);
+        helper_of_recover_dies(Fixture::called("disk-full-ext4"), "worker", 1);
+        return;
+    }
+    for fixture in CLASSES.map(Fixture::called) {
+        for role in ["keeper", "worker"] {
+            (1..=4).for_each(|nth| helper_of_recover_dies(fixture, role, nth));
+        }
+    }
+}
+
+fn helper_of_recover_dies(fixture: &Fixture, role: &'static str, nth: u64) {
+    let who = format!("{} recover's {role}:{nth}", fixture.name());
+    let (id, env, init) = dead_run(fixture);
+    let mut deadly = env.clone();
+    deadly.push(("KEELHAUL_KILL_POINT".into(), format!("{role}:{nth}:rollback")));
+    let (over, run) = (Arc::new(AtomicBool::new(false)), id.clone());
+    let watch = std::thread::spawn({
+        let over = Arc::clone(&over);
+        move || lives_of(role, &run, &over)
+    });
+    let (code, text) = recover_or_die(&id, &deadly);
+    over.store(true, Ordering::Relaxed);
+    let lives = watch.join().unwrap();
+    assert_eq!(code, 0, "{who}: {text}");
+    assert!(lives > 1 || nth > 1, "{who}: it did not die: {text}");
+    assert!(!fixture.trace.in_force(init), "{who}: {text}");
+    recover_or_nothing(&id, &env, &who);
+    say(&format!("{who}: {lives} lives"));
+}
+
+/// How many processes of this role a run has had until it is over.
+fn lives_of(role: &str, run: &str, over: &AtomicBool) -> usize {
+    let mut seen = BTreeSet::new();
+    while !over.load(Ordering::Relaxed) {
+        let found = keepers(run);
+        match role {
+            "keeper" => seen.extend(found),
+            _ => seen.extend(found.into_iter().filter_map(worker_of)),
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    seen.len()
+}
+
+/// A run whose fault is in force, and of which nobody lives: its id, its environment, and the
+/// subject's init.
+fn dead_run(fixture: &Fixture) -> (String, Vec<(String, String)>, i32) {
+    let name = fixture.name();
+    let mut run = Test::of(&fixture.scenario("60s")).start();
+    let (id, env) = (run.id(), run.env());
+    let init = init_of(&env, &run.container());
+    run.until("injected");
+    assert!(fixture.trace.in_force(init), "{name}");
+    all_at_once(&run, &id);
+    assert_eq!(run.end().code, -9);
+    assert!(fixture.trace.in_force(init), "{name}: who has reverted it?");
+    (id, env, init)
 }
 
 /// A run that is still somebody's is not recovered: that is no death.

@@ -3,6 +3,7 @@
 //! These tests kill and stop processes of their own runs, and an engine of their own; never the
 //! engine that others use. They say on stderr how long each way back took.
 
+mod beside;
 mod engine;
 mod fixtures;
 mod harness;

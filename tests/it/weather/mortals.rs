@@ -7,6 +7,7 @@ use rustix::process::Signal;
 
 use super::harness::{Run, Test};
 use super::{
+    beside::Beside,
     fixtures::Fixture,
     host::{
         Trace, assert_clean, drawn, init_of, keepers, pid_of, recover_twice, signal, worker_of,
@@ -18,23 +19,17 @@ const READ_ONLY: Trace = Trace::Stacked("/data");
 
 #[test]
 fn whoever_dies_or_stops_with_a_fault_in_force_it_is_gone_and_a_run_beside_is_not_disturbed() {
-    let mut beside = Test::of(&Fixture::called("read-only").scenario("60s")).start();
-    let beside_init = init_of(&beside.env(), &beside.container());
-    beside.until("injected");
-    for role in ["worker", "keeper", "cli"] {
-        for how in [Signal::KILL, Signal::STOP] {
-            let rounds = if soak() { 10 } else { 1 };
-            (0..rounds).for_each(|round| strike_in_force(role, how, round));
-            assert!(READ_ONLY.in_force(beside_init), "after {role} {how:?}: the run beside");
+    let rounds = if soak() { 10 } else { 1 };
+    for round in 0..rounds {
+        let beside = Beside::start();
+        for role in ["worker", "keeper", "cli"] {
+            for how in [Signal::KILL, Signal::STOP] {
+                strike_in_force(role, how, round);
+                beside.assert_undisturbed(&format!("after {role} {how:?} {round}"));
+            }
         }
+        beside.end();
     }
-    assert!(!beside.is_over());
-    beside.signal(Signal::INT);
-    let ended = beside.end();
-    assert_eq!(ended.code, 130, "{}", ended.told());
-    assert_eq!(ended.asserted("fault.effect"), "pass");
-    assert_eq!(ended.asserted("fault.revert"), "pass", "{}", ended.told());
-    assert_clean(&ended.id(), &ended.env, "beside");
 }
 
 fn strike_in_force(role: &str, how: Signal, round: u32) {

@@ -1,0 +1,91 @@
+//! Ops on owner and mode of a file, and the trial of what a subject may do with it.
+
+use std::path::Path;
+
+use super::{
+    super::HelperError,
+    act::Done,
+    facts::refused,
+    place::{beside, init, inside, ways},
+};
+use crate::{
+    errno::Errno,
+    host::{
+        access::{Refusals, try_access},
+        credentials::Credentials,
+        error::HostResult,
+        metadata::{self, Change, Meant},
+        process::Identity,
+    },
+    protocol::{Access, AccessFacts, FileId, Op, Outcome, Place},
+};
+
+impl From<FileId> for Meant {
+    fn from(file: FileId) -> Self {
+        let dev = rustix::fs::makedev(file.dev.major, file.dev.minor);
+        Self { dev, inode: file.inode }
+    }
+}
+
+/// Performs one of these ops.
+pub(super) fn act(op: &Op) -> Done {
+    match op {
+        Op::SetOwner { place, file, from, to } => change(place, |path| {
+            let (from, to) = ((from.uid, from.gid), (to.uid, to.gid));
+            metadata::set_owner(path, (*file).into(), from, to)
+        }),
+        Op::SetMode { place, file, from, to } => {
+            change(place, |path| metadata::set_mode(path, (*file).into(), *from, *to))
+        }
+        other => Err(HelperError::Refused(format!("{other:?} changes no metadata"))),
+    }
+}
+
+/// Makes a change where the file can still be reached. Where it cannot, it is gone, or has another
+/// name that the subject gave it: neither is for us to follow.
+fn change(place: &Place, make: impl Fn(&Path) -> HostResult<Change> + Sync) -> Done {
+    let mut last = None;
+    for way in ways(place)? {
+        match beside(way.target, &way.path, &make) {
+            Ok(Change::Made) => return Ok(Outcome::Done),
+            Ok(Change::LeftAlone) => return Ok(Outcome::Already),
+            Ok(Change::Elsewhere) => {}
+            Err(error) if error.is(libc::ENOENT) || !way.target.is_alive() => {}
+            Err(error) => last = Some(error),
+        }
+    }
+    last.map_or(Ok(Outcome::Already), |error| Err(error.into()))
+}
+
+/// Tries what the container's init may do, and what it might without its capabilities.
+pub(super) fn access(place: &Place) -> Result<AccessFacts, HelperError> {
+    let target = init(place)?;
+    let own = Credentials::of(target)?;
+    let bare = own.without_overrides();
+    Ok(AccessFacts {
+        uid: own.uid,
+        own: attempt(target, &place.path, &own)?,
+        bare: attempt(target, &place.path, &bare)?,
+    })
+}
+
+fn attempt(target: Identity, path: &str, who: &Credentials) -> Result<Access, HelperError> {
+    let tried = inside(target, path, |here| {
+        // the thread ends with this closure, and the credentials with it
+        Ok(who.assume().and_then(|()| try_access(here.path)))
+    });
+    match tried {
+        Ok(tried) => {
+            let Refusals { read, write } = tried?;
+            Ok(Access { read: read.map(name), write: write.map(name) })
+        }
+        Err(error) => {
+            let errno = refused(error)?;
+            Ok(Access { read: errno.clone(), write: errno })
+        }
+    }
+}
+
+fn name(errno: Errno) -> String {
+    errno.name().map_or_else(|| errno.0.to_string(), str::to_owned)
+}
