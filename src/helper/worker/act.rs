@@ -68,11 +68,9 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
         Op::CopyUp { place } => link::copy_up(place),
         Op::Relink { place, of, ours } => link::relink(place, of, *ours),
         Op::KillInit { place, init } => process::kill_init(place, *init),
-        Op::GrowTmpfs { place, dev, marker, bytes } => {
-            memory::grow_tmpfs(place, *dev, marker, *bytes, cx)
+        Op::GrowTmpfs { .. } | Op::ExhaustMemory { .. } | Op::SetOomScore { .. } => {
+            memory::act(op, cx)
         }
-        Op::ExhaustMemory { place, init } => memory::exhaust(place, *init, cx),
-        Op::SetOomScore { init, score, .. } => memory::set_oom_score(*init, *score),
         Op::SetOwner { .. } | Op::SetMode { .. } => metadata::act(op),
         other => act_on_own(other, cx),
     }

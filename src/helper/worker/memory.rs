@@ -21,11 +21,21 @@ use crate::{
         grower::{Grower, memory_file},
         process::Identity,
     },
-    protocol::{Dev, Init, Outcome, Place},
+    protocol::{Dev, Init, Op, Outcome, Place},
 };
 
 /// Between two looks at what the grower has come to.
 const LOOK: Duration = Duration::from_millis(2);
+
+/// Performs an op on memory.
+pub(super) fn act(op: &Op, cx: &Context) -> Done {
+    match op {
+        Op::GrowTmpfs { place, dev, marker, bytes } => grow_tmpfs(place, *dev, marker, *bytes, cx),
+        Op::ExhaustMemory { place, init } => exhaust(place, *init, cx),
+        Op::SetOomScore { init, score, .. } => set_oom_score(*init, *score),
+        other => Err(HelperError::Refused(format!("{other:?} uses up no memory"))),
+    }
+}
 
 /// The memory cgroup of an init, and its limit: without one it is the host's memory that would run
 /// out.
@@ -52,7 +62,7 @@ fn watch(grower: &mut Grower, cx: &Context, enough: impl Fn() -> bool) -> Result
 }
 
 /// Grows a file in the marker directory of a tmpfs, until it is full or the kernel kills.
-pub(super) fn grow_tmpfs(place: &Place, dev: Dev, marker: &str, bytes: u64, cx: &Context) -> Done {
+fn grow_tmpfs(place: &Place, dev: Dev, marker: &str, bytes: u64, cx: &Context) -> Done {
     let target = init(place)?;
     let (cgroup, _) = limited(place, target)?;
     let file = inside(target, &place.path, |here| {
@@ -67,7 +77,7 @@ pub(super) fn grow_tmpfs(place: &Place, dev: Dev, marker: &str, bytes: u64, cx: 
 
 /// Uses up the memory of a container until the kernel has killed in it. What was used up is free
 /// again afterwards.
-pub(super) fn exhaust(place: &Place, meant: Init, cx: &Context) -> Done {
+fn exhaust(place: &Place, meant: Init, cx: &Context) -> Done {
     let target = Identity::from(meant);
     if find_init(place)? != Some(target) {
         return Err(HostError::Gone { pid: target.pid }.into());
@@ -81,7 +91,7 @@ pub(super) fn exhaust(place: &Place, meant: Init, cx: &Context) -> Done {
 }
 
 /// Sets how much the kernel prefers this very init as a victim; nothing to do once it is gone.
-pub(super) fn set_oom_score(meant: Init, score: i32) -> Done {
+fn set_oom_score(meant: Init, score: i32) -> Done {
     match Identity::from(meant).set_oom_score(score) {
         Ok(()) => Ok(Outcome::Done),
         Err(HostError::Gone { .. }) => Ok(Outcome::Already),
