@@ -69,6 +69,9 @@ pub(super) enum Verb {
     /// The helper's worker, started by the keeper.
     #[command(hide = true)]
     HelperWorker(ServerArgs),
+    /// Allocates memory in a subject's cgroup, started by the worker.
+    #[command(hide = true)]
+    HelperGrower(ServerArgs),
     /// A trial of the worker's, in a process of its own.
     #[command(hide = true)]
     HelperErrand(ServerArgs),

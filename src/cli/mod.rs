@@ -70,6 +70,7 @@ async fn dispatch(arguments: Arguments) -> ExitCode {
         Verb::Shell(args) => shell::shell(&args).await,
         Verb::Helper(_)
         | Verb::HelperWorker(_)
+        | Verb::HelperGrower(_)
         | Verb::HelperErrand(_)
         | Verb::HelperLease(_)
         | Verb::ShellServer(_)

@@ -12,6 +12,7 @@ pub(super) fn take_over(verb: &Verb) -> Option<ExitCode> {
     match verb {
         Verb::Helper(args) => Some(helper::keeper::main(args.rest.iter().cloned())),
         Verb::HelperWorker(args) => Some(helper::worker::main(args.rest.iter().cloned())),
+        Verb::HelperGrower(args) => Some(helper::grower::main(args.rest.iter().cloned())),
         Verb::HelperErrand(args) => Some(helper::worker::errand(args.rest.iter().cloned())),
         Verb::HelperLease(args) => Some(helper::keeper::lease(args.rest.iter().cloned())),
         Verb::ShellServer(args) => Some(shell::main(args.rest.iter().cloned())),

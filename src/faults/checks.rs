@@ -1,6 +1,7 @@
 //! Complaints that several faults share. Pure.
 
 use super::{Declared, Target};
+use crate::volumes::{Filesystem, VolumeSpec};
 
 /// The fault acts on a path.
 pub(super) fn needs_path(name: &str, target: &Target) -> Option<String> {
@@ -43,6 +44,19 @@ pub(super) fn needs_volume(name: &str, target: &Target, declared: &Declared<'_>)
         format!(
             "`{name}` acts on a volume, and `{target}` lies on the container's own layer, which is \
              the host's disk\n\nhint: mount a volume there, such as `tmpfs: {{ size: 16MiB }}`"
+        )
+    })
+}
+
+/// The target lies on a tmpfs.
+pub(super) fn needs_tmpfs(name: &str, target: &Target, declared: &Declared<'_>) -> Option<String> {
+    let volume = declared.volume?;
+    let found = VolumeSpec::filesystem(volume);
+    (found != Some(Filesystem::Tmpfs)).then(|| {
+        format!(
+            "`{name}` acts on a tmpfs, and `{target}` is on a `{}` volume\n\nhint: mount a `tmpfs` \
+             volume there",
+            volume.name()
         )
     })
 }

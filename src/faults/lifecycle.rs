@@ -36,6 +36,17 @@ pub struct Before {
 }
 
 impl Before {
+    /// A container as it is.
+    pub(super) fn of(facts: &ContainerFacts) -> Self {
+        let ContainerFacts { id, name, started_at, .. } = facts.clone();
+        Self { id, name, started_at }
+    }
+
+    /// The container of that name as it is now.
+    pub(super) async fn again(&self, cx: &Cx<'_>) -> Result<ContainerFacts, FaultError> {
+        Ok(cx.runtime.inspect(&self.name).await?)
+    }
+
     /// The container was started since.
     pub(super) fn started_anew(&self, now: &ContainerFacts) -> bool {
         now.started_at != self.started_at
@@ -52,7 +63,8 @@ impl Before {
             || self.started_anew(now)
     }
 
-    fn evidence(&self, now: &ContainerFacts) -> String {
+    /// What became of it, in words.
+    pub(super) fn evidence(&self, now: &ContainerFacts) -> String {
         let mut seen = word(now.state);
         if matches!(now.state, State::Exited | State::Dead | State::Restarting) {
             seen += &format!(", exit code {}", now.exit_code);
@@ -142,8 +154,7 @@ impl<L: Lifecycle> Fault for L {
             facts = cx.running().await?;
         }
         let (ops, undo) = self.acts(&facts, cx).await?;
-        let ContainerFacts { id, name, started_at, .. } = facts;
-        Ok(Prepared { before: Before { id, name, started_at }, ops, undo })
+        Ok(Prepared { before: Before::of(&facts), ops, undo })
     }
 
     async fn verify(
@@ -152,7 +163,7 @@ impl<L: Lifecycle> Fault for L {
         _: &[Outcome],
         cx: &Cx<'_>,
     ) -> Result<Effect, FaultError> {
-        let mut facts = cx.runtime.inspect(&before.name).await?;
+        let mut facts = before.again(cx).await?;
         // a state is in force as soon as its ops are done; an event may take its time to show
         if L::KIND == Kind::Event {
             facts = wait(facts, cx, &before.name, |facts| self.shows(before, facts)).await?;
@@ -162,7 +173,7 @@ impl<L: Lifecycle> Fault for L {
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
-        let facts = cx.runtime.inspect(&before.name).await?;
+        let facts = before.again(cx).await?;
         let proven = L::is_over(&facts);
         Ok(Effect { proven, evidence: before.evidence(&facts), notes: Vec::new() })
     }
@@ -190,6 +201,13 @@ async fn wait(
         facts = cx.runtime.inspect(container).await?;
     }
     Ok(facts)
+}
+
+/// Whether the container runs, which is all that can be brought back after an event.
+pub(super) async fn runs(cx: &Cx<'_>) -> Result<Effect, FaultError> {
+    let facts = cx.facts().await?;
+    let proven = facts.state == State::Running;
+    Ok(Effect { proven, evidence: word(facts.state), notes: Vec::new() })
 }
 
 /// Starts what was running.

@@ -17,6 +17,7 @@ mod target;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod want_of_memory;
 
 use std::future::Future;
 
@@ -40,19 +41,23 @@ mod drop_cache;
 mod inode_exhaustion;
 mod kill;
 mod lost_mount;
+mod memory_limit;
 mod mode;
 mod mount_flags;
+mod oom_kill;
 mod ownership;
 mod pause;
 mod read_only;
 mod recreate;
 mod remove_file;
+mod remove_volume;
 mod replace_file;
 mod restart;
 mod shadow_mount;
 mod stall;
 mod stop;
 mod throttle;
+mod tmpfs_growth;
 mod tmpfs_restart;
 
 /// How long a fault lasts, and what undoes it.
@@ -420,19 +425,23 @@ faults! {
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
     "kill" => kill::Kill,
     "lost-mount" => lost_mount::LostMount,
+    "memory-limit" => memory_limit::MemoryLimit,
     "mode" => mode::Mode,
     "mount-flags" => mount_flags::MountFlags,
+    "oom-kill" => oom_kill::OomKill,
     "ownership" => ownership::Ownership,
     "pause" => pause::Pause,
     "read-only" => read_only::ReadOnly,
     "recreate" => recreate::Recreate,
     "remove-file" => remove_file::RemoveFile,
+    "remove-volume" => remove_volume::RemoveVolume,
     "replace-file" => replace_file::ReplaceFile,
     "restart" => restart::Restart,
     "shadow-mount" => shadow_mount::ShadowMount,
     "stall" => stall::Stall,
     "stop" => stop::Stop,
     "throttle" => throttle::Throttle,
+    "tmpfs-growth" => tmpfs_growth::TmpfsGrowth,
     "tmpfs-restart" => tmpfs_restart::TmpfsRestart,
 }
 

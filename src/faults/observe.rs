@@ -3,8 +3,8 @@
 use super::{Cx, FaultError, unexpected};
 use crate::{
     protocol::{
-        AccessFacts, FileFacts, FileId, FsFacts, Init, IoFacts, LoopFacts, MountFacts, MountFlag,
-        NetFacts, Pace, PaceTrial, PageFacts, Place, Read, Reading, Trial,
+        AccessFacts, FileFacts, FileId, FsFacts, Init, IoFacts, LoopFacts, MemoryFacts, MountFacts,
+        MountFlag, NetFacts, Pace, PaceTrial, PageFacts, Place, Read, Reading, Trial,
     },
     runtime::{ContainerFacts, RuntimeError, State},
 };
@@ -115,6 +115,14 @@ impl Cx<'_> {
     pub(super) async fn writers(&self, place: &Place) -> Result<u64, FaultError> {
         match self.ask(Read::Writers(place.clone())).await? {
             Reading::Writers(facts) => Ok(facts.count),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Memory of the container's cgroup.
+    pub(super) async fn memory(&self) -> Result<MemoryFacts, FaultError> {
+        match self.ask(Read::Memory(self.site.place.clone())).await? {
+            Reading::Memory(facts) => Ok(facts),
             other => Err(unexpected(&other)),
         }
     }

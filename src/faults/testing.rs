@@ -19,12 +19,14 @@ use crate::{
     ledger::LedgerReport,
     protocol::{
         Access, AccessFacts, ArchiveFacts, Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply,
-        Init, IoFacts, IoLimits, LinkState, LoadCall, LoadStats, LoopFacts, MountFacts, NetFacts,
-        OpenFile, Pace, PaceTrial, PageFacts, Place, Read, Reading, TreeFacts, Trial, WriterFacts,
+        Init, IoFacts, IoLimits, LinkState, LoadCall, LoadStats, LoopFacts, MemoryFacts,
+        MountFacts, NetFacts, OpenFile, Pace, PaceTrial, PageFacts, Place, Read, Reading,
+        TreeFacts, Trial, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
-        NetworkSpec, ObjectRef, Result as RuntimeResult, Runtime, RuntimeError, State, VolumeSpec,
+        MemoryLimit, NetworkSpec, ObjectRef, Result as RuntimeResult, Runtime, RuntimeError, State,
+        VolumeSpec,
     },
     volumes,
 };
@@ -71,6 +73,8 @@ pub(crate) struct World {
     pub(crate) connect: Trial,
     /// The answer to every request.
     pub(crate) http: Result<HttpReply, String>,
+    /// The container's memory.
+    pub(crate) memory: MemoryFacts,
     /// The container's output.
     pub(crate) logs: Vec<u8>,
     /// What a program leaves.
@@ -122,6 +126,12 @@ impl Default for Fake {
             connect: Trial { errno: None },
             access: [None, None],
             http: Err("connection refused".into()),
+            memory: MemoryFacts {
+                limit: Some(128 << 20),
+                used: 20 << 20,
+                oom_kills: 0,
+                oom_score: 0,
+            },
             logs: Vec::new(),
             exec: Ok(ExecOutput { exit_code: 0, stdout: String::new(), stderr: String::new() }),
             stats: LoadStats::default(),
@@ -161,6 +171,7 @@ pub(crate) fn container() -> ContainerFacts {
         started_at: "2024-05-01T10:00:00Z".into(),
         health: Health::None,
         stop_grace_ms: None,
+        memory: Some(MemoryLimit { memory: 128 << 20, with_swap: 128 << 20 }),
         image: "sha256:0".into(),
         mounts: Vec::new(),
         networks: vec![network("default", "172.30.0.2")],
@@ -242,6 +253,7 @@ pub(crate) fn file(inode: u64, links: u64) -> FileFacts {
         gid: 0,
         link: LinkState { dev: DEV, inode, links },
         mtime_ns: 0,
+        born_ns: None,
         sha256: Some("ab".repeat(32)),
         content: Some("hello".into()),
     }
@@ -312,6 +324,7 @@ impl World {
             Read::TryCreate(_) => tried(self.create),
             Read::TryWrite { .. } => tried(self.write),
             Read::TryLink { .. } => tried(self.link),
+            Read::Memory(_) => Reading::Memory(self.memory),
             Read::Net(_) => Reading::Net(self.net.clone()),
             Read::Connect { .. } => Reading::Tried(self.connect.clone()),
             Read::TryAccess(_) => {

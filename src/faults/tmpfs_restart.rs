@@ -15,7 +15,6 @@ use super::{
 use crate::{
     protocol::{Capability, EngineOp, FsFacts, Init, MountFacts, Op, Outcome},
     runtime::ContainerFacts,
-    volumes::{Filesystem, VolumeSpec},
 };
 
 /// Empties a tmpfs, as a restart of its container does.
@@ -147,17 +146,7 @@ impl Fault for TmpfsRestart {
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {
         let mut wrong: Vec<_> = checks::needs_path(NAME, &self.target).into_iter().collect();
         wrong.extend(checks::needs_mount_point(NAME, &self.target, declared));
-        let found = declared.volume.and_then(VolumeSpec::filesystem);
-        if let Some(volume) = declared.volume
-            && found != Some(Filesystem::Tmpfs)
-        {
-            wrong.push(format!(
-                "`{}` is on a `{}` volume, which survives a restart\n\nhint: mount a `tmpfs` volume \
-                 there, or use `restart`",
-                self.target,
-                volume.name()
-            ));
-        }
+        wrong.extend(checks::needs_tmpfs(NAME, &self.target, declared));
         wrong
     }
 

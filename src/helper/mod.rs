@@ -5,6 +5,7 @@
 //! client side.
 
 pub mod client;
+pub mod grower;
 pub mod keeper;
 pub mod recover;
 mod wire;

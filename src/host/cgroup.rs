@@ -103,6 +103,34 @@ impl Cgroup {
             .op("write", path)
     }
 
+    /// The limit of memory in bytes; none where there is no limit.
+    ///
+    /// # Errors
+    /// [`HostError::Malformed`] when the kernel says something else than a number.
+    pub fn memory_limit(&self) -> HostResult<Option<u64>> {
+        let name = match self.version {
+            Version::V1 => "memory.limit_in_bytes",
+            Version::V2 => "memory.max",
+        };
+        let text = self.read(name)?;
+        if text == "max" {
+            return Ok(None);
+        }
+        Ok(Some(number(name, &text)?).filter(|limit| *limit < V1_UNLIMITED))
+    }
+
+    /// Bytes of memory in use, page cache included.
+    ///
+    /// # Errors
+    /// [`HostError::Malformed`] when the kernel says something else than a number.
+    pub fn memory_used(&self) -> HostResult<u64> {
+        let name = match self.version {
+            Version::V1 => "memory.usage_in_bytes",
+            Version::V2 => "memory.current",
+        };
+        number(name, &self.read(name)?)
+    }
+
     /// How many processes the kernel has killed here for want of memory.
     ///
     /// From `memory.oom_control` on v1 (this cgroup alone), `memory.events` on v2 (with those
@@ -119,6 +147,13 @@ impl Cgroup {
         let count = text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok());
         count.ok_or_else(|| HostError::malformed(name, "no `oom_kill`"))
     }
+}
+
+/// What v1 shows where there is no limit is the largest number of whole pages, whatever their size.
+const V1_UNLIMITED: u64 = (i64::MAX as u64) >> 1;
+
+fn number(name: &str, text: &str) -> HostResult<u64> {
+    text.parse().map_err(|_| HostError::malformed(name, format!("`{text}` is no number")))
 }
 
 /// What `/proc/<pid>/cgroup` says.
@@ -172,6 +207,24 @@ mod tests {
         fs::write(dir.path().join("memory.events"), v2).unwrap();
         assert_eq!(cgroup(Version::V1).oom_kills(), Ok(3));
         assert_eq!(cgroup(Version::V2).oom_kills(), Ok(4));
+    }
+
+    #[test]
+    fn limits_of_both_hierarchies_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let cgroup = |version| Cgroup { version, dir: dir.path().to_path_buf() };
+        let limit = |version, name: &str, text: &str| {
+            fs::write(dir.path().join(name), text).unwrap();
+            cgroup(version).memory_limit()
+        };
+        let v1 = "memory.limit_in_bytes";
+        assert_eq!(limit(Version::V1, v1, "67108864\n"), Ok(Some(64 << 20)));
+        assert_eq!(limit(Version::V1, v1, "9223372036854771712\n"), Ok(None));
+        assert_eq!(limit(Version::V2, "memory.max", "max\n"), Ok(None));
+        assert_eq!(limit(Version::V2, "memory.max", "8192\n"), Ok(Some(8192)));
+        assert!(limit(Version::V2, "memory.max", "much\n").is_err());
+        fs::write(dir.path().join("memory.current"), "4096\n").unwrap();
+        assert_eq!(cgroup(Version::V2).memory_used(), Ok(4096));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -66,6 +67,8 @@ pub struct FileSummary {
     pub dev: u64,
     /// Modification time, nanoseconds since 1970.
     pub mtime_ns: i128,
+    /// When it was made, likewise; none where the file system does not say.
+    pub born_ns: Option<u128>,
 }
 
 impl FileSummary {
@@ -88,8 +91,14 @@ impl FileSummary {
             inode: meta.ino(),
             dev: meta.dev(),
             mtime_ns: i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()),
+            born_ns: born_ns(meta),
         }
     }
+}
+
+fn born_ns(meta: &Metadata) -> Option<u128> {
+    let since = meta.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(since.as_nanos())
 }
 
 /// The first `limit` bytes of a regular file.

@@ -17,6 +17,7 @@ pub mod error;
 pub mod file;
 pub mod fill;
 pub mod freeze;
+pub mod grower;
 pub mod hardlink;
 pub mod image;
 pub mod interfaces;

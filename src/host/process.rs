@@ -52,6 +52,37 @@ impl Identity {
         PathBuf::from(format!("/proc/{}/{name}", self.pid))
     }
 
+    /// How much the kernel prefers it as a victim when memory runs out, from -1000 to 1000.
+    ///
+    /// # Errors
+    /// [`HostError::Gone`] when the process has ended.
+    pub fn oom_score(self) -> HostResult<i32> {
+        let path = self.proc_path("oom_score_adj");
+        let text = fs::read_to_string(&path).map_err(|_| HostError::Gone { pid: self.pid })?;
+        self.check()?;
+        let score = text.trim().parse();
+        score.map_err(|_| HostError::malformed(path.display().to_string(), text))
+    }
+
+    /// Sets that preference of this very process. What it starts meanwhile inherits it.
+    ///
+    /// # Errors
+    /// [`HostError::Gone`] when the process has ended; `EACCES` below what a more privileged
+    /// process has set, `EINVAL` for a value out of bounds.
+    pub fn set_oom_score(self, score: i32) -> HostResult<()> {
+        let path = self.proc_path("oom_score_adj");
+        let file = fs::OpenOptions::new().write(true).open(&path);
+        // after the open: the file stays with the process that it was opened for
+        self.check()?;
+        let mut file = file.op("open", &path)?;
+        match std::io::Write::write_all(&mut file, score.to_string().as_bytes()) {
+            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {
+                Err(HostError::Gone { pid: self.pid })
+            }
+            other => other.op("write", path),
+        }
+    }
+
     /// Sends a signal to this very process.
     ///
     /// The pidfd pins whoever has the pid; the identity is compared after that, so a recycled pid
@@ -137,6 +168,22 @@ mod tests {
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
         assert!(!who.is_alive());
         assert_eq!(who.signal(libc::SIGKILL), Err(HostError::Gone { pid: who.pid }));
+    }
+
+    #[test]
+    fn a_preferred_victim_is_this_process_and_no_later_one() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let who = Identity::of(child.id()).unwrap();
+        let before = who.oom_score().unwrap();
+        who.set_oom_score(1000).unwrap();
+        assert_eq!(who.oom_score(), Ok(1000));
+        let impostor = Identity { start_time: who.start_time + 1, ..who };
+        assert_eq!(impostor.set_oom_score(900), Err(HostError::Gone { pid: who.pid }));
+        who.set_oom_score(before).unwrap();
+        assert_eq!(who.oom_score(), Ok(before));
+        who.signal(libc::SIGKILL).unwrap();
+        child.wait().unwrap();
+        assert_eq!(who.set_oom_score(0), Err(HostError::Gone { pid: who.pid }));
     }
 
     #[test]

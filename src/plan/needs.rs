@@ -82,6 +82,7 @@ fn lacks(
         Capability::LoopDevices => not_ready(&host.loop_devices),
         Capability::IoLimits => not_ready(&host.io_limits),
         Capability::EngineSocket => not_ready(&host.engine_socket),
+        Capability::MemoryCgroup => not_ready(&host.memory_cgroup),
         Capability::Ext4 => filesystem("ext4", "e2fsprogs", host, has_tool),
         Capability::Xfs => filesystem("xfs", "xfsprogs", host, has_tool),
         Capability::Btrfs => filesystem("btrfs", "btrfs-progs", host, has_tool),

@@ -3,9 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Probe, ProbeCx, ProbeError, Sample};
+use super::{
+    Bounds, Probe, ProbeCx, ProbeError, Sample,
+    subject::{self, Wrong, expect_reading},
+};
 use crate::{
-    protocol::Capability,
+    protocol::{Capability, Read, Reading},
     runtime::{ContainerFacts, Health, RuntimeError, State},
 };
 
@@ -25,10 +28,12 @@ pub struct Container {
     max_restarts: Option<i64>,
     /// The engine's OOM flag. It stays false when init survives.
     oom_killed: Option<bool>,
+    /// Processes that the kernel has killed in it for want of memory, since its latest start.
+    oom_kills: Option<Bounds<u64>>,
 }
 
 impl Container {
-    fn violation(&self, facts: &ContainerFacts) -> Option<String> {
+    fn violation(&self, facts: &ContainerFacts, oom_kills: Option<u64>) -> Option<String> {
         let mut wrong = Vec::new();
         let mut want = |ok: bool, what: String| {
             if !ok {
@@ -50,6 +55,9 @@ impl Container {
         if let Some(oom) = self.oom_killed {
             want(facts.oom_killed == oom, format!("OOM flag is not {oom}"));
         }
+        if let (Some(bounds), Some(kills)) = (self.oom_kills, oom_kills) {
+            wrong.extend(bounds.violation("OOM kills", kills));
+        }
         (!wrong.is_empty()).then(|| wrong.join(", "))
     }
 }
@@ -57,6 +65,10 @@ impl Container {
 impl Probe for Container {
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "container: { service: agent, state: running }";
+
+    fn needs(&self) -> &'static [Capability] {
+        if self.oom_kills.is_some() { &[Capability::MemoryCgroup] } else { Self::NEEDS }
+    }
 
     fn service(&self) -> Option<&str> {
         Some(&self.service)
@@ -79,6 +91,9 @@ impl Probe for Container {
         if let Some(oom) = self.oom_killed {
             wanted.push(format!("has OOM flag {oom}"));
         }
+        if let Some(kills) = self.oom_kills {
+            wanted.push(format!("has {kills} OOM kills"));
+        }
         format!("{} {}", self.service, wanted.join(", "))
     }
 
@@ -87,30 +102,66 @@ impl Probe for Container {
             && self.health.is_none()
             && self.exit_code.is_none()
             && self.max_restarts.is_none()
-            && self.oom_killed.is_none();
-        if empty {
-            vec![
-                "the probe expects nothing, so it cannot fail\n\nhint: add `state: running`".into(),
-            ]
-        } else {
-            Vec::new()
-        }
+            && self.oom_killed.is_none()
+            && self.oom_kills.is_none();
+        let mut wrong = Wrong::default();
+        wrong.unless(!empty, || subject::expects_nothing("state: running"));
+        wrong.add(self.oom_kills.and_then(|kills| kills.check("oom_kills")));
+        wrong.list()
     }
 
     async fn read(&self, cx: &dyn ProbeCx) -> Result<Sample, ProbeError> {
         let Some(place) = cx.place(&self.service, "/") else {
             return Ok(Sample::outside("no container", "it was never created"));
         };
+        let mut oom_kills = None;
+        if self.oom_kills.is_some() {
+            let reading = subject::read(cx, &place, Read::Memory(place.clone())).await?;
+            oom_kills = Some(expect_reading!(reading, Reading::Memory).oom_kills);
+        }
         match cx.runtime().inspect(&place.container).await {
             Ok(facts) => {
-                let observed = format!(
+                let mut observed = format!(
                     "{:?}, health {:?}, exit code {}, {} restarts",
                     facts.state, facts.health, facts.exit_code, facts.restarts
-                );
-                Ok(Sample::judged(observed.to_lowercase(), self.violation(&facts)))
+                )
+                .to_lowercase();
+                if let Some(kills) = oom_kills {
+                    observed += &format!(", {kills} OOM kills");
+                }
+                Ok(Sample::judged(observed, self.violation(&facts, oom_kills)))
             }
             Err(RuntimeError::Gone { .. }) => Ok(Sample::outside("gone", "it was removed")),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probes::testing::World;
+
+    fn probe(yaml: &str) -> Container {
+        serde_saphyr::from_str(yaml).unwrap()
+    }
+
+    #[tokio::test]
+    async fn oom_kills_are_the_kernels_count_and_not_the_engines_flag() {
+        let world = World::default();
+        let wanted = probe("{ service: agent, state: running, oom_kills: { min: 1 } }");
+        assert!(!wanted.read(&world).await.unwrap().holds());
+        world.set().memory.oom_kills = 2;
+        let sample = wanted.read(&world).await.unwrap();
+        assert!(sample.holds() && sample.observed.contains("2 OOM kills"), "{sample:?}");
+        assert!(!world.set().container.as_ref().unwrap().oom_killed);
+    }
+
+    #[test]
+    fn only_a_count_of_the_kernel_needs_its_cgroups() {
+        assert!(probe("{ service: agent, state: running }").needs().is_empty());
+        assert_eq!(probe("{ service: agent, oom_kills: 0 }").needs(), [Capability::MemoryCgroup]);
+        assert_eq!(probe("{ service: agent }").check().len(), 1);
+        assert_eq!(probe("{ service: agent, oom_kills: {} }").check().len(), 1);
     }
 }

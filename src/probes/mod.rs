@@ -121,6 +121,11 @@ pub trait Probe: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
     /// An example that checks.
     const EXAMPLE: &'static str;
 
+    /// What the host must offer, with these parameters.
+    fn needs(&self) -> &'static [Capability] {
+        Self::NEEDS
+    }
+
     /// The service it reads; none where it reads a workload.
     fn service(&self) -> Option<&str>;
 
@@ -213,7 +218,7 @@ macro_rules! probes {
             /// What the host must offer.
             #[must_use]
             pub fn needs(&self) -> &'static [Capability] {
-                match self { $(Self::$type(_) => <$module::$type as Probe>::NEEDS,)+ }
+                match self { $(Self::$type(probe) => probe.needs(),)+ }
             }
 
             /// The service it reads.

@@ -25,6 +25,8 @@ pub enum Capability {
     IoLimits,
     /// The engine can freeze containers.
     Freezer,
+    /// The memory cgroups of containers can be looked at.
+    MemoryCgroup,
     /// The engine's local socket answers inside the helper.
     EngineSocket,
 }
@@ -40,6 +42,7 @@ impl Capability {
         Self::Overlay,
         Self::IoLimits,
         Self::Freezer,
+        Self::MemoryCgroup,
         Self::EngineSocket,
     ];
 
@@ -55,6 +58,7 @@ impl Capability {
             Self::Overlay => "overlay",
             Self::IoLimits => "io-limits",
             Self::Freezer => "freezer",
+            Self::MemoryCgroup => "memory-cgroup",
             Self::EngineSocket => "engine-socket",
         }
     }

@@ -69,6 +69,13 @@ pub enum Outcome {
         /// What it points to.
         after: LinkState,
     },
+    /// Memory was used up.
+    OomKills {
+        /// Processes killed for want of memory until then.
+        before: u64,
+        /// And afterwards, as far as it could still be read.
+        after: u64,
+    },
     /// A directory was made.
     Directory {
         /// Its path on the engine's host.

@@ -20,8 +20,8 @@ pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
 pub use op::{EngineOp, FileId, LinkState, MountFlag, Op};
 pub use place::{Dev, Init, Place};
 pub use read::{
-    ArchiveFacts, FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts, MountFacts,
-    NetFacts, OpenFile, Read, Reading, Ready, TreeFacts, Trial, WriterFacts,
+    ArchiveFacts, FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts, MemoryFacts,
+    MountFacts, NetFacts, OpenFile, Read, Reading, Ready, TreeFacts, Trial, WriterFacts,
 };
 
 /// Version of the wire and journal formats. Any change of shape raises it.

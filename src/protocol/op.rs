@@ -206,6 +206,36 @@ pub enum Op {
         /// The process that must still be its init.
         init: Init,
     },
+    /// Allocate bytes of a file under `marker` on a tmpfs, charged to the container's own memory,
+    /// until they are there, the tmpfs is full, or the kernel kills. → `Filled`
+    GrowTmpfs {
+        /// The directory that gets the marker directory.
+        place: Place,
+        /// The superblock that must be found there.
+        dev: Dev,
+        /// Name of the filler directory.
+        marker: String,
+        /// Bytes to allocate.
+        bytes: u64,
+    },
+    /// Use up a container's memory until the kernel has killed in it; then it is free again.
+    /// → `OomKills`
+    ExhaustMemory {
+        /// The container; its path is not used.
+        place: Place,
+        /// The process that must still be its init.
+        init: Init,
+    },
+    /// Set how much the kernel prefers a container's init as a victim. Nothing to do once `init`
+    /// is gone.
+    SetOomScore {
+        /// The container; its path is not used.
+        place: Place,
+        /// The process.
+        init: Init,
+        /// From -1000, never, to 1000, first: `oom_score_adj`, proc(5).
+        score: i32,
+    },
     /// Give a file to another owner, if it is this file and `from` owns it; otherwise someone else
     /// has changed it, and it is left alone.
     SetOwner {
@@ -339,6 +369,16 @@ pub enum EngineOp {
         /// Milliseconds between SIGTERM and SIGKILL.
         grace_ms: u64,
     },
+    /// Remove a container and a volume that it alone uses, and make both anew: same names and
+    /// configuration, nothing in the volume.
+    ReplaceVolume {
+        /// Container id.
+        container: String,
+        /// Name of the volume.
+        volume: String,
+        /// Milliseconds between SIGTERM and SIGKILL.
+        grace_ms: u64,
+    },
     /// Send a signal to a container's init.
     Kill {
         /// Container id.
@@ -355,6 +395,16 @@ pub enum EngineOp {
     Unpause {
         /// Container id.
         container: String,
+    },
+    /// Set a container's limit of memory, running or not; it outlasts restarts. The engine cannot
+    /// take one off again.
+    LimitMemory {
+        /// Container id.
+        container: String,
+        /// Bytes of memory.
+        memory: u64,
+        /// Bytes of memory and swap together; -1 for any amount of swap.
+        with_swap: i64,
     },
     /// Take a container off a network; one that is not on it is left alone.
     Disconnect {
@@ -454,7 +504,10 @@ impl Op {
             | Self::SetOwner { place, .. }
             | Self::SetMode { place, .. }
             | Self::SetAside { place, .. }
-            | Self::PutBack { place, .. } => Some(place),
+            | Self::PutBack { place, .. }
+            | Self::GrowTmpfs { place, .. }
+            | Self::ExhaustMemory { place, .. }
+            | Self::SetOomScore { place, .. } => Some(place),
             Self::CreateBind { .. }
             | Self::RemoveBind { .. }
             | Self::CreateImage { .. }

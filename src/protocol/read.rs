@@ -100,6 +100,8 @@ pub enum Read {
     },
     /// Every mount in the container's namespace. → `Mounts`
     AllMounts(Place),
+    /// Memory of the container's cgroup; the path is not used. → `Memory`
+    Memory(Place),
 }
 
 /// The worker's answer.
@@ -142,6 +144,8 @@ pub enum Reading {
     Pace(Pace),
     /// Loop devices.
     Loops(Vec<LoopFacts>),
+    /// A container's memory.
+    Memory(MemoryFacts),
 }
 
 /// How a trial went: the errno's name, or none.
@@ -178,6 +182,8 @@ pub struct HostFacts {
     pub loop_devices: Ready,
     /// `mount_setattr` works (kernel ≥ 5.12).
     pub mount_setattr: Ready,
+    /// The memory cgroups of containers can be looked at.
+    pub memory_cgroup: Ready,
     /// The I/O of a container can be limited: there is a controller of block I/O.
     pub io_limits: Ready,
     /// `SELinux` is enforcing.
@@ -252,6 +258,8 @@ pub struct FileFacts {
     pub link: LinkState,
     /// Modification time, nanoseconds since the epoch.
     pub mtime_ns: i64,
+    /// When it was made, nanoseconds since the epoch; none where the filesystem does not say.
+    pub born_ns: Option<i64>,
     /// SHA-256 of the content in hex, where asked for.
     pub sha256: Option<String>,
     /// The first bytes of the content, where asked for; invalid UTF-8 replaced.
@@ -284,6 +292,19 @@ pub struct ArchiveFacts {
     pub broken: Option<String>,
     /// What it holds, as the tree that unpacking it would give.
     pub tree: TreeFacts,
+}
+/// Memory of a cgroup, in the kernel's own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryFacts {
+    /// Bytes allowed; none where there is no limit.
+    pub limit: Option<u64>,
+    /// Bytes in use, page cache and tmpfs included.
+    pub used: u64,
+    /// Processes that were killed for want of memory since the container's start.
+    pub oom_kills: u64,
+    /// How much the kernel prefers the container's init as a victim, from -1000 to 1000.
+    pub oom_score: i32,
 }
 
 /// Descriptors open for writing.

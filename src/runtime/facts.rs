@@ -48,12 +48,23 @@ pub struct ContainerFacts {
     pub health: Health,
     /// Milliseconds that it asks for between SIGTERM and SIGKILL; none where the engine decides.
     pub stop_grace_ms: Option<u64>,
+    /// Its limit of memory, as the engine will apply it with every start.
+    pub memory: Option<MemoryLimit>,
     /// Image id.
     pub image: String,
     /// Its mounts.
     pub mounts: Vec<ContainerMount>,
     /// The networks it is on.
     pub networks: Vec<ContainerNetwork>,
+}
+
+/// A container's limit of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryLimit {
+    /// Bytes of memory.
+    pub memory: u64,
+    /// Bytes of memory and swap together; -1 for any amount of swap.
+    pub with_swap: i64,
 }
 
 /// A container's state.

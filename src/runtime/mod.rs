@@ -20,8 +20,8 @@ pub use docker::{
     OWN_IMAGE, Output, PROGRAM, RUN_DIRECTORY, SPECIMEN_IMAGE, build_hash,
 };
 pub use facts::{
-    ContainerFacts, ContainerMount, ContainerNetwork, EngineFacts, ExecOutput, Health, ObjectKind,
-    ObjectRef, State,
+    ContainerFacts, ContainerMount, ContainerNetwork, EngineFacts, ExecOutput, Health, MemoryLimit,
+    ObjectKind, ObjectRef, State,
 };
 pub use spec::{
     ContainerSpec, HELPER_CAPABILITIES, HealthCheck, HelperSpec, ImageRef, MountSource, MountSpec,

@@ -156,8 +156,10 @@ fn is_fault(op: &EngineOp) -> bool {
             | EngineOp::Kill { .. }
             | EngineOp::Recreate { .. }
             | EngineOp::RunFromCommit { .. }
+            | EngineOp::ReplaceVolume { .. }
             | EngineOp::Stop { .. }
             | EngineOp::Restart { .. }
+            | EngineOp::LimitMemory { .. }
             | EngineOp::Disconnect { .. }
     )
 }

@@ -53,6 +53,8 @@ pub(super) fn deadline(op: &Op) -> Duration {
         op,
         Op::FillInodes { .. }
             | Op::FillBytes { .. }
+            | Op::GrowTmpfs { .. }
+            | Op::ExhaustMemory { .. }
             | Op::RemoveFiller { .. }
             | Op::ReplaceByCopy { .. }
             | Op::CopyUp { .. }

@@ -12,7 +12,7 @@ use std::{
 use super::{
     super::HelperError,
     detach::{self, Kept},
-    fill, freeze, image, link, metadata, mount, page_cache, process, throttle, tmpfs,
+    fill, freeze, image, link, memory, metadata, mount, page_cache, process, throttle, tmpfs,
 };
 use crate::protocol::{Op, Outcome};
 
@@ -71,6 +71,10 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
         Op::SetOwner { .. } | Op::SetMode { .. } | Op::SetAside { .. } | Op::PutBack { .. } => {
             metadata::act(op)
         }
+        Op::GrowTmpfs { .. } | Op::ExhaustMemory { .. } | Op::SetOomScore { .. } => {
+            memory::act(op, cx)
+        }
+        Op::SetOwner { .. } | Op::SetMode { .. } => metadata::act(op),
         other => act_on_own(other, cx),
     }
 }

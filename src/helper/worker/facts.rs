@@ -145,6 +145,7 @@ fn file_facts(summary: &FileSummary, sha256: Option<String>, content: Option<Str
         gid: summary.gid,
         link: LinkState { dev, inode: summary.inode, links: summary.links },
         mtime_ns: i64::try_from(summary.mtime_ns).unwrap_or(i64::MAX),
+        born_ns: summary.born_ns.and_then(|born| i64::try_from(born).ok()),
         sha256,
         content,
     }

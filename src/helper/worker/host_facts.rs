@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{super::HelperError, cgroup, engine, image::nodes};
+use super::{super::HelperError, cgroup, engine, image::nodes, memory_cgroup};
 use crate::{
     host::{loop_device, process::boot_id},
     protocol::{HostFacts, Ready},
@@ -65,6 +65,7 @@ pub(super) fn host() -> Result<HostFacts, HelperError> {
         capabilities: capabilities(),
         loop_devices: loop_devices(),
         mount_setattr: mount_setattr(&kernel),
+        memory_cgroup: memory_cgroup::readable(),
         io_limits: cgroup::io_limits(),
         selinux: selinux(),
         engine_socket: engine_socket(),

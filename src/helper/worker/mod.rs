@@ -16,6 +16,8 @@ mod http;
 pub(in crate::helper) mod image;
 mod link;
 mod load;
+mod memory;
+mod memory_cgroup;
 mod metadata;
 mod mount;
 mod net;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{
-    super::HelperError, facts, freeze, host_facts, http, image, metadata, net, page_cache, place,
-    throttle, trial,
+    super::HelperError, facts, freeze, host_facts, http, image, memory_cgroup, metadata, net,
+    page_cache, place, throttle, trial,
 };
 use crate::protocol::{Read, Reading};
 
@@ -28,6 +28,7 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::TryCreate(place) => Reading::Tried(trial::create(place)?),
         Read::TryWrite { place, bytes } => Reading::Tried(trial::write(place, *bytes)?),
         Read::TryLink { place, into } => Reading::Tried(trial::link(place, into)?),
+        Read::Memory(place) => Reading::Memory(memory_cgroup::memory(place)?),
         Read::Answers { place, within_ms } => {
             Reading::Answered(freeze::answers(place, *within_ms)?)
         }

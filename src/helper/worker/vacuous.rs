@@ -21,7 +21,10 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         | Op::SetAside { .. }
         | Op::LimitIo { .. }
         | Op::DropCache { .. }
+        | Op::SetOomScore { .. }
         | Op::Freeze { .. } => Outcome::Done,
+        Op::GrowTmpfs { bytes, .. } => Outcome::Filled { files: 1, bytes: *bytes },
+        Op::ExhaustMemory { .. } => Outcome::OomKills { before: 0, after: 1 },
         Op::ReplaceByCopy { .. } | Op::CopyUp { .. } => {
             Outcome::Linked { before: link(11), after: link(12) }
         }

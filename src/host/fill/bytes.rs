@@ -12,7 +12,7 @@ use std::path::Path;
 use rustix::fd::OwnedFd;
 use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, fstatvfs, openat};
 
-use super::{Fill, Filled, Stop, is_full};
+use super::{Fill, Filled, Stop, is_full, open_marker};
 use crate::host::errno::Errno;
 use crate::host::error::{Context, HostError, HostResult};
 use crate::host::statfs::FsUsage;
@@ -36,13 +36,7 @@ pub fn fill_bytes(fill: &Fill<'_>) -> HostResult<Filled> {
     }
     let full =
         Filled { taken: 0, free: usage.bytes_free, stopped: Stop::Exhausted(Errno(libc::ENOSPC)) };
-    let (Some(marker), _) = fill.open_marker()? else { return Ok(full) };
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = match openat(&marker, FILE, flags, Mode::RUSR | Mode::WUSR) {
-        Ok(file) => file,
-        Err(e) if is_full(e) => return Ok(full),
-        Err(e) => return Err(HostError::sys("open", fill.dir.join(fill.marker).join(FILE), e)),
-    };
+    let Some(file) = open_filler(fill.dir, fill.marker)? else { return Ok(full) };
     let end = rustix::fs::fstat(&file).op("stat", fill.dir)?.st_size;
     let mut work = Work {
         fill,
@@ -55,6 +49,21 @@ pub fn fill_bytes(fill: &Fill<'_>) -> HostResult<Filled> {
     let stopped = work.run(usage.bytes_free)?;
     let free = work.free()?;
     Ok(Filled { taken: usage.bytes_free.saturating_sub(free), free, stopped })
+}
+
+/// Opens the one file that is filled with bytes, in its marker directory; both are made if they are
+/// not there. `None` when not even that much room is left.
+///
+/// # Errors
+/// The failed call.
+pub fn open_filler(dir: &Path, marker: &str) -> HostResult<Option<OwnedFd>> {
+    let (Some(directory), _) = open_marker(dir, marker)? else { return Ok(None) };
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat(&directory, FILE, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(file) => Ok(Some(file)),
+        Err(e) if is_full(e) => Ok(None),
+        Err(e) => Err(HostError::sys("open", dir.join(marker).join(FILE), e)),
+    }
 }
 
 struct Work<'a> {

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use rustix::fd::OwnedFd;
 use rustix::fs::{FileType, Mode, fstatvfs, mkdirat, mknodat, openat, statvfs};
 
-use super::{DIRECTORY, Fill, Filled, Stop, is_full};
+use super::{DIRECTORY, Fill, Filled, Stop, is_full, open_marker};
 use crate::host::errno::Errno;
 use crate::host::error::{Context, HostError, HostResult};
 
@@ -37,7 +37,7 @@ pub fn fill_inodes(fill: &Fill<'_>, threads: usize) -> HostResult<Filled> {
     if statvfs(fill.dir).op("statfs", fill.dir)?.f_files == 0 {
         return Err(HostError::sys("fill inodes of", fill.dir, Errno(libc::EOPNOTSUPP)));
     }
-    let (marker, made) = fill.open_marker()?;
+    let (marker, made) = open_marker(fill.dir, fill.marker)?;
     let Some(marker) = marker else {
         let free = statvfs(fill.dir).op("statfs", fill.dir)?.f_ffree;
         return Ok(Filled { taken: 0, free, stopped: Stop::Exhausted(Errno(libc::ENOSPC)) });

@@ -18,7 +18,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use serde::{Deserialize, Serialize};
 
-pub use bytes::fill_bytes;
+pub use bytes::{fill_bytes, open_filler};
 pub use inodes::fill_inodes;
 pub use remove::remove_filler;
 
@@ -82,22 +82,22 @@ impl Fill<'_> {
             None
         }
     }
+}
 
-    /// Opens the marker directory, making it if it is not there; the flag says if it was made.
-    /// `None` for the directory when not even that much room is left.
-    fn open_marker(&self) -> HostResult<(Option<OwnedFd>, bool)> {
-        check_marker(self.marker)?;
-        let base = open_base(self.dir)?;
-        let path = self.dir.join(self.marker);
-        let made = match mkdirat(&base, self.marker, Mode::RWXU) {
-            Ok(()) => true,
-            Err(rustix::io::Errno::EXIST) => false,
-            Err(e) if is_full(e) => return Ok((None, false)),
-            Err(e) => return Err(HostError::sys("mkdir", path, e)),
-        };
-        let fd = openat(&base, self.marker, DIRECTORY, Mode::empty()).op("open", path)?;
-        Ok((Some(fd), made))
-    }
+/// Opens the marker directory, making it if it is not there; the flag says if it was made. `None`
+/// for the directory when not even that much room is left.
+fn open_marker(dir: &Path, marker: &str) -> HostResult<(Option<OwnedFd>, bool)> {
+    check_marker(marker)?;
+    let base = open_base(dir)?;
+    let path = dir.join(marker);
+    let made = match mkdirat(&base, marker, Mode::RWXU) {
+        Ok(()) => true,
+        Err(rustix::io::Errno::EXIST) => false,
+        Err(e) if is_full(e) => return Ok((None, false)),
+        Err(e) => return Err(HostError::sys("mkdir", path, e)),
+    };
+    let fd = openat(&base, marker, DIRECTORY, Mode::empty()).op("open", path)?;
+    Ok((Some(fd), made))
 }
 
 /// Never follows a symbolic link that someone put in the marker's place.

@@ -3,13 +3,13 @@
 use bollard::{
     models::{
         ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HealthStatusEnum,
-        MountPoint,
+        HostConfig, MountPoint,
     },
     query_parameters::InspectContainerOptions,
 };
 
 use super::{Docker, network};
-use crate::runtime::{ContainerFacts, ContainerMount, Health, Result, State};
+use crate::runtime::{ContainerFacts, ContainerMount, Health, MemoryLimit, Result, State};
 
 impl Docker {
     pub(super) async fn container_facts(&self, container: &str) -> Result<ContainerFacts> {
@@ -23,6 +23,7 @@ fn facts(answer: ContainerInspectResponse) -> ContainerFacts {
     let state = answer.state.unwrap_or_default();
     let mut mounts: Vec<_> = answer.mounts.unwrap_or_default().into_iter().map(mount).collect();
     // a tmpfs that was asked for by mount options is not among the mounts
+    let memory = answer.host_config.as_ref().and_then(memory);
     let tmpfs = answer.host_config.and_then(|host| host.tmpfs).unwrap_or_default();
     mounts.extend(tmpfs.into_iter().map(|(destination, options)| ContainerMount {
         destination,
@@ -46,9 +47,18 @@ fn facts(answer: ContainerInspectResponse) -> ContainerFacts {
         state: status(&state),
         started_at: state.started_at.unwrap_or_default(),
         stop_grace_ms: answer.config.and_then(|config| stop_grace_ms(config.stop_timeout)),
+        memory,
         image: answer.image.unwrap_or_default(),
         mounts,
     }
+}
+
+/// The engine says 0 where there is no limit, and for swap where it is twice the memory.
+fn memory(host: &HostConfig) -> Option<MemoryLimit> {
+    let memory = u64::try_from(host.memory?).ok().filter(|memory| *memory > 0)?;
+    let twice = i64::try_from(memory.saturating_mul(2)).unwrap_or(i64::MAX);
+    let with_swap = host.memory_swap.filter(|swap| *swap != 0).unwrap_or(twice);
+    Some(MemoryLimit { memory, with_swap })
 }
 
 /// The engine counts in seconds; a negative number waits for ever, which nobody here does.

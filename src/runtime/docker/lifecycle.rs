@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use bollard::query_parameters::{
-    KillContainerOptions, RestartContainerOptions, StartContainerOptions, StopContainerOptions,
+use bollard::{
+    models::ContainerUpdateBody,
+    query_parameters::{
+        KillContainerOptions, RestartContainerOptions, StartContainerOptions, StopContainerOptions,
+    },
 };
 
 use super::Docker;
@@ -25,6 +28,9 @@ impl Docker {
             EngineOp::RunFromCommit { container, grace_ms } => {
                 self.run_from_commit(container, *grace_ms).await
             }
+            EngineOp::ReplaceVolume { container, volume, grace_ms } => {
+                self.replace_volume(container, volume, *grace_ms).await
+            }
             EngineOp::Kill { container, signal } => {
                 let options = KillContainerOptions { signal: signal.clone() };
                 let call = self.call("killing", "container", container);
@@ -35,6 +41,15 @@ impl Docker {
                 call.run(self.client.pause_container(container)).await
             }
             EngineOp::Unpause { container } => self.unpause(container).await,
+            EngineOp::LimitMemory { container, memory, with_swap } => {
+                let body = ContainerUpdateBody {
+                    memory: Some(i64::try_from(*memory).unwrap_or(i64::MAX)),
+                    memory_swap: Some(*with_swap),
+                    ..ContainerUpdateBody::default()
+                };
+                let call = self.call("limiting the memory of", "container", container);
+                call.run(self.client.update_container(container, body)).await
+            }
             EngineOp::Disconnect { container, network } => {
                 self.disconnect(container, network).await
             }

@@ -24,6 +24,7 @@ mod objects;
 mod program;
 mod recreate;
 mod remove;
+mod replace_volume;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod shell;

@@ -68,7 +68,7 @@ impl Docker {
         Ok(objects)
     }
 
-    async fn containers(&self, filters: Filters) -> Result<Vec<ObjectRef>> {
+    pub(super) async fn containers(&self, filters: Filters) -> Result<Vec<ObjectRef>> {
         let options = ListContainersOptions { all: true, filters, ..Default::default() };
         let call = self.call("listing", "containers", "");
         let found = call.run(self.client.list_containers(Some(options))).await?;

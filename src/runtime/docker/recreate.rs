@@ -15,17 +15,32 @@ use crate::runtime::Result;
 impl Docker {
     /// Stops, removes, creates and starts. A stopped container is also started.
     pub(super) async fn recreate(&self, container: &str, grace_ms: u64) -> Result<()> {
+        let (name, body) = self.take_down(container, grace_ms).await?;
+        self.bring_up(&name, body).await
+    }
+
+    /// Stops and removes; returns what makes it again.
+    pub(super) async fn take_down(
+        &self,
+        container: &str,
+        grace_ms: u64,
+    ) -> Result<(String, ContainerCreateBody)> {
         let call = self.call("looking at", "container", container);
         let old = call
             .run(self.client.inspect_container(container, None::<InspectContainerOptions>))
             .await?;
-        let (name, body) = same_again(old);
+        let again = same_again(old);
         self.stop(container, grace_ms).await?;
         // without `v`: anonymous volumes belong to nobody now, which is what users meet
         let options = RemoveContainerOptions { force: true, ..RemoveContainerOptions::default() };
         let call = self.call("removing", "container", container);
         call.run(self.client.remove_container(container, Some(options))).await?;
-        let new = self.create_from(&name, body).await?;
+        Ok(again)
+    }
+
+    /// Creates and starts.
+    pub(super) async fn bring_up(&self, name: &str, body: ContainerCreateBody) -> Result<()> {
+        let new = self.create_from(name, body).await?;
         self.start(&new).await
     }
 }

@@ -9,8 +9,8 @@ use crate::{
     protocol::EngineOp,
     runtime::{
         ContainerFacts, ContainerMount, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput,
-        Health, ImageRef, MountSource, MountSpec, NetworkSpec, ObjectKind, ObjectRef, Result,
-        Runtime, RuntimeError, State, VolumeSpec, labels,
+        Health, ImageRef, MemoryLimit, MountSource, MountSpec, NetworkSpec, ObjectKind, ObjectRef,
+        Result, Runtime, RuntimeError, State, VolumeSpec, labels,
     },
 };
 
@@ -117,6 +117,7 @@ impl World {
             started_at: String::new(),
             health: Health::None,
             stop_grace_ms: spec.stop_grace.map(|seconds| seconds * 1000),
+            memory: spec.memory.map(limit),
             image: spec.image.clone(),
             mounts: spec.mounts.iter().map(mount).collect(),
             networks: spec.network.iter().map(|id| network(id, &spec.aliases)).collect(),
@@ -157,7 +158,7 @@ impl World {
                 self.end(container, 0)?;
                 self.start(container)
             }
-            EngineOp::Recreate { container, .. } => {
+            EngineOp::Recreate { container, .. } | EngineOp::ReplaceVolume { container, .. } => {
                 self.called("recreate", container)?;
                 self.recreate(container, None)
             }
@@ -180,6 +181,12 @@ impl World {
                 self.called("unpause", container)?;
                 self.find(container)?;
                 let _ = self.turn(container, State::Paused, State::Running);
+                Ok(())
+            }
+            EngineOp::LimitMemory { container, memory, with_swap } => {
+                self.called("limit-memory", container)?;
+                let limit = MemoryLimit { memory: *memory, with_swap: *with_swap };
+                self.find(container)?.facts.memory = Some(limit);
                 Ok(())
             }
             EngineOp::Disconnect { container, network } => {
@@ -310,6 +317,10 @@ fn mount(spec: &MountSpec) -> ContainerMount {
         volume,
         writable: !spec.read_only,
     }
+}
+
+fn limit(memory: u64) -> MemoryLimit {
+    MemoryLimit { memory, with_swap: i64::try_from(memory).unwrap_or(i64::MAX) }
 }
 
 fn refused(doing: &str, detail: &str) -> RuntimeError {

@@ -104,6 +104,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Lost("/data"),
     ),
     state(
+        ("memory-limit", ""),
+        (DOCKER, "/data"),
+        "{ target: agent, limit: 32MiB }",
+        Trace::MemoryBelow(64 << 20),
+    ),
+    state(
         ("mode", ""),
         (DOCKER, "/data"),
         "{ target: \"agent:/data\", mode: \"0777\" }",
@@ -115,6 +121,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\", set: [noexec] }",
         Trace::Stacked("/data"),
     ),
+    event("oom-kill", "{ target: agent }"),
     state(
         ("ownership", ""),
         // anyone may write to it, so that root is not let in by a capability
@@ -142,6 +149,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data/journal.log\", content: \"x\" }",
         Trace::Holds("/data/journal.log", "x"),
     ),
+    event("remove-volume", "{ target: \"agent:/data\" }"),
     event("restart", "{ target: agent }"),
     state(
         ("shadow-mount", ""),
@@ -157,6 +165,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Throttled,
     ),
     state(("stop", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Nothing),
+    state(
+        ("tmpfs-growth", ""),
+        (TMPFS, "/data"),
+        "{ target: \"agent:/data\", size: 8MiB }",
+        Trace::Full("/data"),
+    ),
     Fixture {
         fault: "tmpfs-restart",
         way: "",
@@ -195,7 +209,7 @@ name: {name}
 timeout: 60s
 volumes: {{ data: {volume} }}
 services:
-  agent: {{ image: keelhaul/specimen, mounts: {{ {mount}: data }}, stop_grace: 1s }}
+  agent: {{ image: keelhaul/specimen, mounts: {{ {mount}: data }}, memory: 64MiB, stop_grace: 1s }}
 steady_state:
   - container: {{ service: agent, state: running }}
 steps:

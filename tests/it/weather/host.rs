@@ -130,6 +130,8 @@ pub(super) enum Trace {
     Owner(&'static str, u32),
     /// Tasks are frozen.
     Frozen,
+    /// Fewer bytes of memory than this are allowed.
+    MemoryBelow(u64),
     /// A change at this path does not come back.
     Stalled(&'static str),
     /// The I/O of the container's cgroup is limited.
@@ -168,6 +170,7 @@ impl Trace {
             }
             Self::Owner(path, uid) => fs::metadata(root(path)).is_ok_and(|meta| meta.uid() == uid),
             Self::Frozen => frozen(init),
+            Self::MemoryBelow(bytes) => memory_limit(init).is_some_and(|limit| limit < bytes),
             Self::Stalled(path) => stalled(root(path)),
             Self::Throttled => throttled(init),
             Self::Detached => detached(init),
@@ -197,20 +200,28 @@ fn detached(init: i32) -> bool {
     !table.is_empty() && names.all(|(name, _)| name.trim() == "lo")
 }
 
-/// The freezer of cgroup v1, or v2's events.
-fn frozen(pid: i32) -> bool {
+/// What a file of the process's cgroup says, under its name in cgroup v1 or else in v2.
+fn cgroup_file(pid: i32, controller: &str, v1: &str, v2: &str) -> Option<String> {
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    groups.lines().any(|line| {
-        let Some((controllers, path)) = line.split_once(':').and_then(|(_, r)| r.split_once(':'))
-        else {
-            return false;
+    groups.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        let file = match controllers {
+            "" => format!("/sys/fs/cgroup{path}/{v2}"),
+            one if one == controller => format!("/sys/fs/cgroup/{controller}{path}/{v1}"),
+            _ => return None,
         };
-        let v1 = format!("/sys/fs/cgroup/freezer{path}/freezer.state");
-        let v2 = format!("/sys/fs/cgroup{path}/cgroup.events");
-        controllers == "freezer" && fs::read_to_string(v1).is_ok_and(|text| text.trim() != "THAWED")
-            || controllers.is_empty()
-                && fs::read_to_string(v2).is_ok_and(|text| text.contains("frozen 1"))
+        fs::read_to_string(file).ok()
     })
+}
+
+fn frozen(pid: i32) -> bool {
+    let state = cgroup_file(pid, "freezer", "freezer.state", "cgroup.events");
+    let state = state.unwrap_or_default();
+    state.contains("FREEZING") || state.contains("FROZEN") || state.contains("frozen 1")
+}
+
+fn memory_limit(pid: i32) -> Option<u64> {
+    cgroup_file(pid, "memory", "memory.limit_in_bytes", "memory.max")?.trim().parse().ok()
 }
 
 /// The files of cgroup v1, or v2's one.

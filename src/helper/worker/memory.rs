@@ -1,0 +1,100 @@
+//! Ops that use up a container's memory: a tmpfs that grows, and want of memory until the kernel
+//! kills. All of it is charged to the container's own cgroup, which must have a limit.
+
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use super::{
+    super::HelperError,
+    act::{Context, Done},
+    memory_cgroup,
+    mount::same_dev,
+    place::{find_init, init, inside, short},
+};
+use crate::{
+    host::{
+        cgroup::Cgroup,
+        error::HostError,
+        fill::open_filler,
+        grower::{Grower, memory_file},
+        process::Identity,
+    },
+    protocol::{Dev, Init, Op, Outcome, Place},
+};
+
+/// Between two looks at what the grower has come to.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Performs an op on memory.
+pub(super) fn act(op: &Op, cx: &Context) -> Done {
+    match op {
+        Op::GrowTmpfs { place, dev, marker, bytes } => grow_tmpfs(place, *dev, marker, *bytes, cx),
+        Op::ExhaustMemory { place, init } => exhaust(place, *init, cx),
+        Op::SetOomScore { init, score, .. } => set_oom_score(*init, *score),
+        other => Err(HelperError::Refused(format!("{other:?} uses up no memory"))),
+    }
+}
+
+/// The memory cgroup of an init, and its limit: without one it is the host's memory that would run
+/// out.
+fn limited(place: &Place, target: Identity) -> Result<(Cgroup, u64), HelperError> {
+    let cgroup = memory_cgroup::of(target, "memory")?;
+    let limit = cgroup.memory_limit()?.ok_or_else(|| {
+        HelperError::Refused(format!(
+            "container `{}` has no memory limit: the host's memory would run out",
+            short(&place.container)
+        ))
+    })?;
+    Ok((cgroup, limit))
+}
+
+/// Waits until the grower has ended, or `enough` says so.
+fn watch(grower: &mut Grower, cx: &Context, enough: impl Fn() -> bool) -> Result<(), HelperError> {
+    while !grower.has_ended() && !enough() {
+        if cx.cancel.load(Ordering::Relaxed) || Instant::now() >= cx.deadline {
+            return Err(HelperError::Refused("using up memory took too long".into()));
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(())
+}
+
+/// Grows a file in the marker directory of a tmpfs, until it is full or the kernel kills.
+fn grow_tmpfs(place: &Place, dev: Dev, marker: &str, bytes: u64, cx: &Context) -> Done {
+    let target = init(place)?;
+    let (cgroup, _) = limited(place, target)?;
+    let file = inside(target, &place.path, |here| {
+        same_dev(here.path, dev)?;
+        open_filler(here.path, marker)
+    })?;
+    let Some(file) = file else { return Ok(Outcome::Filled { files: 0, bytes: 0 }) };
+    let mut grower = Grower::start(&cgroup, file, bytes)?;
+    watch(&mut grower, cx, || false)?;
+    Ok(Outcome::Filled { files: 1, bytes: grower.allocated()? })
+}
+
+/// Uses up the memory of a container until the kernel has killed in it. What was used up is free
+/// again afterwards.
+fn exhaust(place: &Place, meant: Init, cx: &Context) -> Done {
+    let target = Identity::from(meant);
+    if find_init(place)? != Some(target) {
+        return Err(HostError::Gone { pid: target.pid }.into());
+    }
+    let (cgroup, limit) = limited(place, target)?;
+    let before = cgroup.oom_kills()?;
+    let kills = || cgroup.oom_kills().unwrap_or(before);
+    let mut grower = Grower::start(&cgroup, memory_file()?, limit)?;
+    watch(&mut grower, cx, || kills() > before || !target.is_alive())?;
+    Ok(Outcome::OomKills { before, after: kills() })
+}
+
+/// Sets how much the kernel prefers this very init as a victim; nothing to do once it is gone.
+fn set_oom_score(meant: Init, score: i32) -> Done {
+    match Identity::from(meant).set_oom_score(score) {
+        Ok(()) => Ok(Outcome::Done),
+        Err(HostError::Gone { .. }) => Ok(Outcome::Already),
+        Err(error) => Err(error.into()),
+    }
+}
