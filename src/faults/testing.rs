@@ -312,14 +312,6 @@ impl World {
                 .get(&place.path)
                 .map_or(Reading::Nothing, |tree| Reading::Tree(tree.clone())),
             Read::Archives { .. } => Reading::Archives(self.archives.clone()),
-            Read::Writers(_) => Reading::Writers(WriterFacts {
-                count: self.writers,
-                sample: vec![OpenFile {
-                    pid: 101,
-                    command: "specimen".into(),
-                    path: "/data/log".into(),
-                }],
-            }),
             Read::Writers(_) => Reading::Writers(writers(self.writers)),
             Read::TryCreate(_) => tried(self.create),
             Read::TryWrite { .. } => tried(self.write),
@@ -327,11 +319,7 @@ impl World {
             Read::Memory(_) => Reading::Memory(self.memory),
             Read::Net(_) => Reading::Net(self.net.clone()),
             Read::Connect { .. } => Reading::Tried(self.connect.clone()),
-            Read::TryAccess(_) => {
-                let [own, bare] =
-                    self.access.map(|errno| Access { read: None, write: errno.map(str::to_owned) });
-                Reading::Access(AccessFacts { uid: 1001, own, bare })
-            }
+            Read::TryAccess(_) => Reading::Access(self.access()),
             Read::Http { .. } => Reading::Http(self.http.clone()),
             Read::IoLimits(_) => Reading::Io(self.io.clone()),
             Read::Pace { trial, .. } => Reading::Pace(self.pace(*trial)),
@@ -340,6 +328,12 @@ impl World {
             Read::Loops => Reading::Loops(self.loops.clone()),
             Read::Host => Reading::Nothing,
         }
+    }
+
+    fn access(&self) -> AccessFacts {
+        let [own, bare] =
+            self.access.map(|errno| Access { read: None, write: errno.map(str::to_owned) });
+        AccessFacts { uid: 1001, own, bare }
     }
 }
 

@@ -74,7 +74,6 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
         Op::GrowTmpfs { .. } | Op::ExhaustMemory { .. } | Op::SetOomScore { .. } => {
             memory::act(op, cx)
         }
-        Op::SetOwner { .. } | Op::SetMode { .. } => metadata::act(op),
         other => act_on_own(other, cx),
     }
 }
