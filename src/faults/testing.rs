@@ -126,12 +126,7 @@ impl Default for Fake {
             connect: Trial { errno: None },
             access: [None, None],
             http: Err("connection refused".into()),
-            memory: MemoryFacts {
-                limit: Some(128 << 20),
-                used: 20 << 20,
-                oom_kills: 0,
-                oom_score: 0,
-            },
+            memory: memory(),
             logs: Vec::new(),
             exec: Ok(ExecOutput { exit_code: 0, stdout: String::new(), stderr: String::new() }),
             stats: LoadStats::default(),
@@ -144,6 +139,10 @@ impl Default for Fake {
         };
         Self { world: Mutex::new(world), lost: CancellationToken::new() }
     }
+}
+
+fn memory() -> MemoryFacts {
+    MemoryFacts { limit: Some(128 << 20), used: 20 << 20, oom_kills: 0, oom_score: 0 }
 }
 
 impl Fake {
