@@ -5,6 +5,7 @@
 
 mod access;
 mod capability;
+mod engine_op;
 mod entry;
 mod io;
 mod load;
@@ -14,10 +15,11 @@ mod read;
 
 pub use access::{Access, AccessFacts, FileOwner};
 pub use capability::Capability;
+pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
 pub use io::{Direction, IoFacts, IoLimits, Pace, PaceTrial, PageFacts};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
-pub use op::{EngineOp, FileId, LinkState, MountFlag, Op};
+pub use op::{FileId, LinkState, MountFlag, Op};
 pub use place::{Dev, Init, Place};
 pub use read::{
     ArchiveFacts, FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts, MemoryFacts,

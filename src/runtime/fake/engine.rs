@@ -183,6 +183,23 @@ impl World {
                 let _ = self.turn(container, State::Paused, State::Running);
                 Ok(())
             }
+            EngineOp::Remove { container } => {
+                self.called("remove", container)?;
+                self.containers.retain(|one| one.facts.id != *container);
+                Ok(())
+            }
+            EngineOp::RemoveRun { run } => {
+                self.called("remove-run", run)?;
+                self.remove(run);
+                Ok(())
+            }
+            changed => self.change(changed),
+        }
+    }
+
+    /// Changes what a container has, not whether it runs.
+    fn change(&mut self, op: &EngineOp) -> Result<()> {
+        match op {
             EngineOp::LimitMemory { container, memory, with_swap } => {
                 self.called("limit-memory", container)?;
                 let limit = MemoryLimit { memory: *memory, with_swap: *with_swap };
@@ -201,16 +218,7 @@ impl World {
                 networks.push(network(id, aliases));
                 Ok(())
             }
-            EngineOp::Remove { container } => {
-                self.called("remove", container)?;
-                self.containers.retain(|one| one.facts.id != *container);
-                Ok(())
-            }
-            EngineOp::RemoveRun { run } => {
-                self.called("remove-run", run)?;
-                self.remove(run);
-                Ok(())
-            }
+            other => Err(refused("changing", &format!("is no matter of {other:?}"))),
         }
     }
 
