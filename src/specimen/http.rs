@@ -8,11 +8,14 @@
 //! | `PUT /records/KEY` | 200 kept; 400 not that record; 409 another record has the key; 503/507 refused; 504 unknown |
 //! | `GET /records` | every kept record, one per line |
 //! | `GET`, `PUT /release` | the release as read through `current.dat`; publish new content |
+//! | `GET /config`, `PUT /config/VALUE` | the configuration in force; replace its file |
+//! | `GET`, `PUT /rounds` | what is in sync; rename and change modes for a second at most |
 //! | `POST /pause`, `POST /resume` | stop taking records, take them again |
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State as Shared};
@@ -27,12 +30,16 @@ use tokio::io::{AsyncReadExt, Take};
 use super::errno;
 use super::health::State;
 use super::records::Refusal;
+use super::rounds;
 use super::service::Service;
 use super::weakness::Weakness;
 use crate::ledger::Record;
 
 /// Bytes read from the journal at a time.
 const CHUNK: usize = 64 * 1024;
+
+/// How long a request may make rounds.
+const ROUNDS: Duration = Duration::from_secs(1);
 
 type App = Shared<Arc<Service>>;
 
@@ -44,6 +51,9 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/records", get(records))
         .route("/records/{*key}", put(append))
         .route("/release", get(release).put(publish))
+        .route("/config", get(config))
+        .route("/config/{value}", put(deploy))
+        .route("/rounds", get(rounds).put(advance))
         .route("/pause", post(pause))
         .route("/resume", post(resume))
         .with_state(service)
@@ -144,6 +154,42 @@ async fn publish(Shared(service): App, content: String) -> Response {
     .await
 }
 
+async fn config(Shared(service): App) -> Response {
+    match &service.config {
+        Some(config) => Json(config.effective()).into_response(),
+        None => no_config(),
+    }
+}
+
+async fn deploy(Shared(service): App, Path(value): Path<String>) -> Response {
+    if service.config.is_none() {
+        return no_config();
+    }
+    // Whoever replaces the file does not apply it: noticing is the watch's work.
+    let write = move || service.config.as_ref().map_or(Ok(()), |config| config.deploy(&value));
+    blocking(move || write().map(|()| StatusCode::OK.into_response())).await
+}
+
+fn no_config() -> Response {
+    complain(StatusCode::NOT_FOUND, "config", "the service was started without `--config`")
+}
+
+async fn rounds(Shared(service): App) -> Response {
+    let Some(dir) = service.args.rounds_dir.clone() else { return no_rounds() };
+    blocking(move || rounds::report(&dir).map(|report| Json(report).into_response())).await
+}
+
+async fn advance(Shared(service): App) -> Response {
+    let Some(dir) = service.args.rounds_dir.clone() else { return no_rounds() };
+    let rename_only = service.args.has(Weakness::RenameOnly);
+    let advance = move || rounds::advance(&dir, ROUNDS, rename_only);
+    blocking(move || advance().map(|report| Json(report).into_response())).await
+}
+
+fn no_rounds() -> Response {
+    complain(StatusCode::NOT_FOUND, "rounds", "the service was started without `--rounds-dir`")
+}
+
 async fn pause(Shared(service): App) -> StatusCode {
     service.health.enter(State::Paused);
     StatusCode::OK
@@ -156,7 +202,7 @@ async fn resume(Shared(service): App) -> StatusCode {
 
 /// Runs file work off the async workers, with a deadline on the answer.
 async fn blocking(work: impl FnOnce() -> io::Result<Response> + Send + 'static) -> Response {
-    let patience = std::time::Duration::from_secs(5);
+    let patience = Duration::from_secs(5);
     match tokio::time::timeout(patience, tokio::task::spawn_blocking(work)).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(error))) => storage(&error),

@@ -32,6 +32,9 @@ pub(super) struct Metrics {
     pub(super) lost_state: Counter,
     pub(super) links_diverged: Counter,
     pub(super) mount_alarms: Counter,
+    pub(super) cleanups: Counter,
+    pub(super) temp_deleted: Counter,
+    pub(super) quota_rungs: Counter,
 }
 
 impl Metrics {
@@ -46,13 +49,14 @@ impl Metrics {
             lost_state: Counter::default(),
             links_diverged: Counter::default(),
             mount_alarms: Counter::default(),
+            cleanups: Counter::default(),
+            temp_deleted: Counter::default(),
+            quota_rungs: Counter::default(),
         }
     }
 
-    /// Everything as text; a directory whose filesystem does not answer is left out.
-    pub(super) fn render(&self, view: &View, dirs: &[(&str, &Path)]) -> String {
-        let mut out = String::new();
-        let counters = [
+    fn counters(&self) -> [(&'static str, &Counter); 11] {
+        [
             ("specimen_appends_acked_total", &self.acked),
             ("specimen_appends_failed_total", &self.failed),
             ("specimen_heartbeats_total", &self.heartbeats),
@@ -61,8 +65,16 @@ impl Metrics {
             ("specimen_lost_state_total", &self.lost_state),
             ("specimen_links_diverged_total", &self.links_diverged),
             ("specimen_mount_alarms_total", &self.mount_alarms),
-        ];
-        for (name, counter) in counters {
+            ("specimen_cleanups_total", &self.cleanups),
+            ("specimen_temp_deleted_total", &self.temp_deleted),
+            ("specimen_quota_rungs_total", &self.quota_rungs),
+        ]
+    }
+
+    /// Everything as text; a directory whose filesystem does not answer is left out.
+    pub(super) fn render(&self, view: &View, dirs: &[(&str, &Path)]) -> String {
+        let mut out = String::new();
+        for (name, counter) in self.counters() {
             let _ = writeln!(out, "# TYPE {name} counter\n{name} {}", counter.get());
         }
         let _ = writeln!(out, "# TYPE specimen_errors_total counter");

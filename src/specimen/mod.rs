@@ -8,19 +8,27 @@
 //!
 //! Lines on stdout that a log probe can rely on:
 //! - `SOURCE: ENOSPC (No space left on device)`, the errno by name, and `SOURCE: ok again`;
-//!   sources are `data`, `logs`, `records`, `state`, `releases`, `links` and `start`
+//!   sources are `data`, `logs`, `records`, `state`, `releases`, `links`,
+//!   `temp`, `config` and `start`
 //! - `state RUNNING -> ERROR` and every other change of state
+//! - `start: no d_type in /data: …`
 //! - `new session ID`, `resumed session ID, start N`,
 //!   `no state found: new session ID; previous state lost`
 //! - `flags: not in force on /data: noexec`
 //! - `ALARM: volume lost for 30 s`, once
 //! - `links: hard link diverged: …`, `hard link refused: EXDEV (…); copying instead`
+//! - `config: VALUE`, `config: EMFILE (…): polling every 10s`, `config: watched`
+//! - `cleanup: 92% in use: deleted N temporary files`, once per crossing
+//! - `quota: 86% in use: marked`, then `temporary files frozen`, `temporary files evicted`
 //! - `logs: deleted N oldest files because of …`, `journal: cut N torn bytes after byte M`
 
 mod alarm;
 mod applog;
 mod args;
+mod cleanup;
+mod config;
 mod console;
+mod d_type;
 mod errno;
 mod health;
 mod heartbeat;
@@ -29,13 +37,17 @@ mod http;
 mod journal;
 mod metrics;
 mod mount_flags;
+mod quota;
 mod records;
 mod releases;
+mod rounds;
 mod serve;
 mod service;
 mod session;
 mod space;
 mod stop;
+mod temp;
+mod watch;
 mod weakness;
 
 #[cfg(test)]

@@ -9,28 +9,44 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 pub enum Weakness {
     /// Acknowledges records that are not on disk yet.
     AckBeforeSync,
+    /// A quota that runs out is only talked about.
+    AlarmsOnly,
     /// `/health` says 200 whatever happens.
     AlwaysHealthy,
     /// Ends with acknowledged records in its own memory.
     DirtyExit,
     /// A failed log write ends the process.
     ExitOnLogError,
+    /// The cleanup of a full volume starts over at every look.
+    FlappingCleanup,
     /// A short or failed journal write counts as done.
     IgnoresShortWrites,
     /// The journal lives in the container's own layer.
     LayerState,
     /// Nothing is published where hard links are refused.
     LinksOnly,
+    /// A record waits until the log has its line.
+    LogsBlockWrites,
     /// The mount's flags are not looked at.
     NoFlagCheck,
     /// A lost volume raises no alarm.
     NoMountCheck,
+    /// The configuration is looked at only when an event says so.
+    NoPolling,
+    /// The types of directory entries are not asked for.
+    NoPreflight,
     /// Old logs are never deleted.
     NoRetention,
+    /// Temporary files are never deleted.
+    NoTtl,
+    /// What cannot be renamed is left as it is.
+    RenameOnly,
     /// State is kept on the runtime directory only.
     TmpfsState,
     /// Hard links are assumed to stay links.
     TrustsLinkIdentity,
+    /// The configuration's inode is watched, not its name.
+    WatchesInode,
     /// Writes to wherever the data path points.
     WritesAnywhere,
 }
@@ -53,12 +69,18 @@ const fn row(
 }
 
 /// Sorted by name.
-const TABLE: [Row; 13] = [
+const TABLE: [Row; 21] = [
     row(
         Weakness::AckBeforeSync,
         "ack-before-sync",
         "acknowledges records that are not on disk yet",
         "none: it takes a power cut",
+    ),
+    row(
+        Weakness::AlarmsOnly,
+        "alarms-only",
+        "says that its quota runs out, and goes on as before",
+        "quota-ladder",
     ),
     row(
         Weakness::AlwaysHealthy,
@@ -79,6 +101,12 @@ const TABLE: [Row; 13] = [
         "readonly-log-dir",
     ),
     row(
+        Weakness::FlappingCleanup,
+        "flapping-cleanup",
+        "cleans up again at every look while it is full",
+        "overlay-inode-leak",
+    ),
+    row(
         Weakness::IgnoresShortWrites,
         "ignores-short-writes",
         "takes a short or failed journal write for done",
@@ -97,6 +125,12 @@ const TABLE: [Row; 13] = [
         "cross-mount-links",
     ),
     row(
+        Weakness::LogsBlockWrites,
+        "logs-block-writes",
+        "acknowledges a record only when it is logged",
+        "log-volume-isolation",
+    ),
+    row(
         Weakness::NoFlagCheck,
         "no-flag-check",
         "does not look at the flags of its mount",
@@ -108,7 +142,26 @@ const TABLE: [Row; 13] = [
         "raises no alarm when its volume is lost",
         "lost-mount",
     ),
+    row(
+        Weakness::NoPolling,
+        "no-polling",
+        "looks at its configuration only after an event",
+        "inotify-exhaustion",
+    ),
+    row(
+        Weakness::NoPreflight,
+        "no-preflight",
+        "starts on a filesystem without d_type",
+        "d-type-missing",
+    ),
     row(Weakness::NoRetention, "no-retention", "never deletes an old log file", "inode-exhaustion"),
+    row(Weakness::NoTtl, "no-ttl", "never deletes a temporary file", "storage-leak"),
+    row(
+        Weakness::RenameOnly,
+        "rename-only",
+        "leaves a directory that cannot be renamed",
+        "copy-up-metadata",
+    ),
     row(
         Weakness::TmpfsState,
         "tmpfs-state",
@@ -120,6 +173,12 @@ const TABLE: [Row; 13] = [
         "trusts-link-identity",
         "updates in place and expects hard links to follow",
         "broken-hardlinks",
+    ),
+    row(
+        Weakness::WatchesInode,
+        "watches-inode",
+        "watches the inode of its configuration only",
+        "config-hot-reload",
     ),
     row(
         Weakness::WritesAnywhere,

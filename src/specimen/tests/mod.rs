@@ -1,6 +1,8 @@
 //! The service in-process, on real directories and small filesystems: each behaviour, and that
 //! its weakness takes it away.
 
+mod config;
+mod growth;
 mod harness;
 mod links;
 mod state;
