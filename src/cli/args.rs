@@ -69,6 +69,9 @@ pub(super) enum Verb {
     /// The helper's worker, started by the keeper.
     #[command(hide = true)]
     HelperWorker(ServerArgs),
+    /// Holds what a subject's user could still have, started by the worker.
+    #[command(hide = true)]
+    HelperHold(ServerArgs),
     /// Says how old a run's lease is, inside a container on its volume.
     #[command(hide = true)]
     HelperLease(ServerArgs),
@@ -77,7 +80,7 @@ pub(super) enum Verb {
     ShellServer(ServerArgs),
     /// The reference subject, inside its container.
     #[command(hide = true)]
-    Specimen(SpecimenArgs),
+    Specimen(Box<SpecimenArgs>),
 }
 
 /// Which scenarios, and with which values.

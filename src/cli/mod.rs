@@ -70,6 +70,7 @@ async fn dispatch(arguments: Arguments) -> ExitCode {
         Verb::Shell(args) => shell::shell(&args).await,
         Verb::Helper(_)
         | Verb::HelperWorker(_)
+        | Verb::HelperHold(_)
         | Verb::HelperLease(_)
         | Verb::ShellServer(_)
         | Verb::Specimen(_) => Ok(ExitCode::Usage),

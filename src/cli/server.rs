@@ -12,9 +12,10 @@ pub(super) fn take_over(verb: &Verb) -> Option<ExitCode> {
     match verb {
         Verb::Helper(args) => Some(helper::keeper::main(args.rest.iter().cloned())),
         Verb::HelperWorker(args) => Some(helper::worker::main(args.rest.iter().cloned())),
+        Verb::HelperHold(args) => Some(helper::worker::hold(args.rest.iter().cloned())),
         Verb::HelperLease(args) => Some(helper::keeper::lease(args.rest.iter().cloned())),
         Verb::ShellServer(args) => Some(shell::main(args.rest.iter().cloned())),
-        Verb::Specimen(args) => Some(ExitCode::from(serve_specimen(args.clone()))),
+        Verb::Specimen(args) => Some(ExitCode::from(serve_specimen(args.as_ref().clone()))),
         _ => None,
     }
 }

@@ -33,10 +33,12 @@ mod crash;
 mod disconnect;
 mod disk_full;
 mod inode_exhaustion;
+mod inotify_exhaustion;
 mod kill;
 mod lost_mount;
 mod mount_flags;
 mod pause;
+mod quota;
 mod read_only;
 mod recreate;
 mod restart;
@@ -394,10 +396,12 @@ faults! {
     "disconnect" => disconnect::Disconnect,
     "disk-full" => disk_full::DiskFull,
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
+    "inotify-exhaustion" => inotify_exhaustion::InotifyExhaustion,
     "kill" => kill::Kill,
     "lost-mount" => lost_mount::LostMount,
     "mount-flags" => mount_flags::MountFlags,
     "pause" => pause::Pause,
+    "quota" => quota::Quota,
     "read-only" => read_only::ReadOnly,
     "recreate" => recreate::Recreate,
     "restart" => restart::Restart,

@@ -18,8 +18,9 @@ use crate::{
     helper::HelperError,
     ledger::LedgerReport,
     protocol::{
-        Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply, Init, LinkState, LoadCall, LoadStats,
-        MountFacts, NetFacts, OpenFile, Place, Read, Reading, TreeFacts, Trial, WriterFacts,
+        Dev, EngineOp, Entry, EventFacts, FileFacts, FsFacts, HttpReply, Init, LinkState, LoadCall,
+        LoadStats, MountFacts, NetFacts, OpenFile, Place, QuotaFacts, Read, Reading, TreeFacts,
+        Trial, UserFacts, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
@@ -48,6 +49,14 @@ pub(crate) struct World {
     pub(crate) create: Option<&'static str>,
     /// Errno of writing.
     pub(crate) write: Option<&'static str>,
+    /// Errno of watching, as the subject's user.
+    pub(crate) inotify: Option<&'static str>,
+    /// What is told of a change.
+    pub(crate) events: EventFacts,
+    /// The quota of the filesystem.
+    pub(crate) quota: Option<QuotaFacts>,
+    /// The subject's user.
+    pub(crate) user: UserFacts,
     /// Errno of linking.
     pub(crate) link: Option<&'static str>,
     /// What its network namespace has.
@@ -97,6 +106,10 @@ impl Default for Fake {
             create: None,
             write: None,
             link: None,
+            inotify: None,
+            events: EventFacts { errno: None, seen: vec!["CREATE".into()] },
+            quota: None,
+            user: UserFacts { uid: 4711, gid: 4711, own_namespace: false, shared_with: None },
             net: net(&["lo", "eth0"], &["127.0.0.1", "172.30.0.2"]),
             connect: Trial { errno: None },
             http: Err("connection refused".into()),
@@ -277,6 +290,10 @@ impl World {
             Read::TryCreate(_) => tried(self.create),
             Read::TryWrite { .. } => tried(self.write),
             Read::TryLink { .. } => tried(self.link),
+            Read::TryInotify { .. } => tried(self.inotify),
+            Read::TryEvents { .. } => Reading::Events(self.events.clone()),
+            Read::Quota(_) => Reading::Quota(self.quota.clone()),
+            Read::User(_) => Reading::User(self.user.clone()),
             Read::Net(_) => Reading::Net(self.net.clone()),
             Read::Connect { .. } => Reading::Tried(self.connect.clone()),
             Read::Http { .. } => Reading::Http(self.http.clone()),

@@ -13,6 +13,7 @@ pub mod fill;
 pub mod freeze;
 pub mod hardlink;
 pub mod image;
+pub mod inotify;
 pub mod interfaces;
 pub mod loop_device;
 pub mod mount_clone;
@@ -21,11 +22,13 @@ pub mod namespace;
 pub mod open_files;
 pub mod probe_write;
 pub mod process;
+pub mod quota;
 pub mod shutdown;
 pub mod statfs;
 pub mod subject_program;
 pub mod tmpfs;
 pub mod unstack;
+pub mod user;
 
 #[cfg(test)]
 mod testing;

@@ -4,9 +4,11 @@
 //! more probe is one new file and one line in the table.
 
 mod container;
+mod events;
 mod exec;
 mod file;
 mod filesystem;
+mod growth;
 mod http;
 mod ledger;
 mod log;
@@ -260,9 +262,11 @@ macro_rules! probes {
 
 probes! {
     "container" => container::Container,
+    "events" => events::Events,
     "exec" => exec::Exec,
     "file" => file::File,
     "filesystem" => filesystem::Filesystem,
+    "growth" => growth::Growth,
     "http" => http::Http,
     "ledger" => ledger::Ledger,
     "log" => log::Log,

@@ -13,11 +13,11 @@ mod read;
 pub use capability::Capability;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
-pub use op::{EngineOp, FileId, LinkState, MountFlag, Op};
+pub use op::{EngineOp, FileId, InotifyStock, LinkState, MountFlag, Op};
 pub use place::{Dev, Init, Place};
 pub use read::{
-    FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts, MountFacts, NetFacts,
-    OpenFile, Read, Reading, Ready, TreeFacts, Trial, WriterFacts,
+    EventFacts, FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts, MountFacts,
+    NetFacts, OpenFile, QuotaFacts, Read, Reading, Ready, TreeFacts, Trial, UserFacts, WriterFacts,
 };
 
 /// Version of the wire and journal formats. Any change of shape raises it.

@@ -72,7 +72,7 @@ pub(super) fn follow(
     Some(AbortOnDropHandle::new(tokio::spawn(async move {
         let watched = async {
             while look(&world, &injection).await {
-                sleep(EVERY).await
+                sleep(EVERY).await;
             }
         };
         tokio::select! {

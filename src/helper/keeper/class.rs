@@ -54,9 +54,13 @@ pub(super) fn deadline(op: &Op) -> Duration {
         Op::FillInodes { .. }
             | Op::FillBytes { .. }
             | Op::RemoveFiller { .. }
+            | Op::HoldInotify { .. }
+            | Op::SetQuota { .. }
+            | Op::RestoreQuota { .. }
             | Op::ReplaceByCopy { .. }
             | Op::CopyUp { .. }
             | Op::Relink { .. }
+            | Op::SeedBind { .. }
             | Op::RemoveBind { .. }
             | Op::WriteImage { .. }
     );

@@ -256,6 +256,7 @@ impl Keeper {
             Read::TryCreate(place) | Read::TryWrite { place, .. } | Read::TryLink { place, .. } => {
                 Some(place.clone())
             }
+            Read::TryEvents { from, .. } => Some(from.clone()),
             _ => None,
         };
         locked(&self.trials).extend(trial.clone());

@@ -12,7 +12,7 @@ use std::{
 use super::{
     super::HelperError,
     detach::{self, Kept},
-    fill, image, link, mount, process, tmpfs,
+    fill, hold, image, link, mount, process, quota, tmpfs,
 };
 use crate::protocol::{Op, Outcome};
 
@@ -58,13 +58,20 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
             fill::inodes(place, *dev, marker, *leave, cx)
         }
         Op::FillBytes { place, dev, marker, leave } => fill::bytes(place, *dev, marker, *leave, cx),
+        Op::SetQuota { place, dev, used } => quota::set(place, *dev, *used, cx),
+        Op::RestoreQuota { place, dev, enabled, limit } => {
+            quota::restore(place, *dev, *enabled, *limit)
+        }
         Op::RemoveFiller { place, dev, marker } => fill::remove(place, *dev, marker),
+        Op::HoldInotify { mark, uid, gid, stock } => hold::inotify(mark, (*uid, *gid), *stock, cx),
+        Op::EndHolder { mark } => hold::end(mark),
         Op::BreakFilesystem { place, dev } => mount::break_filesystem(place, *dev, cx),
         Op::ReplaceByCopy { place } => link::replace_by_copy(place),
         Op::CopyUp { place } => link::copy_up(place),
         Op::Relink { place, of, ours } => link::relink(place, of, *ours),
         Op::KillInit { place, init } => process::kill_init(place, *init),
         Op::CreateBind { name, mode, uid, gid } => image::create_bind(cx, name, *mode, *uid, *gid),
+        Op::SeedBind { name, items, size } => image::seed_bind(cx, name, *items, *size),
         Op::RemoveBind { name } => image::remove_bind(cx, name),
         Op::CreateImage { name, size } => image::create(cx, name, *size),
         Op::WriteImage { name, extents } => image::write(cx, name, extents),

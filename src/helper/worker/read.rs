@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{super::HelperError, facts, host_facts, http, image, net, place, trial};
+use super::{super::HelperError, facts, hold, host_facts, http, image, net, place, quota, trial};
 use crate::protocol::{Read, Reading};
 
 /// Answers a question that blocks; HTTP is asynchronous and answered elsewhere.
@@ -14,6 +14,7 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::MountOf(place) => Reading::Mounts(facts::mount_of(place)?),
         Read::AllMounts(place) => Reading::Mounts(facts::all_mounts(place)?),
         Read::Fs(place) => Reading::Fs(facts::filesystem(place, dir)?),
+        Read::Quota(place) => Reading::Quota(quota::quota(place)?),
         Read::File { place, digest, content } => {
             Reading::File(facts::file(place, *digest, *content)?)
         }
@@ -22,6 +23,13 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::TryCreate(place) => Reading::Tried(trial::create(place)?),
         Read::TryWrite { place, bytes } => Reading::Tried(trial::write(place, *bytes)?),
         Read::TryLink { place, into } => Reading::Tried(trial::link(place, into)?),
+        Read::TryInotify { place, uid, gid } => {
+            Reading::Tried(hold::try_inotify(place, (*uid, *gid))?)
+        }
+        Read::TryEvents { place, from, within_ms } => {
+            Reading::Events(hold::try_events(place, from, *within_ms)?)
+        }
+        Read::User(place) => Reading::User(hold::user(place)?),
         Read::Net(place) => Reading::Net(net::facts(place)?),
         Read::Connect { place, to, timeout_ms } => {
             Reading::Tried(net::connect(place, *to, *timeout_ms)?)
