@@ -75,6 +75,9 @@ pub(super) enum Verb {
     /// A trial of the worker's, in a process of its own.
     #[command(hide = true)]
     HelperErrand(ServerArgs),
+    /// Holds what a subject's user could still have, started by the worker.
+    #[command(hide = true)]
+    HelperHold(ServerArgs),
     /// Says how old a run's lease is, inside a container on its volume.
     #[command(hide = true)]
     HelperLease(ServerArgs),

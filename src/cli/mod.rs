@@ -72,6 +72,7 @@ async fn dispatch(arguments: Arguments) -> ExitCode {
         | Verb::HelperWorker(_)
         | Verb::HelperGrower(_)
         | Verb::HelperErrand(_)
+        | Verb::HelperHold(_)
         | Verb::HelperLease(_)
         | Verb::ShellServer(_)
         | Verb::Specimen(_) => Ok(ExitCode::Usage),

@@ -39,6 +39,7 @@ mod disconnect;
 mod disk_full;
 mod drop_cache;
 mod inode_exhaustion;
+mod inotify_exhaustion;
 mod kill;
 mod lost_mount;
 mod memory_limit;
@@ -47,6 +48,7 @@ mod mount_flags;
 mod oom_kill;
 mod ownership;
 mod pause;
+mod quota;
 mod read_only;
 mod recreate;
 mod remove_file;
@@ -423,6 +425,7 @@ faults! {
     "disk-full" => disk_full::DiskFull,
     "drop-cache" => drop_cache::DropCache,
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
+    "inotify-exhaustion" => inotify_exhaustion::InotifyExhaustion,
     "kill" => kill::Kill,
     "lost-mount" => lost_mount::LostMount,
     "memory-limit" => memory_limit::MemoryLimit,
@@ -431,6 +434,7 @@ faults! {
     "oom-kill" => oom_kill::OomKill,
     "ownership" => ownership::Ownership,
     "pause" => pause::Pause,
+    "quota" => quota::Quota,
     "read-only" => read_only::ReadOnly,
     "recreate" => recreate::Recreate,
     "remove-file" => remove_file::RemoveFile,

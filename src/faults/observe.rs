@@ -4,7 +4,8 @@ use super::{Cx, FaultError, unexpected};
 use crate::{
     protocol::{
         AccessFacts, FileFacts, FileId, FsFacts, Init, IoFacts, LoopFacts, MemoryFacts, MountFacts,
-        MountFlag, NetFacts, Pace, PaceTrial, PageFacts, Place, Read, Reading, Trial,
+        MountFlag, NetFacts, Pace, PaceTrial, PageFacts, Place, QuotaFacts, Read, Reading, Trial,
+        UserFacts,
     },
     runtime::{ContainerFacts, RuntimeError, State},
 };
@@ -109,6 +110,22 @@ impl Cx<'_> {
     pub(super) async fn file_id(&self, place: &Place) -> Result<Option<FileId>, FaultError> {
         let facts = self.file(place).await?;
         Ok(facts.map(|facts| FileId { dev: facts.link.dev, inode: facts.link.inode }))
+    }
+
+    /// The quota of the btrfs under this path; none where quotas are switched off.
+    pub(super) async fn quota(&self, place: &Place) -> Result<Option<QuotaFacts>, FaultError> {
+        match self.ask(Read::Quota(place.clone())).await? {
+            Reading::Quota(facts) => Ok(facts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The user that the container's init acts as.
+    pub(super) async fn user(&self) -> Result<UserFacts, FaultError> {
+        match self.ask(Read::User(self.site.place.clone())).await? {
+            Reading::User(facts) => Ok(facts),
+            other => Err(unexpected(&other)),
+        }
     }
 
     /// Descriptors open for writing on the mount of this path.

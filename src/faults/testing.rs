@@ -18,10 +18,10 @@ use crate::{
     helper::HelperError,
     ledger::LedgerReport,
     protocol::{
-        Access, AccessFacts, ArchiveFacts, Dev, EngineOp, Entry, FileFacts, FsFacts, HttpReply,
-        Init, IoFacts, IoLimits, LinkState, LoadCall, LoadStats, LoopFacts, MemoryFacts,
-        MountFacts, NetFacts, OpenFile, Pace, PaceTrial, PageFacts, Place, Read, Reading,
-        TreeFacts, Trial, WriterFacts,
+        Access, AccessFacts, ArchiveFacts, Dev, EngineOp, Entry, EventFacts, FileFacts, FsFacts,
+        HttpReply, Init, IoFacts, IoLimits, LinkState, LoadCall, LoadStats, LoopFacts, MemoryFacts,
+        MountFacts, NetFacts, OpenFile, Pace, PaceTrial, PageFacts, Place, QuotaFacts, Read,
+        Reading, TreeFacts, Trial, UserFacts, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
@@ -65,6 +65,14 @@ pub(crate) struct World {
     pub(crate) write: Option<&'static str>,
     /// Errno of writing with the init's own credentials, and without its capabilities.
     pub(crate) access: [Option<&'static str>; 2],
+    /// Errno of watching, as the subject's user.
+    pub(crate) inotify: Option<&'static str>,
+    /// What is told of a change.
+    pub(crate) events: EventFacts,
+    /// The quota of the filesystem.
+    pub(crate) quota: Option<QuotaFacts>,
+    /// The subject's user.
+    pub(crate) user: UserFacts,
     /// Errno of linking.
     pub(crate) link: Option<&'static str>,
     /// What its network namespace has.
@@ -122,6 +130,10 @@ impl Default for Fake {
             create: None,
             write: None,
             link: None,
+            inotify: None,
+            events: EventFacts { errno: None, seen: vec!["CREATE".into()] },
+            quota: None,
+            user: UserFacts { uid: 4711, gid: 4711, own_namespace: false, shared_with: None },
             net: net(&["lo", "eth0"], &["127.0.0.1", "172.30.0.2"]),
             connect: Trial { errno: None },
             access: [None, None],
@@ -316,6 +328,10 @@ impl World {
             Read::TryWrite { .. } => tried(self.write),
             Read::TryLink { .. } => tried(self.link),
             Read::Memory(_) => Reading::Memory(self.memory),
+            Read::TryInotify { .. } => tried(self.inotify),
+            Read::TryEvents { .. } => Reading::Events(self.events.clone()),
+            Read::Quota(_) => Reading::Quota(self.quota.clone()),
+            Read::User(_) => Reading::User(self.user.clone()),
             Read::Net(_) => Reading::Net(self.net.clone()),
             Read::Connect { .. } => Reading::Tried(self.connect.clone()),
             Read::TryAccess(_) => Reading::Access(self.access()),

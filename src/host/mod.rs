@@ -20,6 +20,7 @@ pub mod freeze;
 pub mod grower;
 pub mod hardlink;
 pub mod image;
+pub mod inotify;
 pub mod interfaces;
 pub mod io_limits;
 pub mod loop_device;
@@ -31,11 +32,13 @@ pub mod open_files;
 pub mod page_cache;
 pub mod probe_write;
 pub mod process;
+pub mod quota;
 pub mod shutdown;
 pub mod statfs;
 pub mod subject_program;
 pub mod tmpfs;
 pub mod unstack;
+pub mod user;
 
 #[cfg(test)]
 mod testing;

@@ -5,9 +5,11 @@
 
 mod archive;
 mod container;
+mod events;
 mod exec;
 mod file;
 mod filesystem;
+mod growth;
 mod http;
 mod ledger;
 mod log;
@@ -271,9 +273,11 @@ macro_rules! probes {
 probes! {
     "archive" => archive::Archive,
     "container" => container::Container,
+    "events" => events::Events,
     "exec" => exec::Exec,
     "file" => file::File,
     "filesystem" => filesystem::Filesystem,
+    "growth" => growth::Growth,
     "http" => http::Http,
     "ledger" => ledger::Ledger,
     "log" => log::Log,

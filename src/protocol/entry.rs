@@ -55,7 +55,7 @@ pub enum Outcome {
         /// Bytes allocated.
         bytes: u64,
     },
-    /// tmpfs limits were changed.
+    /// The limits of a tmpfs, or of a quota, were changed.
     Limited {
         /// Bytes now allowed; 0 for no limit.
         size: u64,
@@ -75,6 +75,13 @@ pub enum Outcome {
         before: u64,
         /// And afterwards, as far as it could still be read.
         after: u64,
+    },
+    /// A process holds what its user had left.
+    Held {
+        /// Instances.
+        instances: u64,
+        /// Watches.
+        watches: u64,
     },
     /// A directory was made.
     Directory {

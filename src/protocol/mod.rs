@@ -19,11 +19,12 @@ pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
 pub use io::{Direction, IoFacts, IoLimits, Pace, PaceTrial, PageFacts};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
-pub use op::{FileId, LinkState, MountFlag, Op};
+pub use op::{FileId, InotifyStock, LinkState, MountFlag, Op};
 pub use place::{Dev, Init, Place};
 pub use read::{
-    ArchiveFacts, FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts, MemoryFacts,
-    MountFacts, NetFacts, OpenFile, Read, Reading, Ready, TreeFacts, Trial, WriterFacts,
+    ArchiveFacts, EventFacts, FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts,
+    MemoryFacts, MountFacts, NetFacts, OpenFile, QuotaFacts, Read, Reading, Ready, TreeFacts,
+    Trial, UserFacts, WriterFacts,
 };
 
 /// Version of the wire and journal formats. Any change of shape raises it.

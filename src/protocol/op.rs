@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Dev, EngineOp, FileOwner, Init, IoLimits, Place};
+use crate::units::Percent;
 
 /// One primitive act in the host's kernel or at the engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -178,6 +179,44 @@ pub enum Op {
         /// The superblock that must be found there.
         dev: Dev,
     },
+    /// Take every inotify instance, or watch, that a user has left, and hold them in a process of
+    /// that user. It takes what is freed meanwhile, and ends with the worker. → `Held`
+    HoldInotify {
+        /// Among the process's arguments: says that it is ours.
+        mark: String,
+        /// The user.
+        uid: u32,
+        /// The group of the process.
+        gid: u32,
+        /// What to hold.
+        stock: InotifyStock,
+    },
+    /// End the process with this mark, and wait until it is gone.
+    EndHolder {
+        /// Among the process's arguments.
+        mark: String,
+    },
+    /// Switch on the quotas of a btrfs, and limit its top subvolume so that this share of the limit
+    /// is in use. → `Limited`
+    SetQuota {
+        /// A directory on the filesystem.
+        place: Place,
+        /// The superblock that must be found there.
+        dev: Dev,
+        /// The share.
+        used: Percent,
+    },
+    /// Put the quotas of a btrfs back to what they were.
+    RestoreQuota {
+        /// A directory on the filesystem.
+        place: Place,
+        /// The superblock that must be found there.
+        dev: Dev,
+        /// They were switched on.
+        enabled: bool,
+        /// The limit of the top subvolume, in bytes.
+        limit: Option<u64>,
+    },
     /// Replace a name by a copy of its file: same bytes, another inode.
     ReplaceByCopy {
         /// The file name to replace.
@@ -291,6 +330,16 @@ pub enum Op {
         /// Group.
         gid: u32,
     },
+    /// Put items into a directory made by `CreateBind`: directories `item-00000`, … with one file
+    /// `data` each.
+    SeedBind {
+        /// Its name in the run's bind directory.
+        name: String,
+        /// How many.
+        items: u32,
+        /// Bytes of each file.
+        size: u64,
+    },
     /// Remove a directory made by `CreateBind` with all that is in it.
     RemoveBind {
         /// Its name in the run's bind directory.
@@ -329,6 +378,30 @@ pub enum Op {
     Engine(EngineOp),
     /// Do nothing and say so. What the vacuity test turns other ops into.
     Nothing,
+}
+
+/// What inotify counts per user.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum InotifyStock {
+    /// Instances (`fs.inotify.max_user_instances`): a new watcher gets EMFILE.
+    #[default]
+    Instances,
+    /// Watches (`fs.inotify.max_user_watches`): a new watch gets ENOSPC.
+    Watches,
+}
+
+impl InotifyStock {
+    /// The word in YAML.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Instances => "instances",
+            Self::Watches => "watches",
+        }
+    }
 }
 
 /// An attribute of a mount.
@@ -388,6 +461,8 @@ impl Op {
             | Self::Freeze { place, .. }
             | Self::Thaw { place, .. }
             | Self::LimitIo { place, .. }
+            | Self::SetQuota { place, .. }
+            | Self::RestoreQuota { place, .. }
             | Self::BreakFilesystem { place, .. }
             | Self::ReplaceByCopy { place }
             | Self::CopyUp { place }
@@ -402,12 +477,15 @@ impl Op {
             | Self::ExhaustMemory { place, .. }
             | Self::SetOomScore { place, .. } => Some(place),
             Self::CreateBind { .. }
+            | Self::SeedBind { .. }
             | Self::RemoveBind { .. }
             | Self::CreateImage { .. }
             | Self::WriteImage { .. }
             | Self::AttachLoop { .. }
             | Self::DetachLoop { .. }
             | Self::RemoveImage { .. }
+            | Self::HoldInotify { .. }
+            | Self::EndHolder { .. }
             | Self::Engine(_)
             | Self::Nothing => None,
         }

@@ -22,6 +22,8 @@ pub enum Read {
     MountOf(Place),
     /// Space and inodes of the filesystem under this path. → `Fs`
     Fs(Place),
+    /// The quota of the btrfs under this path. → `Quota`
+    Quota(Place),
     /// One file, not following a final symbolic link. → `File`
     File {
         /// The file.
@@ -60,6 +62,26 @@ pub enum Read {
     },
     /// Try what the container's init may do with a file, or in a directory. → `Access`
     TryAccess(Place),
+    /// Try to make an inotify instance and to watch this directory, as another user. → `Tried`
+    TryInotify {
+        /// The directory.
+        place: Place,
+        /// The user.
+        uid: u32,
+        /// The group.
+        gid: u32,
+    },
+    /// Watch a directory, create and remove a file in another, and say what was told. → `Events`
+    TryEvents {
+        /// The directory that is watched.
+        place: Place,
+        /// The directory that is changed: another way to the same one, as a rule.
+        from: Place,
+        /// Milliseconds to wait for the first event.
+        within_ms: u64,
+    },
+    /// The user that the container's init acts as. → `User`
+    User(Place),
     /// An HTTP request from inside the container's network namespace. → `Http`
     Http {
         /// The container; its path is not used.
@@ -118,6 +140,8 @@ pub enum Reading {
     Mounts(Vec<MountFacts>),
     /// A filesystem.
     Fs(FsFacts),
+    /// A quota; `None` where quotas are switched off.
+    Quota(Option<QuotaFacts>),
     /// A file; `None` where there is none.
     File(Option<FileFacts>),
     /// A tree.
@@ -128,6 +152,10 @@ pub enum Reading {
     Writers(WriterFacts),
     /// How a trial went.
     Tried(Trial),
+    /// What was told of a change.
+    Events(EventFacts),
+    /// A user.
+    User(UserFacts),
     /// A network namespace.
     Net(NetFacts),
     /// What a container's init may do.
@@ -154,6 +182,30 @@ pub enum Reading {
 pub struct Trial {
     /// `ENOSPC`, `EROFS`, …; none when it worked.
     pub errno: Option<String>,
+}
+
+/// What inotify told of a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventFacts {
+    /// Why the directory could not be watched; none when it was.
+    pub errno: Option<String>,
+    /// Names of the events, as in `CREATE`.
+    pub seen: Vec<String>,
+}
+
+/// The user of a container's init.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserFacts {
+    /// Effective user id, as the host counts.
+    pub uid: u32,
+    /// Effective group id.
+    pub gid: u32,
+    /// The container has a user namespace of its own, and limits counted there.
+    pub own_namespace: bool,
+    /// A process outside the container that is the same user: `sshd (pid 612)`.
+    pub shared_with: Option<String>,
 }
 
 /// Whether something can be used here, and why not.
@@ -238,6 +290,16 @@ pub struct FsFacts {
     pub read_only: bool,
     /// The same superblock also holds the engine's data root, the journal or the host's `/`.
     pub is_host: bool,
+}
+
+/// The quota group of a btrfs's top subvolume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuotaFacts {
+    /// Bytes held, as of the last commit.
+    pub referenced: u64,
+    /// Bytes allowed; none without a limit.
+    pub limit: Option<u64>,
 }
 
 /// One file.

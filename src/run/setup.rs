@@ -254,7 +254,7 @@ fn container_spec(world: &World, name: &str, service: &Service, made: &Made) -> 
         command: command_of(service),
         entrypoint: entrypoint_of(service),
         env: service.env.clone(),
-        user: service.user.clone(),
+        user: service.user.as_deref().map(|user| user_of(world, name, user)),
         mounts: mounts_of(service, &made.volumes),
         memory: service.memory.map(|size| size.0),
         cpus: service.cpus,
@@ -273,6 +273,17 @@ fn container_spec(world: &World, name: &str, service: &Service, made: &Made) -> 
         read_only: service.read_only,
         labels,
     }
+}
+
+/// Limits that the kernel counts per user are shared by everyone of that user: `unique` is an id
+/// drawn for this container of this run, far above those that hosts give to people and services.
+fn user_of(world: &World, service: &str, user: &str) -> String {
+    if user != "unique" {
+        return user.to_owned();
+    }
+    let drawn = crc32fast::hash(container_name(world, service).as_bytes());
+    let id = 0x4000_0000 + drawn % 0x2000_0000;
+    format!("{id}:{id}")
 }
 
 fn command_of(service: &Service) -> Option<Vec<String>> {

@@ -125,7 +125,8 @@ pub struct Service {
     /// Environment.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// `uid[:gid]`, or a name known to the image.
+    /// `uid[:gid]`, a name known to the image, or `unique` for a user that nobody else on the host
+    /// is.
     pub user: Option<String>,
     /// What is mounted where: path to volume.
     #[serde(default)]

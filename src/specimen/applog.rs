@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 use super::args::SpecimenArgs;
 use super::denied;
@@ -22,8 +23,13 @@ use super::weakness::Weakness;
 /// Lines waiting for the log's thread.
 const QUEUE: usize = 1024;
 
+/// Between two attempts at a line that must be written.
+const AGAIN: Duration = Duration::from_millis(100);
+
 enum Message {
     Line(String),
+    /// Tried until it is written; the sender goes then.
+    Awaited(String, SyncSender<()>),
     /// With the reason.
     MakeRoom(String),
 }
@@ -46,6 +52,15 @@ impl LogHandle {
         self.0.try_send(Message::Line(line)).is_ok()
     }
 
+    /// Queues a line, and waits until it is written.
+    pub(super) fn line_and_wait(&self, line: String) {
+        let (done, written) = sync_channel(0);
+        if self.0.send(Message::Awaited(line, done)).is_ok() {
+            // nothing is ever sent: it ends when the line is written, or the log's thread ends
+            let _ = written.recv();
+        }
+    }
+
     /// Asks for old files to be deleted. A full queue means that the log is busy; the next
     /// heartbeat asks again.
     pub(super) fn make_room(&self, reason: String) {
@@ -61,6 +76,11 @@ pub(super) fn run(service: &Arc<Service>, queue: &LogQueue) {
             Message::Line(line) => {
                 let written = service.home.check(&log.dir).and_then(|()| log.write(&line));
                 denied::settle(service, written)
+            }
+            Message::Awaited(line, done) => {
+                let written = log.insist(&line, service);
+                drop(done);
+                written
             }
             Message::MakeRoom(reason) => log.make_room(reason),
         };
@@ -118,6 +138,16 @@ impl AppLog {
                 self.try_write(line)
             }
             result => result,
+        }
+    }
+
+    /// Writes a line, however long that takes.
+    fn insist(&mut self, line: &str, service: &Service) -> io::Result<()> {
+        loop {
+            match self.write(line) {
+                Err(error) if !service.stop.sleep(AGAIN) => service.health.fault("logs", &error),
+                result => return result,
+            }
         }
     }
 

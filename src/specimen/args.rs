@@ -47,6 +47,14 @@ pub struct SpecimenArgs {
     #[arg(long, value_name = "DIR", default_value = "/var/lib/specimen", hide = true)]
     pub layer_dir: PathBuf,
 
+    /// File with one line of configuration, taken over whenever it is replaced
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// How often to look at the configuration where no event tells of a change
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub config_poll: Duration,
+
     /// How often to prove that data and logs can be written
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub heartbeat: Duration,
@@ -106,6 +114,42 @@ pub struct SpecimenArgs {
     /// Log files to keep
     #[arg(long, value_name = "FILES", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub log_keep: u32,
+
+    /// How often to write a temporary file [default: never]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub temp_every: Option<Duration>,
+
+    /// Bytes of a temporary file
+    #[arg(long, value_name = "BYTES", default_value_t = 4096)]
+    pub temp_size: usize,
+
+    /// How long a temporary file may live
+    #[arg(long, value_name = "TIME", default_value = "168h", value_parser = duration)]
+    pub temp_ttl: Duration,
+
+    /// How often to delete temporary files that have lived too long
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
+    pub temp_sweep: Duration,
+
+    /// Share of the data filesystem's bytes or inodes in use at which all temporary files go
+    #[arg(long, value_name = "PERCENT", default_value_t = 90.0)]
+    pub cleanup_at: f64,
+
+    /// Share below which such a cleanup may happen again
+    #[arg(long, value_name = "PERCENT", default_value_t = 85.0)]
+    pub cleanup_rearm: f64,
+
+    /// Free bytes below which such a cleanup happens, whatever the share
+    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    pub cleanup_min_space: u64,
+
+    /// Directory whose items `PUT /rounds` renames and gives new modes
+    #[arg(long, value_name = "DIR")]
+    pub rounds_dir: Option<PathBuf>,
+
+    /// Refuse a data directory whose filesystem does not tell the types of its entries
+    #[arg(long)]
+    pub require_d_type: bool,
 
     /// Switch a known bug on (repeatable); `list` prints them
     #[arg(long, value_name = "NAME", value_parser = weakness::parser(), hide_possible_values = true)]

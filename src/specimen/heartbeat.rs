@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::alarm::Alarm;
-
+use super::cleanup::Cleanup;
 use super::denied;
 use super::errno;
 use super::mount_flags;
+use super::quota::Ladder;
 use super::service::Service;
 use super::weakness::Weakness;
 
@@ -24,9 +25,13 @@ const BLOCK: usize = 4096;
 /// The thread: one beat per interval until the service stops.
 pub(super) fn run(service: &Arc<Service>) {
     let mut alarm = Alarm::new(service.args.mount_alarm_after);
+    let mut cleanup = Cleanup::new(&service.args);
+    let mut ladder = Ladder::new(&service.args);
     while !service.stop.sleep(service.args.heartbeat) {
         beat(service);
         watch(service, &mut alarm);
+        cleanup.look(service);
+        ladder.look(service);
     }
 }
 

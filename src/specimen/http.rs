@@ -12,6 +12,8 @@
 //! | `POST /resume` | go on |
 //! | `GET /agents`, `POST /agents/NAME/beat` | who beats to us, and how; a beat |
 //! | `GET /leader`, `POST /terms/TERM/NAME` | whose work we take, 503 when none comes; work, 409 when its term is over |
+//! | `GET /config`, `PUT /config/VALUE` | the configuration in force; replace its file |
+//! | `GET`, `PUT /rounds` | what is in sync; rename and change modes for a second at most |
 //! | `POST /pause`, `POST /resume` | stop taking records, take them again |
 
 use std::io;
@@ -32,6 +34,7 @@ use tokio::io::{AsyncReadExt, Take};
 use super::errno;
 use super::health::State;
 use super::records::Refusal;
+use super::rounds;
 use super::service::Service;
 use super::uplink::Uplink;
 use super::weakness::Weakness;
@@ -39,6 +42,9 @@ use crate::ledger::Record;
 
 /// Bytes read from the journal at a time.
 const CHUNK: usize = 64 * 1024;
+
+/// How long a request may make rounds.
+const ROUNDS: Duration = Duration::from_secs(1);
 
 type App = Shared<Arc<Service>>;
 
@@ -54,6 +60,9 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/agents/{name}/beat", post(beat))
         .route("/leader", get(leader))
         .route("/terms/{term}/{name}", post(work))
+        .route("/config", get(config))
+        .route("/config/{value}", put(deploy))
+        .route("/rounds", get(rounds).put(advance))
         .route("/pause", post(pause))
         .route("/resume", post(resume))
         .with_state(service)
@@ -149,6 +158,46 @@ async fn release(Shared(service): App) -> Response {
         service.reading().map(|reading| Json(reading).into_response())
     })
     .await
+}
+
+async fn config(Shared(service): App) -> Response {
+    match &service.config {
+        Some(config) => Json(config.effective()).into_response(),
+        None => no_config(),
+    }
+}
+
+async fn deploy(Shared(service): App, Path(value): Path<String>) -> Response {
+    if service.config.is_none() {
+        return no_config();
+    }
+    // Whoever replaces the file does not apply it: noticing is the watch's work.
+    let patience = service.args.patience();
+    let write = move || service.config.as_ref().map_or(Ok(()), |config| config.deploy(&value));
+    blocking(patience, move || write().map(|()| StatusCode::OK.into_response())).await
+}
+
+fn no_config() -> Response {
+    complain(StatusCode::NOT_FOUND, "config", "the service was started without `--config`")
+}
+
+async fn rounds(Shared(service): App) -> Response {
+    let patience = service.args.patience();
+    let Some(dir) = service.args.rounds_dir.clone() else { return no_rounds() };
+    blocking(patience, move || rounds::report(&dir).map(|report| Json(report).into_response()))
+        .await
+}
+
+async fn advance(Shared(service): App) -> Response {
+    let patience = service.args.patience();
+    let Some(dir) = service.args.rounds_dir.clone() else { return no_rounds() };
+    let rename_only = service.args.has(Weakness::RenameOnly);
+    let advance = move || rounds::advance(&dir, ROUNDS, rename_only);
+    blocking(patience, move || advance().map(|report| Json(report).into_response())).await
+}
+
+fn no_rounds() -> Response {
+    complain(StatusCode::NOT_FOUND, "rounds", "the service was started without `--rounds-dir`")
 }
 
 async fn publish(Shared(service): App, content: String) -> Response {

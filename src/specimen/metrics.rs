@@ -47,6 +47,9 @@ pub(super) struct Metrics {
     pub(super) stale_taken: Counter,
     /// Bytes of the journal that wait for the controller.
     pub(super) undelivered: Gauge,
+    pub(super) cleanups: Counter,
+    pub(super) temp_deleted: Counter,
+    pub(super) quota_rungs: Counter,
 }
 
 impl Metrics {
@@ -65,13 +68,14 @@ impl Metrics {
             stale_refused: Counter::default(),
             stale_taken: Counter::default(),
             undelivered: Gauge::default(),
+            cleanups: Counter::default(),
+            temp_deleted: Counter::default(),
+            quota_rungs: Counter::default(),
         }
     }
 
-    /// Everything as text; a directory whose filesystem does not answer is left out.
-    pub(super) fn render(&self, view: &View, dirs: &[(&str, &Path)]) -> String {
-        let mut out = String::new();
-        let counters = [
+    fn counters(&self) -> [(&'static str, &Counter); 12] {
+        [
             ("specimen_appends_acked_total", &self.acked),
             ("specimen_appends_failed_total", &self.failed),
             ("specimen_heartbeats_total", &self.heartbeats),
@@ -81,8 +85,16 @@ impl Metrics {
             ("specimen_links_diverged_total", &self.links_diverged),
             ("specimen_mount_alarms_total", &self.mount_alarms),
             ("specimen_agents_offline_total", &self.agents_offline),
-        ];
-        for (name, counter) in counters {
+            ("specimen_cleanups_total", &self.cleanups),
+            ("specimen_temp_deleted_total", &self.temp_deleted),
+            ("specimen_quota_rungs_total", &self.quota_rungs),
+        ]
+    }
+
+    /// Everything as text; a directory whose filesystem does not answer is left out.
+    pub(super) fn render(&self, view: &View, dirs: &[(&str, &Path)]) -> String {
+        let mut out = String::new();
+        for (name, counter) in self.counters() {
             let _ = writeln!(out, "# TYPE {name} counter\n{name} {}", counter.get());
         }
         let _ = writeln!(out, "# TYPE specimen_stale_work_total counter");

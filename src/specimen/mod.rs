@@ -8,8 +8,10 @@
 //!
 //! Lines on stdout that a log probe can rely on:
 //! - `SOURCE: ENOSPC (No space left on device)`, the errno by name, and `SOURCE: ok again`;
-//!   sources are `data`, `logs`, `records`, `state`, `releases`, `links` and `start`
+//!   sources are `data`, `logs`, `records`, `state`, `releases`, `links`,
+//!   `temp`, `config` and `start`
 //! - `state RUNNING -> ERROR` and every other change of state
+//! - `start: no d_type in /data: …`
 //! - `new session ID`, `resumed session ID, start N`,
 //!   `no state found: new session ID; previous state lost`
 //! - `flags: not in force on /data: noexec`
@@ -23,6 +25,9 @@
 //! - `frozen for too long: going on`
 //! - of a job: `backup: …`, `backup skipped: …`, `backup FAILED: …`, with its reason, and so for
 //!   `restore`, `drill` and `mirror`
+//! - `config: VALUE`, `config: EMFILE (…): polling every 10s`, `config: watched`
+//! - `cleanup: 92% in use: deleted N temporary files`, once per crossing
+//! - `quota: 86% in use: marked`, then `temporary files frozen`, `temporary files evicted`
 //! - `logs: deleted N oldest files because of …`, `journal: cut N torn bytes after byte M`
 
 mod agent;
@@ -31,8 +36,11 @@ mod applog;
 mod args;
 mod backoff;
 mod backup;
+mod cleanup;
+mod config;
 mod console;
 mod controller;
+mod d_type;
 mod denied;
 mod election;
 mod errno;
@@ -47,16 +55,20 @@ mod journal;
 mod leader;
 mod metrics;
 mod mount_flags;
+mod quota;
 mod records;
 mod releases;
 mod roster;
+mod rounds;
 mod serve;
 mod service;
 mod session;
 mod space;
 mod spool;
 mod stop;
+mod temp;
 mod uplink;
+mod watch;
 mod weakness;
 
 #[cfg(test)]

@@ -10,21 +10,25 @@ use std::time::Duration;
 
 use super::applog::{self, LogHandle};
 use super::args::SpecimenArgs;
+use super::config::Config;
 use super::console::Console;
 use super::controller::{self, Controller};
+use super::d_type;
 use super::freeze::Freeze;
 use super::health::{Health, State};
 use super::home::Home;
 use super::identity;
 use super::journal::Journal;
 use super::metrics::Metrics;
+use super::quota::Frozen;
 use super::records::{self, RecordsHandle};
 use super::releases::Releases;
 use super::serve::SpecimenError;
 use super::session::{Session, SessionError, StateFile};
 use super::stop::Stop;
 use super::uplink::Uplink;
-use super::{agent, denied, heartbeat, leader, releases::Reading, spool};
+use super::weakness::Weakness;
+use super::{agent, denied, heartbeat, leader, releases::Reading, spool, temp, watch};
 
 pub(super) struct Service {
     pub(super) args: SpecimenArgs,
@@ -32,6 +36,9 @@ pub(super) struct Service {
     pub(super) freeze: Freeze,
     pub(super) health: Health,
     pub(super) home: Home,
+    pub(super) frozen: Frozen,
+    /// None without `--config`.
+    pub(super) config: Option<Config>,
     pub(super) metrics: Metrics,
     pub(super) stop: Stop,
     pub(super) controller: Controller,
@@ -61,6 +68,8 @@ impl Service {
             health: Health::new(console.clone(), patience),
             home: Home::new(&args),
             freeze: Freeze::default(),
+            frozen: Frozen::default(),
+            config: args.config.clone().map(Config::new),
             metrics: Metrics::new(),
             stop: Stop::default(),
             controller: Controller::new(&args),
@@ -112,11 +121,16 @@ impl Service {
         self.spawn("roster", controller::run)?;
         self.spawn("snapshot", Self::snapshot_loop)?;
         self.spawn("release", Self::release_loop)?;
+        self.spawn("config", watch::run)?;
+        self.spawn("temp", temp::run)?;
         Ok(())
     }
 
     fn prepare(&self, journal: &mut Journal) -> Result<(), SessionError> {
         std::fs::create_dir_all(&self.args.data)?;
+        if self.args.require_d_type && !self.args.has(Weakness::NoPreflight) {
+            d_type::require(&self.args.data)?;
+        }
         std::fs::create_dir_all(self.args.logs_dir()).or_else(|error| {
             // Without a log directory the service runs, degraded.
             self.health.fault("logs", &error);
@@ -170,7 +184,11 @@ impl Service {
     }
 
     pub(super) fn log(&self, line: String) {
-        if lock(&self.log).as_ref().is_some_and(|log| !log.line(line)) {
+        let log = lock(&self.log).clone();
+        if self.args.has(Weakness::LogsBlockWrites) {
+            return log.iter().for_each(|log| log.line_and_wait(line.clone()));
+        }
+        if log.is_some_and(|log| !log.line(line)) {
             self.metrics.log_dropped.add(1);
         }
     }

@@ -23,6 +23,17 @@ impl Space {
         Ok(Self { bytes: stat.f_bavail.saturating_mul(stat.f_frsize), inodes })
     }
 
+    /// Share of the bytes or of the inodes in use, whichever is more, in percent; as `df` counts.
+    pub(super) fn percent_used(dir: &Path) -> io::Result<f64> {
+        let stat = rustix::fs::statvfs(dir)?;
+        let share = |all: u64, free: u64, available: u64| {
+            let used = all.saturating_sub(free) as f64;
+            if all == 0 { 0.0 } else { used / (used + available as f64) * 100.0 }
+        };
+        let bytes = share(stat.f_blocks, stat.f_bfree, stat.f_bavail);
+        Ok(bytes.max(share(stat.f_files, stat.f_ffree, stat.f_favail)))
+    }
+
     /// Whether logs should give something back.
     pub(super) fn is_scarce(&self) -> bool {
         self.bytes < RESERVE_BYTES || self.inodes.is_some_and(|free| free < RESERVE_INODES)

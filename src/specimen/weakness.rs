@@ -11,6 +11,8 @@ pub enum Weakness {
     AcceptsCorruption,
     /// Acknowledges records that are not on disk yet.
     AckBeforeSync,
+    /// A quota that runs out is only talked about.
+    AlarmsOnly,
     /// `/health` says 200 whatever happens.
     AlwaysHealthy,
     /// A backup holds the data and nothing else.
@@ -29,6 +31,8 @@ pub enum Weakness {
     ExitOnLogError,
     /// A job that failed ends with 0 all the same.
     ExitsZero,
+    /// The cleanup of a full volume starts over at every look.
+    FlappingCleanup,
     /// A freeze has no limit.
     FreezesForEver,
     /// A short or failed journal write counts as done.
@@ -37,6 +41,8 @@ pub enum Weakness {
     LayerState,
     /// Nothing is published where hard links are refused.
     LinksOnly,
+    /// A record waits until the log has its line.
+    LogsBlockWrites,
     /// A mirror follows a source that was emptied.
     MirrorsBlindly,
     /// An agent that misses its beats is not marked.
@@ -53,12 +59,20 @@ pub enum Weakness {
     NoGate,
     /// A lost volume raises no alarm.
     NoMountCheck,
+    /// The configuration is looked at only when an event says so.
+    NoPolling,
+    /// The types of directory entries are not asked for.
+    NoPreflight,
     /// Old logs are never deleted.
     NoRetention,
     /// A controller that is not ready at the start ends the process.
     NoRetry,
+    /// Temporary files are never deleted.
+    NoTtl,
     /// State of a newer format is read as if it were ours.
     ReadsAnything,
+    /// What cannot be renamed is left as it is.
+    RenameOnly,
     /// Backup jobs write to one name and do not wait.
     SharedTargetName,
     /// Every record is synced by itself.
@@ -69,6 +83,8 @@ pub enum Weakness {
     TrustsLinkIdentity,
     /// A journal that was removed is written to all the same.
     TrustsOpenFile,
+    /// The configuration's inode is watched, not its name.
+    WatchesInode,
     /// Writes to wherever the data path points.
     WritesAnywhere,
     /// An archive has its name before it is whole.
@@ -105,6 +121,12 @@ const TABLE: &[Row] = &[
         "ack-before-sync",
         "acknowledges records that are not on disk yet",
         "none: it takes a power cut",
+    ),
+    row(
+        Weakness::AlarmsOnly,
+        "alarms-only",
+        "says that its quota runs out, and goes on as before",
+        "quota-ladder",
     ),
     row(
         Weakness::AlwaysHealthy,
@@ -156,6 +178,12 @@ const TABLE: &[Row] = &[
     ),
     row(Weakness::ExitsZero, "exits-zero", "reports every backup as done", "backup-permission"),
     row(
+        Weakness::FlappingCleanup,
+        "flapping-cleanup",
+        "cleans up again at every look while it is full",
+        "overlay-inode-leak",
+    ),
+    row(
         Weakness::FreezesForEver,
         "freezes-for-ever",
         "stays frozen when whoever froze it is gone",
@@ -178,6 +206,12 @@ const TABLE: &[Row] = &[
         "links-only",
         "publishes nothing where hard links are refused",
         "cross-mount-links",
+    ),
+    row(
+        Weakness::LogsBlockWrites,
+        "logs-block-writes",
+        "acknowledges a record only when it is logged",
+        "log-volume-isolation",
     ),
     row(
         Weakness::MirrorsBlindly,
@@ -222,6 +256,18 @@ const TABLE: &[Row] = &[
         "raises no alarm when its volume is lost",
         "lost-mount",
     ),
+    row(
+        Weakness::NoPolling,
+        "no-polling",
+        "looks at its configuration only after an event",
+        "inotify-exhaustion",
+    ),
+    row(
+        Weakness::NoPreflight,
+        "no-preflight",
+        "starts on a filesystem without d_type",
+        "d-type-missing",
+    ),
     row(Weakness::NoRetention, "no-retention", "never deletes an old log file", "inode-exhaustion"),
     row(
         Weakness::NoRetry,
@@ -229,11 +275,18 @@ const TABLE: &[Row] = &[
         "exits when its controller is not ready at the start",
         "dependency-not-ready",
     ),
+    row(Weakness::NoTtl, "no-ttl", "never deletes a temporary file", "storage-leak"),
     row(
         Weakness::ReadsAnything,
         "reads-anything",
         "reads state of a newer format as if it were its own",
         "version-skew",
+    ),
+    row(
+        Weakness::RenameOnly,
+        "rename-only",
+        "leaves a directory that cannot be renamed",
+        "copy-up-metadata",
     ),
     row(
         Weakness::SharedTargetName,
@@ -261,6 +314,12 @@ const TABLE: &[Row] = &[
         "removed-journal",
     ),
     row(
+        Weakness::WatchesInode,
+        "watches-inode",
+        "watches the inode of its configuration only",
+        "config-hot-reload",
+    ),
+    row(
         Weakness::WritesAnywhere,
         "writes-anywhere",
         "writes to wherever the data path points",
@@ -279,19 +338,24 @@ const TABLE: &[Row] = &[
 pub enum WeaknessChoice {
     /// Print the table and end.
     List,
+    /// None: what a scenario says for the service as it should be.
+    None,
     /// Switch this one on.
     One(Weakness),
 }
 
-/// Accepts `list` and the names of the table.
+/// Accepts the names of the table, `list` and `none`.
 pub(super) fn parser() -> impl TypedValueParser<Value = WeaknessChoice> {
     let names = TABLE.iter().map(|row| PossibleValue::new(row.name).help(row.about));
     let list = PossibleValue::new("list").help("prints this table and ends");
-    PossibleValuesParser::new(names.chain([list])).map(|given| {
-        TABLE
-            .iter()
-            .find(|row| row.name == given)
-            .map_or(WeaknessChoice::List, |row| WeaknessChoice::One(row.weakness))
+    let none = PossibleValue::new("none").help("switches nothing on");
+    PossibleValuesParser::new(names.chain([list, none])).map(|given| {
+        let row = TABLE.iter().find(|row| row.name == given);
+        match row {
+            Some(row) => WeaknessChoice::One(row.weakness),
+            None if given == "none" => WeaknessChoice::None,
+            None => WeaknessChoice::List,
+        }
     })
 }
 

@@ -9,6 +9,7 @@ mod docker;
 mod ext4;
 mod image;
 mod mkfs;
+mod overlay;
 mod owner;
 #[cfg(test)]
 mod tests;
@@ -188,6 +189,7 @@ volumes! {
     "btrfs" => btrfs::Btrfs,
     "docker" => docker::Docker,
     "ext4" => ext4::Ext4,
+    "overlay" => overlay::Overlay,
     "tmpfs" => tmpfs::Tmpfs,
     "xfs" => xfs::Xfs,
 }

@@ -56,9 +56,13 @@ pub(super) fn deadline(op: &Op) -> Duration {
             | Op::GrowTmpfs { .. }
             | Op::ExhaustMemory { .. }
             | Op::RemoveFiller { .. }
+            | Op::HoldInotify { .. }
+            | Op::SetQuota { .. }
+            | Op::RestoreQuota { .. }
             | Op::ReplaceByCopy { .. }
             | Op::CopyUp { .. }
             | Op::Relink { .. }
+            | Op::SeedBind { .. }
             | Op::RemoveBind { .. }
             | Op::WriteImage { .. }
     );

@@ -257,6 +257,7 @@ impl Keeper {
             | Read::TryWrite { place, .. }
             | Read::TryLink { place, .. }
             | Read::TryAccess(place) => Some(place.clone()),
+            Read::TryEvents { from, .. } => Some(from.clone()),
             _ => None,
         };
         locked(&self.trials).extend(trial.clone());

@@ -12,7 +12,8 @@ use std::{
 use super::{
     super::HelperError,
     detach::{self, Kept},
-    fill, freeze, image, link, memory, metadata, mount, page_cache, process, throttle, tmpfs,
+    fill, freeze, hold, image, link, memory, metadata, mount, page_cache, process, quota, throttle,
+    tmpfs,
 };
 use crate::protocol::{Op, Outcome};
 
@@ -61,7 +62,13 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
         Op::Freeze { place, dev, image } => freeze::stall(place, *dev, image, cx),
         Op::Thaw { place, dev, image, fs_type } => freeze::resume(place, *dev, image, fs_type, cx),
         Op::LimitIo { init, dev, from, to, .. } => throttle::limit(*init, *dev, *from, *to),
+        Op::SetQuota { place, dev, used } => quota::set(place, *dev, *used, cx),
+        Op::RestoreQuota { place, dev, enabled, limit } => {
+            quota::restore(place, *dev, *enabled, *limit)
+        }
         Op::RemoveFiller { place, dev, marker } => fill::remove(place, *dev, marker),
+        Op::HoldInotify { mark, uid, gid, stock } => hold::inotify(mark, (*uid, *gid), *stock, cx),
+        Op::EndHolder { mark } => hold::end(mark),
         Op::BreakFilesystem { place, dev } => mount::break_filesystem(place, *dev, cx),
         Op::ReplaceByCopy { place } => link::replace_by_copy(place),
         Op::DropCache { place } => page_cache::drop_clean(place),
@@ -82,6 +89,7 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
 fn act_on_own(op: &Op, cx: &Context) -> Done {
     match op {
         Op::CreateBind { name, mode, uid, gid } => image::create_bind(cx, name, *mode, *uid, *gid),
+        Op::SeedBind { name, items, size } => image::seed_bind(cx, name, *items, *size),
         Op::RemoveBind { name } => image::remove_bind(cx, name),
         Op::CreateImage { name, size } => image::create(cx, name, *size),
         Op::WriteImage { name, extents } => image::write(cx, name, extents),

@@ -67,6 +67,20 @@ pub(super) fn create_bind(cx: &Context, name: &str, mode: u32, uid: u32, gid: u3
     Ok(Outcome::Directory { host_path: format!("{}/{BINDS}/{name}", cx.host_dir) })
 }
 
+/// Puts items into such a directory.
+pub(super) fn seed_bind(cx: &Context, name: &str, items: u32, size: u64) -> Done {
+    let path = own(&cx.dir, BINDS, name)?;
+    let size = usize::try_from(size).map_err(|_| HelperError::Refused("too large".into()))?;
+    let content = vec![b'.'; size];
+    for item in 0..items {
+        let item = path.join(format!("item-{item:05}"));
+        sys("mkdir", &item, fs::create_dir(&item))?;
+        let data = item.join("data");
+        sys("write", &data, fs::write(&data, &content))?;
+    }
+    Ok(Outcome::Done)
+}
+
 /// Removes such a directory with all that is in it.
 pub(super) fn remove_bind(cx: &Context, name: &str) -> Done {
     let path = own(&cx.dir, BINDS, name)?;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{
-    super::HelperError, facts, freeze, host_facts, http, image, memory_cgroup, metadata, net,
-    page_cache, place, throttle, trial,
+    super::HelperError, facts, freeze, hold, host_facts, http, image, memory_cgroup, metadata, net,
+    page_cache, place, quota, throttle, trial,
 };
 use crate::protocol::{Read, Reading};
 
@@ -17,6 +17,7 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::MountOf(place) => Reading::Mounts(facts::mount_of(place)?),
         Read::AllMounts(place) => Reading::Mounts(facts::all_mounts(place)?),
         Read::Fs(place) => Reading::Fs(facts::filesystem(place, dir)?),
+        Read::Quota(place) => Reading::Quota(quota::quota(place)?),
         Read::File { place, digest, content } => {
             Reading::File(facts::file(place, *digest, *content)?)
         }
@@ -35,6 +36,13 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::PageCache(place) => Reading::PageCache(page_cache::facts(place)?),
         Read::IoLimits(place) => Reading::Io(throttle::facts(place)?),
         Read::Pace { place, trial } => Reading::Pace(throttle::pace(place, *trial)?),
+        Read::TryInotify { place, uid, gid } => {
+            Reading::Tried(hold::try_inotify(place, (*uid, *gid))?)
+        }
+        Read::TryEvents { place, from, within_ms } => {
+            Reading::Events(hold::try_events(place, from, *within_ms)?)
+        }
+        Read::User(place) => Reading::User(hold::user(place)?),
         Read::Net(place) => Reading::Net(net::facts(place)?),
         Read::Connect { place, to, timeout_ms } => {
             Reading::Tried(net::connect(place, *to, *timeout_ms)?)

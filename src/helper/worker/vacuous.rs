@@ -10,7 +10,7 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
     let link = |inode| LinkState { dev: Dev { major: 8, minor: 1 }, inode, links: 2 };
     Some(match op {
         Op::StackClone { .. } | Op::StackTmpfs { .. } => Outcome::Mounted { id: 4711 },
-        Op::ExhaustTmpfs { .. } => Outcome::Limited { size: 4096, inodes: 1 },
+        Op::ExhaustTmpfs { .. } | Op::SetQuota { .. } => Outcome::Limited { size: 4096, inodes: 1 },
         Op::FillInodes { .. } => Outcome::Filled { files: 1000, bytes: 0 },
         Op::FillBytes { .. } => Outcome::Filled { files: 1, bytes: 1 << 20 },
         Op::BreakFilesystem { .. }
@@ -25,6 +25,7 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         | Op::Freeze { .. } => Outcome::Done,
         Op::GrowTmpfs { bytes, .. } => Outcome::Filled { files: 1, bytes: *bytes },
         Op::ExhaustMemory { .. } => Outcome::OomKills { before: 0, after: 1 },
+        Op::HoldInotify { .. } => Outcome::Held { instances: 127, watches: 0 },
         Op::ReplaceByCopy { .. } | Op::CopyUp { .. } => {
             Outcome::Linked { before: link(11), after: link(12) }
         }

@@ -3,7 +3,9 @@
 
 mod backup;
 mod cluster;
+mod config;
 mod denied;
+mod growth;
 mod harness;
 mod links;
 mod state;

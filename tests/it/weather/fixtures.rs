@@ -12,6 +12,8 @@ pub(super) struct Fixture {
     volume: &'static str,
     mount: &'static str,
     inject: &'static str,
+    /// More keys of the service.
+    service: &'static str,
     /// How the kernel shows that it is in force.
     pub(super) trace: Trace,
     /// It lasts until it is reverted.
@@ -31,12 +33,12 @@ const fn state(
     inject: &'static str,
     trace: Trace,
 ) -> Fixture {
-    Fixture { fault, way, volume, mount, inject, trace, lasts: true }
+    Fixture { fault, way, volume, mount, inject, service: "", trace, lasts: true }
 }
 
 const fn event(fault: &'static str, inject: &'static str) -> Fixture {
     let (volume, mount, trace) = (DOCKER, "/data", Trace::Nothing);
-    Fixture { fault, way: "", volume, mount, inject, trace, lasts: false }
+    Fixture { fault, way: "", volume, mount, inject, service: "", trace, lasts: false }
 }
 
 /// Every way of every fault.
@@ -96,6 +98,24 @@ pub(super) const FIXTURES: &[Fixture] = &[
     ),
     // a block as large as a page: one that is written in part is whole in the cache all the same
     event("drop-cache", "{ target: \"agent:/data/current.dat\" }"),
+    Fixture {
+        service: ", user: unique",
+        ..state(
+            ("inotify-exhaustion", "instances"),
+            (DOCKER, "/data"),
+            "{ target: agent }",
+            Trace::NoInotify,
+        )
+    },
+    Fixture {
+        service: ", user: unique",
+        ..state(
+            ("inotify-exhaustion", "watches"),
+            (DOCKER, "/data"),
+            "{ target: agent, of: watches }",
+            Trace::NoInotify,
+        )
+    },
     event("kill", "{ target: agent }"),
     state(
         ("lost-mount", ""),
@@ -130,6 +150,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Owner("/data", 1001),
     ),
     state(("pause", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Frozen),
+    state(
+        ("quota", ""),
+        ("{ btrfs: { size: 128MiB } }", "/data"),
+        "{ target: \"agent:/data\" }",
+        Trace::Quota("/data"),
+    ),
     state(
         ("read-only", ""),
         (DOCKER, "/data"),
@@ -177,6 +203,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
         volume: TMPFS,
         mount: "/data",
         inject: "{ target: \"agent:/data\" }",
+        service: "",
         trace: Trace::Nothing,
         lasts: false,
     },
@@ -186,6 +213,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
         volume: TMPFS,
         mount: "/data",
         inject: "{ target: \"agent:/data\", in_place: true }",
+        service: "",
         trace: Trace::Stacked("/data"),
         lasts: false,
     },
@@ -199,7 +227,7 @@ impl Fixture {
 
     /// The whole scenario; the fault is in force for `wait` before it is reverted.
     pub(super) fn scenario(&self, wait: &str) -> String {
-        let Self { fault, volume, mount, inject, .. } = self;
+        let Self { fault, volume, mount, inject, service, .. } = self;
         let name = self.name();
         let wait = if wait.is_empty() { String::new() } else { format!("\n  - wait: {wait}") };
         let revert = if self.lasts { "\n  - revert: fault" } else { "" };
@@ -210,6 +238,7 @@ timeout: 60s
 volumes: {{ data: {volume} }}
 services:
   agent: {{ image: keelhaul/specimen, mounts: {{ {mount}: data }}, memory: 64MiB, stop_grace: 1s }}
+  agent: {{ image: keelhaul/specimen, mounts: {{ {mount}: data }}, stop_grace: 1s{service} }}
 steady_state:
   - container: {{ service: agent, state: running }}
 steps:

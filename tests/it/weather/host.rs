@@ -46,6 +46,14 @@ pub(super) fn keepers(run: &str) -> Vec<i32> {
     })
 }
 
+/// Processes that hold something for a run.
+fn holders(run: &str) -> Vec<i32> {
+    processes(|args| {
+        args.get(1).is_some_and(|verb| verb == "helper-hold")
+            && args.get(2).is_some_and(|mark| mentions(mark, run))
+    })
+}
+
 /// The worker of a keeper.
 pub(super) fn worker_of(keeper: i32) -> Option<i32> {
     let workers = processes(|args| args.get(1).is_some_and(|verb| verb == "helper-worker"));
@@ -128,6 +136,10 @@ pub(super) enum Trace {
     Mode(&'static str, u32),
     /// This path belongs to this user.
     Owner(&'static str, u32),
+    /// A quota with a limit on the btrfs mounted at this path.
+    Quota(&'static str),
+    /// The subject's user can watch nothing more.
+    NoInotify,
     /// Tasks are frozen.
     Frozen,
     /// Fewer bytes of memory than this are allowed.
@@ -169,6 +181,8 @@ impl Trace {
                 fs::metadata(root(path)).is_ok_and(|meta| meta.mode() & 0o7777 == bits)
             }
             Self::Owner(path, uid) => fs::metadata(root(path)).is_ok_and(|meta| meta.uid() == uid),
+            Self::Quota(path) => limited(init, path),
+            Self::NoInotify => cannot_watch(init),
             Self::Frozen => frozen(init),
             Self::MemoryBelow(bytes) => memory_limit(init).is_some_and(|limit| limit < bytes),
             Self::Stalled(path) => stalled(root(path)),
@@ -192,6 +206,33 @@ impl Trace {
 fn mounts(init: i32, path: &str) -> usize {
     let table = fs::read_to_string(format!("/proc/{init}/mountinfo")).unwrap_or_default();
     table.lines().filter(|line| line.split(' ').nth(4) == Some(path)).count()
+}
+
+/// The limit of the top subvolume's quota group, of the device mounted there.
+fn limited(init: i32, path: &str) -> bool {
+    let table = fs::read_to_string(format!("/proc/{init}/mountinfo")).unwrap_or_default();
+    let line = table.lines().find(|line| line.split(' ').nth(4) == Some(path)).unwrap_or_default();
+    let device = line.split_once("/dev/").and_then(|(_, rest)| rest.split(' ').next());
+    let device = device.unwrap_or("none");
+    fs::read_dir("/sys/fs/btrfs").into_iter().flatten().flatten().any(|entry| {
+        let flags = fs::read_to_string(entry.path().join("qgroups/0_5/limit_flags"));
+        entry.path().join("devices").join(device).exists()
+            && flags.is_ok_and(|flags| flags.trim() != "0")
+    })
+}
+
+/// Tries to watch something as the user of this process.
+fn cannot_watch(pid: i32) -> bool {
+    use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(of) = fs::metadata(format!("/proc/{pid}")) else { return false };
+    let tried = std::thread::spawn(move || {
+        let uid = rustix::process::Uid::from_raw(of.uid());
+        // of this thread alone, which ends here
+        rustix::thread::set_thread_uid(uid).unwrap();
+        init(CreateFlags::CLOEXEC).and_then(|queue| add_watch(&queue, "/", WatchFlags::CREATE))
+    });
+    tried.join().unwrap().is_err()
 }
 
 fn detached(init: i32) -> bool {
@@ -261,6 +302,7 @@ pub(super) fn left_of(run: &str, env: &[(String, String)]) -> Vec<String> {
         let ours = listed.lines().filter(|line| is_of(run, line.split(' ').next().unwrap_or("")));
         left.extend(ours.map(|line| format!("{kind} {line}")));
     }
+    left.extend(holders(run).iter().map(|pid| format!("holder {pid}")));
     left.extend(keepers(run).iter().map(|pid| format!("process {pid}")));
     for device in fs::read_dir("/sys/block").unwrap().flatten() {
         let backing = fs::read_to_string(device.path().join("loop/backing_file"));

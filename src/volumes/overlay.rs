@@ -1,0 +1,170 @@
+//! `overlay`: an overlay filesystem of the run's own, with the options given.
+//!
+//! Lower, upper and work directory are made in the run's directory, and removed with all that is in
+//! them. The engine mounts it. What is written lands on the engine's own disk.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Filesystem, Provision, Volume, VolumeError};
+use crate::{
+    protocol::{Capability, Entry, Op, Outcome},
+    runtime::{MountSource, VolumeSpec},
+    units::Size,
+};
+
+/// An overlay of the run's own, with mount options of your choice.
+///
+/// Its lower layer holds as many items as asked for: directories `item-00000`, … with one file
+/// `data` each. Nothing of it has been copied up when the service starts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Overlay {
+    /// Items in the lower layer.
+    #[serde(default)]
+    items: u32,
+    /// Size of the file of an item; empty without it.
+    #[serde(default)]
+    item_size: Size,
+    /// Mount options, such as `[redirect_dir=on, metacopy=on, index=off]`.
+    #[serde(default)]
+    options: Vec<String>,
+}
+
+/// More items than this say nothing more, and take long to remove.
+const MOST_ITEMS: u32 = 100_000;
+const MOST_SIZE: Size = Size(1 << 20);
+/// Options that say where the layers are: those are the run's own.
+const OURS: [&str; 4] = ["lowerdir", "upperdir", "workdir", "datadir"];
+const MODE: u32 = 0o755;
+
+impl Overlay {
+    /// One entry: three directories, the items, and the removal of it all.
+    fn entry(&self, cx: &Provision<'_>) -> Entry {
+        let name = |layer: &str| format!("{}-{layer}", cx.object);
+        let make = |layer| Op::CreateBind { name: name(layer), mode: MODE, uid: 0, gid: 0 };
+        let remove = |layer| Op::RemoveBind { name: name(layer) };
+        let (items, size) = (self.items, self.item_size.0);
+        Entry {
+            what: format!("layers of volume {}", cx.name),
+            ops: vec![
+                make("lower"),
+                Op::SeedBind { name: name("lower"), items, size },
+                make("upper"),
+                make("work"),
+            ],
+            undo: vec![remove("work"), remove("upper"), remove("lower")],
+            expires_ms: None,
+        }
+    }
+
+    fn mount_options(&self, [lower, upper, work]: [&str; 3]) -> String {
+        let layers = format!("lowerdir={lower},upperdir={upper},workdir={work}");
+        [&[layers][..], &self.options].concat().join(",")
+    }
+}
+
+impl Volume for Overlay {
+    const NEEDS: &'static [Capability] = &[Capability::Overlay];
+    const EXAMPLE: &'static str = "overlay: { items: 500, options: [metacopy=on] }";
+
+    fn filesystem(&self) -> Option<Filesystem> {
+        None
+    }
+
+    fn shares_host(&self) -> bool {
+        true
+    }
+
+    fn check(&self, _: bool) -> Vec<String> {
+        let mut wrong = Vec::new();
+        if self.items > MOST_ITEMS {
+            let items = self.items;
+            wrong.push(format!("{items} items are too many\n\nhint: write {MOST_ITEMS} or less"));
+        }
+        if self.item_size > MOST_SIZE {
+            let size = self.item_size;
+            wrong.push(format!("items of {size} are too large\n\nhint: write up to {MOST_SIZE}"));
+        }
+        for option in &self.options {
+            let name = option.split('=').next().unwrap_or_default();
+            if option.is_empty() || option.contains(',') {
+                wrong.push(format!(
+                    "`{option}` is not one mount option\n\nhint: write a list: `[redirect_dir=on, \
+                     metacopy=on]`"
+                ));
+            } else if OURS.contains(&name) {
+                wrong.push(format!(
+                    "`{name}` is a directory that the run makes\n\nhint: leave it out"
+                ));
+            }
+        }
+        wrong
+    }
+
+    async fn provision(&self, cx: &Provision<'_>) -> Result<MountSource, VolumeError> {
+        let applied = cx.helper.apply(self.entry(cx)).await?;
+        let paths: Vec<&str> = applied
+            .outcomes
+            .iter()
+            .filter_map(|outcome| match outcome {
+                Outcome::Directory { host_path } => Some(host_path.as_str()),
+                _ => None,
+            })
+            .collect();
+        let Ok(layers) = <[&str; 3]>::try_from(paths) else {
+            return Err(VolumeError::Unexpected(format!("{:?}", applied.outcomes)));
+        };
+        let options = BTreeMap::from([
+            ("type".to_owned(), "overlay".to_owned()),
+            ("device".to_owned(), "overlay".to_owned()),
+            ("o".to_owned(), self.mount_options(layers)),
+        ]);
+        let spec = VolumeSpec {
+            name: cx.object.clone(),
+            driver: "local".into(),
+            options,
+            labels: cx.labels.clone(),
+        };
+        cx.runtime.create_volume(&spec).await?;
+        Ok(MountSource::Volume { name: spec.name, no_copy: true })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{faults::testing::Fake, volumes::tests::provision};
+
+    fn overlay(yaml: &str) -> Overlay {
+        serde_saphyr::from_str(yaml).unwrap()
+    }
+
+    #[test]
+    fn the_layers_are_the_runs_and_go_with_it() {
+        let fake = Fake::default();
+        let entry = overlay("{ items: 3, item_size: 4KiB }").entry(&provision(&fake));
+        assert_eq!(entry.ops.len(), 4);
+        assert!(matches!(&entry.ops[1], Op::SeedBind { items: 3, size: 4096, .. }));
+        assert!(entry.undo.iter().all(|op| matches!(op, Op::RemoveBind { .. })));
+        assert_eq!(entry.undo.len(), 3);
+    }
+
+    #[test]
+    fn options_follow_the_layers() {
+        let overlay = overlay("{ options: [metacopy=on, index=off] }");
+        assert_eq!(
+            overlay.mount_options(["/l", "/u", "/w"]),
+            "lowerdir=/l,upperdir=/u,workdir=/w,metacopy=on,index=off"
+        );
+    }
+
+    #[test]
+    fn static_complaints() {
+        assert!(overlay("{ items: 500, options: [metacopy=on] }").check(false).is_empty());
+        assert_eq!(overlay("{ options: [\"a,b\", upperdir=/x] }").check(false).len(), 2);
+        assert_eq!(overlay("{ items: 200000, item_size: 2MiB }").check(false).len(), 2);
+    }
+}
