@@ -279,19 +279,24 @@ const TABLE: &[Row] = &[
 pub enum WeaknessChoice {
     /// Print the table and end.
     List,
+    /// None: what a scenario says for the service as it should be.
+    None,
     /// Switch this one on.
     One(Weakness),
 }
 
-/// Accepts `list` and the names of the table.
+/// Accepts the names of the table, `list` and `none`.
 pub(super) fn parser() -> impl TypedValueParser<Value = WeaknessChoice> {
     let names = TABLE.iter().map(|row| PossibleValue::new(row.name).help(row.about));
     let list = PossibleValue::new("list").help("prints this table and ends");
-    PossibleValuesParser::new(names.chain([list])).map(|given| {
-        TABLE
-            .iter()
-            .find(|row| row.name == given)
-            .map_or(WeaknessChoice::List, |row| WeaknessChoice::One(row.weakness))
+    let none = PossibleValue::new("none").help("switches nothing on");
+    PossibleValuesParser::new(names.chain([list, none])).map(|given| {
+        let row = TABLE.iter().find(|row| row.name == given);
+        match row {
+            Some(row) => WeaknessChoice::One(row.weakness),
+            None if given == "none" => WeaknessChoice::None,
+            None => WeaknessChoice::List,
+        }
     })
 }
 
