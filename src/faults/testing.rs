@@ -114,9 +114,7 @@ impl Default for Fake {
         let world = World {
             container: Ok(container()),
             init: Init { pid: 100, start_time: 5000 },
-            mounts: [("/", "overlay"), ("/data", "ext4")]
-                .map(|(path, fs_type)| (path.to_owned(), vec![mount(path, fs_type)]))
-                .into(),
+            mounts: root_and_data(),
             fs: fs("ext4"),
             files: BTreeMap::new(),
             trees: BTreeMap::new(),
@@ -151,6 +149,12 @@ impl Default for Fake {
         };
         Self { world: Mutex::new(world), lost: CancellationToken::new() }
     }
+}
+
+fn root_and_data() -> BTreeMap<String, Vec<MountFacts>> {
+    [("/", "overlay"), ("/data", "ext4")]
+        .map(|(path, fs_type)| (path.to_owned(), vec![mount(path, fs_type)]))
+        .into()
 }
 
 fn memory() -> MemoryFacts {

@@ -115,22 +115,26 @@ impl Metrics {
             let on = u8::from(state == view.state);
             let _ = writeln!(out, "specimen_state{{state=\"{}\"}} {on}", state.name());
         }
-        let spaces: Vec<_> =
-            dirs.iter().filter_map(|(name, dir)| Some((name, Space::of(dir).ok()?))).collect();
-        let _ = writeln!(out, "# TYPE specimen_free_bytes gauge");
-        for (name, space) in &spaces {
-            let _ = writeln!(out, "specimen_free_bytes{{dir=\"{name}\"}} {}", space.bytes);
-        }
-        let _ = writeln!(out, "# TYPE specimen_free_inodes gauge");
-        for (name, inodes) in spaces.iter().filter_map(|(name, space)| Some((name, space.inodes?)))
-        {
-            let _ = writeln!(out, "specimen_free_inodes{{dir=\"{name}\"}} {inodes}");
-        }
+        render_space(&mut out, dirs);
         let uptime = self.started.elapsed().as_secs_f64();
         let _ = writeln!(
             out,
             "# TYPE specimen_uptime_seconds gauge\nspecimen_uptime_seconds {uptime:.3}"
         );
         out
+    }
+}
+
+/// Free bytes and inodes of each directory's filesystem, where it answers.
+fn render_space(out: &mut String, dirs: &[(&str, &Path)]) {
+    let spaces: Vec<_> =
+        dirs.iter().filter_map(|(name, dir)| Some((name, Space::of(dir).ok()?))).collect();
+    let _ = writeln!(out, "# TYPE specimen_free_bytes gauge");
+    for (name, space) in &spaces {
+        let _ = writeln!(out, "specimen_free_bytes{{dir=\"{name}\"}} {}", space.bytes);
+    }
+    let _ = writeln!(out, "# TYPE specimen_free_inodes gauge");
+    for (name, inodes) in spaces.iter().filter_map(|(name, space)| Some((name, space.inodes?))) {
+        let _ = writeln!(out, "specimen_free_inodes{{dir=\"{name}\"}} {inodes}");
     }
 }

@@ -59,6 +59,21 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
             fill::inodes(place, *dev, marker, *leave, cx)
         }
         Op::FillBytes { place, dev, marker, leave } => fill::bytes(place, *dev, marker, *leave, cx),
+        Op::RemoveFiller { place, dev, marker } => fill::remove(place, *dev, marker),
+        Op::BreakFilesystem { place, dev } => mount::break_filesystem(place, *dev, cx),
+        Op::ReplaceByCopy { place } => link::replace_by_copy(place),
+        Op::CopyUp { place } => link::copy_up(place),
+        Op::Relink { place, of, ours } => link::relink(place, of, *ours),
+        Op::SetOwner { .. } | Op::SetMode { .. } | Op::SetAside { .. } | Op::PutBack { .. } => {
+            metadata::act(op)
+        }
+        other => act_on_device(other, cx),
+    }
+}
+
+/// Performs an op on what lies beneath a filesystem: its device, its quota, its cache.
+fn act_on_device(op: &Op, cx: &Context) -> Done {
+    match op {
         Op::Freeze { place, dev, image } => freeze::stall(place, *dev, image, cx),
         Op::Thaw { place, dev, image, fs_type } => freeze::resume(place, *dev, image, fs_type, cx),
         Op::LimitIo { init, dev, from, to, .. } => throttle::limit(*init, *dev, *from, *to),
@@ -66,18 +81,17 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
         Op::RestoreQuota { place, dev, enabled, limit } => {
             quota::restore(place, *dev, *enabled, *limit)
         }
-        Op::RemoveFiller { place, dev, marker } => fill::remove(place, *dev, marker),
+        Op::DropCache { place } => page_cache::drop_clean(place),
+        other => act_on_processes(other, cx),
+    }
+}
+
+/// Performs an op on processes, and on what the kernel counts for them.
+fn act_on_processes(op: &Op, cx: &Context) -> Done {
+    match op {
+        Op::KillInit { place, init } => process::kill_init(place, *init),
         Op::HoldInotify { mark, uid, gid, stock } => hold::inotify(mark, (*uid, *gid), *stock, cx),
         Op::EndHolder { mark } => hold::end(mark),
-        Op::BreakFilesystem { place, dev } => mount::break_filesystem(place, *dev, cx),
-        Op::ReplaceByCopy { place } => link::replace_by_copy(place),
-        Op::DropCache { place } => page_cache::drop_clean(place),
-        Op::CopyUp { place } => link::copy_up(place),
-        Op::Relink { place, of, ours } => link::relink(place, of, *ours),
-        Op::KillInit { place, init } => process::kill_init(place, *init),
-        Op::SetOwner { .. } | Op::SetMode { .. } | Op::SetAside { .. } | Op::PutBack { .. } => {
-            metadata::act(op)
-        }
         Op::GrowTmpfs { .. } | Op::ExhaustMemory { .. } | Op::SetOomScore { .. } => {
             memory::act(op, cx)
         }

@@ -26,15 +26,23 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
             Reading::Archives(facts::archives(place, below.as_deref())?)
         }
         Read::Writers(place) => Reading::Writers(facts::writers(place)?),
+        Read::Memory(place) => Reading::Memory(memory_cgroup::memory(place)?),
+        Read::PageCache(place) => Reading::PageCache(page_cache::facts(place)?),
+        Read::IoLimits(place) => Reading::Io(throttle::facts(place)?),
+        Read::User(place) => Reading::User(hold::user(place)?),
+        Read::Net(place) => Reading::Net(net::facts(place)?),
+        Read::Loops => Reading::Loops(image::loops(dir)?),
+        other => return attempt(other),
+    })
+}
+
+/// Tries something, to learn how it goes.
+fn attempt(read: &Read) -> Result<Reading, HelperError> {
+    Ok(match read {
         Read::TryCreate(place) => Reading::Tried(trial::create(place)?),
         Read::TryWrite { place, bytes } => Reading::Tried(trial::write(place, *bytes)?),
         Read::TryLink { place, into } => Reading::Tried(trial::link(place, into)?),
-        Read::Memory(place) => Reading::Memory(memory_cgroup::memory(place)?),
-        Read::Answers { place, within_ms } => {
-            Reading::Answered(freeze::answers(place, *within_ms)?)
-        }
-        Read::PageCache(place) => Reading::PageCache(page_cache::facts(place)?),
-        Read::IoLimits(place) => Reading::Io(throttle::facts(place)?),
+        Read::TryAccess(place) => Reading::Access(metadata::access(place)?),
         Read::Pace { place, trial } => Reading::Pace(throttle::pace(place, *trial)?),
         Read::TryInotify { place, uid, gid } => {
             Reading::Tried(hold::try_inotify(place, (*uid, *gid))?)
@@ -42,15 +50,15 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::TryEvents { place, from, within_ms } => {
             Reading::Events(hold::try_events(place, from, *within_ms)?)
         }
-        Read::User(place) => Reading::User(hold::user(place)?),
-        Read::Net(place) => Reading::Net(net::facts(place)?),
         Read::Connect { place, to, timeout_ms } => {
             Reading::Tried(net::connect(place, *to, *timeout_ms)?)
         }
-        Read::TryAccess(place) => Reading::Access(metadata::access(place)?),
-        Read::Loops => Reading::Loops(image::loops(dir)?),
-        Read::Http { .. } => {
-            return Err(HelperError::Refused("http is not read on a blocking thread".into()));
+        Read::Answers { place, within_ms } => {
+            Reading::Answered(freeze::answers(place, *within_ms)?)
+        }
+        other => {
+            let refused = format!("this is not read on a blocking thread: {other:?}");
+            return Err(HelperError::Refused(refused));
         }
     })
 }

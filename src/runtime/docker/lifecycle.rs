@@ -42,13 +42,7 @@ impl Docker {
             }
             EngineOp::Unpause { container } => self.unpause(container).await,
             EngineOp::LimitMemory { container, memory, with_swap } => {
-                let body = ContainerUpdateBody {
-                    memory: Some(i64::try_from(*memory).unwrap_or(i64::MAX)),
-                    memory_swap: Some(*with_swap),
-                    ..ContainerUpdateBody::default()
-                };
-                let call = self.call("limiting the memory of", "container", container);
-                call.run(self.client.update_container(container, body)).await
+                self.limit_memory(container, *memory, *with_swap).await
             }
             EngineOp::Disconnect { container, network } => {
                 self.disconnect(container, network).await
@@ -59,6 +53,16 @@ impl Docker {
             EngineOp::Remove { container } => self.remove_container(container).await,
             EngineOp::RemoveRun { run } => self.remove_run(run).await,
         }
+    }
+
+    async fn limit_memory(&self, container: &str, memory: u64, with_swap: i64) -> Result<()> {
+        let body = ContainerUpdateBody {
+            memory: Some(i64::try_from(memory).unwrap_or(i64::MAX)),
+            memory_swap: Some(with_swap),
+            ..ContainerUpdateBody::default()
+        };
+        let call = self.call("limiting the memory of", "container", container);
+        call.run(self.client.update_container(container, body)).await
     }
 
     /// Starts a container. One that runs already, paused or not, is left alone.
