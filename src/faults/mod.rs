@@ -51,6 +51,7 @@ mod pause;
 mod quota;
 mod read_only;
 mod recreate;
+mod remount;
 mod remove_file;
 mod remove_volume;
 mod replace_file;
@@ -437,6 +438,7 @@ faults! {
     "quota" => quota::Quota,
     "read-only" => read_only::ReadOnly,
     "recreate" => recreate::Recreate,
+    "remount" => remount::Remount,
     "remove-file" => remove_file::RemoveFile,
     "remove-volume" => remove_volume::RemoveVolume,
     "replace-file" => replace_file::ReplaceFile,

@@ -1,0 +1,181 @@
+//! `remount`: a mount goes away and comes back within one breath.
+//!
+//! Mechanism: a clone of the mount is kept, the mount detached, and the clone attached in its
+//! place. Blast radius: the mount namespace of one container. Undone only where it was cut off
+//! half-way: by attaching the clone, or another one of the same directory as the engine shows it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
+    observe::flags,
+};
+use crate::{
+    protocol::{Capability, FileId, Op, Outcome},
+    volumes::{Filesystem, VolumeSpec},
+};
+
+/// Unmounts a volume and mounts it again at once, as an automounter does.
+///
+/// The path shows the same directory as before, on another mount. What is open already stays on
+/// the old one: descriptors work on, a working directory below it no longer has a path, and a
+/// watch on the mount point has seen it go. Not for a `tmpfs`, whose data would go with its mount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Remount {
+    /// The mount: `service:/path`, where something is mounted at exactly this path.
+    target: Target,
+}
+
+/// What was there before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// The mount.
+    mount: u64,
+    /// The directory that was mounted.
+    root: FileId,
+    /// Descriptors open for writing.
+    writers: u64,
+}
+
+const NAME: &str = "remount";
+
+impl Fault for Remount {
+    type Before = Before;
+
+    const SCOPE: Scope = Scope::Container;
+    const NEEDS: &'static [Capability] = &[Capability::MountApi];
+    const EXAMPLE: &'static str = "remount: { target: agent:/data }";
+
+    fn kind(&self) -> Kind {
+        Kind::Event
+    }
+
+    fn target(&self) -> &Target {
+        &self.target
+    }
+
+    fn describe(&self) -> Described {
+        Described {
+            act: format!("detach the mount at `{}`, and attach it again", self.target),
+            undo: "attach it, where that was cut off half-way".into(),
+            proof: "another mount of the same directory is there".into(),
+        }
+    }
+
+    fn check(&self, declared: &Declared<'_>) -> Vec<String> {
+        let mut wrong: Vec<_> = checks::needs_path(NAME, &self.target).into_iter().collect();
+        wrong.extend(checks::needs_mount_point(NAME, &self.target, declared));
+        if declared.volume.and_then(VolumeSpec::filesystem) == Some(Filesystem::Tmpfs) {
+            wrong.push(format!(
+                "`{}` is a tmpfs, whose data would go with its mount\n\nhint: use `tmpfs-restart` \
+                 with `in_place: true`, or another kind of volume",
+                self.target
+            ));
+        }
+        wrong
+    }
+
+    async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
+        cx.running().await?;
+        let place = cx.site.place.clone();
+        let path = &place.path;
+        let stack = cx.mount_stack(&place).await?;
+        let ([top], Some(root)) = (&stack[..], cx.file_id(&place).await?) else {
+            return Err(FaultError::Refused(format!(
+                "{} mounts lie at `{path}` in `{}`, and `{NAME}` takes exactly one\n\nhint: name \
+                 a mount, and revert what covers it first",
+                stack.len(),
+                cx.site.service
+            )));
+        };
+        if top.fs_type == "tmpfs" || place.host_path.is_none() {
+            return Err(FaultError::Refused(format!(
+                "only this container shows the {} at `{path}`, so it might not come back",
+                top.fs_type
+            )));
+        }
+        let before = Before { mount: top.id, root, writers: cx.writers(&place).await? };
+        let init = cx.init().await?;
+        let attach = Op::AttachMount { place: place.clone(), init, root, flags: flags(top) };
+        let detach = Op::DetachMount { place, mount: top.id, root };
+        Ok(Prepared { before, ops: vec![detach, attach.clone()], undo: vec![attach] })
+    }
+
+    async fn verify(
+        &self,
+        before: &Before,
+        _: &[Outcome],
+        cx: &Cx<'_>,
+    ) -> Result<Effect, FaultError> {
+        let place = &cx.site.place;
+        let stack = cx.mount_stack(place).await?;
+        let now = stack.last().map(|top| top.id);
+        let same = cx.file_id(place).await? == Some(before.root);
+        let proven = stack.len() == 1 && same && now != Some(before.mount);
+        let shown = if same { "the same" } else { "another" };
+        let now = now.map_or("none".to_owned(), |id| id.to_string());
+        let evidence = format!("mount {now}, before it {}; {shown} directory", before.mount);
+        let effect = Effect { proven, evidence, notes: Vec::new() };
+        Ok(match before.writers {
+            0 => effect,
+            1 => effect.note("1 descriptor open for writing stays on the old mount"),
+            n => effect.note(format!("{n} descriptors open for writing stay on the old mount")),
+        })
+    }
+
+    async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
+        let there = cx.file_id(&cx.site.place).await? == Some(before.root);
+        let evidence = if there { "the directory is there" } else { "another directory is there" };
+        Ok(Effect { proven: there, evidence: evidence.into(), notes: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::{
+        Site,
+        testing::{self, Fake},
+    };
+
+    fn fault() -> Remount {
+        serde_saphyr::from_str("{ target: agent:/data }").unwrap()
+    }
+
+    fn world() -> (Fake, Site) {
+        let fake = Fake::default();
+        fake.world().files.insert("/data".into(), testing::file(2, 2));
+        let mut site = testing::site("/data", "docker: {}");
+        site.place.host_path = Some("/var/lib/docker/volumes/v/_data".into());
+        (fake, site)
+    }
+
+    #[tokio::test]
+    async fn another_mount_of_the_same_directory_is_the_proof() {
+        let (fake, site) = world();
+        let cx = fake.cx(&site);
+        let Prepared { before, ops, undo } = fault().prepare(&cx).await.unwrap();
+        assert!(matches!(&ops[..], [Op::DetachMount { .. }, Op::AttachMount { .. }]));
+        assert_eq!(undo, ops[1..]);
+        assert!(!fault().verify(&before, &[], &cx).await.unwrap().proven, "nothing was done");
+        fake.world().mounts.get_mut("/data").unwrap()[0].id += 1;
+        assert!(fault().verify(&before, &[], &cx).await.unwrap().proven);
+        fake.world().files.insert("/data".into(), testing::file(3, 2));
+        assert!(!fault().verify(&before, &[], &cx).await.unwrap().proven, "another directory");
+        assert!(!fault().verify_reverted(&before, &cx).await.unwrap().proven);
+    }
+
+    #[tokio::test]
+    async fn what_might_not_come_back_is_refused() {
+        let (fake, mut site) = world();
+        site.place.host_path = None;
+        let refused = fault().prepare(&fake.cx(&site)).await;
+        assert!(matches!(refused, Err(FaultError::Refused(_))));
+        let (fake, site) = world();
+        fake.world().mounts.clear();
+        let refused = fault().prepare(&fake.cx(&site)).await;
+        assert!(matches!(refused, Err(FaultError::Refused(_))));
+    }
+}
