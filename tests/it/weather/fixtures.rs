@@ -163,6 +163,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Stacked("/data"),
     ),
     event("recreate", "{ target: agent }"),
+    event("remount", "{ target: \"agent:/data\" }"),
     state(
         ("remove-file", ""),
         (DOCKER, "/data"),
