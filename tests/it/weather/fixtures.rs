@@ -238,8 +238,7 @@ name: {name}
 timeout: 60s
 volumes: {{ data: {volume} }}
 services:
-  agent: {{ image: keelhaul/specimen, mounts: {{ {mount}: data }}, memory: 64MiB, stop_grace: 1s }}
-  agent: {{ image: keelhaul/specimen, mounts: {{ {mount}: data }}, stop_grace: 1s{service} }}
+  agent: {{ image: keelhaul/specimen, mounts: {{ {mount}: data }}, memory: 64MiB, stop_grace: 1s{service} }}
 steady_state:
   - container: {{ service: agent, state: running }}
 steps:
