@@ -235,8 +235,8 @@ impl Service {
         let Some(session) = self.session.get() else { return Ok(()) };
         let mut saved = session.saved.clone();
         saved.records = self.kept.load(Ordering::Acquire);
-        let home = self.home.check(&self.args.data);
-        let done = home.and_then(|()| StateFile::new(&self.args).save(&saved));
+        let home = || self.home.check(&self.args.data);
+        let done = StateFile::new(&self.args).save(&saved, home);
         match denied::settle(self, done) {
             Ok(()) => self.health.clear("state"),
             Err(error) => {

@@ -119,12 +119,16 @@ impl StateFile {
         Ok(Session { saved, resumed: false, lost_state: self.marker.try_exists()? })
     }
 
-    /// Replaces the saved state, durably, or leaves the old one as it was.
-    pub(super) fn save(&self, saved: &Saved) -> io::Result<()> {
+    /// Replaces the saved state, durably, or leaves the old one as it was. `home` fails when the
+    /// data directory is no longer ours.
+    pub(super) fn save(&self, saved: &Saved, home: impl Fn() -> io::Result<()>) -> io::Result<()> {
         let mut text = serde_json::to_vec(saved)?;
         text.push(b'\n');
+        home()?;
         replace(&self.state, &text)?;
         if !self.marker.try_exists()? {
+            // The sync took its time, and the path may lead elsewhere by now.
+            home()?;
             File::create(&self.marker)?.sync_all()?;
             sync_dir(&self.marker)?;
         }

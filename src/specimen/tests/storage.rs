@@ -291,7 +291,8 @@ async fn a_volume_that_stays_lost_raises_one_alarm() {
         }
         sleep(Duration::from_millis(800)).await;
         assert_eq!(service.json("/health").await["mount_alarms"], u8::from(!weak));
-        fs::remove_dir(&data).unwrap();
+        // a write that was under way at the swap may have landed here
+        fs::remove_dir_all(&data).unwrap();
         fs::rename(&aside, &data).unwrap();
         service.turns(200).await;
         service.stop().await;
