@@ -241,7 +241,7 @@ services:
   agent: {{ image: keelhaul/specimen, mounts: {{ {mount}: data }}, memory: 64MiB, stop_grace: 1s{service} }}
 steady_state:
   - container: {{ service: agent, state: running }}
-  - log: {{ service: agent, matches: 'state INIT ->' }}
+  - log: {{ service: agent, matches: 'state INIT ->|EACCES' }}
 steps:
   - inject: {{ {fault}: {inject} }}
     as: fault{wait}{revert}
