@@ -15,7 +15,7 @@ use super::{
     address::DEFAULT_SOCKET,
     containers::{environment, map, mount},
 };
-use crate::runtime::{HelperSpec, MountSource, MountSpec, Result, RuntimeError};
+use crate::runtime::{HelperSpec, MountSource, MountSpec, Result, RuntimeError, labels};
 
 /// Where the run's own volume is in the helper.
 pub const RUN_DIRECTORY: &str = "/run/keelhaul";
@@ -82,11 +82,7 @@ impl Docker {
 fn body(spec: &HelperSpec, api: ApiVersion, socket: Option<&str>) -> ContainerCreateBody {
     let mut env: BTreeMap<_, _> = spec.env.clone();
     let mut mounts: Vec<Mount> = spec.mounts.iter().filter_map(mount).collect();
-    mounts.extend(mount(&MountSpec {
-        target: RUN_DIRECTORY.to_owned(),
-        source: MountSource::Volume { name: spec.volume.clone(), no_copy: true },
-        read_only: false,
-    }));
+    mounts.extend(run_directory(spec));
     mounts.push(host_directory("/dev", HOST_DEVICES));
     if let Some((directory, name)) = socket.and_then(parts) {
         // the directory, not the socket: a restarted engine makes a new one
@@ -109,6 +105,20 @@ fn body(spec: &HelperSpec, api: ApiVersion, socket: Option<&str>) -> ContainerCr
         host_config: Some(HostConfig { mounts: Some(mounts), ..host(&spec.capabilities, api) }),
         ..ContainerCreateBody::default()
     }
+}
+
+/// The run's own volume. The engine makes one anew where it was removed in the meantime: with the
+/// run's labels, `recover` finds that too.
+fn run_directory(spec: &HelperSpec) -> Option<Mount> {
+    let mut mount = mount(&MountSpec {
+        target: RUN_DIRECTORY.to_owned(),
+        source: MountSource::Volume { name: spec.volume.clone(), no_copy: true },
+        read_only: false,
+    })?;
+    let mut of_run = spec.labels.clone();
+    of_run.insert(labels::ROLE.to_owned(), labels::ROLE_JOURNAL.to_owned());
+    mount.volume_options.get_or_insert_default().labels = Some(map(&of_run));
+    Some(mount)
 }
 
 /// What every container of our own that reaches into the host has in common.
