@@ -77,4 +77,4 @@ mod tests;
 pub use args::{Begin, SpecimenArgs};
 pub use backup::{Job, JobError};
 pub use serve::{SpecimenError, serve};
-pub use weakness::{Weakness, WeaknessChoice, table};
+pub use weakness::{Weakness, WeaknessChoice, explanation, table};

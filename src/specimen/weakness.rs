@@ -369,6 +369,16 @@ pub fn table() -> String {
     out
 }
 
+/// What a weakness is, with an example; none when there is no such weakness.
+#[must_use]
+pub fn explanation(name: &str) -> Option<String> {
+    let Row { about, fails, .. } = TABLE.iter().find(|row| row.name == name)?;
+    Some(format!(
+        "{name} (weakness of the built-in subject `keelhaul/specimen`)\n\n{about}.\n\n\
+         Example\n  services: {{ agent: {{ args: [--weakness, {name}] }} }}\n\nNoticed by\n  {fails}\n"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
