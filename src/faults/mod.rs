@@ -34,6 +34,7 @@ use crate::{
 pub use target::Target;
 
 mod broken_hardlinks;
+mod clock_skew;
 mod crash;
 mod disconnect;
 mod disk_full;
@@ -45,6 +46,7 @@ mod lost_mount;
 mod memory_limit;
 mod mode;
 mod mount_flags;
+mod mtime_skew;
 mod oom_kill;
 mod ownership;
 mod pause;
@@ -420,6 +422,7 @@ macro_rules! faults {
 
 faults! {
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
+    "clock-skew" => clock_skew::ClockSkew,
     "commit-and-recreate" => commit_and_recreate::CommitAndRecreate,
     "crash" => crash::Crash,
     "disconnect" => disconnect::Disconnect,
@@ -432,6 +435,7 @@ faults! {
     "memory-limit" => memory_limit::MemoryLimit,
     "mode" => mode::Mode,
     "mount-flags" => mount_flags::MountFlags,
+    "mtime-skew" => mtime_skew::MtimeSkew,
     "oom-kill" => oom_kill::OomKill,
     "ownership" => ownership::Ownership,
     "pause" => pause::Pause,
