@@ -34,6 +34,7 @@ use crate::{
 pub use target::Target;
 
 mod broken_hardlinks;
+mod cache_pollution;
 mod clock_skew;
 mod crash;
 mod disconnect;
@@ -422,6 +423,7 @@ macro_rules! faults {
 
 faults! {
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
+    "cache-pollution" => cache_pollution::CachePollution,
     "clock-skew" => clock_skew::ClockSkew,
     "commit-and-recreate" => commit_and_recreate::CommitAndRecreate,
     "crash" => crash::Crash,
