@@ -36,6 +36,7 @@ pub use target::Target;
 mod broken_hardlinks;
 mod cache_pollution;
 mod clock_skew;
+mod copy_up;
 mod crash;
 mod disconnect;
 mod disk_full;
@@ -426,6 +427,7 @@ faults! {
     "cache-pollution" => cache_pollution::CachePollution,
     "clock-skew" => clock_skew::ClockSkew,
     "commit-and-recreate" => commit_and_recreate::CommitAndRecreate,
+    "copy-up" => copy_up::CopyUp,
     "crash" => crash::Crash,
     "disconnect" => disconnect::Disconnect,
     "disk-full" => disk_full::DiskFull,
