@@ -44,6 +44,7 @@ mod drop_cache;
 mod inode_exhaustion;
 mod inotify_exhaustion;
 mod kill;
+mod label;
 mod lost_mount;
 mod memory_limit;
 mod mode;
@@ -435,6 +436,7 @@ faults! {
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
     "inotify-exhaustion" => inotify_exhaustion::InotifyExhaustion,
     "kill" => kill::Kill,
+    "label" => label::Label,
     "lost-mount" => lost_mount::LostMount,
     "memory-limit" => memory_limit::MemoryLimit,
     "mode" => mode::Mode,
