@@ -49,7 +49,11 @@ impl Stats {
     /// It was acknowledged after so long.
     pub(super) fn acknowledged(&self, took: Duration) {
         self.with(|inner| {
-            inner.counts.acknowledged += 1;
+            let counts = &mut inner.counts;
+            if counts.acknowledged == 0 {
+                counts.early = counts.failed + counts.indeterminate;
+            }
+            counts.acknowledged += 1;
             inner.latencies.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         });
     }
@@ -139,6 +143,17 @@ fn value(bucket: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_ended_before_the_first_acknowledgement_is_told_apart() {
+        let stats = Stats::start();
+        stats.failed("not ready");
+        stats.indeterminate("no reply");
+        stats.acknowledged(Duration::ZERO);
+        stats.failed("no leader");
+        stats.acknowledged(Duration::ZERO);
+        assert_eq!((stats.read().early, stats.read().failed), (2, 2));
+    }
 
     #[test]
     fn percentiles_are_right_to_a_sixteenth() {
