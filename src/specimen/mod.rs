@@ -19,6 +19,7 @@
 //! - `controller HOST:PORT: OFFLINE (…)`, and `RUNNING` when it is back
 //! - `start: the controller is not ready; again in 2000 ms`
 //! - `election: leads term N`, `election: leads term N no more`
+//! - `leader: FIRST does not answer (…)`, and `leader: ok again`
 //! - as a controller, `agent NAME: 3 beats missed: RUNNING -> OFFLINE`,
 //!   `agent NAME: OFFLINE -> RUNNING`
 //! - `links: hard link diverged: …`, `hard link refused: EXDEV (…); copying instead`
@@ -45,6 +46,7 @@ mod denied;
 mod election;
 mod errno;
 mod fence;
+mod follow;
 mod freeze;
 mod health;
 mod heartbeat;
@@ -55,6 +57,7 @@ mod journal;
 mod leader;
 mod metrics;
 mod mount_flags;
+mod office;
 mod quota;
 mod records;
 mod releases;
@@ -67,6 +70,7 @@ mod space;
 mod spool;
 mod stop;
 mod temp;
+mod terms;
 mod uplink;
 mod watch;
 mod weakness;
@@ -74,7 +78,7 @@ mod weakness;
 #[cfg(test)]
 mod tests;
 
-pub use args::{Begin, SpecimenArgs};
+pub use args::{Begin, Reconnect, SpecimenArgs};
 pub use backup::{Job, JobError};
 pub use serve::{SpecimenError, serve};
 pub use weakness::{Weakness, WeaknessChoice, table};

@@ -39,6 +39,8 @@ pub enum Weakness {
     IgnoresShortWrites,
     /// The journal lives in the container's own layer.
     LayerState,
+    /// Records are taken after the end of the term.
+    LeadsForEver,
     /// Nothing is published where hard links are refused.
     LinksOnly,
     /// A record waits until the log has its line.
@@ -200,6 +202,12 @@ const TABLE: &[Row] = &[
         "layer-state",
         "keeps its journal in the container's own layer",
         "volume-outlives-container",
+    ),
+    row(
+        Weakness::LeadsForEver,
+        "leads-for-ever",
+        "takes records when its term is over",
+        "failover-frozen",
     ),
     row(
         Weakness::LinksOnly,

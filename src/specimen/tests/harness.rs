@@ -29,7 +29,7 @@ pub(super) struct Cli {
 }
 
 /// Arguments for a service on `dir` with a quick pulse.
-pub(super) fn args(dir: &Path, more: &[&str]) -> SpecimenArgs {
+pub(in crate::specimen) fn args(dir: &Path, more: &[&str]) -> SpecimenArgs {
     let dir = dir.to_str().unwrap();
     let mut all = vec!["specimen", "--data", dir, "--listen", "127.0.0.1:0"];
     let quick =
@@ -66,7 +66,11 @@ pub(super) struct Running {
 impl Running {
     /// Starts and does not wait.
     pub(super) async fn launch(dir: &Path, more: &[&str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::launch_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), dir, more).await
+    }
+
+    /// The same on an address that is known before.
+    pub(super) async fn launch_on(listener: TcpListener, dir: &Path, more: &[&str]) -> Self {
         let address = listener.local_addr().unwrap();
         let (lines, (stop, stopped)) = (Lines::default(), oneshot::channel());
         let console = Console::new(lines.clone());
