@@ -37,6 +37,8 @@ pub enum Weakness {
     FreezesForEver,
     /// A short or failed journal write counts as done.
     IgnoresShortWrites,
+    /// SIGTERM is not listened to.
+    IgnoresStop,
     /// The journal lives in the container's own layer.
     LayerState,
     /// Records are taken after the end of the term.
@@ -197,6 +199,7 @@ const TABLE: &[Row] = &[
         "takes a short or failed journal write for done",
         "disk-full",
     ),
+    row(Weakness::IgnoresStop, "ignores-stop", "does not end when it is asked to", "graceful-stop"),
     row(
         Weakness::LayerState,
         "layer-state",
