@@ -38,7 +38,8 @@ pub(super) struct Follow {
     reconnect: Reconnect,
     /// The port of a leader whose name has none.
     port: u16,
-    runtime: Handle,
+    /// None where nothing is handed on.
+    runtime: Option<Handle>,
     /// Connections that nobody uses at the moment.
     idle: Mutex<Vec<Line>>,
     /// The latest term whose leader is known to be gone; 0 for none.
@@ -67,12 +68,12 @@ struct Trouble {
 }
 
 impl Follow {
-    /// Must be called on a tokio runtime.
+    /// Must be called on a tokio runtime, where anything is to be handed on.
     pub(super) fn new(args: &SpecimenArgs) -> Self {
         Self {
             reconnect: args.reconnect,
             port: args.listen.port(),
-            runtime: Handle::current(),
+            runtime: args.hand_over.then(Handle::current),
             idle: Mutex::default(),
             gone: Arc::default(),
         }
@@ -86,11 +87,12 @@ impl Follow {
     /// Makes sure that there is a connection that will tell of the leader's end.
     pub(super) fn keep_warm(self: &Arc<Self>, leader: Leader) {
         let has_one = self.idle().iter().any(|line| line.term == leader.term);
-        if self.reconnect == Reconnect::Naive || has_one {
+        let (Reconnect::Warm, false, Some(runtime)) = (self.reconnect, has_one, &self.runtime)
+        else {
             return;
-        }
+        };
         let this = self.clone();
-        self.runtime.spawn(async move {
+        runtime.spawn(async move {
             // without one the lease tells, later
             if let Ok(line) = this.connect(&leader).await {
                 this.idle().push(line);

@@ -50,7 +50,7 @@ async fn a_naive_follower_refuses_until_the_lease_is_over() {
     let dir = tempfile::tempdir().unwrap();
     let first = member(dir.path(), "first", &[]).await;
     leads(&first, 1).await;
-    let standby = member(dir.path(), "standby", &["--reconnect=naive", "--lease=2s"]).await;
+    let standby = member(dir.path(), "standby", &["--reconnect=naive"]).await;
     let mut driver = Driver::new("naive");
     driver.put_all(&standby, 5).await;
     first.stop().await;
