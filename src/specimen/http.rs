@@ -196,13 +196,28 @@ async fn config(Shared(service): App) -> Response {
     }
 }
 
-async fn deploy(Shared(service): App, Path(value): Path<String>) -> Response {
+/// How a configuration is deployed.
+#[derive(serde::Deserialize)]
+struct Deploy {
+    #[serde(default)]
+    in_place: bool,
+}
+
+async fn deploy(
+    Shared(service): App,
+    Path(value): Path<String>,
+    Query(how): Query<Deploy>,
+) -> Response {
     if service.config.is_none() {
         return no_config();
     }
     // Whoever replaces the file does not apply it: noticing is the watch's work.
     let patience = service.args.patience();
-    let write = move || service.config.as_ref().map_or(Ok(()), |config| config.deploy(&value));
+    let write = move || match &service.config {
+        Some(config) if how.in_place => config.overwrite(&value),
+        Some(config) => config.deploy(&value),
+        None => Ok(()),
+    };
     blocking(patience, move || write().map(|()| StatusCode::OK.into_response())).await
 }
 
