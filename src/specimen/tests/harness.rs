@@ -231,10 +231,14 @@ impl Mount {
         mount(at, &["-t", "overlay", "-o", &options, "specimen-test"])
     }
 
-    pub(super) fn read_only(self) -> Self {
-        let done = Command::new("mount").args(["-o", "remount,bind,ro"]).arg(&self.0).status();
+    /// The same, read-only. It is so before it is in place: where somebody has a file open to write
+    /// through it, a mount cannot be made read-only any more.
+    pub(super) fn read_only_over_itself(at: &Path) -> Option<Self> {
+        let aside = tempfile::tempdir().unwrap();
+        let ready = mount(aside.path(), &["--bind", at.to_str().unwrap()])?;
+        let done = Command::new("mount").args(["-o", "remount,bind,ro"]).arg(&ready.0).status();
         assert!(done.unwrap().success());
-        self
+        mount(at, &["--bind", ready.0.to_str().unwrap()])
     }
 }
 
