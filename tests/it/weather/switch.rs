@@ -30,6 +30,9 @@ const DECLARED: [(&str, i32); 4] = [
     ("shadow-mount", libc::ENOENT),
 ];
 
+/// More than is left free on a full filesystem, and less than is free before.
+const CHUNK: usize = 1 << 20;
+
 /// Writes and reads on a subject's volume, as fast as it can.
 struct Hammer {
     stop: Arc<AtomicBool>,
@@ -63,7 +66,7 @@ impl Hammer {
 }
 
 fn write(path: &Path) -> io::Result<()> {
-    let written = File::create_new(path).and_then(|mut file| file.write_all(&[b'x'; 4096]));
+    let written = File::create_new(path).and_then(|mut file| file.write_all(&vec![b'x'; CHUNK]));
     match (written, fs::remove_file(path)) {
         // it was not made
         (Err(error), Err(gone)) if gone.raw_os_error() == Some(libc::ENOENT) => Err(error),
