@@ -19,7 +19,7 @@
 //! - `controller HOST:PORT: OFFLINE (…)`, and `RUNNING` when it is back
 //! - `start: the controller is not ready; again in 2000 ms`
 //! - `election: leads term N`, `election: leads term N no more`
-//! - `leader: FIRST does not answer (…)`, and `leader: ok again`
+//! - `leader: FIRST is gone`, `leader: FIRST does not answer (…)`, and `leader: ok again`
 //! - as a controller, `agent NAME: 3 beats missed: RUNNING -> OFFLINE`,
 //!   `agent NAME: OFFLINE -> RUNNING`
 //! - `links: hard link diverged: …`, `hard link refused: EXDEV (…); copying instead`

@@ -21,17 +21,15 @@ use super::{
     host::{assert_clean, init_of},
 };
 
-/// Faults, and all that a client may see of them.
-const DECLARED: [(&str, i32); 4] = [
-    ("disk-full-ext4", libc::ENOSPC),
-    ("inode-exhaustion-tmpfs", libc::ENOSPC),
-    ("read-only", libc::EROFS),
-    // it hides what was there
-    ("shadow-mount", libc::ENOENT),
-];
+/// Faults that change what a path leads to, and all that a client may see of each. Of those that fill
+/// a volume a client that frees what it takes may see nothing at all.
+const DECLARED: [(&str, i32); 3] =
+    [("lost-mount", libc::ENOENT), ("read-only", libc::EROFS), ("shadow-mount", libc::ENOENT)];
 
-/// More than is left free on a full filesystem, and less than is free before.
-const CHUNK: usize = 1 << 20;
+const AT_WORK: &str = "steps:
+  - expect: [{ file: { service: agent, path: /data/there, exists: true } }]
+    within: 20s
+";
 
 /// Writes and reads on a subject's volume, as fast as it can.
 struct Hammer {
@@ -42,10 +40,11 @@ struct Hammer {
 impl Hammer {
     /// `dir` leads through the subject's own mounts.
     fn start(dir: PathBuf) -> Self {
-        File::create(dir.join("there")).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let until = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
+            write(&dir.join("new")).unwrap();
+            File::create(dir.join("there")).unwrap();
             let mut seen = BTreeSet::new();
             while !until.load(Ordering::Acquire) {
                 let done = [write(&dir.join("new")), File::open(dir.join("there")).map(drop)];
@@ -66,7 +65,8 @@ impl Hammer {
 }
 
 fn write(path: &Path) -> io::Result<()> {
-    let written = File::create_new(path).and_then(|mut file| file.write_all(&vec![b'x'; CHUNK]));
+    // one from before the switch may be there, which could not be removed after it
+    let written = File::create(path).and_then(|mut file| file.write_all(&[b'x'; 4096]));
     match (written, fs::remove_file(path)) {
         // it was not made
         (Err(error), Err(gone)) if gone.raw_os_error() == Some(libc::ENOENT) => Err(error),
@@ -78,8 +78,8 @@ fn write(path: &Path) -> io::Result<()> {
 fn a_hammering_client_sees_only_the_declared_errno_across_inject_and_revert() {
     for (fault, errno) in DECLARED {
         let fixture = Fixture::called(fault);
-        // the subject stays until the client has ended
-        let yaml = fixture.scenario("300ms") + "  - wait: 50s\n";
+        // injected once the client is at work; the subject stays until it has ended
+        let yaml = fixture.scenario("300ms").replace("steps:\n", AT_WORK) + "  - wait: 50s\n";
         let mut run = Test::of(&yaml).start();
         let init = init_of(&run.env(), &run.container());
         let hammer = Hammer::start(format!("/proc/{init}/root/data").into());
