@@ -80,6 +80,7 @@ fn a_hammering_client_sees_only_the_declared_errno_across_inject_and_revert() {
         let fixture = Fixture::called(fault);
         // injected once the client is at work; the subject stays until it has ended
         let yaml = fixture.scenario("300ms").replace("steps:\n", AT_WORK) + "  - wait: 50s\n";
+        let yaml = yaml.replace("timeout: 60s", "timeout: 2m");
         let mut run = Test::of(&yaml).start();
         let init = init_of(&run.env(), &run.container());
         let hammer = Hammer::start(format!("/proc/{init}/root/data").into());
