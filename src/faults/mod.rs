@@ -10,6 +10,7 @@ mod capacity;
 mod checks;
 mod commit_and_recreate;
 mod grace;
+mod inner_engine;
 mod lifecycle;
 mod observe;
 mod target;
@@ -38,6 +39,9 @@ mod crash;
 mod disconnect;
 mod disk_full;
 mod drop_cache;
+mod engine_data_full;
+mod engine_kill;
+mod engine_restart;
 mod inode_exhaustion;
 mod inotify_exhaustion;
 mod kill;
@@ -425,6 +429,9 @@ faults! {
     "disconnect" => disconnect::Disconnect,
     "disk-full" => disk_full::DiskFull,
     "drop-cache" => drop_cache::DropCache,
+    "engine-data-full" => engine_data_full::EngineDataFull,
+    "engine-kill" => engine_kill::EngineKill,
+    "engine-restart" => engine_restart::EngineRestart,
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
     "inotify-exhaustion" => inotify_exhaustion::InotifyExhaustion,
     "kill" => kill::Kill,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     protocol::{Capability, HostFacts, Ready},
     runtime::EngineFacts,
-    scenario::{Action, Scenario},
+    scenario::{Action, Scenario, Service},
 };
 
 /// Capabilities that are not there, with the reason.
@@ -24,6 +24,9 @@ pub fn of(scenario: &Scenario) -> BTreeSet<Capability> {
             }
             _ => {}
         }
+    }
+    if scenario.services.values().any(Service::is_engine) {
+        needs.insert(Capability::InnerEngine);
     }
     for volume in scenario.volumes.values() {
         needs.extend(volume.needs());
@@ -82,6 +85,7 @@ fn lacks(
         Capability::LoopDevices => not_ready(&host.loop_devices),
         Capability::IoLimits => not_ready(&host.io_limits),
         Capability::EngineSocket => not_ready(&host.engine_socket),
+        Capability::InnerEngine => inner_engine(host, engine),
         Capability::MemoryCgroup => not_ready(&host.memory_cgroup),
         Capability::Ext4 => filesystem("ext4", "e2fsprogs", host, has_tool),
         Capability::Xfs => filesystem("xfs", "xfsprogs", host, has_tool),
@@ -95,6 +99,16 @@ fn lacks(
                 .then(|| "a rootless engine on cgroup v1 cannot pause containers".to_owned())
         }
     }
+}
+
+fn inner_engine(host: &HostFacts, engine: &EngineFacts) -> Option<String> {
+    if engine.security.iter().any(|option| option.contains("rootless")) {
+        return Some("a rootless engine cannot start another one in a container".into());
+    }
+    if !host.filesystems.iter().any(|known| known == "overlay") {
+        return Some("the kernel has no overlay".into());
+    }
+    not_ready(&host.inner_engine)
 }
 
 fn not_ready(ready: &Ready) -> Option<String> {

@@ -5,6 +5,7 @@
 
 mod archive;
 mod container;
+mod engine;
 mod events;
 mod exec;
 mod file;
@@ -273,6 +274,7 @@ macro_rules! probes {
 probes! {
     "archive" => archive::Archive,
     "container" => container::Container,
+    "engine" => engine::Engine,
     "events" => events::Events,
     "exec" => exec::Exec,
     "file" => file::File,

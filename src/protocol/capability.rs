@@ -29,6 +29,8 @@ pub enum Capability {
     MemoryCgroup,
     /// The engine's local socket answers inside the helper.
     EngineSocket,
+    /// Another engine can be started in a container: the host's own, once more.
+    InnerEngine,
 }
 
 impl Capability {
@@ -44,6 +46,7 @@ impl Capability {
         Self::Freezer,
         Self::MemoryCgroup,
         Self::EngineSocket,
+        Self::InnerEngine,
     ];
 
     /// The word in YAML.
@@ -60,6 +63,7 @@ impl Capability {
             Self::Freezer => "freezer",
             Self::MemoryCgroup => "memory-cgroup",
             Self::EngineSocket => "engine-socket",
+            Self::InnerEngine => "inner-engine",
         }
     }
 }

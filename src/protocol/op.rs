@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dev, EngineOp, FileOwner, Init, IoLimits, Place};
+use super::{Dev, Ending, EngineOp, FileOwner, Init, IoLimits, Place};
 use crate::units::Percent;
 
 /// One primitive act in the host's kernel or at the engine.
@@ -374,6 +374,15 @@ pub enum Op {
         /// File name in the run's image directory.
         name: String,
     },
+    /// End the engine that runs in the container.
+    EndEngine {
+        /// The container; its path is not used.
+        place: Place,
+        /// The process that must still be its engine.
+        process: Init,
+        /// By which signal.
+        how: Ending,
+    },
     /// Something the engine does.
     Engine(EngineOp),
     /// Do nothing and say so. What the vacuity test turns other ops into.
@@ -469,6 +478,7 @@ impl Op {
             | Self::DropCache { place }
             | Self::Relink { place, .. }
             | Self::KillInit { place, .. }
+            | Self::EndEngine { place, .. }
             | Self::SetOwner { place, .. }
             | Self::SetMode { place, .. }
             | Self::SetAside { place, .. }

@@ -16,6 +16,7 @@
 //!   `no state found: new session ID; previous state lost`
 //! - `flags: not in force on /data: noexec`
 //! - `ALARM: volume lost for 30 s`, once
+//! - `ALARM: 92% of DIR in use`, once per crossing, of a directory that is only watched
 //! - `controller HOST:PORT: OFFLINE (…)`, and `RUNNING` when it is back
 //! - `start: the controller is not ready; again in 2000 ms`
 //! - `election: leads term N`, `election: leads term N no more`
@@ -46,6 +47,7 @@ mod election;
 mod errno;
 mod fence;
 mod freeze;
+mod headroom;
 mod health;
 mod heartbeat;
 mod home;

@@ -15,6 +15,7 @@ mod hold;
 mod host_facts;
 mod http;
 pub(in crate::helper) mod image;
+mod inner_engine;
 mod link;
 mod load;
 mod memory;

@@ -4,6 +4,8 @@ use super::Cx;
 use crate::{
     diagnostic::closest,
     faults::{Declared, FaultSpec, Kind},
+    protocol::Capability,
+    runtime::ENGINE_IMAGE,
     scenario::{Action, InjectStep},
 };
 
@@ -22,6 +24,11 @@ fn fits(cx: &mut Cx<'_>, i: usize, inject: &InjectStep) {
     let fault = &inject.fault;
     let target = fault.target();
     let Some(service) = cx.scenario.services.get(&target.service) else { return };
+    if fault.needs().contains(&Capability::InnerEngine) && !service.is_engine() {
+        let at = ["steps".into(), i.into(), "inject".into(), fault.name().into(), "target".into()];
+        cx.report(&at, no_engine(&target.service));
+        return;
+    }
     if inject.lasts.is_some() && fault.kind() != Kind::State {
         let text = format!(
             "`{}` is {}, so it cannot last\n\nhint: remove `for`",
@@ -63,6 +70,13 @@ fn fits(cx: &mut Cx<'_>, i: usize, inject: &InjectStep) {
             cx.report(&path, text);
         }
     }
+}
+
+/// What is to be an engine of the scenario's own is none.
+pub(super) fn no_engine(service: &str) -> String {
+    format!(
+        "`{service}` is no engine of the scenario's own\n\nhint: give it `image: {ENGINE_IMAGE}`"
+    )
 }
 
 fn of_kind(kind: Kind) -> &'static str {
