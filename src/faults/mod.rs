@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     helper::{HelperError, HelperLink},
     protocol::{Capability, Op, Outcome, Place, Reading},
-    runtime::{Runtime, RuntimeError},
+    runtime::{Runtime, RuntimeError, labels},
     units::Duration,
     volumes::VolumeSpec,
 };
@@ -36,6 +36,7 @@ pub use target::Target;
 
 mod broken_hardlinks;
 mod crash;
+mod dependency_delay;
 mod disconnect;
 mod disk_full;
 mod drop_cache;
@@ -147,6 +148,12 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// Name of a service's container, unique to the run.
+    #[must_use]
+    pub fn container_name(&self, service: &str) -> String {
+        labels::container_name(self.run, service)
+    }
+
     /// Name of the filler directory and of our marks: `.keelhaul-<run>`.
     #[must_use]
     pub fn marker(&self) -> String {
@@ -241,6 +248,10 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
     }
     /// Where it acts.
     fn target(&self) -> &Target;
+    /// The other service that it acts on, and the key that names it.
+    fn peer(&self) -> Option<(&'static str, &str)> {
+        None
+    }
     /// In words, with the parameters in place.
     fn describe(&self) -> Described;
 
@@ -353,6 +364,12 @@ macro_rules! faults {
                 match self { $(Self::$type(fault) => fault.target(),)+ }
             }
 
+            /// The other service that it acts on, and the key that names it.
+            #[must_use]
+            pub fn peer(&self) -> Option<(&'static str, &str)> {
+                match self { $(Self::$type(fault) => fault.peer(),)+ }
+            }
+
             /// In words, with the parameters in place.
             #[must_use]
             pub fn describe(&self) -> Described {
@@ -426,6 +443,7 @@ faults! {
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
     "commit-and-recreate" => commit_and_recreate::CommitAndRecreate,
     "crash" => crash::Crash,
+    "dependency-delay" => dependency_delay::DependencyDelay,
     "disconnect" => disconnect::Disconnect,
     "disk-full" => disk_full::DiskFull,
     "drop-cache" => drop_cache::DropCache,

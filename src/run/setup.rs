@@ -241,7 +241,7 @@ async fn wait_for_dependencies(
 
 /// Name of a service's container, unique to the run.
 pub(super) fn container_name(world: &World, service: &str) -> String {
-    format!("keelhaul-{}-{service}", world.run)
+    labels::container_name(&world.run, service)
 }
 
 fn container_spec(world: &World, name: &str, service: &Service, made: &Made) -> ContainerSpec {

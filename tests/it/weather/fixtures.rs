@@ -87,6 +87,15 @@ pub(super) const FIXTURES: &[Fixture] = &[
     ),
     event("commit-and-recreate", "{ target: agent }"),
     event("crash", "{ target: agent }"),
+    Fixture {
+        beside: "\n  controller: { image: keelhaul/specimen, memory: 64MiB, stop_grace: 1s }",
+        ..state(
+            ("dependency-delay", ""),
+            (DOCKER, "/data"),
+            "{ target: agent, on: controller }",
+            Trace::Nothing,
+        )
+    },
     state(("disconnect", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Detached),
     state(
         ("disk-full", "tmpfs"),
