@@ -18,6 +18,7 @@ mod metric;
 mod mount;
 mod page_cache;
 mod prometheus;
+mod shared_log;
 mod start_storm;
 mod subject;
 mod tcp;
@@ -286,6 +287,7 @@ probes! {
     "metric" => metric::Metric,
     "mount" => mount::Mount,
     "page-cache" => page_cache::PageCache,
+    "shared-log" => shared_log::Shared,
     "start-storm" => start_storm::StartStorm,
     "tcp" => tcp::Tcp,
     "tree" => tree::Tree,

@@ -143,6 +143,18 @@ pub struct SpecimenArgs {
     #[arg(long, value_name = "BYTES", default_value_t = 0)]
     pub cleanup_min_space: u64,
 
+    /// Directory shared with others, with one log that all of them append to
+    #[arg(long, value_name = "DIR")]
+    pub share_in: Option<PathBuf>,
+
+    /// Pause between two records of that log
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = duration)]
+    pub share_every: Duration,
+
+    /// Pause between the eight writes of a record
+    #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = duration)]
+    pub share_pause: Duration,
+
     /// Directory of somebody else's, on whose filesystem to watch bytes and inodes
     #[arg(long, value_name = "DIR")]
     pub watch_room: Option<PathBuf>,

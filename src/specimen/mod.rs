@@ -9,7 +9,7 @@
 //! Lines on stdout that a log probe can rely on:
 //! - `SOURCE: ENOSPC (No space left on device)`, the errno by name, and `SOURCE: ok again`;
 //!   sources are `data`, `logs`, `records`, `state`, `releases`, `links`,
-//!   `temp`, `config` and `start`
+//!   `temp`, `config`, `shared` and `start`
 //! - `state RUNNING -> ERROR` and every other change of state
 //! - `start: no d_type in /data: …`
 //! - `new session ID`, `resumed session ID, start N`,
@@ -26,6 +26,7 @@
 //! - `frozen for too long: going on`
 //! - of a job: `backup: …`, `backup skipped: …`, `backup FAILED: …`, with its reason, and so for
 //!   `restore`, `drill` and `mirror`
+//! - `shared: writes record N`, `shared: cut N bytes of an unfinished record`
 //! - `config: VALUE`, `config: EMFILE (…): polling every 10s`, `config: watched`
 //! - `cleanup: 92% in use: deleted N temporary files`, once per crossing
 //! - `quota: 86% in use: marked`, then `temporary files frozen`, `temporary files evicted`
@@ -65,6 +66,7 @@ mod rounds;
 mod serve;
 mod service;
 mod session;
+mod shared;
 mod space;
 mod spool;
 mod stop;

@@ -59,6 +59,8 @@ pub enum Weakness {
     NoGate,
     /// A filesystem that fills up raises no alarm.
     NoHeadroomAlarm,
+    /// A log that others append to is written without a lock.
+    NoLock,
     /// A lost volume raises no alarm.
     NoMountCheck,
     /// The configuration is looked at only when an event says so.
@@ -257,6 +259,12 @@ const TABLE: &[Row] = &[
         "no-headroom-alarm",
         "raises no alarm while a filesystem fills up",
         "upperdir-inodes",
+    ),
+    row(
+        Weakness::NoLock,
+        "no-lock",
+        "appends to a shared log without a lock",
+        "shared-volume-writers",
     ),
     row(
         Weakness::NoMountCheck,

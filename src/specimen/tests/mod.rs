@@ -8,5 +8,6 @@ mod denied;
 mod growth;
 mod harness;
 mod links;
+mod shared;
 mod state;
 mod storage;
