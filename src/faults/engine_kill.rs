@@ -13,7 +13,7 @@ use super::{
 };
 use crate::protocol::{Capability, Ending, Outcome};
 
-/// Kills the process of an engine, which its service manager starts again.
+/// Kills an engine, which its service manager starts again.
 ///
 /// The target is a service of the image `keelhaul/engine`. Its containers lose their engine, and
 /// their lives too unless the engine runs with `--live-restore`. Half a second later it is started

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     helper::{HelperError, HelperLink},
     protocol::{Capability, Op, Outcome, Place, Reading},
-    runtime::{Runtime, RuntimeError, labels},
+    runtime::{Runtime, RuntimeError},
     units::Duration,
     volumes::VolumeSpec,
 };
@@ -148,12 +148,6 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
-    /// Name of a service's container, unique to the run.
-    #[must_use]
-    pub fn container_name(&self, service: &str) -> String {
-        labels::container_name(self.run, service)
-    }
-
     /// Name of the filler directory and of our marks: `.keelhaul-<run>`.
     #[must_use]
     pub fn marker(&self) -> String {

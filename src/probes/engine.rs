@@ -13,10 +13,11 @@ use super::{
 };
 use crate::protocol::{Capability, InnerEngineFacts, Read, Reading, StartTrial};
 
-/// What an engine of the scenario's own says: a service of the image `keelhaul/engine`.
+/// An engine of the scenario's own answers, and starts containers.
 ///
-/// It answers, so many containers run on it, and it starts one more, or says why it cannot. At first
-/// one container runs on it, the reference subject, which no restart policy brings back.
+/// It is a service of the image `keelhaul/engine`. Either it starts one more container, or it says
+/// why it cannot. At first one container runs on it, the reference subject, which no restart policy
+/// brings back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Engine {

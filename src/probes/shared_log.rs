@@ -12,8 +12,9 @@ use crate::{
     protocol::{Capability, Read, Reading},
 };
 
-/// What several writers appended to one file: no record torn, and none interleaved with another.
+/// A log of several writers holds whole records only.
 ///
+/// None is torn, and none is interleaved with another.
 /// A record is a line: `WRITER NUMBER PAYLOAD CHECKSUM`, with the CRC-32 in hex of all before it. A
 /// last line without its end is a record that is being written, and counts as nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

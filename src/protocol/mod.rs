@@ -21,8 +21,8 @@ pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
 pub use inner_engine::{Ending, InnerEngineFacts, StartTrial};
 pub use io::{Direction, IoFacts, IoLimits, Pace, PaceTrial, PageFacts};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
-pub use op::{FileId, InotifyStock, LinkState, MountFlag, Op};
-pub use place::{Dev, Init, Place};
+pub use op::{InotifyStock, LinkState, MountFlag, Op};
+pub use place::{Dev, FileId, Init, Place};
 pub use read::{
     ArchiveFacts, EventFacts, FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts,
     MemoryFacts, MountFacts, NetFacts, OpenFile, QuotaFacts, Read, Reading, Ready, TreeFacts,
