@@ -46,7 +46,7 @@ pub(super) async fn facts(place: &Place) -> Result<InnerEngineFacts, HelperError
         let place = place.clone();
         blocking(move || Ok(process(&place)?)).await?
     };
-    let listed = call(place, "GET", "/containers/json", Value::Null);
+    let listed = call(place, "GET", "/containers/json", &Value::Null);
     let running = match timeout(LISTING, listed).await {
         Err(_) => Err(format!("no answer within {} ms", LISTING.as_millis())),
         Ok(Ok((200, Value::Array(list)))) => Ok(list.len() as u64),
@@ -68,13 +68,13 @@ async fn start(place: &Place) -> StartTrial {
     let entrypoint = [PROGRAM, "specimen"];
     let host = json!({ "NetworkMode": "none" });
     let body = json!({ "Image": SPECIMEN_IMAGE, "Entrypoint": entrypoint, "HostConfig": host });
-    let (status, created) = call(place, "POST", "/containers/create", body).await?;
+    let (status, created) = call(place, "POST", "/containers/create", &body).await?;
     let Some(id) = created["Id"].as_str() else { return Err(said(status, &created)) };
     let begun = Instant::now();
-    let started = call(place, "POST", &format!("/containers/{id}/start"), Value::Null).await;
+    let started = call(place, "POST", &format!("/containers/{id}/start"), &Value::Null).await;
     let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
     // what cannot be removed goes with the engine
-    let _ = call(place, "DELETE", &format!("/containers/{id}?force=1"), Value::Null).await;
+    let _ = call(place, "DELETE", &format!("/containers/{id}?force=1"), &Value::Null).await;
     match started? {
         (204, _) => Ok(took),
         (status, reply) => Err(said(status, &reply)),
@@ -91,7 +91,7 @@ async fn call(
     place: &Place,
     method: &str,
     path: &str,
-    body: Value,
+    body: &Value,
 ) -> Result<(u16, Value), String> {
     let target = {
         let place = place.clone();
