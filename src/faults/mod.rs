@@ -13,6 +13,7 @@ mod grace;
 mod inner_engine;
 mod lifecycle;
 mod observe;
+mod site;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -27,14 +28,18 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     helper::{HelperError, HelperLink},
-    protocol::{Capability, Op, Outcome, Place, Reading},
+    protocol::{Capability, Op, Outcome, Reading},
     runtime::{Runtime, RuntimeError},
     units::Duration,
     volumes::VolumeSpec,
 };
+pub use site::{Site, SiteVolume};
 pub use target::Target;
 
 mod broken_hardlinks;
+mod cache_pollution;
+mod clock_skew;
+mod copy_up;
 mod crash;
 mod dependency_delay;
 mod disconnect;
@@ -46,10 +51,12 @@ mod engine_restart;
 mod inode_exhaustion;
 mod inotify_exhaustion;
 mod kill;
+mod label;
 mod lost_mount;
 mod memory_limit;
 mod mode;
 mod mount_flags;
+mod mtime_skew;
 mod oom_kill;
 mod ownership;
 mod pause;
@@ -109,28 +116,6 @@ pub enum FaultError {
     /// The helper answered something else than what was asked.
     #[error("the helper answered out of turn: {0}")]
     Unexpected(String),
-}
-
-/// Where a fault acts, resolved against what runs now.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Site {
-    /// Service name.
-    pub service: String,
-    /// Container, init and path. For a target without a path, `/`.
-    pub place: Place,
-    /// The volume mounted at, or above, the path.
-    pub volume: Option<SiteVolume>,
-}
-
-/// The volume under a site.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SiteVolume {
-    /// Its name in the scenario.
-    pub name: String,
-    /// What it is.
-    pub spec: VolumeSpec,
-    /// Where it is mounted in this container.
-    pub mount_point: String,
 }
 
 /// What a fault may use.
@@ -435,7 +420,10 @@ macro_rules! faults {
 
 faults! {
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
+    "cache-pollution" => cache_pollution::CachePollution,
+    "clock-skew" => clock_skew::ClockSkew,
     "commit-and-recreate" => commit_and_recreate::CommitAndRecreate,
+    "copy-up" => copy_up::CopyUp,
     "crash" => crash::Crash,
     "dependency-delay" => dependency_delay::DependencyDelay,
     "disconnect" => disconnect::Disconnect,
@@ -447,10 +435,12 @@ faults! {
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
     "inotify-exhaustion" => inotify_exhaustion::InotifyExhaustion,
     "kill" => kill::Kill,
+    "label" => label::Label,
     "lost-mount" => lost_mount::LostMount,
     "memory-limit" => memory_limit::MemoryLimit,
     "mode" => mode::Mode,
     "mount-flags" => mount_flags::MountFlags,
+    "mtime-skew" => mtime_skew::MtimeSkew,
     "oom-kill" => oom_kill::OomKill,
     "ownership" => ownership::Ownership,
     "pause" => pause::Pause,

@@ -27,6 +27,10 @@ pub enum Capability {
     Freezer,
     /// The memory cgroups of containers can be looked at.
     MemoryCgroup,
+    /// The wall clock of a process can be shifted.
+    WallClock,
+    /// `SELinux` is enforcing.
+    Selinux,
     /// The engine's local socket answers inside the helper.
     EngineSocket,
     /// Another engine can be started in a container: the host's own, once more.
@@ -45,6 +49,8 @@ impl Capability {
         Self::IoLimits,
         Self::Freezer,
         Self::MemoryCgroup,
+        Self::WallClock,
+        Self::Selinux,
         Self::EngineSocket,
         Self::InnerEngine,
     ];
@@ -62,6 +68,8 @@ impl Capability {
             Self::IoLimits => "io-limits",
             Self::Freezer => "freezer",
             Self::MemoryCgroup => "memory-cgroup",
+            Self::WallClock => "wall-clock",
+            Self::Selinux => "selinux",
             Self::EngineSocket => "engine-socket",
             Self::InnerEngine => "inner-engine",
         }
