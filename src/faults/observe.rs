@@ -4,7 +4,7 @@ use super::{Cx, FaultError, unexpected};
 use crate::{
     protocol::{
         AccessFacts, FileFacts, FileId, FsFacts, Init, IoFacts, LoopFacts, MemoryFacts, MountFacts,
-        MountFlag, NetFacts, Pace, PaceTrial, PageFacts, Place, QuotaFacts, Read, Reading, Trial,
+        MountFlag, NetFacts, Pace, PaceTrial, PageFacts, Place, ProcessFacts, QuotaFacts, Read, Reading, Trial,
         UserFacts,
     },
     runtime::{ContainerFacts, RuntimeError, State},
@@ -140,6 +140,14 @@ impl Cx<'_> {
     pub(super) async fn memory(&self) -> Result<MemoryFacts, FaultError> {
         match self.ask(Read::Memory(self.site.place.clone())).await? {
             Reading::Memory(facts) => Ok(facts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// What runs in the container, its init included.
+    pub(super) async fn processes(&self) -> Result<Vec<ProcessFacts>, FaultError> {
+        match self.ask(Read::Processes(self.site.place.clone())).await? {
+            Reading::Processes(found) => Ok(found),
             other => Err(unexpected(&other)),
         }
     }

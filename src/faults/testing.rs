@@ -20,7 +20,7 @@ use crate::{
     protocol::{
         Access, AccessFacts, ArchiveFacts, Dev, EngineOp, Entry, EventFacts, FileFacts, FsFacts,
         HttpReply, Init, IoFacts, IoLimits, LinkState, LoadCall, LoadStats, LoopFacts, MemoryFacts,
-        MountFacts, NetFacts, OpenFile, Pace, PaceTrial, PageFacts, Place, QuotaFacts, Read,
+        MountFacts, NetFacts, OpenFile, Pace, PaceTrial, PageFacts, Place, ProcessFacts, QuotaFacts, Read,
         Reading, TreeFacts, Trial, UserFacts, WriterFacts,
     },
     runtime::{
@@ -83,6 +83,8 @@ pub(crate) struct World {
     pub(crate) http: Result<HttpReply, String>,
     /// The container's memory.
     pub(crate) memory: MemoryFacts,
+    /// What runs in the container.
+    pub(crate) processes: Vec<ProcessFacts>,
     /// The container's output.
     pub(crate) logs: Vec<u8>,
     /// What a program leaves.
@@ -137,6 +139,7 @@ impl Default for Fake {
             access: [None, None],
             http: Err("connection refused".into()),
             memory: memory(),
+            processes: vec![process(100, "/agent serve")],
             logs: Vec::new(),
             exec: Ok(ExecOutput { exit_code: 0, stdout: String::new(), stderr: String::new() }),
             stats: LoadStats::default(),
@@ -159,6 +162,12 @@ fn root_and_data() -> BTreeMap<String, Vec<MountFacts>> {
 
 fn memory() -> MemoryFacts {
     MemoryFacts { limit: Some(128 << 20), used: 20 << 20, oom_kills: 0, oom_score: 0 }
+}
+
+/// A process; the one with pid 100 is the container's init.
+pub(crate) fn process(pid: u32, command: &str) -> ProcessFacts {
+    let process = Init { pid, start_time: 50 * u64::from(pid) };
+    ProcessFacts { process, command: command.into(), oom_score: 0 }
 }
 
 impl Fake {
@@ -332,6 +341,7 @@ impl World {
             Read::TryWrite { .. } => tried(self.write),
             Read::TryLink { .. } => tried(self.link),
             Read::Memory(_) => Reading::Memory(self.memory),
+            Read::Processes(_) => Reading::Processes(self.processes.clone()),
             Read::TryInotify { .. } => tried(self.inotify),
             Read::TryEvents { .. } => Reading::Events(self.events.clone()),
             Read::Quota(_) => Reading::Quota(self.quota.clone()),

@@ -23,7 +23,7 @@ pub use op::{FileId, InotifyStock, LinkState, MountFlag, Op};
 pub use place::{Dev, Init, Place};
 pub use read::{
     ArchiveFacts, EventFacts, FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts,
-    MemoryFacts, MountFacts, NetFacts, OpenFile, QuotaFacts, Read, Reading, Ready, TreeFacts,
+    MemoryFacts, MountFacts, NetFacts, OpenFile, ProcessFacts, QuotaFacts, Read, Reading, Ready, TreeFacts,
     Trial, UserFacts, WriterFacts,
 };
 

@@ -265,13 +265,13 @@ pub enum Op {
         /// The process that must still be its init.
         init: Init,
     },
-    /// Set how much the kernel prefers a container's init as a victim. Nothing to do once `init`
+    /// Set how much the kernel prefers a process of a container as a victim. Nothing to do once it
     /// is gone.
     SetOomScore {
         /// The container; its path is not used.
         place: Place,
         /// The process.
-        init: Init,
+        process: Init,
         /// From -1000, never, to 1000, first: `oom_score_adj`, proc(5).
         score: i32,
     },
