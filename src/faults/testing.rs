@@ -20,8 +20,8 @@ use crate::{
     protocol::{
         Access, AccessFacts, ArchiveFacts, Dev, EngineOp, Entry, EventFacts, FileFacts, FsFacts,
         HttpReply, Init, IoFacts, IoLimits, LinkState, LoadCall, LoadStats, LoopFacts, MemoryFacts,
-        MountFacts, NetFacts, OpenFile, Pace, PaceTrial, PageFacts, Place, ProcessFacts, QuotaFacts, Read,
-        Reading, TreeFacts, Trial, UserFacts, WriterFacts,
+        MountFacts, NetFacts, OpenFile, Pace, PaceTrial, PageFacts, Place, ProcessFacts,
+        QuotaFacts, Read, Reading, TreeFacts, Trial, UserFacts, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
@@ -418,6 +418,16 @@ impl Runtime for Fake {
         _: Duration,
     ) -> BoxFuture<'a, RuntimeResult<ExecOutput>> {
         ready(self.world().exec.clone())
+    }
+
+    fn image_holds<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        paths: &'a [String],
+    ) -> BoxFuture<'a, RuntimeResult<Vec<bool>>> {
+        let files = &self.world().files;
+        ready(Ok(paths.iter().map(|path| files.contains_key(path)).collect()))
     }
 
     fn perform<'a>(&'a self, _: &'a EngineOp) -> BoxFuture<'a, RuntimeResult<()>> {

@@ -11,6 +11,7 @@ mod file;
 mod filesystem;
 mod growth;
 mod http;
+mod image;
 mod ledger;
 mod log;
 mod metric;
@@ -279,6 +280,7 @@ probes! {
     "filesystem" => filesystem::Filesystem,
     "growth" => growth::Growth,
     "http" => http::Http,
+    "image" => image::Image,
     "ledger" => ledger::Ledger,
     "log" => log::Log,
     "metric" => metric::Metric,
