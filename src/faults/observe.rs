@@ -4,8 +4,8 @@ use super::{Cx, FaultError, unexpected};
 use crate::{
     protocol::{
         AccessFacts, FileFacts, FileId, FsFacts, Init, IoFacts, LoopFacts, MemoryFacts, MountFacts,
-        MountFlag, NetFacts, Pace, PaceTrial, PageFacts, Place, ProcessFacts, QuotaFacts, Read, Reading, Trial,
-        UserFacts,
+        MountFlag, NetFacts, Pace, PaceTrial, PageFacts, Place, ProcessFacts, QuotaFacts, Read,
+        Reading, Trial, UserFacts,
     },
     runtime::{ContainerFacts, RuntimeError, State},
 };

@@ -195,7 +195,10 @@ mod tests {
         let (fake, site) = (Fake::default(), testing::bare("/"));
         let (cx, fault) = (fake.cx(&site), fault("{ target: agent, process: backup --to }"));
         let refused = |result: Result<_, _>, why: &str| {
-            assert!(matches!(result, Err(FaultError::Refused(text)) if text.contains(why)), "{why}");
+            assert!(
+                matches!(result, Err(FaultError::Refused(text)) if text.contains(why)),
+                "{why}"
+            );
         };
         refused(fault.prepare(&cx).await, "no process");
         fake.world().processes.push(testing::process(107, "sh -c backup --to /b"));

@@ -34,6 +34,7 @@ pub mod probe_write;
 pub mod process;
 pub mod quota;
 pub mod shutdown;
+pub mod snapshot;
 pub mod statfs;
 pub mod subject_program;
 pub mod tmpfs;

@@ -23,8 +23,8 @@ pub use op::{FileId, InotifyStock, LinkState, MountFlag, Op};
 pub use place::{Dev, Init, Place};
 pub use read::{
     ArchiveFacts, EventFacts, FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts,
-    MemoryFacts, MountFacts, NetFacts, OpenFile, ProcessFacts, QuotaFacts, Read, Reading, Ready, TreeFacts,
-    Trial, UserFacts, WriterFacts,
+    MemoryFacts, MountFacts, NetFacts, OpenFile, ProcessFacts, QuotaFacts, Read, Reading, Ready,
+    TreeFacts, Trial, UserFacts, WriterFacts,
 };
 
 /// Version of the wire and journal formats. Any change of shape raises it.

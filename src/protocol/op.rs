@@ -217,6 +217,24 @@ pub enum Op {
         /// The limit of the top subvolume, in bytes.
         limit: Option<u64>,
     },
+    /// Take a read-only snapshot of a btrfs subvolume.
+    TakeSnapshot {
+        /// The subvolume's root.
+        place: Place,
+        /// The superblock that must be found there.
+        dev: Dev,
+        /// Its name in the subvolume's root.
+        name: String,
+    },
+    /// Discard the snapshot of this name, if it is one of this very subvolume.
+    DiscardSnapshot {
+        /// The subvolume's root.
+        place: Place,
+        /// The superblock that must be found there.
+        dev: Dev,
+        /// Its name in the subvolume's root.
+        name: String,
+    },
     /// Replace a name by a copy of its file: same bytes, another inode.
     ReplaceByCopy {
         /// The file name to replace.
@@ -463,6 +481,8 @@ impl Op {
             | Self::LimitIo { place, .. }
             | Self::SetQuota { place, .. }
             | Self::RestoreQuota { place, .. }
+            | Self::TakeSnapshot { place, .. }
+            | Self::DiscardSnapshot { place, .. }
             | Self::BreakFilesystem { place, .. }
             | Self::ReplaceByCopy { place }
             | Self::CopyUp { place }

@@ -24,7 +24,7 @@
 //! - `links: hard link diverged: …`, `hard link refused: EXDEV (…); copying instead`
 //! - `frozen for too long: going on`
 //! - of a job: `backup: …`, `backup skipped: …`, `backup FAILED: …`, with its reason, and so for
-//!   `restore`, `drill` and `mirror`
+//!   `restore`, `drill`, `mirror`, `hold` and `release`
 //! - `config: VALUE`, `config: EMFILE (…): polling every 10s`, `config: watched`
 //! - `cleanup: 92% in use: deleted N temporary files`, once per crossing
 //! - `quota: 86% in use: marked`, then `temporary files frozen`, `temporary files evicted`

@@ -15,6 +15,8 @@ pub enum Weakness {
     AlarmsOnly,
     /// `/health` says 200 whatever happens.
     AlwaysHealthy,
+    /// A mirror takes a copy for good that is younger than its source.
+    ComparesByDate,
     /// A backup holds the data and nothing else.
     DataOnly,
     /// Old archives go, the last good one too.
@@ -57,6 +59,8 @@ pub enum Weakness {
     NoFreeze,
     /// A backup does not ask whether the service is well.
     NoGate,
+    /// A snapshot is taken while the service writes.
+    NoHold,
     /// A lost volume raises no alarm.
     NoMountCheck,
     /// The configuration is looked at only when an event says so.
@@ -133,6 +137,12 @@ const TABLE: &[Row] = &[
         "always-healthy",
         "answers 200 on /health whatever happens",
         "shadowed-mount",
+    ),
+    row(
+        Weakness::ComparesByDate,
+        "compares-by-date",
+        "takes a copy for good that is younger",
+        "backup-mirror-drift",
     ),
     row(
         Weakness::DataOnly,
@@ -250,6 +260,7 @@ const TABLE: &[Row] = &[
         "backup-hot-inconsistent",
     ),
     row(Weakness::NoGate, "no-gate", "backs up a service that is not healthy", "backup-unhealthy"),
+    row(Weakness::NoHold, "no-hold", "lets a snapshot be taken while it writes", "snapshot-race"),
     row(
         Weakness::NoMountCheck,
         "no-mount-check",

@@ -28,6 +28,7 @@ mod process;
 mod quota;
 mod read;
 mod serve;
+mod snapshot;
 mod throttle;
 mod tmpfs;
 mod trial;

@@ -21,6 +21,7 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         | Op::SetAside { .. }
         | Op::LimitIo { .. }
         | Op::DropCache { .. }
+        | Op::TakeSnapshot { .. }
         | Op::SetOomScore { .. }
         | Op::Freeze { .. } => Outcome::Done,
         Op::GrowTmpfs { bytes, .. } => Outcome::Filled { files: 1, bytes: *bytes },
