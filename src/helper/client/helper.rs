@@ -208,10 +208,14 @@ impl Inner {
         });
     }
 
-    /// Another keeper in place of one that is gone or does not answer.
+    /// Another keeper in place of one that is gone or does not answer; none once the helper was
+    /// ended, which must not find a container again that came after its volume went.
     async fn replace(&self) -> Option<Arc<KeeperLink>> {
         for _ in 0..TRIES {
             self.launcher.dispose().await;
+            if self.finished.load(Ordering::SeqCst) {
+                return None;
+            }
             let started = match self.launcher.launch(true).await {
                 Ok(connection) => KeeperLink::open(connection, self.launcher.run()).await,
                 Err(error) => Err(error),
@@ -265,6 +269,10 @@ async fn supervise(inner: std::sync::Weak<Inner>) {
         *inner.gone_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         inner.link.send_replace(None);
         let Some(link) = inner.replace().await else { return };
+        if inner.finished.load(Ordering::SeqCst) {
+            // dropped, and its lease runs out: nobody is left to go on with
+            return;
+        }
         inner.link.send_replace(Some(link));
     }
 }

@@ -60,6 +60,20 @@ impl Bench {
         id
     }
 
+    /// A helper that repeats what it is told.
+    fn helper(&self, volume: String) -> HelperSpec {
+        HelperSpec {
+            name: format!("{}-helper", self.run),
+            image: self.image.clone(),
+            command: guest::arguments("echo"),
+            env: BTreeMap::new(),
+            labels: self.labels(labels::ROLE_HELPER),
+            volume,
+            mounts: Vec::new(),
+            capabilities: HELPER_CAPABILITIES.iter().map(|one| (*one).to_owned()).collect(),
+        }
+    }
+
     async fn volume(&self, name: &str, role: &str) -> String {
         let spec = VolumeSpec {
             name: format!("{}-{name}", self.run),
@@ -391,16 +405,7 @@ async fn a_run_is_removed_whole_and_alone() {
 #[tokio::test]
 async fn the_helper_is_attached_before_it_starts() {
     let bench = Bench::new().await;
-    let spec = HelperSpec {
-        name: format!("{}-helper", bench.run),
-        image: bench.image.clone(),
-        command: guest::arguments("echo"),
-        env: BTreeMap::new(),
-        labels: bench.labels(labels::ROLE_HELPER),
-        volume: bench.volume("journal", labels::ROLE_JOURNAL).await,
-        mounts: Vec::new(),
-        capabilities: HELPER_CAPABILITIES.iter().map(|one| (*one).to_owned()).collect(),
-    };
+    let spec = bench.helper(bench.volume("journal", labels::ROLE_JOURNAL).await);
     let id = bench.docker.create_helper(&spec).await.unwrap();
     let mut helper = bench.docker.attach(&id).await.unwrap();
     bench.docker.start(&id).await.unwrap();
@@ -429,4 +434,14 @@ async fn the_helper_is_attached_before_it_starts() {
         assert!(Instant::now() < end, "it sees no end of file");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test]
+async fn a_journal_volume_that_the_engine_makes_anew_belongs_to_the_run() {
+    let bench = Bench::new().await;
+    let name = format!("{}-removed-meanwhile", bench.run);
+    bench.docker.create_helper(&bench.helper(name.clone())).await.unwrap();
+    let objects = bench.docker.objects(&bench.run).await.unwrap();
+    let volume = objects.iter().find(|one| one.name == name).expect("recover would not see it");
+    assert_eq!((volume.kind, volume.role.as_str()), (ObjectKind::Volume, labels::ROLE_JOURNAL));
 }
