@@ -19,8 +19,8 @@ pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
 pub use io::{Direction, IoFacts, IoLimits, Pace, PaceTrial, PageFacts};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
-pub use op::{FileId, InotifyStock, LinkState, MountFlag, Op};
-pub use place::{Dev, Init, Place};
+pub use op::{InotifyStock, MountFlag, Op};
+pub use place::{Dev, FileId, Init, LinkState, Place};
 pub use read::{
     ArchiveFacts, EventFacts, FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts,
     MemoryFacts, MountFacts, NetFacts, OpenFile, ProcessFacts, QuotaFacts, Read, Reading, Ready,

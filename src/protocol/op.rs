@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dev, EngineOp, FileOwner, Init, IoLimits, Place};
+use super::{Dev, EngineOp, FileId, FileOwner, Init, IoLimits, LinkState, Place};
 use crate::units::Percent;
 
 /// One primitive act in the host's kernel or at the engine.
@@ -436,28 +436,6 @@ pub enum MountFlag {
     NoDev,
     /// Do not update access times.
     NoAtime,
-}
-
-/// Tells one file or directory apart from every other one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FileId {
-    /// Device, as stat(2) has it.
-    pub dev: Dev,
-    /// Inode number.
-    pub inode: u64,
-}
-
-/// What a name points to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LinkState {
-    /// Device of the file.
-    pub dev: Dev,
-    /// Inode number.
-    pub inode: u64,
-    /// Number of names.
-    pub links: u64,
 }
 
 impl Op {

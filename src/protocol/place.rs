@@ -1,4 +1,4 @@
-//! Where an op acts: a path as the processes of one container see it.
+//! Where an op acts: a path as the processes of one container see it, and what is found there.
 
 use serde::{Deserialize, Serialize};
 
@@ -44,4 +44,26 @@ impl std::fmt::Display for Dev {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.major, self.minor)
     }
+}
+
+/// Tells one file or directory apart from every other one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileId {
+    /// Device, as stat(2) has it.
+    pub dev: Dev,
+    /// Inode number.
+    pub inode: u64,
+}
+
+/// What a name points to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkState {
+    /// Device of the file.
+    pub dev: Dev,
+    /// Inode number.
+    pub inode: u64,
+    /// Number of names.
+    pub links: u64,
 }
