@@ -107,6 +107,7 @@ pub(super) fn chains(entries: &[(EntryId, Vec<Op>)]) -> Vec<Vec<(EntryId, Op)>> 
         chains = apart;
         chains.push(chain);
     }
+    chains.sort_unstable();
     let taken = |chain: Vec<usize>| chain.into_iter().map(|at| (ops[at].0, ops[at].1.clone()));
     chains.into_iter().map(|chain| taken(chain).collect()).collect()
 }
