@@ -16,7 +16,7 @@ use crate::{
     volumes::Filesystem,
 };
 
-/// Takes a filesystem snapshot of a btrfs volume, as a timer of the host's does.
+/// Takes a snapshot of a btrfs volume, as a timer of the host's does.
 ///
 /// The snapshot is read-only and of one moment; whether that was a good moment for the service is
 /// the question. It lies in the volume under `name` until the revert: restore from it, and see
