@@ -12,6 +12,7 @@ mod filesystem;
 mod growth;
 mod http;
 mod image;
+mod latency;
 mod ledger;
 mod log;
 mod metric;
@@ -281,6 +282,7 @@ probes! {
     "growth" => growth::Growth,
     "http" => http::Http,
     "image" => image::Image,
+    "latency" => latency::Latency,
     "ledger" => ledger::Ledger,
     "log" => log::Log,
     "metric" => metric::Metric,
