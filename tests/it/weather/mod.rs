@@ -14,6 +14,7 @@ mod mortals;
 mod pairs;
 mod refusals;
 mod subjects;
+mod switch;
 mod vacuity;
 
 pub(crate) use host::recover;
