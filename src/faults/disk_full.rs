@@ -121,8 +121,8 @@ impl DiskFull {
                 fs.bytes_free
             )));
         }
-        let before =
-            Before { total: fs.bytes_total, free: room(fs), leave, step: STEP.min(taken / 2) };
+        let step = step(fs).min(taken / 2);
+        let before = Before { total: fs.bytes_total, free: room(fs), leave, step };
         match before.too_much() {
             Some(bytes) => match try_write(cx, bytes).await? {
                 None => Ok(before),
@@ -142,10 +142,24 @@ impl Before {
         (self.leave <= TRY_MOST).then_some(self.leave + self.step)
     }
 
-    /// At most this much room is what was to be left; before, there was at least a step more.
-    fn is_full(&self, fs: &FsFacts) -> bool {
-        room(fs) <= self.leave + self.step
+    /// A write of this size must still work after; none where so little is left that the subject may
+    /// have it by then.
+    fn still_fits(&self) -> Option<u64> {
+        Some(self.leave / 4).filter(|bytes| *bytes >= STEP && self.leave <= TRY_MOST)
     }
+
+    /// What was to be left, and not much less: half of it may be the subject's by now. Before, there
+    /// was at least a step more.
+    fn is_full(&self, fs: &FsFacts) -> bool {
+        let least = self.leave.saturating_sub(STEP.max(self.leave / 2));
+        (least..=self.leave + self.step).contains(&room(fs))
+    }
+}
+
+/// What is left on a btrfs is an estimate: it takes space from the device a chunk at a time, a tenth of
+/// a small one, and what metadata will need of that is not known before.
+fn step(fs: &FsFacts) -> u64 {
+    if fs.fs_type == "btrfs" { STEP.max(fs.bytes_total / 32) } else { STEP }
 }
 
 /// Bytes that root can write, as far as statfs says. ext4 counts as free what it keeps for its own
@@ -243,6 +257,12 @@ impl Fault for DiskFull {
             return Ok(Effect { proven: before.is_full(&fs), evidence, notes: Vec::new() });
         };
         let errno = try_write(cx, bytes).await?;
+        if let Some(fits) = before.still_fits()
+            && let Some(errno) = try_write(cx, fits).await?
+        {
+            let fits = Size(fits);
+            return Ok(Effect::unproven(format!("too much was taken: writing {fits}: {errno}")));
+        }
         let fs = cx.filesystem(place).await?;
         let evidence = format!(
             "writing {}: {}; {} bytes free, {} before",
@@ -300,6 +320,9 @@ mod tests {
             matches!(&prepared.undo[0], Op::RemoveFiller { marker, .. } if marker == ".keelhaul-r1")
         );
         assert_eq!(prepared.before.leave, leave);
+        fake.world().files.insert("/data/.keelhaul-r1".into(), testing::file(12, 2));
+        let refused = fault.prepare(&fake.cx(&site)).await;
+        assert!(matches!(refused, Err(FaultError::Refused(why)) if why.contains("another fault")));
     }
 
     #[tokio::test]
@@ -342,6 +365,25 @@ mod tests {
         assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven, "available is not free");
         fake.world().fs.bytes_free = 20 << 20;
         assert!(fault.verify(&before, &[], &cx).await.unwrap().proven);
+    }
+
+    #[tokio::test]
+    async fn too_little_left_proves_nothing_either() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "btrfs: { size: 256MiB }"));
+        let cx = fake.cx(&site);
+        let room = |bytes_available| FsFacts {
+            bytes_total: 256 << 20,
+            bytes_available,
+            bytes_free: bytes_available + (75 << 20),
+            ..testing::fs("btrfs")
+        };
+        fake.world().fs = room(175 << 20);
+        let fault = fault("{ target: agent:/data, percent: 75% }");
+        let before = fault.prepare(&cx).await.unwrap().before;
+        for (left, proven) in [(90, false), (71, true), (60, true), (40, true), (15, false)] {
+            fake.world().fs = room(left << 20);
+            assert_eq!(fault.verify(&before, &[], &cx).await.unwrap().proven, proven, "{left}");
+        }
     }
 
     #[tokio::test]

@@ -19,10 +19,10 @@ use crate::{
 };
 
 /// A container that gets a signal may take a while to end; what takes longer is not seen to end.
-const LOOKS: u32 = 100;
+pub(super) const LOOKS: u32 = 100;
 
 /// Between two looks.
-const PAUSE: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 100 });
+pub(super) const PAUSE: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 100 });
 
 /// What was there before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -69,6 +69,7 @@ mod remove_volume;
 mod replace_file;
 mod restart;
 mod shadow_mount;
+mod snapshot;
 mod stall;
 mod stop;
 mod throttle;
@@ -453,6 +454,7 @@ faults! {
     "replace-file" => replace_file::ReplaceFile,
     "restart" => restart::Restart,
     "shadow-mount" => shadow_mount::ShadowMount,
+    "snapshot" => snapshot::Snapshot,
     "stall" => stall::Stall,
     "stop" => stop::Stop,
     "throttle" => throttle::Throttle,

@@ -5,7 +5,7 @@ use crate::{
     protocol::{
         AccessFacts, ClockFacts, FileFacts, FileId, FsFacts, Init, IoFacts, LabelFacts, LoopFacts,
         MemoryFacts, MountFacts, MountFlag, NetFacts, Pace, PaceTrial, PageFacts, Place,
-        QuotaFacts, Read, Reading, TimesFacts, Trial, UserFacts,
+        ProcessFacts, QuotaFacts, Read, Reading, TimesFacts, Trial, UserFacts,
     },
     runtime::{ContainerFacts, RuntimeError, State, labels},
 };
@@ -177,6 +177,14 @@ impl Cx<'_> {
     pub(super) async fn memory(&self) -> Result<MemoryFacts, FaultError> {
         match self.ask(Read::Memory(self.site.place.clone())).await? {
             Reading::Memory(facts) => Ok(facts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// What runs in the container, its init included.
+    pub(super) async fn processes(&self) -> Result<Vec<ProcessFacts>, FaultError> {
+        match self.ask(Read::Processes(self.site.place.clone())).await? {
+            Reading::Processes(found) => Ok(found),
             other => Err(unexpected(&other)),
         }
     }

@@ -21,8 +21,8 @@ use crate::{
         Access, AccessFacts, ArchiveFacts, ClockFacts, Dev, EngineOp, Entry, EventFacts, FileFacts,
         FsFacts, HttpReply, Init, InnerEngineFacts, IoFacts, IoLimits, LabelFacts, LinkState,
         LoadCall, LoadStats, LoopFacts, MemoryFacts, MountFacts, NetFacts, OpenFile, Pace,
-        PaceTrial, PageFacts, Place, QuotaFacts, Read, Reading, StartTrial, TimesFacts, TreeFacts,
-        Trial, UserFacts, WriterFacts,
+        PaceTrial, PageFacts, Place, ProcessFacts, QuotaFacts, Read, Reading, StartTrial,
+        TimesFacts, TreeFacts, Trial, UserFacts, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
@@ -86,6 +86,8 @@ pub(crate) struct World {
     pub(crate) http: Result<HttpReply, String>,
     /// The container's memory.
     pub(crate) memory: MemoryFacts,
+    /// What runs in the container.
+    pub(crate) processes: Vec<ProcessFacts>,
     /// The container's output.
     pub(crate) logs: Vec<u8>,
     /// What a program leaves.
@@ -143,9 +145,9 @@ pub(crate) struct Fake {
     lost: CancellationToken,
 }
 
-impl Default for Fake {
+impl Default for World {
     fn default() -> Self {
-        let world = World {
+        Self {
             container: Ok(container()),
             init: Init { pid: 100, start_time: 5000 },
             mounts: root_and_data(),
@@ -172,6 +174,7 @@ impl Default for Fake {
             access: [None, None],
             http: Err("connection refused".into()),
             memory: memory(),
+            processes: vec![process(100, "/agent serve")],
             logs: Vec::new(),
             exec: Ok(ExecOutput { exit_code: 0, stdout: String::new(), stderr: String::new() }),
             inner_engine: InnerEngineFacts {
@@ -186,8 +189,13 @@ impl Default for Fake {
             volumes: Vec::new(),
             helper_error: None,
             keeper: Keeper::default(),
-        };
-        Self { world: Mutex::new(world), lost: CancellationToken::new() }
+        }
+    }
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self { world: Mutex::default(), lost: CancellationToken::new() }
     }
 }
 
@@ -206,6 +214,12 @@ fn memory() -> MemoryFacts {
         oom_kills: 0,
         oom_score: 0,
     }
+}
+
+/// A process; the one with pid 100 is the container's init.
+pub(crate) fn process(pid: u32, command: &str) -> ProcessFacts {
+    let process = Init { pid, start_time: 50 * u64::from(pid) };
+    ProcessFacts { process, command: command.into(), oom_score: 0 }
 }
 
 impl Fake {
@@ -381,6 +395,7 @@ impl World {
             Read::InnerEngine(_) => Reading::InnerEngine(self.inner_engine.clone()),
             Read::TryStart(_) => Reading::Started(self.started.clone()),
             Read::Memory(_) => Reading::Memory(self.memory),
+            Read::Processes(_) => Reading::Processes(self.processes.clone()),
             Read::TryInotify { .. } => tried(self.inotify),
             Read::TryEvents { .. } => Reading::Events(self.events.clone()),
             Read::Quota(_) => Reading::Quota(self.quota.clone()),
@@ -457,6 +472,16 @@ impl Runtime for Fake {
         _: Duration,
     ) -> BoxFuture<'a, RuntimeResult<ExecOutput>> {
         ready(self.world().exec.clone())
+    }
+
+    fn image_holds<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        paths: &'a [String],
+    ) -> BoxFuture<'a, RuntimeResult<Vec<bool>>> {
+        let files = &self.world().files;
+        ready(Ok(paths.iter().map(|path| files.contains_key(path)).collect()))
     }
 
     fn perform<'a>(&'a self, _: &'a EngineOp) -> BoxFuture<'a, RuntimeResult<()>> {

@@ -3,7 +3,7 @@
 use super::{Cx, Effect, FaultError, lifecycle, lifecycle::Before, observe::word};
 use crate::{
     helper::HelperError,
-    protocol::Outcome,
+    protocol::{Init, Outcome},
     runtime::{ContainerFacts, State},
 };
 
@@ -49,6 +49,28 @@ pub(super) async fn killed(
     };
     let evidence = format!("{}; {why}", before.evidence(&facts));
     Ok(Effect { proven: flagged || counted, evidence, notes: Vec::new() })
+}
+
+/// Whether it was this process that was killed: a counter that rose could be another's. The kernel
+/// counts before the process has gone all the way.
+pub(super) async fn was_it(
+    victim: Init,
+    mut effect: Effect,
+    cx: &Cx<'_>,
+) -> Result<Effect, FaultError> {
+    let lives = async || -> Result<bool, FaultError> {
+        Ok(cx.processes().await?.iter().any(|one| one.process == victim))
+    };
+    let mut looks = 1;
+    while lives().await? && looks < lifecycle::LOOKS {
+        tokio::time::sleep(lifecycle::PAUSE).await;
+        looks += 1;
+    }
+    let lives = looks == lifecycle::LOOKS;
+    effect.proven = !lives;
+    let what = if lives { "runs still" } else { "is gone" };
+    effect.evidence = format!("{}; process {} {what}", effect.evidence, victim.pid);
+    Ok(effect)
 }
 
 /// What the counter says of a container that has not ended; none where it has not risen.

@@ -15,6 +15,7 @@ use rustix::fs::{MemfdFlags, fstat, memfd_create};
 
 use super::cgroup::Cgroup;
 use super::error::{Context, HostResult};
+use super::process::Identity;
 
 /// The process; killed when dropped.
 #[derive(Debug)]
@@ -24,11 +25,17 @@ pub struct Grower {
 }
 
 impl Grower {
-    /// Starts it, puts it into the cgroup, and lets it allocate this many bytes of the file.
+    /// Starts it, puts it into the cgroup, and lets it allocate this many bytes of the file. With a
+    /// score the kernel prefers it as a victim that much (`oom_score_adj`); by itself it is a poor one.
     ///
     /// # Errors
     /// The failed call; then nothing was allocated.
-    pub fn start(cgroup: &Cgroup, file: OwnedFd, bytes: u64) -> HostResult<Self> {
+    pub fn start(
+        cgroup: &Cgroup,
+        file: OwnedFd,
+        bytes: u64,
+        score: Option<i32>,
+    ) -> HostResult<Self> {
         let file = File::from(file);
         let theirs = file.try_clone().op("dup", "file")?;
         let mut command = Command::new("/proc/self/exe");
@@ -37,6 +44,9 @@ impl Grower {
         let process = command.spawn().op("exec", "/proc/self/exe")?;
         let mut grower = Self { process, file };
         cgroup.write("cgroup.procs", &grower.process.id().to_string())?;
+        if let Some(score) = score {
+            Identity::of(grower.process.id())?.set_oom_score(score)?;
+        }
         let input = grower.process.stdin.take();
         input.map_or(Ok(()), |mut input| input.write_all(b"g")).op("write", "pipe")?;
         Ok(grower)

@@ -36,6 +36,7 @@ pub mod process;
 pub mod quota;
 pub mod selinux;
 pub mod shutdown;
+pub mod snapshot;
 pub mod statfs;
 pub mod stream;
 pub mod subject_program;

@@ -73,12 +73,13 @@ impl FsUsage {
     ///
     /// ext4 keeps clusters back for its own metadata: min(2 %, 4096 clusters), as
     /// `ext4_calculate_resv_clusters` in fs/ext4/super.c computes it and as a full volume shows.
+    /// btrfs counts as free what belongs to metadata, and twice what is kept twice.
     #[must_use]
     pub fn bytes_unusable(&self) -> u64 {
-        if self.fs_type == "ext4" {
-            (self.bytes_total / self.block_size / 50).min(4096) * self.block_size
-        } else {
-            0
+        match self.fs_type.as_str() {
+            "ext4" => (self.bytes_total / self.block_size / 50).min(4096) * self.block_size,
+            "btrfs" => self.bytes_free.saturating_sub(self.bytes_available),
+            _ => 0,
         }
     }
 }

@@ -12,6 +12,7 @@ mod file;
 mod filesystem;
 mod growth;
 mod http;
+mod image;
 mod latency;
 mod ledger;
 mod log;
@@ -283,6 +284,7 @@ probes! {
     "filesystem" => filesystem::Filesystem,
     "growth" => growth::Growth,
     "http" => http::Http,
+    "image" => image::Image,
     "latency" => latency::Latency,
     "ledger" => ledger::Ledger,
     "log" => log::Log,

@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Dev, Ending, EngineOp, FileId, FileOwner, Init, InotifyStock, IoLimits, Place, TimeOp,
+    Dev, Ending, EngineOp, FileId, FileOwner, Init, InotifyStock, IoLimits, LinkState, Place,
+    TimeOp,
 };
 use crate::units::Percent;
 
@@ -229,6 +230,24 @@ pub enum Op {
         /// The limit of the top subvolume, in bytes.
         limit: Option<u64>,
     },
+    /// Take a read-only snapshot of a btrfs subvolume.
+    TakeSnapshot {
+        /// The subvolume's root.
+        place: Place,
+        /// The superblock that must be found there.
+        dev: Dev,
+        /// Its name in the subvolume's root.
+        name: String,
+    },
+    /// Discard the snapshot of this name, if it is one of this very subvolume.
+    DiscardSnapshot {
+        /// The subvolume's root.
+        place: Place,
+        /// The superblock that must be found there.
+        dev: Dev,
+        /// Its name in the subvolume's root.
+        name: String,
+    },
     /// Replace a name by a copy of its file: same bytes, another inode.
     ReplaceByCopy {
         /// The file name to replace.
@@ -277,13 +296,13 @@ pub enum Op {
         /// The process that must still be its init.
         init: Init,
     },
-    /// Set how much the kernel prefers a container's init as a victim. Nothing to do once `init`
+    /// Set how much the kernel prefers a process of a container as a victim. Nothing to do once it
     /// is gone.
     SetOomScore {
         /// The container; its path is not used.
         place: Place,
         /// The process.
-        init: Init,
+        process: Init,
         /// From -1000, never, to 1000, first: `oom_score_adj`, proc(5).
         score: i32,
     },
@@ -430,18 +449,6 @@ pub enum MountFlag {
     NoAtime,
 }
 
-/// What a name points to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LinkState {
-    /// Device of the file.
-    pub dev: Dev,
-    /// Inode number.
-    pub inode: u64,
-    /// Number of names.
-    pub links: u64,
-}
-
 impl Op {
     /// The container whose namespace this op enters, where it enters one.
     #[must_use]
@@ -463,6 +470,8 @@ impl Op {
             | Self::LimitIo { place, .. }
             | Self::SetQuota { place, .. }
             | Self::RestoreQuota { place, .. }
+            | Self::TakeSnapshot { place, .. }
+            | Self::DiscardSnapshot { place, .. }
             | Self::BreakFilesystem { place, .. }
             | Self::ReplaceByCopy { place }
             | Self::CopyUp { place }

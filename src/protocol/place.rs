@@ -1,4 +1,4 @@
-//! Where an op acts: a path as the processes of one container see it.
+//! Where an op acts: a path as the processes of one container see it, and what is found there.
 
 use serde::{Deserialize, Serialize};
 
@@ -54,4 +54,16 @@ pub struct FileId {
     pub dev: Dev,
     /// Inode number.
     pub inode: u64,
+}
+
+/// What a name points to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkState {
+    /// Device of the file.
+    pub dev: Dev,
+    /// Inode number.
+    pub inode: u64,
+    /// Number of names.
+    pub links: u64,
 }

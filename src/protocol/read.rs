@@ -149,6 +149,8 @@ pub enum Read {
     InnerEngine(Place),
     /// Try to create and start a container on that engine, and remove it. → `Started`
     TryStart(Place),
+    /// The container's processes, its init among them; the path is not used. → `Processes`
+    Processes(Place),
 }
 
 /// The worker's answer.
@@ -211,6 +213,8 @@ pub enum Reading {
     InnerEngine(InnerEngineFacts),
     /// How a start on it went.
     Started(StartTrial),
+    /// A container's processes, by pid.
+    Processes(Vec<ProcessFacts>),
 }
 
 /// How a trial went: the errno's name, or none.
@@ -412,6 +416,18 @@ pub struct MemoryFacts {
     /// Processes that were killed for want of memory since the container's start.
     pub oom_kills: u64,
     /// How much the kernel prefers the container's init as a victim, from -1000 to 1000.
+    pub oom_score: i32,
+}
+
+/// A process of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessFacts {
+    /// Which one, as the host counts.
+    pub process: Init,
+    /// Its command line, with blanks between the arguments; invalid UTF-8 replaced.
+    pub command: String,
+    /// How much the kernel prefers it as a victim, from -1000 to 1000.
     pub oom_score: i32,
 }
 

@@ -172,6 +172,13 @@ pub trait Runtime: Send + Sync {
         command: &'a [String],
         timeout: std::time::Duration,
     ) -> BoxFuture<'a, Result<ExecOutput>>;
+    /// Which of these paths are in an image, without any volume. Leaves nothing behind.
+    fn image_holds<'a>(
+        &'a self,
+        run: &'a str,
+        image: &'a str,
+        paths: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<bool>>>;
     /// Performs an engine op. Idempotent where the op says so.
     fn perform<'a>(&'a self, op: &'a EngineOp) -> BoxFuture<'a, Result<()>>;
     /// Every object that carries this run's label, the helper and its volume included.

@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::health::State;
 use super::service::Service;
@@ -18,12 +18,18 @@ pub(super) struct Freeze {
     writing: Mutex<()>,
     /// Freezes and thaws so far, so that the limit of one does not end the next.
     turns: AtomicU64,
+    /// When the present one began.
+    since: Mutex<Option<Instant>>,
 }
 
 impl Freeze {
     /// Keeps a freeze from beginning.
     pub(super) fn hold_off(&self) -> MutexGuard<'_, ()> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begun(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -39,7 +45,10 @@ impl Service {
         };
         if saved.is_err() {
             self.health.enter(State::Running);
-        } else if let Some(limit) = limit.filter(|_| !self.args.has(Weakness::FreezesForEver)) {
+            return saved;
+        }
+        *self.freeze.begun() = Some(Instant::now());
+        if let Some(limit) = limit.filter(|_| !self.args.has(Weakness::FreezesForEver)) {
             let service = self.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(limit).await;
@@ -49,10 +58,11 @@ impl Service {
         saved
     }
 
-    /// Goes on.
-    pub(super) fn thaw(&self) {
+    /// Goes on; how long it was frozen. None when it was not.
+    pub(super) fn thaw(&self) -> Option<Duration> {
         self.freeze.turns.fetch_add(1, Ordering::AcqRel);
         self.health.enter(State::Running);
+        self.freeze.begun().take().map(|since| since.elapsed())
     }
 
     /// Goes on, unless something has happened since.

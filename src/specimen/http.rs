@@ -10,12 +10,11 @@
 //! | `GET /records` | every kept record, one per line |
 //! | `GET`, `PUT /release` | the release as read through `current.dat`; publish new content |
 //! | `POST /pause?milliseconds=N` | 200 once nothing of the data changes any more, for N at most |
-//! | `POST /resume` | go on |
+//! | `POST /resume` | go on; for how long nothing had changed, if it had not |
 //! | `GET /agents`, `POST /agents/NAME/beat` | who beats to us, and how; a beat |
 //! | `GET /leader`, `POST /terms/TERM/NAME` | whose work we take, 503 when none comes; work, 409 when its term is over |
 //! | `GET /config`, `PUT /config/VALUE` | the configuration in force; replace its file, or with `?in_place=true` write into it |
 //! | `GET`, `PUT /rounds` | what is in sync; rename and change modes for a second at most |
-//! | `POST /pause`, `POST /resume` | stop taking records, take them again |
 
 use std::io;
 use std::path::PathBuf;
@@ -301,9 +300,9 @@ async fn work(Shared(service): App, Path((term, name)): Path<(u64, String)>) -> 
     complain(StatusCode::CONFLICT, "term", "its term is over")
 }
 
-async fn resume(Shared(service): App) -> StatusCode {
-    service.thaw();
-    StatusCode::OK
+async fn resume(Shared(service): App) -> Response {
+    let held = service.thaw().map(|held| held.as_secs_f64() * 1000.0);
+    Json(json!({ "held_ms": held })).into_response()
 }
 
 /// Runs file work off the async workers, with a deadline on the answer.

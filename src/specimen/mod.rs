@@ -27,7 +27,7 @@
 //! - `links: hard link diverged: …`, `hard link refused: EXDEV (…); copying instead`
 //! - `frozen for too long: going on`
 //! - of a job: `backup: …`, `backup skipped: …`, `backup FAILED: …`, with its reason, and so for
-//!   `restore`, `drill` and `mirror`
+//!   `restore`, `drill`, `mirror`, `hold` and `release`
 //! - `shared: writes record N`, `shared: cut N bytes of an unfinished record`
 //! - `config: VALUE`, `config: EMFILE (…): polling every 10s`, `config: watched`
 //! - `cleanup: 92% in use: deleted N temporary files`, once per crossing

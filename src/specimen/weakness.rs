@@ -15,6 +15,8 @@ pub enum Weakness {
     AlarmsOnly,
     /// `/health` says 200 whatever happens.
     AlwaysHealthy,
+    /// A mirror takes a copy for good that is younger than its source.
+    ComparesByDate,
     /// A backup holds the data and nothing else.
     DataOnly,
     /// Old archives go, the last good one too.
@@ -65,6 +67,8 @@ pub enum Weakness {
     NoHeadroomAlarm,
     /// A log that others append to is written without a lock.
     NoLock,
+    /// A snapshot is taken while the service writes.
+    NoHold,
     /// A lost volume raises no alarm.
     NoMountCheck,
     /// The configuration is looked at only when an event says so.
@@ -145,6 +149,12 @@ const TABLE: &[Row] = &[
         "always-healthy",
         "answers 200 on /health whatever happens",
         "shadowed-mount",
+    ),
+    row(
+        Weakness::ComparesByDate,
+        "compares-by-date",
+        "takes a copy for good that is younger",
+        "backup-mirror-drift",
     ),
     row(
         Weakness::DataOnly,
@@ -275,6 +285,7 @@ const TABLE: &[Row] = &[
         "raises no alarm while a filesystem fills up",
         "upperdir-inodes",
     ),
+    row(Weakness::NoHold, "no-hold", "lets a snapshot be taken while it writes", "snapshot-race"),
     row(
         Weakness::NoLock,
         "no-lock",

@@ -4,11 +4,11 @@
 //! engine. What lies under containers (devices, images, directories) waits until the containers are
 //! gone, which is an engine op.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{path::Path, time::Duration};
 
 use crate::{
     journal::Slot,
-    protocol::{EngineOp, EntryId, Op, Outcome},
+    protocol::{EngineOp, EntryId, Op, Outcome, Place},
 };
 
 /// When an undo op can be done.
@@ -61,6 +61,8 @@ pub(super) fn deadline(op: &Op) -> Duration {
             | Op::Time(_)
             | Op::SetQuota { .. }
             | Op::RestoreQuota { .. }
+            | Op::TakeSnapshot { .. }
+            | Op::DiscardSnapshot { .. }
             | Op::ReplaceByCopy { .. }
             | Op::CopyUp { .. }
             | Op::Relink { .. }
@@ -92,22 +94,42 @@ pub(super) fn undo_of(slot: &Slot) -> Vec<Op> {
 }
 
 /// Entries in chains: within one, in the order given; chains may go side by side, since they
-/// touch different containers. So an op that hangs in one container delays no other.
+/// touch neither the same container nor the same directory of the host. So an op that hangs in one
+/// container delays no other that has nothing to do with it.
 pub(super) fn chains(entries: &[(EntryId, Vec<Op>)]) -> Vec<Vec<(EntryId, Op)>> {
-    let mut chains: BTreeMap<&str, Vec<(EntryId, Op)>> = BTreeMap::new();
-    for (id, undo) in entries {
-        for op in undo.iter().filter(|op| class(op) == Class::Now) {
-            let container = op.place().map_or("", |place| place.container.as_str());
-            chains.entry(container).or_default().push((*id, op.clone()));
-        }
+    // positions in the order given, so that a chain that others join can be sorted again
+    let mut chains: Vec<Vec<usize>> = Vec::new();
+    let ops: Vec<(EntryId, &Op)> =
+        entries.iter().flat_map(|(id, undo)| undo.iter().map(|op| (*id, op))).collect();
+    for (at, (_, op)) in ops.iter().enumerate().filter(|(_, (_, op))| class(op) == Class::Now) {
+        let meets = |chain: &Vec<usize>| chain.iter().any(|other| share(op, ops[*other].1));
+        let (joined, apart): (Vec<_>, Vec<_>) = chains.into_iter().partition(meets);
+        let mut chain: Vec<usize> = joined.into_iter().flatten().chain([at]).collect();
+        chain.sort_unstable();
+        chains = apart;
+        chains.push(chain);
     }
-    chains.into_values().collect()
+    chains.sort_unstable();
+    let taken = |chain: Vec<usize>| chain.into_iter().map(|at| (ops[at].0, ops[at].1.clone()));
+    chains.into_iter().map(|chain| taken(chain).collect()).collect()
+}
+
+/// Whether two ops can touch the same object: in one container, or on one volume by way of two.
+fn share(one: &Op, other: &Op) -> bool {
+    let (Some(one), Some(other)) = (one.place(), other.place()) else {
+        return one.place().is_none() && other.place().is_none();
+    };
+    let below = |one: &Place, other: &Place| match (&one.host_path, &other.host_path) {
+        (Some(one), Some(other)) => Path::new(one).starts_with(other),
+        _ => false,
+    };
+    one.container == other.container || below(one, other) || below(other, one)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Dev, Entry, EntryState, LinkState, Place};
+    use crate::protocol::{Dev, Entry, EntryState, FileId, LinkState};
 
     fn place(container: &str) -> Place {
         Place { container: container.into(), pid: 0, path: "/d".into(), host_path: None }
@@ -130,6 +152,28 @@ mod tests {
         let ids: Vec<Vec<u64>> =
             chains.iter().map(|chain| chain.iter().map(|(id, _)| id.0).collect()).collect();
         assert_eq!(ids, vec![vec![3, 1], vec![2]]);
+    }
+
+    #[test]
+    fn ops_on_one_volume_keep_their_order_in_two_containers_too() {
+        let on = |container: &str, host_path: &str| {
+            let file = FileId { dev: Dev { major: 1, minor: 1 }, inode: 5 };
+            let place = Place { host_path: Some(host_path.into()), ..place(container) };
+            Op::SetMode { place, file, from: 0, to: 0o755 }
+        };
+        let entries = vec![
+            (EntryId(5), vec![on("b", "/volumes/v/_data/f")]),
+            (EntryId(4), vec![on("c", "/volumes/v2/_data")]),
+            (EntryId(3), vec![filler("a")]),
+            (EntryId(2), vec![on("a", "/volumes/v/_data")]),
+            (EntryId(1), vec![on("b", "/volumes/w/_data")]),
+        ];
+        let mut ids: Vec<Vec<u64>> = chains(&entries)
+            .iter()
+            .map(|chain| chain.iter().map(|(id, _)| id.0).collect())
+            .collect();
+        ids.sort();
+        assert_eq!(ids, vec![vec![4], vec![5, 3, 2, 1]]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{
     super::HelperError,
     detach::{self, Kept},
     fill, freeze, hold, image, inner_engine, link, memory, metadata, mount, page_cache, process,
-    quota, stream, throttle, time, tmpfs,
+    quota, snapshot, stream, throttle, time, tmpfs,
 };
 use crate::protocol::{Op, Outcome};
 
@@ -84,6 +84,8 @@ fn act_on_device(op: &Op, cx: &Context) -> Done {
         Op::RestoreQuota { place, dev, enabled, limit } => {
             quota::restore(place, *dev, *enabled, *limit)
         }
+        Op::TakeSnapshot { place, dev, name } => snapshot::take(place, *dev, name, cx),
+        Op::DiscardSnapshot { place, dev, name } => snapshot::discard(place, *dev, name),
         Op::DropCache { place } => page_cache::drop_clean(place),
         other => act_on_processes(other, cx),
     }

@@ -32,6 +32,7 @@ mod process;
 mod quota;
 mod read;
 mod serve;
+mod snapshot;
 mod stream;
 mod throttle;
 mod time;

@@ -1,4 +1,6 @@
-//! The op that ends a container's init from the host.
+//! The processes of a container: which there are, and the op that ends its init from the host.
+
+use std::fs;
 
 use super::{
     super::HelperError,
@@ -6,8 +8,8 @@ use super::{
     place::{find_init, short},
 };
 use crate::{
-    host::process::Identity,
-    protocol::{Init, Outcome, Place},
+    host::{container_process::container_processes, process::Identity},
+    protocol::{Init, Outcome, Place, ProcessFacts},
 };
 
 /// Kills this very init, and with it every process of its container; refuses another one.
@@ -22,4 +24,18 @@ pub(super) fn kill_init(place: &Place, init: Init) -> Done {
     }
     meant.signal(libc::SIGKILL)?;
     Ok(Outcome::Done)
+}
+
+/// What runs in a container; one that has ended since it was seen is left out.
+pub(super) fn processes(place: &Place) -> Result<Vec<ProcessFacts>, HelperError> {
+    let found = container_processes(&place.container)?.into_iter();
+    Ok(found.filter_map(facts).collect())
+}
+
+fn facts(process: Identity) -> Option<ProcessFacts> {
+    let line = fs::read(process.proc_path("cmdline")).ok()?;
+    let command = String::from_utf8_lossy(&line).trim_end_matches('\0').replace('\0', " ");
+    // last, since it checks that it is still the same process
+    let oom_score = process.oom_score().ok()?;
+    Some(ProcessFacts { process: process.into(), command, oom_score })
 }

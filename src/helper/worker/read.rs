@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     super::HelperError, clock, facts, freeze, hold, host_facts, http, image, inner_engine, label,
-    layer, memory_cgroup, metadata, net, page_cache, place, quota, throttle, time, trial,
+    layer, memory_cgroup, metadata, net, page_cache, place, process, quota, throttle, time, trial,
 };
 use crate::protocol::{Read, Reading};
 
@@ -30,6 +30,7 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         }
         Read::Writers(place) => Reading::Writers(facts::writers(place)?),
         Read::Memory(place) => Reading::Memory(memory_cgroup::memory(place)?),
+        Read::Processes(place) => Reading::Processes(process::processes(place)?),
         Read::PageCache(place) => Reading::PageCache(page_cache::facts(place)?),
         Read::IoLimits(place) => Reading::Io(throttle::facts(place)?),
         Read::User(place) => Reading::User(hold::user(place)?),

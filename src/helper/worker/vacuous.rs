@@ -23,6 +23,7 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         | Op::SetAside { .. }
         | Op::LimitIo { .. }
         | Op::DropCache { .. }
+        | Op::TakeSnapshot { .. }
         | Op::StreamFile { .. }
         | Op::Time(_)
         | Op::SetOomScore { .. }

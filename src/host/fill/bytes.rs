@@ -10,7 +10,7 @@
 use std::path::Path;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, fstatvfs, openat};
+use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, fstatvfs, openat, syncfs};
 
 use super::{Fill, Filled, Stop, is_full, open_marker};
 use crate::host::errno::Errno;
@@ -43,6 +43,7 @@ pub fn fill_bytes(fill: &Fill<'_>) -> HostResult<Filled> {
         file,
         block: usage.block_size,
         unusable: usage.bytes_unusable(),
+        counts_late: usage.fs_type == "btrfs",
         offset: u64::try_from(end).unwrap_or_default(),
         by_write: false,
     };
@@ -72,6 +73,8 @@ struct Work<'a> {
     block: u64,
     /// Bytes that no one can have although they count as free.
     unusable: u64,
+    /// What was taken is counted with the next commit only.
+    counts_late: bool,
     /// Where the next piece goes: behind all that was tried.
     offset: u64,
     by_write: bool,
@@ -141,6 +144,9 @@ impl Work<'_> {
     }
 
     fn free(&self) -> HostResult<u64> {
+        if self.counts_late {
+            syncfs(&self.file).op("syncfs", self.fill.dir)?;
+        }
         let numbers = fstatvfs(&self.file).op("statfs", self.fill.dir)?;
         Ok(numbers.f_bfree * numbers.f_frsize.max(1))
     }
@@ -202,6 +208,24 @@ mod tests {
         in_private_mounts(|| {
             let fs = LoopFs::new("xfs", 320 << 20, &[], "");
             fills_and_recovers(&fs.dir);
+        });
+    }
+
+    #[test]
+    fn btrfs_keeps_what_is_to_be_left_and_runs_full_and_recovers() {
+        in_private_mounts(|| {
+            let fs = LoopFs::new("btrfs", 256 << 20, &[], "");
+            let dir = fs.dir.as_path();
+            fill_bytes(&fill(dir, 64 << 20)).unwrap();
+            // what metadata takes of it is not known before
+            assert_eq!(try_write(dir, 48 << 20).unwrap(), Attempt::Ok);
+            let attempt = try_write(dir, 80 << 20).unwrap();
+            assert_eq!(attempt.errno(), Some(Errno(libc::ENOSPC)), "{attempt:?}");
+            fill_bytes(&fill(dir, 0)).unwrap();
+            let attempt = try_write(dir, 1 << 20).unwrap();
+            assert_eq!(attempt.errno(), Some(Errno(libc::ENOSPC)), "{attempt:?}");
+            remove_filler(dir, ".keelhaul-t").unwrap();
+            assert_eq!(try_write(dir, 80 << 20).unwrap(), Attempt::Ok);
         });
     }
 

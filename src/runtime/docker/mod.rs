@@ -14,6 +14,7 @@ mod engine;
 mod error;
 mod exec;
 mod helper;
+mod image_holds;
 mod images;
 mod inner_engine;
 mod inspect;
@@ -104,6 +105,15 @@ impl Runtime for Docker {
         timeout: Duration,
     ) -> BoxFuture<'a, Result<ExecOutput>> {
         Box::pin(self.run_program(container, command, timeout))
+    }
+
+    fn image_holds<'a>(
+        &'a self,
+        run: &'a str,
+        image: &'a str,
+        paths: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<bool>>> {
+        Box::pin(self.paths_in_image(run, image, paths))
     }
 
     fn perform<'a>(&'a self, op: &'a EngineOp) -> BoxFuture<'a, Result<()>> {

@@ -86,6 +86,16 @@ impl Runtime for FakeRuntime {
         Box::pin(ready(self.world().exec(container, command)))
     }
 
+    fn image_holds<'a>(
+        &'a self,
+        _run: &'a str,
+        image: &'a str,
+        paths: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<bool>>> {
+        let called = self.world().called("image-holds", image);
+        Box::pin(ready(called.map(|()| vec![false; paths.len()])))
+    }
+
     fn perform<'a>(&'a self, op: &'a EngineOp) -> BoxFuture<'a, Result<()>> {
         Box::pin(ready(self.world().perform(op)))
     }

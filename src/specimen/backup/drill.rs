@@ -10,29 +10,35 @@ use std::time::Instant;
 use super::super::console::Console;
 use super::super::journal::survey;
 use super::super::session::Saved;
-use super::JobError;
 use super::args::DrillArgs;
-use super::parts;
 use super::restore::{choose, remove, unpack};
+use super::{JobError, parts, snapshot};
 
 pub(super) fn drill(args: &DrillArgs, console: &Console) -> Result<String, JobError> {
     let began = Instant::now();
     let data = parts::data(args.into.join("data"));
     let identity = args.with_identity.then(|| parts::identity(args.into.join("identity")));
     let wanted: Vec<_> = identity.into_iter().chain([data.clone()]).collect();
-    let archive = choose(&args.from, &wanted, &args.bugs, console)?;
+    let snapshot = snapshot::is_one(&args.from);
+    let source = match snapshot {
+        true => args.from.clone(),
+        false => choose(&args.from, &wanted, &args.bugs, console)?,
+    };
     for part in &wanted {
         remove(&part.root)?;
     }
-    let files = unpack(&archive, &wanted)?;
+    let files = match snapshot {
+        true => snapshot::copy(&source, &data)?,
+        false => unpack(&source, &wanted)?,
+    };
     let records = coherent(&data.root)?;
     let took = began.elapsed();
     if let Some(limit) = args.within.filter(|limit| took > *limit) {
         let (took, limit) = (took.as_secs_f64(), limit.as_secs_f64());
         return Err(JobError::Late { took, limit });
     }
-    let (archive, took) = (archive.display(), took.as_millis());
-    Ok(format!("{archive} restored in {took} ms: {files} files, {records} records"))
+    let (source, took) = (source.display(), took.as_millis());
+    Ok(format!("{source} restored in {took} ms: {files} files, {records} records"))
 }
 
 /// Fails when the files of a data directory are not of one moment; the number of records.

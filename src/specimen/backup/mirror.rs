@@ -39,7 +39,8 @@ pub(super) fn mirror(args: &MirrorArgs) -> Result<String, JobError> {
             fs::create_dir_all(&to).map_err(JobError::io("create", &to))?;
             continue;
         }
-        one(&from, &to, &path.to_string_lossy(), &mut done)?;
+        let by_date = args.bugs.has(Weakness::ComparesByDate);
+        one(&from, &to, &path.to_string_lossy(), by_date, &mut done)?;
     }
     // Children first.
     for path in copy.iter().rev().filter(|path| source.binary_search(path).is_err()) {
@@ -52,7 +53,11 @@ pub(super) fn mirror(args: &MirrorArgs) -> Result<String, JobError> {
 }
 
 /// Makes one file the same.
-fn one(from: &Path, to: &Path, name: &str, done: &mut Done) -> Result<(), JobError> {
+fn one(from: &Path, to: &Path, name: &str, by_date: bool, done: &mut Done) -> Result<(), JobError> {
+    if by_date && is_older(from, to) {
+        done.same += 1;
+        return Ok(());
+    }
     let right = digest(from).map_err(JobError::io("read", from))?;
     match digest(to) {
         Ok(found) if found == right => {
@@ -65,6 +70,12 @@ fn one(from: &Path, to: &Path, name: &str, done: &mut Done) -> Result<(), JobErr
         Err(_) => done.repaired.push(name.to_owned()),
     }
     replace(from, to).map_err(JobError::io("copy to", to))
+}
+
+/// Whether the copy is younger than what it is a copy of.
+fn is_older(from: &Path, to: &Path) -> bool {
+    let written = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified());
+    matches!((written(from), written(to)), (Ok(from), Ok(to)) if from <= to)
 }
 
 /// Copies under a hidden name, durably, and renames.

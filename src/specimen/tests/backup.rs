@@ -82,6 +82,14 @@ impl Stand {
         tokio::task::spawn_blocking(run).await.unwrap()
     }
 
+    /// Runs what asks the service for something and takes nothing, off the async workers.
+    async fn hook(&self, words: &[&str]) -> (String, Result<(), JobError>) {
+        let agent = format!("--agent={}", self.service.address());
+        let words: Vec<String> = words.iter().map(ToString::to_string).chain([agent]).collect();
+        let run = move || job(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        tokio::task::spawn_blocking(run).await.unwrap()
+    }
+
     fn drill(&self, more: &[&str]) -> (String, Result<(), JobError>) {
         let (from, into) = (self.path("backup"), self.path("spare"));
         let (from, into) = (from.to_str().unwrap(), into.to_str().unwrap());
@@ -138,6 +146,30 @@ async fn a_frozen_copy_is_of_one_moment_and_a_hot_one_is_not() {
         assert!(driver.judge(&stand.service).await.is_sound());
         Arc::into_inner(stand).unwrap().service.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn held_still_the_directory_itself_is_of_one_moment_until_it_is_let_go() {
+    let stand = Stand::new().await;
+    let mut driver = Driver::new("held");
+    driver.put_all(&stand.service, 5).await;
+    let (said, ended) = stand.hook(&["hold", "--limit", "60s"]).await;
+    assert!(ended.is_ok() && said.contains("holds still for 60000 ms at most"), "{said}");
+    assert_eq!(driver.put(&stand.service, 10).await, 503);
+    let (data, into) = (stand.path("data"), stand.path("spare"));
+    let (data, into) = (data.to_str().unwrap(), into.to_str().unwrap());
+    let (said, ended) = job(&["drill", "--from", data, "--into", into]);
+    assert!(ended.is_ok() && said.contains("5 records"), "{said}");
+    let (said, ended) = stand.hook(&["release"]).await;
+    assert!(ended.is_ok() && said.contains("has held still for"), "{said}");
+    assert_eq!(driver.put(&stand.service, 10).await, 200);
+    let (said, ended) = stand.hook(&["release"]).await;
+    assert!(ended.is_err() && said.contains("went on before it was let go"), "{said}");
+    let (said, ended) = stand.hook(&["hold", "--weakness=no-hold"]).await;
+    assert!(ended.is_ok(), "{said}");
+    assert_eq!(driver.put(&stand.service, 10).await, 200);
+    assert!(stand.hook(&["release", "--weakness=no-hold"]).await.1.is_ok());
+    stand.service.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -299,6 +331,8 @@ fn a_mirror_is_repaired_by_digest_and_never_emptied() {
     let date = fs::metadata(&copy).unwrap().modified().unwrap();
     fs::write(&copy, "d/x").unwrap();
     fs::File::options().append(true).open(&copy).unwrap().set_modified(date).unwrap();
+    let (said, _) = mirror("compares-by-date");
+    assert!(said.contains("3 the same, 0 copied, 0 repaired, 0 removed"), "{said}");
     fs::remove_file(from.path().join("c")).unwrap();
     let (said, _) = mirror("none");
     assert!(said.contains("1 the same, 0 copied, 1 repaired, 1 removed; drifted: d/a"), "{said}");

@@ -245,6 +245,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\" }",
         Trace::Stacked("/data"),
     ),
+    state(
+        ("snapshot", ""),
+        ("{ btrfs: { size: 128MiB } }", "/data"),
+        "{ target: \"agent:/data\" }",
+        Trace::Snapshot("/data/.snapshot"),
+    ),
     state(("stall", ""), (EXT4, "/data"), "{ target: \"agent:/data\" }", Trace::Stalled("/data")),
     state(
         ("throttle", ""),

@@ -136,6 +136,8 @@ pub(super) enum Trace {
     Mode(&'static str, u32),
     /// This path belongs to this user.
     Owner(&'static str, u32),
+    /// The root of a btrfs subvolume at this path.
+    Snapshot(&'static str),
     /// A quota with a limit on the btrfs mounted at this path.
     Quota(&'static str),
     /// The subject's user can watch nothing more.
@@ -189,6 +191,7 @@ impl Trace {
                 fs::metadata(root(path)).is_ok_and(|meta| meta.mode() & 0o7777 == bits)
             }
             Self::Owner(path, uid) => fs::metadata(root(path)).is_ok_and(|meta| meta.uid() == uid),
+            Self::Snapshot(path) => fs::metadata(root(path)).is_ok_and(|meta| meta.ino() == 256),
             Self::Quota(path) => limited(init, path),
             Self::NoInotify => cannot_watch(init),
             Self::Labelled(path, end) => label(&root(path)).is_some_and(|it| it.ends_with(end)),

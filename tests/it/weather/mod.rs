@@ -11,6 +11,7 @@ mod host;
 mod interrupts;
 mod kill_points;
 mod mortals;
+mod pairs;
 mod refusals;
 mod subjects;
 mod switch;
