@@ -189,9 +189,9 @@ mod tests {
         fake.world().fs.inodes_free = 0;
         let starts = fault(PLAIN).verify(&before, &[], &cx).await.unwrap();
         assert!(!starts.proven && starts.evidence.ends_with("a container starts"), "{starts:?}");
-        fake.world().started = Err("No such image".into());
+        fake.world().inner.started = Err("No such image".into());
         assert!(!fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven, "another reason");
-        fake.world().started = Err("mkdir /var/lib/docker/x: no space left on device".into());
+        fake.world().inner.started = Err("mkdir /var/lib/docker/x: no space left on device".into());
         assert!(fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
         fake.world().fs.inodes_free = 100;
         assert!(!fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);

@@ -84,14 +84,14 @@ mod tests {
         let cx = fake.cx(&site);
         let fault: EngineKill = serde_saphyr::from_str("{ target: agent }").unwrap();
         let Prepared { before, ops, undo } = fault.prepare(&cx).await.unwrap();
-        let process = fake.world().inner_engine.process.unwrap();
+        let process = fake.world().inner.engine.process.unwrap();
         let place = site.place.clone();
         assert_eq!(ops, [Op::EndEngine { place, process, how: Ending::Killed }]);
         assert!(undo.is_empty());
         assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven, "it lives");
-        fake.world().inner_engine.process = Some(Init { start_time: 9, ..process });
+        fake.world().inner.engine.process = Some(Init { start_time: 9, ..process });
         assert!(fault.verify(&before, &[], &cx).await.unwrap().proven);
-        fake.world().inner_engine.running = Err("connection refused".into());
+        fake.world().inner.engine.running = Err("connection refused".into());
         let silent = fault.verify(&before, &[], &cx).await.unwrap();
         assert!(silent.proven && silent.evidence.contains("no other answers"), "{silent:?}");
         assert!(matches!(fault.prepare(&cx).await, Err(FaultError::Refused(_))));

@@ -85,7 +85,7 @@ mod tests {
         let prepared = fault.prepare(&cx).await.unwrap();
         assert!(matches!(prepared.ops[..], [Op::EndEngine { how: Ending::Asked, .. }]));
         assert!(!fault.verify(&prepared.before, &[], &cx).await.unwrap().proven);
-        fake.world().inner_engine.process = None;
+        fake.world().inner.engine.process = None;
         assert!(fault.verify(&prepared.before, &[], &cx).await.unwrap().proven);
     }
 }

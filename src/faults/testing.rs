@@ -93,9 +93,7 @@ pub(crate) struct World {
     /// What a program leaves.
     pub(crate) exec: RuntimeResult<ExecOutput>,
     /// The engine that runs in it.
-    pub(crate) inner_engine: InnerEngineFacts,
-    /// How a start on it goes.
-    pub(crate) started: StartTrial,
+    pub(crate) inner: Inner,
     /// How the load is going.
     pub(crate) stats: LoadStats,
     /// What the ledger came to.
@@ -145,6 +143,28 @@ pub(crate) struct Fake {
     lost: CancellationToken,
 }
 
+/// An engine in the container.
+pub(crate) struct Inner {
+    /// Its process, and what runs on it.
+    pub(crate) engine: InnerEngineFacts,
+    /// How a start on it goes.
+    pub(crate) started: StartTrial,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        let process = Some(Init { pid: 140, start_time: 6000 });
+        let engine = InnerEngineFacts { process, running: Ok(1) };
+        Self { engine, started: Ok(120_000) }
+    }
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self { world: Mutex::default(), lost: CancellationToken::new() }
+    }
+}
+
 impl Default for World {
     fn default() -> Self {
         Self {
@@ -177,11 +197,7 @@ impl Default for World {
             processes: vec![process(100, "/agent serve")],
             logs: Vec::new(),
             exec: Ok(ExecOutput { exit_code: 0, stdout: String::new(), stderr: String::new() }),
-            inner_engine: InnerEngineFacts {
-                process: Some(Init { pid: 140, start_time: 6000 }),
-                running: Ok(1),
-            },
-            started: Ok(120_000),
+            inner: Inner::default(),
             stats: LoadStats::default(),
             ledger: Ok(LedgerReport::default()),
             load_calls: Vec::new(),
@@ -190,12 +206,6 @@ impl Default for World {
             helper_error: None,
             keeper: Keeper::default(),
         }
-    }
-}
-
-impl Default for Fake {
-    fn default() -> Self {
-        Self { world: Mutex::default(), lost: CancellationToken::new() }
     }
 }
 
@@ -392,8 +402,8 @@ impl World {
             Read::TryCreate(_) => tried(self.create),
             Read::TryWrite { .. } => tried(self.write),
             Read::TryLink { .. } => tried(self.link),
-            Read::InnerEngine(_) => Reading::InnerEngine(self.inner_engine.clone()),
-            Read::TryStart(_) => Reading::Started(self.started.clone()),
+            Read::InnerEngine(_) => Reading::InnerEngine(self.inner.engine.clone()),
+            Read::TryStart(_) => Reading::Started(self.inner.started.clone()),
             Read::Memory(_) => Reading::Memory(self.memory),
             Read::Processes(_) => Reading::Processes(self.processes.clone()),
             Read::TryInotify { .. } => tried(self.inotify),

@@ -145,11 +145,11 @@ mod tests {
         let holds = async |rest: &str| probe(rest).read(&world).await.unwrap().holds();
         assert!(holds("").await && holds(", running: 1, starts: true").await);
         assert!(!holds(", running: { min: 2 }").await && !holds(", starts: false").await);
-        world.set().started = Err("mkdir x: no space left on device".into());
+        world.set().inner.started = Err("mkdir x: no space left on device".into());
         assert!(!holds(", starts: true").await && holds(", starts: false").await);
         assert!(holds(", starts: false, error: no space left").await);
         assert!(!holds(", starts: false, error: quota").await);
-        world.set().inner_engine.running = Err("connection refused".into());
+        world.set().inner.engine.running = Err("connection refused".into());
         assert!(!holds("").await && !holds(", starts: false").await, "silence is no answer");
     }
 
