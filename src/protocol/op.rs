@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Dev, EngineOp, FileId, FileOwner, Init, InotifyStock, IoLimits, LinkState, Place, TimeOp,
+    Dev, Ending, EngineOp, FileId, FileOwner, Init, InotifyStock, IoLimits, LinkState, MountFlag,
+    Place, TimeOp,
 };
 use crate::units::Percent;
 
@@ -415,28 +416,21 @@ pub enum Op {
         /// File name in the run's image directory.
         name: String,
     },
+    /// End the engine that runs in the container.
+    EndEngine {
+        /// The container; its path is not used.
+        place: Place,
+        /// The process that must still be its engine.
+        process: Init,
+        /// By which signal.
+        how: Ending,
+    },
     /// Something done to clocks, or to the times of files.
     Time(TimeOp),
     /// Something the engine does.
     Engine(EngineOp),
     /// Do nothing and say so. What the vacuity test turns other ops into.
     Nothing,
-}
-
-/// An attribute of a mount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MountFlag {
-    /// Refuse writes.
-    ReadOnly,
-    /// Refuse to execute.
-    NoExec,
-    /// Ignore set-user-id bits.
-    NoSuid,
-    /// Ignore device nodes.
-    NoDev,
-    /// Do not update access times.
-    NoAtime,
 }
 
 impl Op {
@@ -468,6 +462,7 @@ impl Op {
             | Self::DropCache { place }
             | Self::Relink { place, .. }
             | Self::KillInit { place, .. }
+            | Self::EndEngine { place, .. }
             | Self::SetOwner { place, .. }
             | Self::SetMode { place, .. }
             | Self::SetLabel { place, .. }

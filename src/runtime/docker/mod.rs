@@ -16,6 +16,7 @@ mod exec;
 mod helper;
 mod image_holds;
 mod images;
+mod inner_engine;
 mod inspect;
 mod layer;
 mod lifecycle;
@@ -46,7 +47,8 @@ pub use attach::{Attached, Output};
 pub use engine::ApiVersion;
 use engine::Version;
 pub use helper::{ENGINE_SOCKET, HOST_DEVICES, RUN_DIRECTORY};
-pub use images::{OWN_IMAGE, SPECIMEN_IMAGE};
+pub use images::{ENGINE_IMAGE, OWN_IMAGE, SPECIMEN_IMAGE};
+pub use inner_engine::{ENGINE_DATA, ENGINE_HOST, ENGINE_PATH, ENGINE_PORT};
 pub use layer::{AGENT_ID, LINKED_FILES, PROGRAM};
 pub use program::build_hash;
 

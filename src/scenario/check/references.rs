@@ -28,6 +28,9 @@ pub(super) fn check(cx: &mut Cx<'_>) {
                     "target".into(),
                 ];
                 unknown_service(cx, &inject.fault.target().service, &path);
+                if let Some((key, peer)) = inject.fault.peer() {
+                    unknown_service(cx, peer, &[path[0], path[1], path[2], path[3], key.into()]);
+                }
             }
             Action::Exec(exec) => {
                 let path = ["steps".into(), i.into(), "exec".into(), "service".into()];
