@@ -26,12 +26,12 @@ pub use inner_engine::{Ending, InnerEngineFacts, StartTrial};
 pub use inotify::InotifyStock;
 pub use io::{Direction, IoFacts, IoLimits, Pace, PaceTrial, PageFacts};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
-pub use op::{MountFlag, Op};
-pub use place::{Dev, FileId, Init, LinkState, Place};
+pub use op::Op;
+pub use place::{Dev, FileId, Init, LinkState, MountFlag, Place, ProcessFacts};
 pub use read::{
     ArchiveFacts, EventFacts, FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts,
-    MemoryFacts, MountFacts, NetFacts, OpenFile, ProcessFacts, QuotaFacts, Read, Reading, Ready,
-    TreeFacts, Trial, UserFacts, WriterFacts,
+    MemoryFacts, MountFacts, NetFacts, OpenFile, QuotaFacts, Read, Reading, Ready, TreeFacts,
+    Trial, UserFacts, WriterFacts,
 };
 pub use time::{ClockFacts, FileTimes, TimeOp, TimesFacts, Told};
 

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Dev, Ending, EngineOp, FileId, FileOwner, Init, InotifyStock, IoLimits, LinkState, Place,
-    TimeOp,
+    Dev, Ending, EngineOp, FileId, FileOwner, Init, InotifyStock, IoLimits, LinkState, MountFlag,
+    Place, TimeOp,
 };
 use crate::units::Percent;
 
@@ -431,22 +431,6 @@ pub enum Op {
     Engine(EngineOp),
     /// Do nothing and say so. What the vacuity test turns other ops into.
     Nothing,
-}
-
-/// An attribute of a mount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MountFlag {
-    /// Refuse writes.
-    ReadOnly,
-    /// Refuse to execute.
-    NoExec,
-    /// Ignore set-user-id bits.
-    NoSuid,
-    /// Ignore device nodes.
-    NoDev,
-    /// Do not update access times.
-    NoAtime,
 }
 
 impl Op {

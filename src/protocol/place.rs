@@ -67,3 +67,31 @@ pub struct LinkState {
     /// Number of names.
     pub links: u64,
 }
+
+/// An attribute of a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MountFlag {
+    /// Refuse writes.
+    ReadOnly,
+    /// Refuse to execute.
+    NoExec,
+    /// Ignore set-user-id bits.
+    NoSuid,
+    /// Ignore device nodes.
+    NoDev,
+    /// Do not update access times.
+    NoAtime,
+}
+
+/// A process of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessFacts {
+    /// Which one, as the host counts.
+    pub process: Init,
+    /// Its command line, with blanks between the arguments; invalid UTF-8 replaced.
+    pub command: String,
+    /// How much the kernel prefers it as a victim, from -1000 to 1000.
+    pub oom_score: i32,
+}

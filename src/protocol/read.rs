@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AccessFacts, ClockFacts, Dev, Init, InnerEngineFacts, IoFacts, LabelFacts, LinkState, Pace,
-    PaceTrial, PageFacts, Place, StartTrial, TimesFacts,
+    PaceTrial, PageFacts, Place, ProcessFacts, StartTrial, TimesFacts,
 };
 
 /// A question to the worker.
@@ -145,12 +145,12 @@ pub enum Read {
     AllMounts(Place),
     /// Memory of the container's cgroup; the path is not used. → `Memory`
     Memory(Place),
+    /// The container's processes, its init among them; the path is not used. → `Processes`
+    Processes(Place),
     /// The engine that runs in the container; the path is not used. → `InnerEngine`
     InnerEngine(Place),
     /// Try to create and start a container on that engine, and remove it. → `Started`
     TryStart(Place),
-    /// The container's processes, its init among them; the path is not used. → `Processes`
-    Processes(Place),
 }
 
 /// The worker's answer.
@@ -209,12 +209,12 @@ pub enum Reading {
     Loops(Vec<LoopFacts>),
     /// A container's memory.
     Memory(MemoryFacts),
+    /// A container's processes, by pid.
+    Processes(Vec<ProcessFacts>),
     /// An engine in a container.
     InnerEngine(InnerEngineFacts),
     /// How a start on it went.
     Started(StartTrial),
-    /// A container's processes, by pid.
-    Processes(Vec<ProcessFacts>),
 }
 
 /// How a trial went: the errno's name, or none.
@@ -416,18 +416,6 @@ pub struct MemoryFacts {
     /// Processes that were killed for want of memory since the container's start.
     pub oom_kills: u64,
     /// How much the kernel prefers the container's init as a victim, from -1000 to 1000.
-    pub oom_score: i32,
-}
-
-/// A process of a container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProcessFacts {
-    /// Which one, as the host counts.
-    pub process: Init,
-    /// Its command line, with blanks between the arguments; invalid UTF-8 replaced.
-    pub command: String,
-    /// How much the kernel prefers it as a victim, from -1000 to 1000.
     pub oom_score: i32,
 }
 

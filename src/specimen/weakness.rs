@@ -65,10 +65,10 @@ pub enum Weakness {
     NoGate,
     /// A filesystem that fills up raises no alarm.
     NoHeadroomAlarm,
-    /// A log that others append to is written without a lock.
-    NoLock,
     /// A snapshot is taken while the service writes.
     NoHold,
+    /// A log that others append to is written without a lock.
+    NoLock,
     /// A lost volume raises no alarm.
     NoMountCheck,
     /// The configuration is looked at only when an event says so.
