@@ -83,9 +83,8 @@ fn suite(record: &RunRecord, suite: &Suite<'_>) -> TestSuite {
         }
     }
     let repeats = suite.cases.iter().filter(|case| case.control().is_none());
-    for judged in repeats.filter_map(|case| percentiles(case.last())) {
-        out.add_property(("recovery time".to_owned(), clip(&judged, LINE)));
-    }
+    let judged = repeats.filter_map(|case| percentiles(case.last()));
+    out.add_properties(judged.map(|text| ("recovery time".to_owned(), clip(&text, LINE))));
     let took = suite.cases.iter().map(|case| took_us(record, case.last())).sum();
     out.set_time(Duration::from_micros(took));
     let output: Vec<String> =

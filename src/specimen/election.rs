@@ -37,8 +37,7 @@ impl Election {
         let latest = self.terms.latest()?;
         if let (Some(ours), true) = (self.ours, self.ours == latest) {
             self.renewals += 1;
-            // not synced: it is for those who look, and after a power cut nobody does
-            fs::write(self.terms.file(ours), format!("{} {}\n", self.name, self.renewals))?;
+            self.terms.renew(ours, &self.name, self.renewals)?;
             return Ok(self.ours);
         }
         self.ours = None;

@@ -44,6 +44,13 @@ impl Terms {
         }
     }
 
+    /// Changes the file of a term that we lead, without emptying it: whoever looks just then must find
+    /// the leader's name. Not synced: it is for those who look, and after a power cut nobody does.
+    pub(super) fn renew(&self, term: u64, leader: &str, renewals: u64) -> io::Result<()> {
+        let mut file = File::options().write(true).open(self.file(term))?;
+        file.write_all(format!("{leader} {renewals}\n").as_bytes())
+    }
+
     /// The records of a term, and of all before it.
     pub(super) fn journal(&self, term: u64) -> PathBuf {
         self.0.join(format!("journal-{term}.log"))
