@@ -23,7 +23,7 @@ use crate::protocol::{Capability, Op, Outcome};
 #[serde(deny_unknown_fields)]
 pub struct OomKill {
     /// The container: `service`.
-    target: Target,
+    pub(super) target: Target,
 }
 
 /// What was there before.

@@ -6,8 +6,10 @@ mod faults;
 mod ids;
 mod names;
 mod probes;
+mod profiles;
 mod references;
 mod services;
+mod targets;
 mod timing;
 
 pub use ids::{Assertion, Spot, assertion_ids, is_listed};

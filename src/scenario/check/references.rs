@@ -19,16 +19,6 @@ pub(super) fn check(cx: &mut Cx<'_>) {
     }
     for (i, step) in scenario.steps.iter().enumerate() {
         match &step.action {
-            Action::Inject(inject) => {
-                let path = [
-                    "steps".into(),
-                    i.into(),
-                    "inject".into(),
-                    inject.fault.name().into(),
-                    "target".into(),
-                ];
-                unknown_service(cx, &inject.fault.target().service, &path);
-            }
             Action::Exec(exec) => {
                 let path = ["steps".into(), i.into(), "exec".into(), "service".into()];
                 unknown_service(cx, &exec.service, &path);
