@@ -5,6 +5,7 @@
 mod cases;
 mod golden;
 mod hostile;
+mod parameters;
 mod schema;
 mod shipped;
 
