@@ -40,6 +40,9 @@ pub use select::{Pick, Selector};
 pub use target::Target;
 
 mod broken_hardlinks;
+mod cache_pollution;
+mod clock_skew;
+mod copy_up;
 mod crash;
 mod disconnect;
 mod disk_full;
@@ -47,10 +50,12 @@ mod drop_cache;
 mod inode_exhaustion;
 mod inotify_exhaustion;
 mod kill;
+mod label;
 mod lost_mount;
 mod memory_limit;
 mod mode;
 mod mount_flags;
+mod mtime_skew;
 mod oom_kill;
 mod ownership;
 mod pause;
@@ -430,7 +435,10 @@ macro_rules! faults {
 
 faults! {
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
+    "cache-pollution" => cache_pollution::CachePollution,
+    "clock-skew" => clock_skew::ClockSkew,
     "commit-and-recreate" => commit_and_recreate::CommitAndRecreate,
+    "copy-up" => copy_up::CopyUp,
     "crash" => crash::Crash,
     "disconnect" => disconnect::Disconnect,
     "disk-full" => disk_full::DiskFull,
@@ -438,10 +446,12 @@ faults! {
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
     "inotify-exhaustion" => inotify_exhaustion::InotifyExhaustion,
     "kill" => kill::Kill,
+    "label" => label::Label,
     "lost-mount" => lost_mount::LostMount,
     "memory-limit" => memory_limit::MemoryLimit,
     "mode" => mode::Mode,
     "mount-flags" => mount_flags::MountFlags,
+    "mtime-skew" => mtime_skew::MtimeSkew,
     "oom-kill" => oom_kill::OomKill,
     "ownership" => ownership::Ownership,
     "pause" => pause::Pause,

@@ -18,10 +18,10 @@ use crate::{
     helper::HelperError,
     ledger::LedgerReport,
     protocol::{
-        Access, AccessFacts, ArchiveFacts, Dev, EngineOp, Entry, EventFacts, FileFacts, FsFacts,
-        HttpReply, Init, IoFacts, IoLimits, LinkState, LoadCall, LoadStats, LoopFacts, MemoryFacts,
-        MountFacts, NetFacts, OpenFile, Pace, PaceTrial, PageFacts, Place, QuotaFacts, Read,
-        Reading, TreeFacts, Trial, UserFacts, WriterFacts,
+        Access, AccessFacts, ArchiveFacts, ClockFacts, Dev, EngineOp, Entry, EventFacts, FileFacts,
+        FsFacts, HttpReply, Init, IoFacts, IoLimits, LabelFacts, LinkState, LoadCall, LoadStats,
+        LoopFacts, MemoryFacts, MountFacts, NetFacts, OpenFile, Pace, PaceTrial, PageFacts, Place,
+        QuotaFacts, Read, Reading, TimesFacts, TreeFacts, Trial, UserFacts, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
@@ -43,6 +43,8 @@ pub(crate) struct World {
     pub(crate) fs: FsFacts,
     /// Files by path.
     pub(crate) files: BTreeMap<String, FileFacts>,
+    /// What lies beneath files and processes.
+    pub(crate) beneath: Beneath,
     /// Trees by path.
     pub(crate) trees: BTreeMap<String, TreeFacts>,
     /// Microseconds until a change comes back.
@@ -103,6 +105,33 @@ pub(crate) struct World {
     pub(crate) keeper: Keeper,
 }
 
+/// What lies beneath files and processes.
+#[derive(Default)]
+pub(crate) struct Beneath {
+    /// When the files of every place were used.
+    pub(crate) times: TimesFacts,
+    /// The wall clocks of every process.
+    pub(crate) clock: ClockFacts,
+    /// The inode that every file has in the upper layer.
+    pub(crate) upper: Option<u64>,
+    /// The label of every path.
+    pub(crate) label: LabelFacts,
+    /// Pages that come into the cgroup from one look at it to the next.
+    pub(crate) pages_per_look: u64,
+}
+
+impl Beneath {
+    fn answer(&self, read: &Read) -> Reading {
+        match read {
+            Read::Times { .. } => Reading::Times(self.times.clone()),
+            Read::Clock { .. } => Reading::Clock(self.clock.clone()),
+            Read::Upper(_) => Reading::Upper(self.upper),
+            Read::Label(_) => Reading::Label(self.label.clone()),
+            _ => Reading::Nothing,
+        }
+    }
+}
+
 /// The world behind both traits.
 pub(crate) struct Fake {
     world: Mutex<World>,
@@ -117,6 +146,7 @@ impl Default for Fake {
             mounts: root_and_data(),
             fs: fs("ext4"),
             files: BTreeMap::new(),
+            beneath: Beneath::default(),
             trees: BTreeMap::new(),
             answers_us: Some(100),
             loops: Vec::new(),
@@ -158,7 +188,14 @@ fn root_and_data() -> BTreeMap<String, Vec<MountFacts>> {
 }
 
 fn memory() -> MemoryFacts {
-    MemoryFacts { limit: Some(128 << 20), used: 20 << 20, oom_kills: 0, oom_score: 0 }
+    MemoryFacts {
+        limit: Some(128 << 20),
+        used: 20 << 20,
+        cache: 4 << 20,
+        pages_in: 1000,
+        oom_kills: 0,
+        oom_score: 0,
+    }
 }
 
 impl Fake {
@@ -345,7 +382,7 @@ impl World {
             Read::PageCache(_) => Reading::PageCache(self.pages),
             Read::Answers { .. } => Reading::Answered(self.answers_us),
             Read::Loops => Reading::Loops(self.loops.clone()),
-            Read::Host => Reading::Nothing,
+            other => self.beneath.answer(other),
         }
     }
 

@@ -27,6 +27,10 @@ pub enum Capability {
     Freezer,
     /// The memory cgroups of containers can be looked at.
     MemoryCgroup,
+    /// The wall clock of a process can be shifted.
+    WallClock,
+    /// `SELinux` is enforcing.
+    Selinux,
     /// The engine's local socket answers inside the helper.
     EngineSocket,
 }
@@ -43,6 +47,8 @@ impl Capability {
         Self::IoLimits,
         Self::Freezer,
         Self::MemoryCgroup,
+        Self::WallClock,
+        Self::Selinux,
         Self::EngineSocket,
     ];
 
@@ -59,6 +65,8 @@ impl Capability {
             Self::IoLimits => "io-limits",
             Self::Freezer => "freezer",
             Self::MemoryCgroup => "memory-cgroup",
+            Self::WallClock => "wall-clock",
+            Self::Selinux => "selinux",
             Self::EngineSocket => "engine-socket",
         }
     }

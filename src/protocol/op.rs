@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dev, EngineOp, FileOwner, Init, IoLimits, Place};
+use super::{Dev, EngineOp, FileOwner, Init, InotifyStock, IoLimits, Place, TimeOp};
 use crate::units::Percent;
 
 /// One primitive act in the host's kernel or at the engine.
@@ -191,6 +191,16 @@ pub enum Op {
         /// What to hold.
         stock: InotifyStock,
     },
+    /// Read a file of ours round and round in a container's memory cgroup, in a process that ends
+    /// with the worker.
+    StreamFile {
+        /// A directory on the filesystem that it is on.
+        place: Place,
+        /// Among the process's arguments: says that it is ours.
+        mark: String,
+        /// Bytes per second.
+        rate: u64,
+    },
     /// End the process with this mark, and wait until it is gone.
     EndHolder {
         /// Among the process's arguments.
@@ -299,6 +309,17 @@ pub enum Op {
         /// Its new bits.
         to: u32,
     },
+    /// Set the `SELinux` label, if it is this file and it has the label `from`.
+    SetLabel {
+        /// A file or a directory.
+        place: Place,
+        /// Which one must be found there.
+        file: FileId,
+        /// Its label.
+        from: String,
+        /// Its new label.
+        to: String,
+    },
     /// Take a file's name away, or give it to a new file, and keep the file beside it.
     SetAside {
         /// The file.
@@ -374,34 +395,12 @@ pub enum Op {
         /// File name in the run's image directory.
         name: String,
     },
+    /// Something done to clocks, or to the times of files.
+    Time(TimeOp),
     /// Something the engine does.
     Engine(EngineOp),
     /// Do nothing and say so. What the vacuity test turns other ops into.
     Nothing,
-}
-
-/// What inotify counts per user.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum InotifyStock {
-    /// Instances (`fs.inotify.max_user_instances`): a new watcher gets EMFILE.
-    #[default]
-    Instances,
-    /// Watches (`fs.inotify.max_user_watches`): a new watch gets ENOSPC.
-    Watches,
-}
-
-impl InotifyStock {
-    /// The word in YAML.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Instances => "instances",
-            Self::Watches => "watches",
-        }
-    }
 }
 
 /// An attribute of a mount.
@@ -471,11 +470,14 @@ impl Op {
             | Self::KillInit { place, .. }
             | Self::SetOwner { place, .. }
             | Self::SetMode { place, .. }
+            | Self::SetLabel { place, .. }
             | Self::SetAside { place, .. }
             | Self::PutBack { place, .. }
+            | Self::StreamFile { place, .. }
             | Self::GrowTmpfs { place, .. }
             | Self::ExhaustMemory { place, .. }
             | Self::SetOomScore { place, .. } => Some(place),
+            Self::Time(op) => Some(op.place()),
             Self::CreateBind { .. }
             | Self::SeedBind { .. }
             | Self::RemoveBind { .. }

@@ -5,6 +5,7 @@
 
 mod act;
 mod cgroup;
+mod clock;
 mod detach;
 pub(in crate::helper) mod engine;
 mod errand;
@@ -15,6 +16,8 @@ mod hold;
 mod host_facts;
 mod http;
 pub(in crate::helper) mod image;
+mod label;
+mod layer;
 mod link;
 mod load;
 mod memory;
@@ -28,7 +31,9 @@ mod process;
 mod quota;
 mod read;
 mod serve;
+mod stream;
 mod throttle;
+mod time;
 mod tmpfs;
 mod trial;
 mod vacuous;

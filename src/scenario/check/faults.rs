@@ -4,7 +4,7 @@ use super::{Cx, profiles, targets};
 use crate::{
     diagnostic::closest,
     faults::{Declared, FaultSpec, Kind, Target},
-    scenario::{Action, InjectStep},
+    scenario::{Action, InjectStep, load::Seg},
 };
 
 /// Checks them.
@@ -64,6 +64,8 @@ fn fits(cx: &mut Cx<'_>, i: usize, fault: &FaultSpec) {
                 &path,
                 format!("{problem}\n\nhint: did you mean `{}:{meant}`?", target.service),
             );
+        } else if names_parameter(cx, &path, &text) {
+            cx.report_below(&path[..4], &text);
         } else if let Some((point, volume)) = mounted {
             let mount =
                 ["services".into(), (&target.service).into(), "mounts".into(), point.into()];
@@ -73,6 +75,13 @@ fn fits(cx: &mut Cx<'_>, i: usize, fault: &FaultSpec) {
             cx.report(&path, text);
         }
     }
+}
+
+/// True when a fault's words begin with one of its own parameters, other than the target.
+fn names_parameter(cx: &Cx<'_>, target: &[Seg<'_>], text: &str) -> bool {
+    let key = text.strip_prefix('`').and_then(|rest| rest.split(['`', ':']).next());
+    let own = target.split_last().and_then(|(_, own)| cx.tree.find(own));
+    key.zip(own).is_some_and(|(key, own)| key != "target" && own.entry(key).is_some())
 }
 
 /// A kind in words, with its article.

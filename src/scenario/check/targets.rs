@@ -17,7 +17,8 @@ pub(super) fn check(cx: &mut Cx<'_>, i: usize, fault: &FaultSpec) -> bool {
     if cx.problems.len() == before {
         exists(cx, select, &path);
     }
-    if cx.problems.len() == before {
+    // what has problems of its own is left out, and would be missed here
+    if cx.problems.len() == before && cx.lost.is_empty() {
         enough(cx, select, fault, &path);
     }
     cx.problems.len() == before
