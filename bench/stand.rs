@@ -119,6 +119,7 @@ async fn build(
         name: "data",
         object: format!("keelhaul-{run}-data"),
         labels: labels::of(run, labels::ROLE_VOLUME, ""),
+        beneath: None,
     };
     let source = spec.provision(&provision).await?;
     let mount = MountSpec { target: DATA.into(), source, read_only: false };

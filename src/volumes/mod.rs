@@ -76,6 +76,8 @@ pub struct Provision<'a> {
     pub object: String,
     /// Labels; the run label is among them.
     pub labels: BTreeMap<String, String>,
+    /// Where the volume is that this one lies on.
+    pub beneath: Option<&'a MountSource>,
 }
 
 /// One kind of volume.
@@ -92,6 +94,11 @@ pub trait Volume: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Syn
     /// breaks its filesystem would take the host along. False where that shows only at run time.
     fn shares_host(&self) -> bool {
         false
+    }
+
+    /// The volume that it lies on, which is made first.
+    fn beneath(&self) -> Option<&str> {
+        None
     }
 
     /// What is wrong with its parameters; each one sentence, with a hint. Pure.
@@ -165,6 +172,12 @@ macro_rules! volumes {
             #[must_use]
             pub fn shares_host(&self) -> bool {
                 match self { $(Self::$type(volume) => volume.shares_host(),)+ }
+            }
+
+            /// The volume that it lies on, which is made first.
+            #[must_use]
+            pub fn beneath(&self) -> Option<&str> {
+                match self { $(Self::$type(volume) => volume.beneath(),)+ }
             }
 
             /// What is wrong with its parameters. Pure.

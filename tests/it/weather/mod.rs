@@ -13,6 +13,7 @@ mod kill_points;
 mod mortals;
 mod refusals;
 mod subjects;
+mod switch;
 mod vacuity;
 
 pub(crate) use host::recover;
