@@ -7,7 +7,7 @@
 //! cli > report > run > plan > scenario > catalog
 //!     > {volumes, faults, probes, workloads} > {helper::client, runtime} > protocol
 //! helper::{keeper, worker} > journal > host > protocol
-//! shell > host        (inside its own container)
+//! shell, engine > host    (inside their own containers)
 //! everything may use {ledger, units, errno, diagnostic, verdict, failpoint}
 //! ```
 //!
@@ -25,6 +25,7 @@
 pub mod catalog;
 pub mod cli;
 pub mod diagnostic;
+pub mod engine;
 pub mod errno;
 pub mod failpoint;
 pub mod faults;

@@ -84,6 +84,9 @@ pub(super) enum Verb {
     /// The shell's own side, inside a container beside the subject.
     #[command(hide = true)]
     ShellServer(ServerArgs),
+    /// An engine of the scenario's own, inside its container.
+    #[command(hide = true)]
+    Engine(ServerArgs),
     /// The reference subject, inside its container.
     #[command(hide = true)]
     Specimen(Box<SpecimenArgs>),

@@ -58,6 +58,7 @@ fn about_engine(engine: &EngineFacts) -> String {
         ("version", format!("{} (API {})", engine.version, engine.api_version)),
         ("system", format!("{}, kernel {}", engine.os, engine.kernel)),
         ("storage", format!("{} at {}", engine.storage_driver, engine.data_root)),
+        ("d_type", d_type(engine).into()),
         ("cgroups", format!("v{}", engine.cgroup_version)),
         ("security", engine.security.join(" ")),
     ];
@@ -65,6 +66,16 @@ fn about_engine(engine: &EngineFacts) -> String {
         let _ = writeln!(text, "  {label:<12} {value}");
     }
     text
+}
+
+fn d_type(engine: &EngineFacts) -> &'static str {
+    match engine.d_type {
+        Some(true) => "yes",
+        Some(false) => {
+            "no: refused, layers degrade there; use ext4, or XFS made with `mkfs.xfs -n ftype=1`"
+        }
+        None => "not told by this storage driver",
+    }
 }
 
 fn about_host(host: &HostFacts) -> String {

@@ -75,6 +75,7 @@ async fn dispatch(arguments: Arguments) -> ExitCode {
         | Verb::HelperHold(_)
         | Verb::HelperLease(_)
         | Verb::ShellServer(_)
+        | Verb::Engine(_)
         | Verb::Specimen(_) => Ok(ExitCode::Usage),
     };
     done.unwrap_or_else(|error| {

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use super::{args::Verb, output};
-use crate::{helper, shell, specimen};
+use crate::{engine, helper, shell, specimen};
 
 /// Runs a hidden verb to its end; `None` for all others.
 pub(super) fn take_over(verb: &Verb) -> Option<ExitCode> {
@@ -17,6 +17,7 @@ pub(super) fn take_over(verb: &Verb) -> Option<ExitCode> {
         Verb::HelperHold(args) => Some(helper::worker::hold(args.rest.iter().cloned())),
         Verb::HelperLease(args) => Some(helper::keeper::lease(args.rest.iter().cloned())),
         Verb::ShellServer(args) => Some(shell::main(args.rest.iter().cloned())),
+        Verb::Engine(args) => Some(engine::main(args.rest.iter().cloned())),
         Verb::Specimen(args) => Some(ExitCode::from(serve_specimen(*args.clone()))),
         _ => None,
     }

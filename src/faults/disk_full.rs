@@ -66,6 +66,11 @@ const HOST_LEAVE: u64 = 1 << 30;
 const NAME: &str = "disk-full";
 
 impl DiskFull {
+    /// All but so many bytes of a volume.
+    pub(super) fn leaving(target: Target, leave: u64) -> Self {
+        Self { target, leave: Some(Size(leave)), percent: None }
+    }
+
     /// Bytes to be left free in the end.
     fn goal(&self, fs: &FsFacts) -> u64 {
         match self.percent {

@@ -50,6 +50,11 @@ const NO_LIMIT: &str = "btrfs has no limit of inodes, so they cannot run out\n\n
     `disk-full`, or an `ext4`, `xfs` or `tmpfs` volume";
 
 impl InodeExhaustion {
+    /// All but so many inodes of a volume.
+    pub(super) fn leaving(target: Target, leave: u64) -> Self {
+        Self { target, leave }
+    }
+
     /// At most so many stay free when they are used up.
     fn rest(&self, fs: &FsFacts) -> u64 {
         let kept = if fs.fs_type == "xfs" { XFS_CHUNK - 1 } else { 0 };

@@ -11,10 +11,12 @@ mod checks;
 mod commit_and_recreate;
 mod effect;
 mod grace;
+mod inner_engine;
 mod lifecycle;
 mod observe;
 mod profile;
 mod select;
+mod site;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -29,7 +31,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     helper::{HelperError, HelperLink},
-    protocol::{Capability, Op, Outcome, Place, Reading},
+    protocol::{Capability, Op, Outcome, Reading},
     runtime::{Runtime, RuntimeError},
     units::Duration,
     volumes::VolumeSpec,
@@ -37,6 +39,7 @@ use crate::{
 pub use effect::Effect;
 pub use profile::{Part, Profile};
 pub use select::{Pick, Selector};
+pub use site::{Site, SiteVolume};
 pub use target::Target;
 
 mod broken_hardlinks;
@@ -44,9 +47,13 @@ mod cache_pollution;
 mod clock_skew;
 mod copy_up;
 mod crash;
+mod dependency_delay;
 mod disconnect;
 mod disk_full;
 mod drop_cache;
+mod engine_data_full;
+mod engine_kill;
+mod engine_restart;
 mod inode_exhaustion;
 mod inotify_exhaustion;
 mod kill;
@@ -115,28 +122,6 @@ pub enum FaultError {
     /// The helper answered something else than what was asked.
     #[error("the helper answered out of turn: {0}")]
     Unexpected(String),
-}
-
-/// Where a fault acts, resolved against what runs now.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Site {
-    /// Service name.
-    pub service: String,
-    /// Container, init and path. For a target without a path, `/`.
-    pub place: Place,
-    /// The volume mounted at, or above, the path.
-    pub volume: Option<SiteVolume>,
-}
-
-/// The volume under a site.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SiteVolume {
-    /// Its name in the scenario.
-    pub name: String,
-    /// What it is.
-    pub spec: VolumeSpec,
-    /// Where it is mounted in this container.
-    pub mount_point: String,
 }
 
 /// What a fault may use.
@@ -224,6 +209,10 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
     }
     /// Where it acts.
     fn target(&self) -> &Target;
+    /// The other service that it acts on, and the key that names it.
+    fn peer(&self) -> Option<(&'static str, &str)> {
+        None
+    }
     /// In words, with the parameters in place.
     fn describe(&self) -> Described;
 
@@ -364,6 +353,12 @@ macro_rules! faults {
                 one
             }
 
+            /// The other service that it acts on, and the key that names it.
+            #[must_use]
+            pub fn peer(&self) -> Option<(&'static str, &str)> {
+                match self { $(Self::$type(fault) => fault.peer(),)+ }
+            }
+
             /// In words, with the parameters in place.
             #[must_use]
             pub fn describe(&self) -> Described {
@@ -440,9 +435,13 @@ faults! {
     "commit-and-recreate" => commit_and_recreate::CommitAndRecreate,
     "copy-up" => copy_up::CopyUp,
     "crash" => crash::Crash,
+    "dependency-delay" => dependency_delay::DependencyDelay,
     "disconnect" => disconnect::Disconnect,
     "disk-full" => disk_full::DiskFull,
     "drop-cache" => drop_cache::DropCache,
+    "engine-data-full" => engine_data_full::EngineDataFull,
+    "engine-kill" => engine_kill::EngineKill,
+    "engine-restart" => engine_restart::EngineRestart,
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
     "inotify-exhaustion" => inotify_exhaustion::InotifyExhaustion,
     "kill" => kill::Kill,

@@ -7,7 +7,7 @@ use crate::{
         MemoryFacts, MountFacts, MountFlag, NetFacts, Pace, PaceTrial, PageFacts, Place,
         QuotaFacts, Read, Reading, TimesFacts, Trial, UserFacts,
     },
-    runtime::{ContainerFacts, RuntimeError, State},
+    runtime::{ContainerFacts, RuntimeError, State, labels},
 };
 
 /// The same container's other path.
@@ -24,6 +24,11 @@ pub(super) fn parent(path: &str) -> &str {
 }
 
 impl Cx<'_> {
+    /// Name of another service's container.
+    pub(super) fn container_name(&self, service: &str) -> String {
+        labels::container_name(self.run, service)
+    }
+
     async fn ask(&self, read: Read) -> Result<Reading, FaultError> {
         Ok(self.helper.read(read).await?)
     }

@@ -19,9 +19,10 @@ use crate::{
     ledger::LedgerReport,
     protocol::{
         Access, AccessFacts, ArchiveFacts, ClockFacts, Dev, EngineOp, Entry, EventFacts, FileFacts,
-        FsFacts, HttpReply, Init, IoFacts, IoLimits, LabelFacts, LinkState, LoadCall, LoadStats,
-        LoopFacts, MemoryFacts, MountFacts, NetFacts, OpenFile, Pace, PaceTrial, PageFacts, Place,
-        QuotaFacts, Read, Reading, TimesFacts, TreeFacts, Trial, UserFacts, WriterFacts,
+        FsFacts, HttpReply, Init, InnerEngineFacts, IoFacts, IoLimits, LabelFacts, LinkState,
+        LoadCall, LoadStats, LoopFacts, MemoryFacts, MountFacts, NetFacts, OpenFile, Pace,
+        PaceTrial, PageFacts, Place, QuotaFacts, Read, Reading, StartTrial, TimesFacts, TreeFacts,
+        Trial, UserFacts, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
@@ -89,6 +90,10 @@ pub(crate) struct World {
     pub(crate) logs: Vec<u8>,
     /// What a program leaves.
     pub(crate) exec: RuntimeResult<ExecOutput>,
+    /// The engine that runs in it.
+    pub(crate) inner_engine: InnerEngineFacts,
+    /// How a start on it goes.
+    pub(crate) started: StartTrial,
     /// How the load is going.
     pub(crate) stats: LoadStats,
     /// What the ledger came to.
@@ -169,6 +174,11 @@ impl Default for Fake {
             memory: memory(),
             logs: Vec::new(),
             exec: Ok(ExecOutput { exit_code: 0, stdout: String::new(), stderr: String::new() }),
+            inner_engine: InnerEngineFacts {
+                process: Some(Init { pid: 140, start_time: 6000 }),
+                running: Ok(1),
+            },
+            started: Ok(120_000),
             stats: LoadStats::default(),
             ledger: Ok(LedgerReport::default()),
             load_calls: Vec::new(),
@@ -368,6 +378,8 @@ impl World {
             Read::TryCreate(_) => tried(self.create),
             Read::TryWrite { .. } => tried(self.write),
             Read::TryLink { .. } => tried(self.link),
+            Read::InnerEngine(_) => Reading::InnerEngine(self.inner_engine.clone()),
+            Read::TryStart(_) => Reading::Started(self.started.clone()),
             Read::Memory(_) => Reading::Memory(self.memory),
             Read::TryInotify { .. } => tried(self.inotify),
             Read::TryEvents { .. } => Reading::Events(self.events.clone()),

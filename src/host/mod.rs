@@ -29,6 +29,7 @@ pub mod mount_clone;
 pub mod mountinfo;
 pub mod namespace;
 pub mod open_files;
+pub mod own_root;
 pub mod page_cache;
 pub mod probe_write;
 pub mod process;

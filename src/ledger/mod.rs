@@ -17,6 +17,7 @@ mod rate;
 mod readback;
 mod record;
 mod report;
+mod shared;
 
 #[cfg(test)]
 mod model_tests;
@@ -29,3 +30,4 @@ pub use rate::{acks_per_second, longest_gap};
 pub use readback::ReadBack;
 pub use record::{Record, RecordError, RecordId};
 pub use report::{LedgerReport, Lost};
+pub use shared::{SharedLog, line as shared_line};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     protocol::{Capability, HostFacts, Ready},
     runtime::EngineFacts,
-    scenario::{Action, Scenario},
+    scenario::{Action, Scenario, Service},
 };
 
 /// Capabilities that are not there, with the reason.
@@ -21,6 +21,9 @@ pub fn of(scenario: &Scenario) -> BTreeSet<Capability> {
             needs.extend(step.fault.needs());
         }
         needs.extend(step.probes().1.iter().flat_map(|item| item.probe.needs()));
+    }
+    if scenario.services.values().any(Service::is_engine) {
+        needs.insert(Capability::InnerEngine);
     }
     for volume in scenario.volumes.values() {
         needs.extend(volume.needs());
@@ -79,21 +82,45 @@ fn lacks(
         Capability::LoopDevices => not_ready(&host.loop_devices),
         Capability::IoLimits => not_ready(&host.io_limits),
         Capability::EngineSocket => not_ready(&host.engine_socket),
+        Capability::InnerEngine => inner_engine(host, engine),
         Capability::WallClock => not_ready(&host.wall_clock),
         Capability::Selinux => not_ready(&host.selinux),
         Capability::MemoryCgroup => not_ready(&host.memory_cgroup),
         Capability::Ext4 => filesystem("ext4", "e2fsprogs", host, has_tool),
         Capability::Xfs => filesystem("xfs", "xfsprogs", host, has_tool),
         Capability::Btrfs => filesystem("btrfs", "btrfs-progs", host, has_tool),
-        Capability::Overlay => (engine.storage_driver != "overlay2").then(|| {
-            format!("the engine's storage driver is {}, not overlay2", engine.storage_driver)
-        }),
+        Capability::Overlay => overlay(engine),
         Capability::Freezer => {
             let rootless = engine.security.iter().any(|option| option.contains("rootless"));
             (rootless && host.cgroup_version == 1)
                 .then(|| "a rootless engine on cgroup v1 cannot pause containers".to_owned())
         }
     }
+}
+
+/// Layers degrade on a filesystem that does not tell the types of directory entries: files that were
+/// deleted in one show up again.
+fn overlay(engine: &EngineFacts) -> Option<String> {
+    let EngineFacts { storage_driver, data_root, .. } = engine;
+    if storage_driver != "overlay2" {
+        return Some(format!("the engine's storage driver is {storage_driver}, not overlay2"));
+    }
+    (engine.d_type == Some(false)).then(|| {
+        format!(
+            "the filesystem at `{data_root}` has no d_type, so layers cannot be kept there: XFS was \
+             made with ftype=0, or ext4 without filetype; make it anew"
+        )
+    })
+}
+
+fn inner_engine(host: &HostFacts, engine: &EngineFacts) -> Option<String> {
+    if engine.security.iter().any(|option| option.contains("rootless")) {
+        return Some("a rootless engine cannot start another one in a container".into());
+    }
+    if !host.filesystems.iter().any(|known| known == "overlay") {
+        return Some("the kernel has no overlay".into());
+    }
+    not_ready(&host.inner_engine)
 }
 
 fn not_ready(ready: &Ready) -> Option<String> {
@@ -114,4 +141,36 @@ fn filesystem(
     }
     let tool = format!("mkfs.{name}");
     (!has_tool(&tool)).then(|| format!("`{tool}` is not installed: package {package}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn engine(storage_driver: &str, d_type: Option<bool>) -> EngineFacts {
+        EngineFacts {
+            address: "unix:///var/run/docker.sock".into(),
+            version: "20.10.24".into(),
+            api_version: "1.41".into(),
+            os: "Debian".into(),
+            kernel: "6.18".into(),
+            storage_driver: storage_driver.into(),
+            data_root: "/var/lib/docker".into(),
+            d_type,
+            cgroup_version: "2".into(),
+            security: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn layers_without_d_type_are_refused_by_name() {
+        assert_eq!(overlay(&engine("overlay2", Some(true))), None);
+        assert_eq!(overlay(&engine("overlay2", None)), None, "newer engines look themselves");
+        let why = overlay(&engine("overlay2", Some(false))).unwrap();
+        assert!(
+            why.contains("`/var/lib/docker` has no d_type") && why.contains("ftype=0"),
+            "{why}"
+        );
+        assert!(overlay(&engine("vfs", None)).is_some());
+    }
 }

@@ -5,6 +5,7 @@
 
 mod archive;
 mod container;
+mod engine;
 mod events;
 mod exec;
 mod file;
@@ -18,6 +19,7 @@ mod metric;
 mod mount;
 mod page_cache;
 mod prometheus;
+mod shared_log;
 mod start_storm;
 mod subject;
 mod tcp;
@@ -274,6 +276,7 @@ macro_rules! probes {
 probes! {
     "archive" => archive::Archive,
     "container" => container::Container,
+    "engine" => engine::Engine,
     "events" => events::Events,
     "exec" => exec::Exec,
     "file" => file::File,
@@ -286,6 +289,7 @@ probes! {
     "metric" => metric::Metric,
     "mount" => mount::Mount,
     "page-cache" => page_cache::PageCache,
+    "shared-log" => shared_log::Shared,
     "start-storm" => start_storm::StartStorm,
     "tcp" => tcp::Tcp,
     "tree" => tree::Tree,

@@ -33,6 +33,8 @@ pub enum Capability {
     Selinux,
     /// The engine's local socket answers inside the helper.
     EngineSocket,
+    /// Another engine can be started in a container: the host's own, once more.
+    InnerEngine,
 }
 
 impl Capability {
@@ -50,6 +52,7 @@ impl Capability {
         Self::WallClock,
         Self::Selinux,
         Self::EngineSocket,
+        Self::InnerEngine,
     ];
 
     /// The word in YAML.
@@ -68,6 +71,7 @@ impl Capability {
             Self::WallClock => "wall-clock",
             Self::Selinux => "selinux",
             Self::EngineSocket => "engine-socket",
+            Self::InnerEngine => "inner-engine",
         }
     }
 }

@@ -8,6 +8,7 @@ mod capability;
 mod engine_op;
 mod entry;
 mod histogram;
+mod inner_engine;
 mod inotify;
 mod io;
 mod load;
@@ -21,11 +22,12 @@ pub use capability::Capability;
 pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
 pub use histogram::Histogram;
+pub use inner_engine::{Ending, InnerEngineFacts, StartTrial};
 pub use inotify::InotifyStock;
 pub use io::{Direction, IoFacts, IoLimits, Pace, PaceTrial, PageFacts};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
-pub use op::{FileId, LinkState, MountFlag, Op};
-pub use place::{Dev, Init, Place};
+pub use op::{LinkState, MountFlag, Op};
+pub use place::{Dev, FileId, Init, Place};
 pub use read::{
     ArchiveFacts, EventFacts, FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts,
     MemoryFacts, MountFacts, NetFacts, OpenFile, QuotaFacts, Read, Reading, Ready, TreeFacts,

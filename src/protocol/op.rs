@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dev, EngineOp, FileOwner, Init, InotifyStock, IoLimits, Place, TimeOp};
+use super::{
+    Dev, Ending, EngineOp, FileId, FileOwner, Init, InotifyStock, IoLimits, Place, TimeOp,
+};
 use crate::units::Percent;
 
 /// One primitive act in the host's kernel or at the engine.
@@ -395,6 +397,15 @@ pub enum Op {
         /// File name in the run's image directory.
         name: String,
     },
+    /// End the engine that runs in the container.
+    EndEngine {
+        /// The container; its path is not used.
+        place: Place,
+        /// The process that must still be its engine.
+        process: Init,
+        /// By which signal.
+        how: Ending,
+    },
     /// Something done to clocks, or to the times of files.
     Time(TimeOp),
     /// Something the engine does.
@@ -417,16 +428,6 @@ pub enum MountFlag {
     NoDev,
     /// Do not update access times.
     NoAtime,
-}
-
-/// Tells one file or directory apart from every other one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FileId {
-    /// Device, as stat(2) has it.
-    pub dev: Dev,
-    /// Inode number.
-    pub inode: u64,
 }
 
 /// What a name points to.
@@ -468,6 +469,7 @@ impl Op {
             | Self::DropCache { place }
             | Self::Relink { place, .. }
             | Self::KillInit { place, .. }
+            | Self::EndEngine { place, .. }
             | Self::SetOwner { place, .. }
             | Self::SetMode { place, .. }
             | Self::SetLabel { place, .. }

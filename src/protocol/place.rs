@@ -45,3 +45,13 @@ impl std::fmt::Display for Dev {
         write!(f, "{}:{}", self.major, self.minor)
     }
 }
+
+/// Tells one file or directory apart from every other one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileId {
+    /// Device, as stat(2) has it.
+    pub dev: Dev,
+    /// Inode number.
+    pub inode: u64,
+}

@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccessFacts, ClockFacts, Dev, Init, IoFacts, LabelFacts, LinkState, Pace, PaceTrial, PageFacts,
-    Place, TimesFacts,
+    AccessFacts, ClockFacts, Dev, Init, InnerEngineFacts, IoFacts, LabelFacts, LinkState, Pace,
+    PaceTrial, PageFacts, Place, StartTrial, TimesFacts,
 };
 
 /// A question to the worker.
@@ -145,6 +145,10 @@ pub enum Read {
     AllMounts(Place),
     /// Memory of the container's cgroup; the path is not used. → `Memory`
     Memory(Place),
+    /// The engine that runs in the container; the path is not used. → `InnerEngine`
+    InnerEngine(Place),
+    /// Try to create and start a container on that engine, and remove it. → `Started`
+    TryStart(Place),
 }
 
 /// The worker's answer.
@@ -203,6 +207,10 @@ pub enum Reading {
     Loops(Vec<LoopFacts>),
     /// A container's memory.
     Memory(MemoryFacts),
+    /// An engine in a container.
+    InnerEngine(InnerEngineFacts),
+    /// How a start on it went.
+    Started(StartTrial),
 }
 
 /// How a trial went: the errno's name, or none.
@@ -273,6 +281,8 @@ pub struct HostFacts {
     pub selinux: Ready,
     /// The engine's local socket answers in the helper.
     pub engine_socket: Ready,
+    /// Another engine can be started in a container.
+    pub inner_engine: Ready,
     /// This boot.
     pub boot_id: String,
 }

@@ -14,8 +14,8 @@ use super::{event::Event, world::World};
 use crate::{
     protocol::{EngineOp, Entry, LoadCall, Op, Place},
     runtime::{
-        ContainerSpec, Health, HealthCheck, ImageRef, MountSource, MountSpec, NetworkSpec, State,
-        labels,
+        ContainerSpec, ENGINE_IMAGE, Health, HealthCheck, ImageRef, MountSource, MountSpec,
+        NetworkSpec, PROGRAM, SPECIMEN_IMAGE, State, labels,
     },
     scenario::{Depends, Service},
     volumes::Provision,
@@ -30,8 +30,9 @@ const AT_ONCE: usize = 8;
 /// What ends a set-up that was told to stop.
 const STOPPED: &str = "stopped";
 
-/// The built-in subject's entry point in our own image.
-const SPECIMEN: (&str, [&str; 2]) = ("keelhaul/specimen", ["/keelhaul", "specimen"]);
+/// Entry points in our own image, by the name that a scenario calls it.
+const BUILT_IN: [(&str, [&str; 2]); 2] =
+    [(SPECIMEN_IMAGE, [PROGRAM, "specimen"]), (ENGINE_IMAGE, [PROGRAM, "engine"])];
 
 /// Makes everything; on an error what was made stays for the rollback. Told to stop, it ends
 /// between two things that it makes.
@@ -244,7 +245,7 @@ async fn wait_for_dependencies(
 
 /// Name of a service's container, unique to the run.
 pub(super) fn container_name(world: &World, service: &str) -> String {
-    format!("keelhaul-{}-{service}", world.run)
+    labels::container_name(&world.run, service)
 }
 
 fn container_spec(world: &World, name: &str, service: &Service, made: &Made) -> ContainerSpec {
@@ -275,6 +276,7 @@ fn container_spec(world: &World, name: &str, service: &Service, made: &Made) -> 
         aliases: vec![name.to_owned()],
         cap_drop: service.cap_drop.clone(),
         read_only: service.read_only,
+        inner_engine: service.is_engine(),
         labels,
     }
 }
@@ -301,7 +303,8 @@ fn command_of(service: &Service) -> Option<Vec<String>> {
 
 fn entrypoint_of(service: &Service) -> Option<Vec<String>> {
     let built_in = || {
-        (service.image == SPECIMEN.0).then(|| SPECIMEN.1.iter().map(ToString::to_string).collect())
+        let found = BUILT_IN.iter().find(|(image, _)| *image == service.image);
+        found.map(|(_, words)| words.map(str::to_owned).into())
     };
     service.entrypoint.clone().or_else(built_in)
 }

@@ -19,6 +19,10 @@ pub struct EngineFacts {
     pub storage_driver: String,
     /// `/var/lib/docker`.
     pub data_root: String,
+    /// Whether the filesystem beneath the layers tells the types of directory entries, where the
+    /// storage driver says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub d_type: Option<bool>,
     /// `1` or `2`.
     pub cgroup_version: String,
     /// `name=seccomp,profile=default`, `name=rootless`, `name=userns`, …

@@ -28,6 +28,12 @@ pub const ROLE_KEPT: &str = "kept";
 /// A subject's volume.
 pub const ROLE_VOLUME: &str = "volume";
 
+/// Name of a service's container, unique to the run.
+#[must_use]
+pub fn container_name(run: &str, service: &str) -> String {
+    format!("keelhaul-{run}-{service}")
+}
+
 /// The labels of an object of a run.
 #[must_use]
 pub fn of(run: &str, role: &str, scenario: &str) -> BTreeMap<String, String> {

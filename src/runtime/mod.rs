@@ -16,17 +16,17 @@ use crate::protocol::EngineOp;
 #[cfg(test)]
 pub(crate) use docker::scripted;
 pub use docker::{
-    AGENT_ID, ApiVersion, Attached, DEFAULT_SOCKET, Docker, ENGINE_SOCKET, HOST_DEVICES,
-    LINKED_FILES, MINIMUM_API, OWN_IMAGE, Output, PROGRAM, RUN_DIRECTORY, SPECIMEN_IMAGE,
-    build_hash,
+    AGENT_ID, ApiVersion, Attached, DEFAULT_SOCKET, Docker, ENGINE_DATA, ENGINE_HOST, ENGINE_IMAGE,
+    ENGINE_PATH, ENGINE_PORT, ENGINE_SOCKET, HOST_DEVICES, LINKED_FILES, MINIMUM_API, OWN_IMAGE,
+    Output, PROGRAM, RUN_DIRECTORY, SPECIMEN_IMAGE, build_hash,
 };
 pub use facts::{
     ContainerFacts, ContainerMount, ContainerNetwork, EngineFacts, ExecOutput, Health, MemoryLimit,
     ObjectKind, ObjectRef, State,
 };
 pub use spec::{
-    ContainerSpec, HELPER_CAPABILITIES, HealthCheck, HelperSpec, ImageRef, MountSource, MountSpec,
-    NetworkSpec, PullPolicy, RestartPolicy, ShellSpec, VolumeSpec,
+    ContainerSpec, ENGINE_CAPABILITIES, HELPER_CAPABILITIES, HealthCheck, HelperSpec, ImageRef,
+    MountSource, MountSpec, NetworkSpec, PullPolicy, RestartPolicy, ShellSpec, VolumeSpec,
 };
 
 /// What a call to the engine came to.

@@ -84,6 +84,8 @@ pub struct ContainerSpec {
     pub cap_drop: Vec<String>,
     /// Root filesystem read-only.
     pub read_only: bool,
+    /// It holds an engine of its own, and gets what that needs of the host.
+    pub inner_engine: bool,
     /// Labels; the run label is among them.
     pub labels: BTreeMap<String, String>,
 }
@@ -169,6 +171,11 @@ pub const HELPER_CAPABILITIES: &[&str] = &[
     "SETGID",
     "SYS_CHROOT",
 ];
+
+/// What an engine in a container needs beyond what the engine gives every container. Its own
+/// containers get the rest from there.
+pub const ENGINE_CAPABILITIES: &[&str] =
+    &["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "DAC_READ_SEARCH", "IPC_LOCK"];
 
 /// The helper's container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

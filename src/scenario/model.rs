@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Mount, Observe, ProbeItem, Step};
 use crate::{
     protocol::Capability,
-    runtime::{PullPolicy, RestartPolicy},
+    runtime::{ENGINE_IMAGE, PullPolicy, RestartPolicy},
     units::{Duration, Size},
     volumes::VolumeSpec,
     workloads::WorkloadSpec,
@@ -110,7 +110,8 @@ pub enum Allow {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
-    /// Image; `keelhaul/specimen` is built in.
+    /// Image. Built in are `keelhaul/specimen`, the reference subject, and `keelhaul/engine`, the
+    /// host's own engine once more, with its data root on a volume at `/var/lib/docker`.
     pub image: String,
     /// When to pull the image.
     #[serde(default)]
@@ -157,6 +158,14 @@ pub struct Service {
     /// Networks it joins, by name; all services share one unless they say otherwise.
     #[serde(default)]
     pub networks: Vec<String>,
+}
+
+impl Service {
+    /// It is an engine of the scenario's own.
+    #[must_use]
+    pub fn is_engine(&self) -> bool {
+        self.image == ENGINE_IMAGE
+    }
 }
 
 /// When a dependency counts as ready.

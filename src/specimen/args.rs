@@ -155,6 +155,26 @@ pub struct SpecimenArgs {
     #[arg(long, value_name = "BYTES", default_value_t = 0)]
     pub cleanup_min_space: u64,
 
+    /// Directory shared with others, with one log that all of them append to
+    #[arg(long, value_name = "DIR")]
+    pub share_in: Option<PathBuf>,
+
+    /// Pause between two records of that log
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = duration)]
+    pub share_every: Duration,
+
+    /// Pause between the eight writes of a record
+    #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = duration)]
+    pub share_pause: Duration,
+
+    /// Directory of somebody else's, on whose filesystem to watch bytes and inodes
+    #[arg(long, value_name = "DIR")]
+    pub watch_room: Option<PathBuf>,
+
+    /// Share of them in use at which an alarm is raised
+    #[arg(long, value_name = "PERCENT", default_value_t = 90.0)]
+    pub room_alarm_at: f64,
+
     /// Directory whose items `PUT /rounds` renames and gives new modes
     #[arg(long, value_name = "DIR")]
     pub rounds_dir: Option<PathBuf>,

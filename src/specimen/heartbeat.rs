@@ -13,6 +13,7 @@ use super::alarm::Alarm;
 use super::cleanup::Cleanup;
 use super::denied;
 use super::errno;
+use super::headroom::Headroom;
 use super::mount_flags;
 use super::quota::Ladder;
 use super::service::Service;
@@ -27,11 +28,13 @@ pub(super) fn run(service: &Arc<Service>) {
     let mut alarm = Alarm::new(service.args.mount_alarm_after);
     let mut cleanup = Cleanup::new(&service.args);
     let mut ladder = Ladder::new(&service.args);
+    let mut headroom = Headroom::new(service);
     while !service.stop.sleep(service.args.heartbeat) {
         beat(service);
         watch(service, &mut alarm);
         cleanup.look(service);
         ladder.look(service);
+        headroom.look(service);
     }
 }
 

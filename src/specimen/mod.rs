@@ -9,13 +9,14 @@
 //! Lines on stdout that a log probe can rely on:
 //! - `SOURCE: ENOSPC (No space left on device)`, the errno by name, and `SOURCE: ok again`;
 //!   sources are `data`, `logs`, `records`, `state`, `releases`, `links`,
-//!   `temp`, `config`, `index` and `start`
+//!   `temp`, `config`, `index`, `shared` and `start`
 //! - `state RUNNING -> ERROR` and every other change of state
 //! - `start: no d_type in /data: …`
 //! - `new session ID`, `resumed session ID, start N`,
 //!   `no state found: new session ID; previous state lost`
 //! - `flags: not in force on /data: noexec`
 //! - `ALARM: volume lost for 30 s`, once
+//! - `ALARM: 92% of DIR in use`, once per crossing, of a directory that is only watched
 //! - `controller HOST:PORT: OFFLINE (…)`, and `RUNNING` when it is back
 //! - `start: the controller is not ready; again in 2000 ms`
 //! - `clock: the sender's is 3600 s ahead`, `clock: the sender's agrees again`
@@ -27,6 +28,7 @@
 //! - `frozen for too long: going on`
 //! - of a job: `backup: …`, `backup skipped: …`, `backup FAILED: …`, with its reason, and so for
 //!   `restore`, `drill` and `mirror`
+//! - `shared: writes record N`, `shared: cut N bytes of an unfinished record`
 //! - `config: VALUE`, `config: EMFILE (…): polling every 10s`, `config: watched`
 //! - `cleanup: 92% in use: deleted N temporary files`, once per crossing
 //! - `quota: 86% in use: marked`, then `temporary files frozen`, `temporary files evicted`
@@ -50,6 +52,7 @@ mod errno;
 mod fence;
 mod follow;
 mod freeze;
+mod headroom;
 mod health;
 mod heartbeat;
 mod home;
@@ -69,6 +72,7 @@ mod rounds;
 mod serve;
 mod service;
 mod session;
+mod shared;
 mod space;
 mod spool;
 mod stop;

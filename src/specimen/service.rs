@@ -29,6 +29,7 @@ use super::records::{self, RecordsHandle};
 use super::releases::Releases;
 use super::serve::SpecimenError;
 use super::session::{Session, SessionError, StateFile};
+use super::shared;
 use super::stop::Stop;
 use super::uplink::Uplink;
 use super::weakness::Weakness;
@@ -133,6 +134,7 @@ impl Service {
         self.spawn("release", Self::release_loop)?;
         self.spawn("config", watch::run)?;
         self.spawn("temp", temp::run)?;
+        self.spawn("shared", shared::run)?;
         self.spawn("index", index::run)?;
         Ok(())
     }

@@ -61,6 +61,10 @@ pub enum Weakness {
     NoFreeze,
     /// A backup does not ask whether the service is well.
     NoGate,
+    /// A filesystem that fills up raises no alarm.
+    NoHeadroomAlarm,
+    /// A log that others append to is written without a lock.
+    NoLock,
     /// A lost volume raises no alarm.
     NoMountCheck,
     /// The configuration is looked at only when an event says so.
@@ -265,6 +269,18 @@ const TABLE: &[Row] = &[
         "backup-hot-inconsistent",
     ),
     row(Weakness::NoGate, "no-gate", "backs up a service that is not healthy", "backup-unhealthy"),
+    row(
+        Weakness::NoHeadroomAlarm,
+        "no-headroom-alarm",
+        "raises no alarm while a filesystem fills up",
+        "upperdir-inodes",
+    ),
+    row(
+        Weakness::NoLock,
+        "no-lock",
+        "appends to a shared log without a lock",
+        "shared-volume-writers",
+    ),
     row(
         Weakness::NoMountCheck,
         "no-mount-check",

@@ -12,8 +12,8 @@ use std::{
 use super::{
     super::HelperError,
     detach::{self, Kept},
-    fill, freeze, hold, image, link, memory, metadata, mount, page_cache, process, quota, stream,
-    throttle, time, tmpfs,
+    fill, freeze, hold, image, inner_engine, link, memory, metadata, mount, page_cache, process,
+    quota, stream, throttle, time, tmpfs,
 };
 use crate::protocol::{Op, Outcome};
 
@@ -92,6 +92,7 @@ fn act_on_device(op: &Op, cx: &Context) -> Done {
 /// Performs an op on processes, and on what the kernel counts for them.
 fn act_on_processes(op: &Op, cx: &Context) -> Done {
     match op {
+        Op::EndEngine { place, process, how } => inner_engine::end(place, *process, *how),
         Op::KillInit { place, init } => process::kill_init(place, *init),
         Op::HoldInotify { mark, uid, gid, stock } => hold::inotify(mark, (*uid, *gid), *stock, cx),
         Op::StreamFile { place, mark, rate } => stream::start(place, mark, *rate, cx),

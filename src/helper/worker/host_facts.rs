@@ -1,11 +1,12 @@
 //! What this host's kernel offers. Looks, and tries what only a trial can tell.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use super::{super::HelperError, cgroup, engine, image::nodes, label, memory_cgroup};
 use crate::{
     host::{loop_device, process::boot_id, wall_clock},
     protocol::{HostFacts, Ready},
+    runtime::{ENGINE_CAPABILITIES, ENGINE_PATH},
 };
 
 /// Names of capabilities by bit (linux/capability.h).
@@ -70,6 +71,7 @@ pub(super) fn host() -> Result<HostFacts, HelperError> {
         wall_clock: wall_clock(),
         selinux: label::enforcing(),
         engine_socket: engine_socket(),
+        inner_engine: inner_engine(),
         boot_id: boot_id()?,
         kernel,
     })
@@ -88,8 +90,13 @@ fn cgroup_version() -> u8 {
 }
 
 fn capabilities() -> Vec<String> {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    capabilities_of(Path::new("/proc/self/status"), "CapEff:")
+}
+
+/// A set of capabilities in a process's `status`.
+fn capabilities_of(status: &Path, set: &str) -> Vec<String> {
+    let status = fs::read_to_string(status).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(set));
     let bits = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or_default();
     let names = CAPABILITIES.iter().enumerate();
     names.filter(|(bit, _)| bits & (1 << bit) != 0).map(|(_, name)| (*name).to_owned()).collect()
@@ -129,4 +136,28 @@ fn wall_clock() -> Ready {
 
 fn engine_socket() -> Ready {
     engine::answers().map_or_else(Ready::No, |()| Ready::Yes)
+}
+
+/// Programs that an engine is made of.
+const ENGINE_PROGRAMS: [&str; 3] = ["dockerd", "containerd", "runc"];
+
+/// Whether the engine can be started once more in a container: its programs are there to be read,
+/// and it may pass on what they need.
+fn inner_engine() -> Ready {
+    let Some(engine) = engine::process() else {
+        return Ready::No("the engine's own process cannot be found from the helper".into());
+    };
+    let root = engine.proc_path("root");
+    let has = |program: &str| {
+        ENGINE_PATH.split(':').any(|dir| root.join(&dir[1..]).join(program).exists())
+    };
+    if let Some(program) = ENGINE_PROGRAMS.iter().find(|program| !has(program)) {
+        return Ready::No(format!("`{program}` is not installed beside the engine"));
+    }
+    let bounds = capabilities_of(&engine.proc_path("status"), "CapBnd:");
+    let lacks = |name: &&&str| !bounds.iter().any(|bound| bound == **name);
+    match ENGINE_CAPABILITIES.iter().find(lacks) {
+        Some(name) => Ready::No(format!("the engine itself lacks CAP_{name}")),
+        None => Ready::Yes,
+    }
 }

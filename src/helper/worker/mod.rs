@@ -16,6 +16,7 @@ mod hold;
 mod host_facts;
 mod http;
 pub(in crate::helper) mod image;
+mod inner_engine;
 mod label;
 mod layer;
 mod link;

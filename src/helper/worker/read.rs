@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::{
-    super::HelperError, clock, facts, freeze, hold, host_facts, http, image, label, layer,
-    memory_cgroup, metadata, net, page_cache, place, quota, throttle, time, trial,
+    super::HelperError, clock, facts, freeze, hold, host_facts, http, image, inner_engine, label,
+    layer, memory_cgroup, metadata, net, page_cache, place, quota, throttle, time, trial,
 };
 use crate::protocol::{Read, Reading};
 
-/// Answers a question that blocks; HTTP is asynchronous and answered elsewhere.
+/// Answers a question that blocks; what goes over HTTP is asynchronous and answered elsewhere.
 pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
     Ok(match read {
         Read::Host => Reading::Host(Box::new(host_facts::host()?)),
@@ -69,9 +69,13 @@ fn attempt(read: &Read) -> Result<Reading, HelperError> {
 
 /// Answers any question.
 pub(super) async fn answer(question: Read, dir: &Path) -> Result<Reading, HelperError> {
-    if let Read::Http { place, request } = &question {
-        return Ok(Reading::Http(http::request(place, request).await?));
+    match &question {
+        Read::Http { place, request } => Ok(Reading::Http(http::request(place, request).await?)),
+        Read::InnerEngine(place) => Ok(Reading::InnerEngine(inner_engine::facts(place).await?)),
+        Read::TryStart(place) => Ok(Reading::Started(inner_engine::try_start(place).await?)),
+        _ => {
+            let dir = dir.to_owned();
+            http::blocking(move || read(&question, &dir)).await
+        }
     }
-    let dir = dir.to_owned();
-    http::blocking(move || read(&question, &dir)).await
 }

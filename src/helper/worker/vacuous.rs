@@ -16,6 +16,7 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         Op::BreakFilesystem { .. }
         | Op::DetachMount { .. }
         | Op::KillInit { .. }
+        | Op::EndEngine { .. }
         | Op::SetOwner { .. }
         | Op::SetMode { .. }
         | Op::SetLabel { .. }

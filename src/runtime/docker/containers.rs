@@ -14,7 +14,7 @@ use bollard::{
     query_parameters::CreateContainerOptions,
 };
 
-use super::Docker;
+use super::{Docker, inner_engine};
 use crate::runtime::{
     ContainerSpec, HealthCheck, MountSource, MountSpec, NetworkSpec, RestartPolicy, Result,
     VolumeSpec,
@@ -82,7 +82,11 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
                 EndpointSettings { aliases: Some(spec.aliases.clone()), ..Default::default() },
             )])),
         }),
-        host_config: Some(host(spec)),
+        host_config: Some(if spec.inner_engine {
+            inner_engine::host(host(spec))
+        } else {
+            host(spec)
+        }),
         ..ContainerCreateBody::default()
     }
 }

@@ -47,6 +47,7 @@ impl Docker {
             os: info.operating_system.unwrap_or_default(),
             kernel: info.kernel_version.unwrap_or_default(),
             storage_driver: info.driver.unwrap_or_default(),
+            d_type: d_type(&info.driver_status.unwrap_or_default()),
             data_root: info.docker_root_dir.unwrap_or_default(),
             // engines before API 1.41 know version 1 only, and do not say so
             cgroup_version: info
@@ -94,6 +95,14 @@ impl Docker {
     }
 }
 
+/// What the storage driver says of the filesystem beneath it: `["Supports d_type", "true"]`.
+fn d_type(status: &[Vec<String>]) -> Option<bool> {
+    status.iter().find_map(|row| match &row[..] {
+        [name, value] if name == "Supports d_type" => Some(value == "true"),
+        _ => None,
+    })
+}
+
 fn check(text: &str) -> Result<ApiVersion> {
     ApiVersion::parse(text)
         .filter(|version| Some(*version) >= ApiVersion::parse(MINIMUM_API))
@@ -122,6 +131,21 @@ mod tests {
             assert_eq!(Some(client.api_version().await.unwrap()), ApiVersion::parse("1.41"));
         }
         assert_eq!(engine.asked("/version").len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_the_driver_says_of_d_type_is_heard() {
+        for (said, heard) in [("true", Some(true)), ("false", Some(false))] {
+            let engine = scripted::ScriptedEngine::start(move |asked| match asked {
+                "GET /version" => scripted::json(&json!({ "ApiVersion": "1.41" })),
+                _ => scripted::json(&json!({
+                    "Driver": "overlay2",
+                    "DriverStatus": [["Backing Filesystem", "xfs"], ["Supports d_type", said]],
+                })),
+            });
+            assert_eq!(engine.client().engine().await.unwrap().d_type, heard);
+        }
+        assert_eq!(d_type(&[]), None);
     }
 
     #[tokio::test]

@@ -145,7 +145,7 @@ pub(super) fn host(capabilities: &[String], api: ApiVersion) -> HostConfig {
 
 /// A directory of the engine's host, without what is mounted below it: a private copy of those
 /// mounts would keep them alive.
-fn host_directory(source: &str, target: &str) -> Mount {
+pub(super) fn host_directory(source: &str, target: &str) -> Mount {
     Mount {
         target: Some(target.to_owned()),
         source: Some(source.to_owned()),

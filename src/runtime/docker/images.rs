@@ -18,6 +18,8 @@ use crate::runtime::{ImageRef, PullPolicy, Result, RuntimeError, labels};
 pub const OWN_IMAGE: &str = "keelhaul/helper";
 /// The name under which scenarios ask for it.
 pub const SPECIMEN_IMAGE: &str = "keelhaul/specimen";
+/// Likewise, for an engine of the scenario's own.
+pub const ENGINE_IMAGE: &str = "keelhaul/engine";
 
 /// A registry far away, a large image.
 const PULL_LIMIT: Duration = Duration::from_secs(600);
@@ -134,7 +136,7 @@ impl Docker {
 /// True for the names that stand for our own executable, whatever their tag.
 fn is_own(name: &str) -> bool {
     let repository = name.split_once(':').map_or(name, |(repository, _)| repository);
-    repository == OWN_IMAGE || repository == SPECIMEN_IMAGE
+    [OWN_IMAGE, SPECIMEN_IMAGE, ENGINE_IMAGE].contains(&repository)
 }
 
 /// True for an image of ours that nobody can be about to use: another build's, or one that lost its

@@ -15,6 +15,7 @@ mod error;
 mod exec;
 mod helper;
 mod images;
+mod inner_engine;
 mod inspect;
 mod layer;
 mod lifecycle;
@@ -45,7 +46,8 @@ pub use attach::{Attached, Output};
 pub use engine::ApiVersion;
 use engine::Version;
 pub use helper::{ENGINE_SOCKET, HOST_DEVICES, RUN_DIRECTORY};
-pub use images::{OWN_IMAGE, SPECIMEN_IMAGE};
+pub use images::{ENGINE_IMAGE, OWN_IMAGE, SPECIMEN_IMAGE};
+pub use inner_engine::{ENGINE_DATA, ENGINE_HOST, ENGINE_PATH, ENGINE_PORT};
 pub use layer::{AGENT_ID, LINKED_FILES, PROGRAM};
 pub use program::build_hash;
 

@@ -24,6 +24,7 @@ impl Runtime for FakeRuntime {
             kernel: "0".to_owned(),
             storage_driver: "none".to_owned(),
             data_root: "/nowhere".to_owned(),
+            d_type: None,
             cgroup_version: "2".to_owned(),
             security: Vec::new(),
         });

@@ -4,6 +4,8 @@ use super::{Cx, profiles, targets};
 use crate::{
     diagnostic::closest,
     faults::{Declared, FaultSpec, Kind, Target},
+    protocol::Capability,
+    runtime::ENGINE_IMAGE,
     scenario::{Action, InjectStep, load::Seg},
 };
 
@@ -40,6 +42,11 @@ fn lasts(cx: &mut Cx<'_>, i: usize, inject: &InjectStep) {
 fn fits(cx: &mut Cx<'_>, i: usize, fault: &FaultSpec) {
     let target = fault.target();
     let Some(service) = cx.scenario.services.get(&target.service) else { return };
+    if fault.needs().contains(&Capability::InnerEngine) && !service.is_engine() {
+        let at = ["steps".into(), i.into(), "inject".into(), fault.name().into(), "target".into()];
+        cx.report(&at, no_engine(&target.service));
+        return;
+    }
     let mounted = target.path.as_deref().and_then(|path| cx.mounted(&target.service, path));
     if mounted.is_some_and(|(_, volume)| cx.volume(volume).is_none()) {
         // reported where it is mounted
@@ -51,30 +58,49 @@ fn fits(cx: &mut Cx<'_>, i: usize, fault: &FaultSpec) {
             .is_some_and(|(point, _)| Some(point.trim_end_matches('/')) == target.path.as_deref()),
         host_wide: cx.host_wide(),
     };
-    let path = ["steps".into(), i.into(), "inject".into(), fault.name().into(), "target".into()];
     for text in fault.check(&declared) {
-        let points = service.mounts.keys().map(String::as_str);
-        let meant = match (&target.path, mounted) {
-            (Some(path), None) => closest(path, points),
-            _ => None,
-        };
-        if let Some(meant) = meant {
-            let problem = text.split("\n\nhint:").next().unwrap_or_default();
-            cx.report(
-                &path,
-                format!("{problem}\n\nhint: did you mean `{}:{meant}`?", target.service),
-            );
-        } else if names_parameter(cx, &path, &text) {
-            cx.report_below(&path[..4], &text);
-        } else if let Some((point, volume)) = mounted {
-            let mount =
-                ["services".into(), (&target.service).into(), "mounts".into(), point.into()];
-            let remark = format!("`{volume}` is mounted here");
-            cx.report_with(&path, text, &remark, &mount);
-        } else {
-            cx.report(&path, text);
-        }
+        complain(cx, i, fault, mounted, text);
     }
+}
+
+/// Says what does not fit, where the reader would change it.
+fn complain(
+    cx: &mut Cx<'_>,
+    i: usize,
+    fault: &FaultSpec,
+    mounted: Option<(&str, &str)>,
+    text: String,
+) {
+    let (scenario, target) = (cx.scenario, fault.target());
+    let path = ["steps".into(), i.into(), "inject".into(), fault.name().into(), "target".into()];
+    let meant = match (&target.path, mounted) {
+        (Some(path), None) => {
+            let service = scenario.services.get(&target.service);
+            let points = service.into_iter().flat_map(|service| service.mounts.keys());
+            closest(path, points.map(String::as_str))
+        }
+        _ => None,
+    };
+    if let Some(meant) = meant {
+        let problem = text.split("\n\nhint:").next().unwrap_or_default();
+        let service = &target.service;
+        cx.report(&path, format!("{problem}\n\nhint: did you mean `{service}:{meant}`?"));
+    } else if names_parameter(cx, &path, &text) {
+        cx.report_below(&path[..4], &text);
+    } else if let Some((point, volume)) = mounted {
+        let mount = ["services".into(), (&target.service).into(), "mounts".into(), point.into()];
+        let remark = format!("`{volume}` is mounted here");
+        cx.report_with(&path, text, &remark, &mount);
+    } else {
+        cx.report(&path, text);
+    }
+}
+
+/// What is to be an engine of the scenario's own is none.
+pub(super) fn no_engine(service: &str) -> String {
+    format!(
+        "`{service}` is no engine of the scenario's own\n\nhint: give it `image: {ENGINE_IMAGE}`"
+    )
 }
 
 /// True when a fault's words begin with one of its own parameters, other than the target.

@@ -1,10 +1,11 @@
 //! Probes: what they read exists, they can fail, and they are read at some time.
 
-use super::{Cx, references::unknown_service};
+use super::{Cx, faults::no_engine, references::unknown_service};
 use crate::{
     diagnostic::suggest,
     probes::ProbeSpec,
-    scenario::{Action, When, load::Seg},
+    protocol::Capability,
+    scenario::{Action, Service, When, load::Seg},
 };
 
 /// Checks them.
@@ -53,6 +54,10 @@ fn probe(cx: &mut Cx<'_>, probe: &ProbeSpec, path: &[Seg<'_>]) {
     };
     if let Some(service) = probe.service() {
         unknown_service(cx, service, &below("service"));
+        let engine = cx.scenario.services.get(service).is_none_or(Service::is_engine);
+        if probe.needs().contains(&Capability::InnerEngine) && !engine {
+            cx.report(&below("service"), no_engine(service));
+        }
     }
     if let Some((key, peer)) = probe.peer() {
         unknown_service(cx, peer, &below(key));

@@ -19,6 +19,13 @@ pub(super) fn check(cx: &mut Cx<'_>) {
     }
     for (i, step) in scenario.steps.iter().enumerate() {
         match &step.action {
+            Action::Inject(inject) => {
+                let fault = inject.fault.name();
+                if let Some((key, peer)) = inject.fault.peer() {
+                    let path = ["steps".into(), i.into(), "inject".into(), fault.into(), key.into()];
+                    unknown_service(cx, peer, &path);
+                }
+            }
             Action::Exec(exec) => {
                 let path = ["steps".into(), i.into(), "exec".into(), "service".into()];
                 unknown_service(cx, &exec.service, &path);

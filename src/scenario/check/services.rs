@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Cx;
-use crate::{diagnostic::suggest, scenario::Depends, volumes::Filesystem};
+use crate::{diagnostic::suggest, runtime::ENGINE_DATA, scenario::Depends, volumes::Filesystem};
 
 /// What keelhaul's own labels begin with.
 const OWN_LABELS: &str = "keelhaul.";
@@ -18,6 +18,7 @@ pub(super) fn check(cx: &mut Cx<'_>) {
     labels(cx);
     mounts(cx);
     depends(cx);
+    engines(cx);
     cycles(cx);
 }
 
@@ -30,6 +31,30 @@ fn labels(cx: &mut Cx<'_>) {
             );
             let path = ["services".into(), name.into(), "labels".into(), key.into()];
             cx.report(&path, text);
+        }
+    }
+}
+
+/// An engine keeps its layers on a volume, and is what it is.
+fn engines(cx: &mut Cx<'_>) {
+    for (name, service) in cx.scenario.services.iter().filter(|(_, service)| service.is_engine()) {
+        if !service.mounts.contains_key(ENGINE_DATA) {
+            let text = format!(
+                "an engine needs a volume for its data\n\nhint: write `mounts: {{ {ENGINE_DATA}: data }}`, and `volumes: {{ data: {{ ext4: {{ size: 512MiB }} }} }}`"
+            );
+            cx.report(&["services".into(), name.into()], text);
+        }
+        let fixed = [
+            ("entrypoint", service.entrypoint.is_some()),
+            ("command", service.command.is_some()),
+            ("user", service.user.is_some()),
+            ("read_only", service.read_only),
+        ];
+        for (key, _) in fixed.into_iter().filter(|(_, given)| *given) {
+            let text = format!(
+                "`{key}` cannot be given to an engine of the scenario's own\n\nhint: remove it; `args` are the engine's own, such as `[--live-restore]`"
+            );
+            cx.report(&["services".into(), name.into(), key.into()], text);
         }
     }
 }

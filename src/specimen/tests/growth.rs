@@ -65,3 +65,26 @@ async fn a_full_log_volume_blocks_records_only_with_the_weakness() {
         running.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_elses_filesystem_raises_one_alarm_while_it_fills_up() {
+    for weak in [false, true] {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let Some(mount) = Mount::tmpfs(other.path(), "size=1m") else { return };
+        let path = mount.0.to_str().unwrap().to_owned();
+        let mut args = vec!["--watch-room", &path, "--room-alarm-at", "80"];
+        if weak {
+            args.extend(["--weakness", "no-headroom-alarm"]);
+        }
+        let running = Running::start(dir.path(), &args).await;
+        std::fs::write(mount.0.join("layer"), vec![0; 900 << 10]).unwrap();
+        let looks = metric(&running, "specimen_heartbeats_total").await + 3;
+        eventually("looked", || async {
+            metric(&running, "specimen_heartbeats_total").await >= looks
+        })
+        .await;
+        let alarms = running.console().matches("ALARM: 8").count();
+        assert_eq!(alarms, usize::from(!weak), "{}", running.console());
+        running.stop().await;
+    }
+}

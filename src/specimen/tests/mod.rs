@@ -9,5 +9,6 @@ mod growth;
 mod handover;
 pub(super) mod harness;
 mod links;
+mod shared;
 mod state;
 mod storage;

@@ -30,6 +30,7 @@ impl Made {
             kernel: "6.18.44".into(),
             storage_driver: "overlay2".into(),
             data_root: "/var/lib/docker".into(),
+            d_type: None,
             cgroup_version: "2".into(),
             security: Vec::new(),
         };

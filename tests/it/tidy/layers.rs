@@ -26,12 +26,15 @@ const STACKS: &[&[&[&str]]] = &[
     ],
     &[&["helper::keeper", "helper::worker"], &["helper"], &["journal"], &["host"], &["protocol"]],
     &[&["shell"], &["host"]],
+    &[&["engine"], &["host"]],
     &[&["specimen"]],
 ];
 
 /// Arrows beside the stacks, each with its reason.
 const ALSO: &[(&str, &str, &str)] = &[
     ("cli", "shell", "the shell's inside is a hidden verb"),
+    ("cli", "engine", "the inside of an engine's container is a hidden verb"),
+    ("engine", "runtime", "names that both sides of the container must know"),
     ("cli", "specimen", "the specimen is a hidden verb, and `list` names its weaknesses"),
     ("cli", "shell", "its own side of the shell is a hidden verb"),
     ("helper::keeper", "runtime", "undo of engine ops goes over the engine's local socket"),

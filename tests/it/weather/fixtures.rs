@@ -12,8 +12,12 @@ pub(super) struct Fixture {
     volume: &'static str,
     mount: &'static str,
     inject: &'static str,
+    /// What the service is.
+    image: &'static str,
     /// More keys of the service.
     service: &'static str,
+    /// Another service, as a line of YAML.
+    beside: &'static str,
     /// How the kernel shows that it is in force.
     pub(super) trace: Trace,
     /// It lasts until it is reverted.
@@ -24,8 +28,27 @@ const DOCKER: &str = "{ docker: {} }";
 const TMPFS: &str = "{ tmpfs: { size: 4MiB, inodes: 64 } }";
 const SMALL: &str = "{ tmpfs: { size: 512KiB, inodes: 64 } }";
 const EXT4: &str = "{ ext4: { size: 16MiB, inodes: 256 } }";
+const LAYERS: &str = "{ ext4: { size: 512MiB, inodes: 2048 } }";
 const HEAD: &str = "/opt/specimen/current.dat";
 const RELEASE: &str = "/opt/specimen/releases/1.dat";
+
+/// One that happens to the reference subject.
+const PLAIN: Fixture = Fixture {
+    fault: "",
+    way: "",
+    volume: "",
+    mount: "",
+    inject: "",
+    image: "keelhaul/specimen",
+    service: "",
+    beside: "",
+    trace: Trace::Nothing,
+    lasts: false,
+};
+
+/// Likewise, to an engine of the scenario's own.
+const ENGINE: Fixture =
+    Fixture { volume: LAYERS, mount: "/var/lib/docker", image: "keelhaul/engine", ..PLAIN };
 
 const fn state(
     (fault, way): (&'static str, &'static str),
@@ -33,12 +56,12 @@ const fn state(
     inject: &'static str,
     trace: Trace,
 ) -> Fixture {
-    Fixture { fault, way, volume, mount, inject, service: "", trace, lasts: true }
+    Fixture { fault, way, volume, mount, inject, trace, lasts: true, ..PLAIN }
 }
 
 const fn event(fault: &'static str, inject: &'static str) -> Fixture {
     let (volume, mount, trace) = (DOCKER, "/data", Trace::Nothing);
-    Fixture { fault, way: "", volume, mount, inject, service: "", trace, lasts: false }
+    Fixture { fault, volume, mount, inject, trace, ..PLAIN }
 }
 
 /// Every way of every fault.
@@ -72,6 +95,15 @@ pub(super) const FIXTURES: &[Fixture] = &[
     event("commit-and-recreate", "{ target: agent }"),
     event("copy-up", "{ target: \"agent:/opt/specimen/releases/1.dat\" }"),
     event("crash", "{ target: agent }"),
+    Fixture {
+        beside: "\n  controller: { image: keelhaul/specimen, memory: 64MiB, stop_grace: 1s }",
+        ..state(
+            ("dependency-delay", ""),
+            (DOCKER, "/data"),
+            "{ target: agent, on: controller }",
+            Trace::Nothing,
+        )
+    },
     state(("disconnect", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Detached),
     state(
         ("disk-full", "tmpfs"),
@@ -106,6 +138,15 @@ pub(super) const FIXTURES: &[Fixture] = &[
     ),
     // a block as large as a page: one that is written in part is whole in the cache all the same
     event("drop-cache", "{ target: \"agent:/data/current.dat\" }"),
+    Fixture {
+        fault: "engine-data-full",
+        inject: "{ target: \"agent:/var/lib/docker\" }",
+        trace: Trace::Full("/var/lib/docker"),
+        lasts: true,
+        ..ENGINE
+    },
+    Fixture { fault: "engine-kill", inject: "{ target: agent }", ..ENGINE },
+    Fixture { fault: "engine-restart", inject: "{ target: agent }", ..ENGINE },
     Fixture {
         service: ", user: unique",
         ..state(
@@ -220,13 +261,10 @@ pub(super) const FIXTURES: &[Fixture] = &[
     ),
     Fixture {
         fault: "tmpfs-restart",
-        way: "",
         volume: TMPFS,
         mount: "/data",
         inject: "{ target: \"agent:/data\" }",
-        service: "",
-        trace: Trace::Nothing,
-        lasts: false,
+        ..PLAIN
     },
     Fixture {
         fault: "tmpfs-restart",
@@ -234,9 +272,8 @@ pub(super) const FIXTURES: &[Fixture] = &[
         volume: TMPFS,
         mount: "/data",
         inject: "{ target: \"agent:/data\", in_place: true }",
-        service: "",
         trace: Trace::Stacked("/data"),
-        lasts: false,
+        ..PLAIN
     },
 ];
 
@@ -248,7 +285,8 @@ impl Fixture {
 
     /// The whole scenario; the fault is in force for `wait` before it is reverted.
     pub(super) fn scenario(&self, wait: &str) -> String {
-        let Self { fault, volume, mount, inject, service, .. } = self;
+        let Self { fault, volume, mount, inject, image, service, beside, .. } = self;
+        let memory = if *image == ENGINE.image { "512MiB" } else { "64MiB" };
         let name = self.name();
         let wait = if wait.is_empty() { String::new() } else { format!("\n  - wait: {wait}") };
         let revert = if self.lasts { "\n  - revert: fault" } else { "" };
@@ -258,10 +296,10 @@ name: {name}
 timeout: 60s
 volumes: {{ data: {volume} }}
 services:
-  agent: {{ image: keelhaul/specimen, mounts: {{ {mount}: data }}, memory: 64MiB, stop_grace: 1s{service} }}
+  agent: {{ image: {image}, mounts: {{ {mount}: data }}, memory: {memory}, stop_grace: 1s{service} }}{beside}
 steady_state:
   - container: {{ service: agent, state: running }}
-  - log: {{ service: agent, matches: 'state INIT ->|EACCES' }}
+  - log: {{ service: agent, matches: 'state INIT ->|EACCES|engine: answers' }}
 steps:
   - inject: {{ {fault}: {inject} }}
     as: fault{wait}{revert}
