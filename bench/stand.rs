@@ -85,6 +85,7 @@ impl Stand {
             site: &self.site,
             run: &self.run,
             host_wide: false,
+            share: 1.0,
         };
         let prepared = fault.prepare(&cx).await?;
         let what = fault.name().to_owned();

@@ -64,6 +64,8 @@ pub struct Item {
     pub needs: Vec<Capability>,
     /// The widest thing it can touch; faults only.
     pub scope: Option<Scope>,
+    /// How it may go over time; faults only.
+    pub profiles: Vec<&'static str>,
 }
 
 /// One parameter.
@@ -86,7 +88,7 @@ pub struct Parameter {
 pub fn items() -> Vec<Item> {
     let faults = faults::TABLE.iter().map(|row| {
         let item = item(row.name, Family::Fault, row.needs, row.example, row.schema);
-        Item { scope: Some(row.scope), ..item }
+        Item { scope: Some(row.scope), profiles: row.profiles(), ..item }
     });
     let probes = probes::TABLE
         .iter()
@@ -116,6 +118,14 @@ pub fn find(name: &str) -> Result<Vec<Item>, String> {
     Ok(found)
 }
 
+/// The parameters of a schema's properties: of a part that many items have in common.
+#[must_use]
+pub fn parameters_of(schema: fn(&mut SchemaGenerator) -> Schema) -> Vec<Parameter> {
+    let mut generator = SchemaGenerator::default();
+    let schema = schema(&mut generator).to_value();
+    parameters(&schema, &Value::Object(generator.take_definitions(true)))
+}
+
 fn item(
     name: &'static str,
     family: Family,
@@ -136,6 +146,7 @@ fn item(
         example,
         needs: needs.to_vec(),
         scope: None,
+        profiles: Vec::new(),
     }
 }
 
@@ -178,6 +189,9 @@ fn parameters(schema: &Value, definitions: &Value) -> Vec<Parameter> {
 
 /// What a schema accepts, in a word or two.
 fn takes(schema: &Value, definitions: &Value) -> String {
+    if let Some(title) = schema.get("title").and_then(Value::as_str) {
+        return title.to_owned();
+    }
     if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
         let name = reference.rsplit('/').next().unwrap_or_default();
         return definitions.get(name).map_or_else(|| name.into(), |s| takes(s, definitions));

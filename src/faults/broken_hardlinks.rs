@@ -25,7 +25,7 @@ use crate::protocol::{Capability, FileFacts, LinkState, Op, Outcome, Read};
 pub struct BrokenHardlinks {
     /// The name to break: `service:/dir/name`. With `cross-mount`, the directory that gets a mount
     /// of its own.
-    target: Target,
+    pub(super) target: Target,
     /// How.
     mode: Mode,
     /// Another name of the same file, by which the tie is mended: an absolute path in the same

@@ -30,7 +30,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct CachePollution {
     /// A directory on the volume that is streamed from: `service:/path`.
-    target: Target,
+    pub(super) target: Target,
     /// Bytes per second.
     #[serde(default = "default_rate")]
     rate: Size,

@@ -28,7 +28,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct ClockSkew {
     /// The container: `service`.
-    target: Target,
+    pub(super) target: Target,
     /// How far, and which way: `+1h` for a clock that is ahead.
     by: Shift,
 }

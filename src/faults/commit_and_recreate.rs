@@ -25,7 +25,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct CommitAndRecreate {
     /// The container: `service`.
-    target: Target,
+    pub(super) target: Target,
 }
 
 /// What was there before.

@@ -24,7 +24,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct CopyUp {
     /// The file: `service:/path`.
-    target: Target,
+    pub(super) target: Target,
 }
 
 const NAME: &str = "copy-up";

@@ -22,7 +22,7 @@ use crate::{protocol::Op, runtime::ContainerFacts};
 #[serde(deny_unknown_fields)]
 pub struct Crash {
     /// The container: `service`.
-    target: Target,
+    pub(super) target: Target,
 }
 
 impl Lifecycle for Crash {

@@ -28,7 +28,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct DependencyDelay {
     /// The service that depends: `service`.
-    target: Target,
+    pub(super) target: Target,
     /// The service that it depends on.
     on: String,
     /// The port at which the dependency listens.

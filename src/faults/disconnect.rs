@@ -26,7 +26,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Disconnect {
     /// The container: `service`.
-    target: Target,
+    pub(super) target: Target,
     /// Only off this network, as the scenario names it; off all by default.
     network: Option<String>,
 }

@@ -26,7 +26,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct DiskFull {
     /// A directory on the volume: `service:/path`.
-    target: Target,
+    pub(super) target: Target,
     /// Bytes to leave free; nothing without it.
     leave: Option<Size>,
     /// Instead of `leave`: fill until this share of the filesystem is in use.
@@ -71,19 +71,26 @@ impl DiskFull {
         Self { target, leave: Some(Size(leave)), percent: None }
     }
 
-    fn leave(&self, fs: &FsFacts) -> u64 {
+    /// Bytes to be left free in the end.
+    fn goal(&self, fs: &FsFacts) -> u64 {
         match self.percent {
             // exact enough: the share of a filesystem is meant, not its last block
-            Some(Percent(percent)) => fs.bytes_total - share(fs.bytes_total, percent),
+            Some(Percent(percent)) => fs.bytes_total - part(fs.bytes_total, percent / 100.0),
             None => self.leave.unwrap_or_default().0,
         }
+    }
+
+    /// Bytes to be left free by this injection: in a ramp, a share of the way.
+    fn leave(&self, cx: &Cx<'_>, fs: &FsFacts) -> u64 {
+        let way = room(fs).saturating_sub(self.goal(fs));
+        self.goal(fs) + (way - part(way, cx.share))
     }
 
     /// Refuses where nothing would be filled, and what would stop the host.
     fn admit(&self, cx: &Cx<'_>, fs: &FsFacts) -> Result<(), FaultError> {
         let path = &cx.site.place.path;
         let refuse = |why: String| Err(FaultError::Refused(why));
-        let leave = self.leave(fs);
+        let leave = self.goal(fs);
         if fs.bytes_total == 0 {
             return refuse(format!(
                 "{} at `{path}` has no limit of bytes, so they cannot run out\n\nhint: give the \
@@ -111,7 +118,7 @@ impl DiskFull {
 
     /// What is left must be told from what was free by an amount that counts, before and after.
     async fn measure(&self, cx: &Cx<'_>, fs: &FsFacts) -> Result<Before, FaultError> {
-        let (path, leave) = (&cx.site.place.path, self.leave(fs));
+        let (path, leave) = (&cx.site.place.path, self.leave(cx, fs));
         let taken = room(fs).saturating_sub(leave);
         if taken < LEAST {
             return Err(FaultError::Refused(format!(
@@ -181,8 +188,8 @@ async fn try_write(cx: &Cx<'_>, bytes: u64) -> Result<Option<String>, FaultError
     clippy::cast_possible_truncation,
     reason = "the share of a size is not larger than the size, and not negative"
 )]
-fn share(total: u64, percent: f64) -> u64 {
-    ((total as f64 * percent / 100.0) as u64).min(total)
+fn part(total: u64, share: f64) -> u64 {
+    ((total as f64 * share) as u64).min(total)
 }
 
 impl Fault for DiskFull {
@@ -191,6 +198,7 @@ impl Fault for DiskFull {
     const SCOPE: Scope = Scope::Superblock;
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "disk-full: { target: agent:/data }";
+    const RAMPS: bool = true;
 
     fn kind(&self) -> Kind {
         Kind::State
@@ -239,7 +247,7 @@ impl Fault for DiskFull {
         cx.running().await?;
         let fs = cx.filesystem(&cx.site.place).await?;
         self.admit(cx, &fs)?;
-        let (op, undo) = capacity::acts(cx, &fs, Supply::Bytes(self.leave(&fs))).await?;
+        let (op, undo) = capacity::acts(cx, &fs, Supply::Bytes(self.leave(cx, &fs))).await?;
         let before = self.measure(cx, &fs).await?;
         Ok(Prepared { before, ops: vec![op], undo: vec![undo] })
     }
@@ -323,6 +331,24 @@ mod tests {
         fake.world().files.insert("/data/.keelhaul-r1".into(), testing::file(12, 2));
         let refused = fault.prepare(&fake.cx(&site)).await;
         assert!(matches!(refused, Err(FaultError::Refused(why)) if why.contains("another fault")));
+    }
+
+    #[tokio::test]
+    async fn the_stages_of_a_ramp_fill_equal_parts_and_end_at_the_amount() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "btrfs: { size: 256MiB }"));
+        let fault = fault("{ target: agent:/data, leave: 1MiB }");
+        fake.world().fs = testing::fs("btrfs");
+        let free = room(&fake.world().fs.clone());
+        let size = (free - (1 << 20)) / 4;
+        for left in [4_u32, 3, 2, 1] {
+            let cx = Cx { share: 1.0 / f64::from(left), ..fake.cx(&site) };
+            let prepared = fault.prepare(&cx).await.unwrap();
+            let leave = prepared.before.leave;
+            let expected = (1 << 20) + size * u64::from(left - 1);
+            assert!(leave.abs_diff(expected) < 8, "{leave} of {expected}");
+            fake.world().fs.bytes_available = leave;
+            fake.world().fs.bytes_free = leave;
+        }
     }
 
     #[tokio::test]

@@ -25,7 +25,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct DropCache {
     /// A file or a directory: `service:/path`.
-    target: Target,
+    pub(super) target: Target,
 }
 
 const NAME: &str = "drop-cache";

@@ -25,7 +25,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct EngineDataFull {
     /// The data root: `service:/var/lib/docker`.
-    target: Target,
+    pub(super) target: Target,
     /// What runs out.
     #[serde(default)]
     of: Of,

@@ -22,7 +22,7 @@ use crate::protocol::{Capability, Ending, Outcome};
 #[serde(deny_unknown_fields)]
 pub struct EngineKill {
     /// The engine: `service`.
-    target: Target,
+    pub(super) target: Target,
 }
 
 impl Fault for EngineKill {

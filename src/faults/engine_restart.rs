@@ -21,7 +21,7 @@ use crate::protocol::{Capability, Ending, Outcome};
 #[serde(deny_unknown_fields)]
 pub struct EngineRestart {
     /// The engine: `service`.
-    target: Target,
+    pub(super) target: Target,
 }
 
 impl Fault for EngineRestart {

@@ -25,7 +25,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct InodeExhaustion {
     /// A directory on the volume: `service:/path`.
-    target: Target,
+    pub(super) target: Target,
     /// Inodes to leave free.
     #[serde(default)]
     leave: u64,

@@ -23,7 +23,7 @@ use crate::protocol::{Capability, InotifyStock, Op, Outcome, Read, UserFacts};
 #[serde(deny_unknown_fields)]
 pub struct InotifyExhaustion {
     /// The container: `service`.
-    target: Target,
+    pub(super) target: Target,
     /// What runs out.
     #[serde(default)]
     of: InotifyStock,

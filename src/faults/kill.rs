@@ -25,7 +25,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Kill {
     /// The container: `service`.
-    target: Target,
+    pub(super) target: Target,
     /// The signal. One that init handles must still end it within ten seconds, or nothing is proven.
     #[serde(default)]
     signal: Signal,

@@ -21,7 +21,7 @@ use crate::protocol::{Capability, FileId, LabelFacts, Op, Outcome};
 #[serde(deny_unknown_fields)]
 pub struct Label {
     /// The file or directory: `service:/path`.
-    target: Target,
+    pub(super) target: Target,
     /// Its new label, as in `system_u:object_r:container_file_t:s0:c1,c2`.
     label: String,
 }

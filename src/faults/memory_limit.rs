@@ -25,7 +25,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct MemoryLimit {
     /// The container: `service`. It must have a limit: `memory:`.
-    target: Target,
+    pub(super) target: Target,
     /// Bytes of memory from now on; less than it has.
     limit: Size,
 }

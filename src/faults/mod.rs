@@ -9,10 +9,13 @@ mod aside;
 mod capacity;
 mod checks;
 mod commit_and_recreate;
+mod effect;
 mod grace;
 mod inner_engine;
 mod lifecycle;
 mod observe;
+mod profile;
+mod select;
 mod site;
 mod target;
 #[cfg(test)]
@@ -33,6 +36,9 @@ use crate::{
     units::Duration,
     volumes::VolumeSpec,
 };
+pub use effect::Effect;
+pub use profile::{Part, Profile};
+pub use select::{Pick, Selector};
 pub use site::{Site, SiteVolume};
 pub use target::Target;
 
@@ -131,6 +137,9 @@ pub struct Cx<'a> {
     pub run: &'a str,
     /// The scenario says `allow: [host-wide]`.
     pub host_wide: bool,
+    /// Share of the way from what is now to the fault's amount: 1 for all of it, less in the stages
+    /// of a ramp.
+    pub share: f64,
 }
 
 impl Cx<'_> {
@@ -150,36 +159,6 @@ pub struct Prepared<B> {
     pub ops: Vec<Op>,
     /// What undoes them; must work without the outcome.
     pub undo: Vec<Op>,
-}
-
-/// What was seen of an effect.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Effect {
-    /// It is as it should be: in force after injection, gone after revert.
-    pub proven: bool,
-    /// What was observed, by which means: `open for writing: EROFS`.
-    pub evidence: String,
-    /// What the user should know: `2 descriptors open for writing escaped`.
-    pub notes: Vec<String>,
-}
-
-impl Effect {
-    /// Seen.
-    pub fn proven(evidence: impl Into<String>) -> Self {
-        Self { proven: true, evidence: evidence.into(), notes: Vec::new() }
-    }
-
-    /// Looked for, and not seen.
-    pub fn unproven(evidence: impl Into<String>) -> Self {
-        Self { proven: false, evidence: evidence.into(), notes: Vec::new() }
-    }
-
-    /// Adds something that the user should know.
-    #[must_use]
-    pub fn note(mut self, note: impl Into<String>) -> Self {
-        self.notes.push(note.into());
-        self
-    }
 }
 
 /// A fault in words, for `plan` and `explain`.
@@ -215,6 +194,9 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
     const NEEDS: &'static [Capability];
     /// The `inject:` value of an example that checks and plans.
     const EXAMPLE: &'static str;
+    /// Its amount can grow in stages: `prepare` takes the context's share of it, and may be called
+    /// again on top of an earlier stage.
+    const RAMPS: bool = false;
 
     /// How long it lasts.
     fn kind(&self) -> Kind;
@@ -285,8 +267,21 @@ pub struct FaultRow {
     pub needs: &'static [Capability],
     /// The `inject:` value of an example.
     pub example: &'static str,
+    /// Its amount can grow in stages.
+    pub ramps: bool,
     /// Its parameters, and its doc comment as the description.
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
+}
+
+impl FaultRow {
+    /// How it may go over time, as `profile` names it.
+    #[must_use]
+    pub fn profiles(&self) -> Vec<&'static str> {
+        let lasts = serde_saphyr::from_str::<FaultSpec>(self.example)
+            .is_ok_and(|fault| fault.kind() == Kind::State);
+        let all = [("sustained", true), ("intermittent", lasts), ("ramp", self.ramps)];
+        all.into_iter().filter(|(_, can)| *can).map(|(name, _)| name).collect()
+    }
 }
 
 /// Expands the table to the enum that scenarios name, its dispatch and its rows.
@@ -309,6 +304,7 @@ macro_rules! faults {
                 scope: <$module::$type as Fault>::SCOPE,
                 needs: <$module::$type as Fault>::NEEDS,
                 example: <$module::$type as Fault>::EXAMPLE,
+                ramps: <$module::$type as Fault>::RAMPS,
                 schema: <$module::$type as JsonSchema>::json_schema,
             },)+
         ];
@@ -332,6 +328,12 @@ macro_rules! faults {
                 match self { $(Self::$type(fault) => fault.scope(),)+ }
             }
 
+            /// Its amount can grow in stages.
+            #[must_use]
+            pub fn ramps(&self) -> bool {
+                match self { $(Self::$type(_) => <$module::$type as Fault>::RAMPS,)+ }
+            }
+
             /// How long it lasts.
             #[must_use]
             pub fn kind(&self) -> Kind {
@@ -342,6 +344,14 @@ macro_rules! faults {
             #[must_use]
             pub fn target(&self) -> &Target {
                 match self { $(Self::$type(fault) => fault.target(),)+ }
+            }
+
+            /// The same on one object, such as one of those that its target selects.
+            #[must_use]
+            pub fn on(&self, target: &Target) -> Self {
+                let mut one = self.clone();
+                match &mut one { $(Self::$type(fault) => fault.target.clone_from(target),)+ }
+                one
             }
 
             /// The other service that it acts on, and the key that names it.

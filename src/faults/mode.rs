@@ -24,7 +24,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Mode {
     /// The file or directory: `service:/path`.
-    target: Target,
+    pub(super) target: Target,
     /// Its new permission and set-id bits.
     mode: units::Mode,
 }

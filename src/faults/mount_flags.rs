@@ -21,7 +21,7 @@ use crate::protocol::{Capability, Init, MountFlag, Op, Outcome};
 #[serde(deny_unknown_fields)]
 pub struct MountFlags {
     /// The mount: `service:/path`, where something is mounted at exactly this path.
-    target: Target,
+    pub(super) target: Target,
     /// Flags to put in force.
     #[serde(default)]
     set: Vec<Flag>,

@@ -25,7 +25,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct MtimeSkew {
     /// A file or a directory: `service:/path`.
-    target: Target,
+    pub(super) target: Target,
     /// How far, and which way: `+1h` for the future, `-1h` for the past.
     by: Shift,
 }

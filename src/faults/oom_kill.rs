@@ -25,7 +25,7 @@ use crate::protocol::{Capability, Init, Op, Outcome, ProcessFacts};
 #[serde(deny_unknown_fields)]
 pub struct OomKill {
     /// The container: `service`.
-    target: Target,
+    pub(super) target: Target,
     /// A part of the command line of the one process to be killed, instead of the main process.
     process: Option<String>,
 }

@@ -25,7 +25,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Ownership {
     /// The file or directory: `service:/path`.
-    target: Target,
+    pub(super) target: Target,
     /// Its new owner, as the host numbers users and groups.
     owner: Owner,
 }

@@ -26,7 +26,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Quota {
     /// A directory on the volume: `service:/path`.
-    target: Target,
+    pub(super) target: Target,
     /// The share of the quota that is in use when the fault begins.
     #[serde(default = "all")]
     used: Percent,

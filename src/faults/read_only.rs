@@ -27,7 +27,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct ReadOnly {
     /// The mount: `service:/path`, where something is mounted at exactly this path.
-    target: Target,
+    pub(super) target: Target,
     /// Also break descriptors that are open for writing. Only on `ext4` and `xfs` volumes; the
     /// revert restarts the container, because only an unmount heals the filesystem.
     #[serde(default)]

@@ -23,7 +23,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Recreate {
     /// The container: `service`.
-    target: Target,
+    pub(super) target: Target,
 }
 
 impl Lifecycle for Recreate {

@@ -25,7 +25,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Remount {
     /// The mount: `service:/path`, where something is mounted at exactly this path.
-    target: Target,
+    pub(super) target: Target,
 }
 
 /// What was there before.

@@ -22,7 +22,7 @@ use crate::protocol::{Capability, Outcome};
 #[serde(deny_unknown_fields)]
 pub struct RemoveFile {
     /// The file: `service:/path`, on a volume.
-    target: Target,
+    pub(super) target: Target,
 }
 
 const NAME: &str = "remove-file";

@@ -25,7 +25,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct RemoveVolume {
     /// Where a `docker` volume is mounted: `service:/path`.
-    target: Target,
+    pub(super) target: Target,
 }
 
 /// What was there before.

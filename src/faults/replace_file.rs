@@ -22,7 +22,7 @@ use crate::protocol::{Capability, Outcome, Read, Reading};
 #[serde(deny_unknown_fields)]
 pub struct ReplaceFile {
     /// The file: `service:/path`, on a volume.
-    target: Target,
+    pub(super) target: Target,
     /// Its new content, at most 4 KiB.
     content: String,
 }

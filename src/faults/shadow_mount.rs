@@ -24,7 +24,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct ShadowMount {
     /// The directory: `service:/path`, a mount or not.
-    target: Target,
+    pub(super) target: Target,
     /// Room on the tmpfs; what the subject writes to it is memory.
     #[serde(default = "default_size")]
     size: Size,

@@ -25,7 +25,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
     /// Where a `btrfs` volume is mounted: `service:/path`.
-    target: Target,
+    pub(super) target: Target,
     /// Its name there, not taken yet.
     #[serde(default = "usual")]
     name: String,

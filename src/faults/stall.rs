@@ -26,7 +26,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Stall {
     /// A directory on the volume: `service:/path`.
-    target: Target,
+    pub(super) target: Target,
     /// It is thawed after this long, whatever else happens.
     #[serde(default = "default_at_most")]
     at_most: Duration,

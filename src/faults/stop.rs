@@ -24,7 +24,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Stop {
     /// The container: `service`.
-    target: Target,
+    pub(super) target: Target,
     /// Between SIGTERM and SIGKILL; the service's `stop_grace` without it.
     grace: Option<Duration>,
 }

@@ -5,13 +5,28 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// `service`, or `service:/absolute/path`.
+use super::Selector;
+
+/// One object, `service` or `service:/absolute/path`; or a selection of several, like
+/// `{ label: role=node, pick: one }`.
+///
+/// Only scenarios hold selections: a fault that checks or acts has the one object in its place.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Target {
-    /// Service name.
+    /// Service name; empty in a selection.
     pub service: String,
     /// Absolute path in its containers.
     pub path: Option<String>,
+    /// Which objects are meant, where it is not just this one.
+    pub select: Option<Box<Selector>>,
+}
+
+impl Target {
+    /// One object.
+    #[must_use]
+    pub fn one(service: &str, path: Option<&str>) -> Self {
+        Self { service: service.to_owned(), path: path.map(str::to_owned), select: None }
+    }
 }
 
 /// Why a target was refused.
@@ -34,31 +49,54 @@ impl FromStr for Target {
             return Err(refuse());
         }
         let path = path.map(|path| match path.trim_end_matches('/') {
-            "" => "/".to_owned(),
-            trimmed => trimmed.to_owned(),
+            "" => "/",
+            trimmed => trimmed,
         });
-        Ok(Self { service: service.to_owned(), path })
+        Ok(Self::one(service, path))
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.path {
-            Some(path) => write!(f, "{}:{path}", self.service),
-            None => f.write_str(&self.service),
+        match (&self.select, &self.path) {
+            (Some(select), _) => select.fmt(f),
+            (None, Some(path)) => write!(f, "{}:{path}", self.service),
+            (None, None) => f.write_str(&self.service),
         }
     }
 }
 
 impl Serialize for Target {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match &self.select {
+            Some(select) => select.serialize(serializer),
+            None => serializer.collect_str(self),
+        }
+    }
+}
+
+struct TargetVisitor;
+
+impl<'de> de::Visitor<'de> for TargetVisitor {
+    type Value = Target;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`service`, `service:/path`, or a selection like `{ label: role=node }`")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Target, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Target, A::Error> {
+        let select = Selector::deserialize(de::value::MapAccessDeserializer::new(map))?;
+        Ok(Target { select: Some(Box::new(select)), ..Target::one("", None) })
     }
 }
 
 impl<'de> Deserialize<'de> for Target {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        deserializer.deserialize_any(TargetVisitor)
     }
 }
 
@@ -67,14 +105,12 @@ impl JsonSchema for Target {
         "Target".into()
     }
 
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = json_schema!({
             "type": "string",
             "description": "`service`, or `service:/absolute/path`",
-        })
+        });
+        let several = Selector::json_schema(generator);
+        json_schema!({ "title": "target, or a selection", "anyOf": [one, several] })
     }
 }

@@ -240,7 +240,7 @@ impl Fake {
 
     /// What a fault may use at this site.
     pub(crate) fn cx<'a>(&'a self, site: &'a Site) -> Cx<'a> {
-        Cx { runtime: self, helper: self, site, run: "r1", host_wide: false }
+        Cx { runtime: self, helper: self, site, run: "r1", host_wide: false, share: 1.0 }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Throttle {
     /// A directory on the volume: `service:/path`.
-    target: Target,
+    pub(super) target: Target,
     /// Bytes read per second.
     read: Option<Size>,
     /// Bytes written per second.
@@ -43,12 +43,14 @@ pub struct Before {
     dev: Dev,
     /// Its limits.
     limits: IoLimits,
-    /// How fast each limited direction was, in the order of the limits, per second.
+    /// The limits that this injection puts in force: in a ramp, not yet the last ones.
+    limited: Vec<Limit>,
+    /// How fast each of those was, per second.
     paces: Vec<f64>,
 }
 
 /// One limit, and how it is measured.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Limit {
     direction: Direction,
     /// Operations are counted, not bytes.
@@ -88,6 +90,21 @@ impl Limit {
             operations: passing * MEASURED_MS / 1000,
             most_ms: 4 * MEASURED_MS,
         }
+    }
+
+    /// Where a device's limits have this one.
+    fn slot(self, limits: &mut IoLimits) -> &mut Option<u64> {
+        match (self.direction, self.operations) {
+            (Direction::Read, false) => &mut limits.read_bytes,
+            (Direction::Write, false) => &mut limits.write_bytes,
+            (Direction::Read, true) => &mut limits.read_ops,
+            (Direction::Write, true) => &mut limits.write_ops,
+        }
+    }
+
+    /// What a device's limits say of it.
+    fn of(self, limits: &IoLimits) -> Option<u64> {
+        *self.slot(&mut limits.clone())
     }
 
     /// What passed per second, in the unit of the limit.
@@ -133,29 +150,9 @@ impl Throttle {
         all.into_iter().flatten().collect()
     }
 
-    /// The limits to be put in force: what is not limited here stays as it is.
-    fn wanted(&self, now: IoLimits) -> IoLimits {
-        let bytes = |limit: Option<Size>, now| limit.map(|size| size.0).or(now);
-        let operations = |limit: Option<Rate>, now| limit.map(|rate| whole(rate.0)).or(now);
-        IoLimits {
-            read_bytes: bytes(self.read, now.read_bytes),
-            write_bytes: bytes(self.write, now.write_bytes),
-            read_ops: operations(self.read_ops, now.read_ops),
-            write_ops: operations(self.write_ops, now.write_ops),
-        }
-    }
-
-    async fn measure(&self, cx: &Cx<'_>) -> Result<Vec<f64>, FaultError> {
-        let mut rates = Vec::new();
-        for limit in self.limits() {
-            rates.push(limit.rate(cx.pace(&cx.site.place, limit.trial()).await?));
-        }
-        Ok(rates)
-    }
-
     /// Refuses limits that the device itself would keep.
-    fn admit(&self, paces: &[f64]) -> Result<(), FaultError> {
-        for (limit, pace) in self.limits().into_iter().zip(paces) {
+    fn admit(&self, limits: &[Limit], paces: &[f64]) -> Result<(), FaultError> {
+        for (limit, pace) in limits.iter().zip(paces) {
             if *pace < limit.most as f64 * FASTER {
                 return Err(FaultError::Refused(format!(
                     "the device at `{}` manages no more than {} by itself, so a limit of {} would \
@@ -170,12 +167,43 @@ impl Throttle {
     }
 }
 
+/// The limits of a stage: slower by the same factor in each, from what passes now. A device that
+/// loses the same number of bytes each time would not be seen to change until the last stage.
+fn staged(limits: Vec<Limit>, paces: &[f64], now: &IoLimits, share: f64) -> Vec<Limit> {
+    let stage = |(limit, pace): (Limit, &f64)| {
+        // a measurement that ends within one slice of the kernel's sees more than the limit
+        let from = pace.min(limit.of(now).map_or(f64::INFINITY, |limit| limit as f64));
+        let most = limit.most as f64;
+        let factor = (from / most).max(1.0).powf(1.0 - share);
+        Limit { most: whole(most * factor), ..limit }
+    };
+    limits.into_iter().zip(paces).map(stage).collect()
+}
+
+/// What is to be in force: what is not limited here stays as it is.
+fn wanted(limits: &[Limit], now: IoLimits) -> IoLimits {
+    limits.iter().fold(now, |mut all, limit| {
+        *limit.slot(&mut all) = Some(limit.most);
+        all
+    })
+}
+
+/// How fast each limited direction is.
+async fn measure(limits: &[Limit], cx: &Cx<'_>) -> Result<Vec<f64>, FaultError> {
+    let mut rates = Vec::new();
+    for limit in limits {
+        rates.push(limit.rate(cx.pace(&cx.site.place, limit.trial()).await?));
+    }
+    Ok(rates)
+}
+
 impl Fault for Throttle {
     type Before = Before;
 
     const SCOPE: Scope = Scope::Container;
     const NEEDS: &'static [Capability] = &[Capability::IoLimits];
     const EXAMPLE: &'static str = "throttle: { target: agent:/data, write: 1MiB, write_ops: 50/s }";
+    const RAMPS: bool = true;
 
     fn kind(&self) -> Kind {
         Kind::State
@@ -233,19 +261,19 @@ impl Fault for Throttle {
                 self.target
             ))
         })?;
-        let to = self.wanted(limits);
-        if to == limits {
+        if wanted(&self.limits(), limits) == limits {
             return Err(FaultError::Refused(format!(
                 "these limits are in force at `{}` already, so the fault would change nothing",
                 self.target
             )));
         }
-        let paces = self.measure(cx).await?;
-        self.admit(&paces)?;
-        let init = cx.init().await?;
+        let paces = measure(&self.limits(), cx).await?;
+        let limited = staged(self.limits(), &paces, &limits, cx.share);
+        self.admit(&limited, &paces)?;
+        let (init, to) = (cx.init().await?, wanted(&limited, limits));
         let limit = |from, to| vec![Op::LimitIo { place: place.clone(), init, dev, from, to }];
         let (ops, undo) = (limit(limits, to), limit(to, limits));
-        Ok(Prepared { before: Before { init, dev, limits, paces }, ops, undo })
+        Ok(Prepared { before: Before { init, dev, limits, limited, paces }, ops, undo })
     }
 
     async fn verify(
@@ -254,8 +282,8 @@ impl Fault for Throttle {
         _: &[Outcome],
         cx: &Cx<'_>,
     ) -> Result<Effect, FaultError> {
-        let paces = self.measure(cx).await?;
-        let limits = self.limits();
+        let limits = &before.limited;
+        let paces = measure(limits, cx).await?;
         let slow = |(limit, pace): (&Limit, &f64)| *pace <= limit.most as f64 * SLACK;
         let proven = limits.iter().zip(&paces).all(slow);
         let seen =
@@ -276,9 +304,10 @@ impl Fault for Throttle {
         let IoFacts { limits, .. } = cx.io(&cx.site.place).await?;
         let proven = limits == before.limits;
         // how fast the device is now depends on whoever else uses it: it is told, and not judged
-        let paces = if proven { self.measure(cx).await? } else { Vec::new() };
+        let measured = if proven { self.limits() } else { Vec::new() };
+        let paces = measure(&measured, cx).await?;
         let seen: Vec<_> =
-            self.limits().iter().zip(&paces).map(|(limit, now)| limit.words(*now)).collect();
+            measured.iter().zip(&paces).map(|(limit, now)| limit.words(*now)).collect();
         let evidence = if proven {
             format!("the limits are what they were; {}", seen.join(", "))
         } else {
@@ -325,7 +354,7 @@ mod tests {
         let (cx, fault) = (fake.cx(&site), fault(PLAIN));
         let refused = async || matches!(fault.prepare(&cx).await, Err(FaultError::Refused(_)));
         assert!(refused().await, "no disk");
-        let limits = fault.wanted(IoLimits::default());
+        let limits = wanted(&fault.limits(), IoLimits::default());
         fake.world().io = IoFacts { device: Some(testing::DEV), limits };
         assert!(refused().await, "the same limits");
         fake.world().io.limits = IoLimits::default();
@@ -345,6 +374,19 @@ mod tests {
         assert_eq!(wrong("{ target: agent:/data }"), 1);
         assert_eq!(wrong("{ target: agent:/data, read: 1KiB, write_ops: 1/s }"), 2);
         assert_eq!(wrong("{ target: agent, read: 1MiB }"), 1);
+    }
+
+    #[test]
+    fn each_stage_of_a_ramp_is_slower_by_the_same_factor() {
+        let limit = Limit { direction: Direction::Write, operations: false, most: 1 << 20 };
+        let (mut pace, mut now) = ((64 << 20) as f64, IoLimits::default());
+        for (left, most) in [(3.0, 16 << 20), (2.0, 4 << 20), (1.0, 1 << 20)] {
+            let staged = staged(vec![limit], &[pace], &now, 1.0 / left);
+            assert_eq!(staged[0].most, most);
+            // what passes in a burst is more than the limit, and does not count
+            (pace, now) = ((60 << 20) as f64, wanted(&staged, now));
+        }
+        assert_eq!(now.write_bytes, Some(1 << 20));
     }
 
     #[test]

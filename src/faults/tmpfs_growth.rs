@@ -26,7 +26,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct TmpfsGrowth {
     /// A directory on the tmpfs: `service:/path`.
-    target: Target,
+    pub(super) target: Target,
     /// Bytes by which it grows, if it can.
     size: Size,
 }
@@ -37,20 +37,37 @@ pub struct Before {
     container: Container,
     /// Processes killed for want of memory until then.
     kills: u64,
-    /// Bytes free on the tmpfs.
-    free: u64,
+    /// Bytes that our file had, from an earlier stage of a ramp.
+    had: u64,
+    /// Bytes that it has then: what is asked for, or all there is room for.
+    bytes: u64,
+}
+
+impl Before {
+    /// Other writers take their share of a tmpfs that is full; not so much that a file that did not
+    /// grow would do.
+    fn has_grown_to(&self, bytes: u64) -> bool {
+        let slack = SHARE_OF_OTHERS.min((self.bytes - self.had) / 2);
+        bytes + slack >= self.bytes
+    }
 }
 
 const NAME: &str = "tmpfs-growth";
 
 impl TmpfsGrowth {
-    /// How many bytes can be there at all.
-    fn wanted(&self, before: &Before) -> u64 {
-        self.size.0.min(before.free)
+    /// Bytes that our file is to have: in a ramp, a share of the way from what it has.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a size is not larger than the size, and not negative"
+    )]
+    fn bytes(&self, share: f64, now: u64) -> u64 {
+        let way = self.size.0.saturating_sub(now);
+        now + ((way as f64 * share) as u64).min(way)
     }
 }
 
-/// Other writers take their share of a tmpfs that is full.
+/// What other writers may have taken of a tmpfs that is full.
 const SHARE_OF_OTHERS: u64 = 1 << 20;
 
 async fn filler(cx: &Cx<'_>) -> Result<Option<FileFacts>, FaultError> {
@@ -65,6 +82,7 @@ impl Fault for TmpfsGrowth {
     const SCOPE: Scope = Scope::Container;
     const NEEDS: &'static [Capability] = &[Capability::MemoryCgroup];
     const EXAMPLE: &'static str = "tmpfs-growth: { target: agent:/run/agent, size: 64MiB }";
+    const RAMPS: bool = true;
 
     fn kind(&self) -> Kind {
         Kind::State
@@ -108,14 +126,21 @@ impl Fault for TmpfsGrowth {
         // without a limit statfs shows neither what there is nor what is free
         let free = if fs.bytes_total == 0 { u64::MAX } else { fs.bytes_free };
         let container = Container::of(&facts);
+        let had = filler(cx).await?.map_or(0, |file| file.size);
+        let asked = self.bytes(cx.share, had);
+        let bytes = asked.min(had.saturating_add(free));
+        if bytes <= had {
+            let why = format!("the tmpfs at `{}` is full, so nothing would grow", place.path);
+            return Err(FaultError::Refused(why));
+        }
         Ok(Prepared {
-            before: Before { container, kills: memory.oom_kills, free },
+            before: Before { container, kills: memory.oom_kills, had, bytes },
             undo: vec![Op::RemoveFiller {
                 place: place.clone(),
                 dev: fs.dev,
                 marker: marker.clone(),
             }],
-            ops: vec![Op::GrowTmpfs { place, dev: fs.dev, marker, bytes: self.size.0 }],
+            ops: vec![Op::GrowTmpfs { place, dev: fs.dev, marker, bytes: asked }],
         })
     }
 
@@ -130,7 +155,7 @@ impl Fault for TmpfsGrowth {
             Err(FaultError::Helper(_)) => 0,
             Err(error) => return Err(error),
         };
-        if file + SHARE_OF_OTHERS < self.wanted(before) {
+        if !before.has_grown_to(file) {
             return want_of_memory::killed(&before.container, before.kills, outcomes, cx).await;
         }
         let used = cx.memory().await?.used;
@@ -225,6 +250,18 @@ mod tests {
         fake.world().container.as_mut().unwrap().memory = None;
         let refused = fault(PLAIN).prepare(&fake.cx(&site)).await;
         assert!(matches!(refused, Err(FaultError::Refused(why)) if why.contains("limit")));
+    }
+
+    #[tokio::test]
+    async fn a_small_growth_is_not_proven_by_nothing_and_a_full_tmpfs_is_refused() {
+        let (fake, site) = world();
+        let cx = fake.cx(&site);
+        let small = fault("{ target: agent:/data, size: 512KiB }");
+        let before = small.prepare(&cx).await.unwrap().before;
+        assert!(!small.verify(&before, &[], &cx).await.unwrap().proven);
+        fake.world().fs.bytes_free = 0;
+        let full = small.prepare(&cx).await;
+        assert!(matches!(full, Err(FaultError::Refused(why)) if why.contains("is full")));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct TmpfsRestart {
     /// The tmpfs: `service:/path`, where it is mounted at exactly this path.
-    target: Target,
+    pub(super) target: Target,
     /// Mount an empty one over it, and leave the container running.
     #[serde(default)]
     in_place: bool,

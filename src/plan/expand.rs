@@ -5,8 +5,7 @@
 
 use std::{path::PathBuf, str::FromStr};
 
-use sha2::{Digest, Sha256};
-
+use super::hash::hash;
 use crate::{
     diagnostic::suggest,
     scenario::{Cell, ControlCell, Loaded, Scenario, is_listed, suffix},
@@ -216,15 +215,4 @@ impl Shard {
     fn holds(self, case: &Case) -> bool {
         hash(&[case.suite.as_bytes()]) % u64::from(self.of) == u64::from(self.index) - 1
     }
-}
-
-/// The first eight bytes of a SHA-256 over parts that cannot run into each other.
-fn hash(parts: &[&[u8]]) -> u64 {
-    let mut digest = Sha256::new();
-    for part in parts {
-        digest.update((part.len() as u64).to_le_bytes());
-        digest.update(part);
-    }
-    let digest = digest.finalize();
-    digest.iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
 }

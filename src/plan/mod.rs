@@ -2,7 +2,9 @@
 //!
 //! Pure: no clock, no Docker, no randomness of its own; the seed comes from the command line.
 
+mod choose;
 mod expand;
+mod hash;
 pub mod needs;
 pub mod text;
 

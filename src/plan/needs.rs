@@ -17,13 +17,10 @@ pub struct Missing(BTreeMap<Capability, String>);
 pub fn of(scenario: &Scenario) -> BTreeSet<Capability> {
     let mut needs: BTreeSet<Capability> = scenario.requires.iter().copied().collect();
     for step in &scenario.steps {
-        match &step.action {
-            Action::Inject(step) => needs.extend(step.fault.needs()),
-            Action::Expect { probes, .. } => {
-                needs.extend(probes.iter().flat_map(|item| item.probe.needs()));
-            }
-            _ => {}
+        if let Action::Inject(step) = &step.action {
+            needs.extend(step.fault.needs());
         }
+        needs.extend(step.probes().1.iter().flat_map(|item| item.probe.needs()));
     }
     if scenario.services.values().any(Service::is_engine) {
         needs.insert(Capability::InnerEngine);

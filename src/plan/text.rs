@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::Case;
 use crate::{
-    faults::{FaultSpec, Kind, Scope},
-    scenario::{Action, ProbeItem, Scenario, Step},
+    faults::{FaultSpec, Kind, Profile, Scope},
+    scenario::{Action, Condition, InjectStep, ProbeItem, Scenario, Step},
 };
 
 /// Renders a case for `keelhaul plan`.
@@ -29,7 +29,7 @@ pub fn render(case: &Case) -> String {
     probes(&mut text, "steady state", &scenario.steady_state);
     for (index, step) in scenario.steps.iter().enumerate() {
         let id = step.name.clone().unwrap_or_else(|| format!("steps[{index}]"));
-        action(&mut text, index + 1, &id, step, scenario);
+        action(&mut text, index, &id, step, case);
     }
     line(
         &mut text,
@@ -80,18 +80,19 @@ fn probes(text: &mut String, heading: &str, items: &[ProbeItem]) {
     }
 }
 
-fn action(text: &mut String, number: usize, id: &str, step: &Step, scenario: &Scenario) {
-    let label = |word: &str| format!("{number}. {word}");
+fn action(text: &mut String, index: usize, id: &str, step: &Step, case: &Case) {
+    let scenario = &case.scenario;
+    let label = |word: &str| format!("{}. {word}", index + 1);
     match &step.action {
         Action::Inject(step) => {
-            let described = step.fault.describe();
-            line(text, 2, &label("inject"), &format!("{id}: {}", described.act));
-            line(text, 4, "undo", &described.undo);
-            line(text, 4, "proof", &described.proof);
-            line(text, 4, "touches", &blast_radius(&step.fault, scenario));
-            if let Some(time) = step.lasts {
-                line(text, 4, "for", &format!("{time}, then the keeper reverts it"));
+            let heading = label("inject");
+            if let Some(when) = &step.when {
+                condition(text, &label("wait"), when);
             }
+            for fault in case.faults(index) {
+                injection(text, &heading, &format!("{id}: "), &fault, scenario);
+            }
+            over_time(text, step);
         }
         Action::Expect { probes, within, .. } => {
             for item in probes {
@@ -121,6 +122,43 @@ fn action(text: &mut String, number: usize, id: &str, step: &Step, scenario: &Sc
         Action::Await { step, within } => {
             line(text, 2, &label("await"), &format!("{step} within {within}"));
         }
+    }
+}
+
+fn condition(text: &mut String, heading: &str, when: &Condition) {
+    for item in &when.probes {
+        let what = format!("until {}, {} at most", item.probe.describe(), when.within);
+        line(text, 2, heading, &what);
+    }
+}
+
+/// One fault on one object.
+fn injection(text: &mut String, heading: &str, id: &str, fault: &FaultSpec, scenario: &Scenario) {
+    let described = fault.describe();
+    line(text, 2, heading, &format!("{id}{}", described.act));
+    line(text, 4, "undo", &described.undo);
+    line(text, 4, "proof", &described.proof);
+    line(text, 4, "touches", &blast_radius(fault, scenario));
+}
+
+/// Which objects were to choose from, how long each injection lasts, and how they follow.
+fn over_time(text: &mut String, step: &InjectStep) {
+    if let Some(select) = &step.fault.target().select {
+        line(text, 4, "chosen as", &format!("{select}, by the seed"));
+    }
+    match (step.profile, step.lasts) {
+        (Profile::Ramp { over, stages }, _) => {
+            line(text, 4, "ramp", &format!("in {stages} stages over {over}"));
+        }
+        (Profile::Intermittent { on, off }, _) => {
+            let cycles = step.parts().len();
+            let times = format!("{cycles} times for {on}, with {off} in between");
+            line(text, 4, "intermittent", &times);
+        }
+        (Profile::Sustained, Some(time)) => {
+            line(text, 4, "for", &format!("{time}, then the keeper reverts it"));
+        }
+        (Profile::Sustained, None) => {}
     }
 }
 

@@ -15,16 +15,18 @@ use super::{
     world::World,
 };
 use crate::{
-    faults::{Effect, FaultError, FaultSpec, Kind, Site},
+    faults::{Cx, Effect, FaultError, FaultSpec, Kind, Part, Site},
     protocol::{Entry, EntryId, Outcome},
-    scenario::{Hypothesis, InjectStep},
+    scenario::Hypothesis,
     verdict::Verdict,
 };
 
 /// A fault that was injected.
 pub(super) struct Injection {
-    /// Id in the scenario: its `as`, or `steps[i]`.
+    /// Id in reports: the step's, and which of several it is.
     pub(super) id: String,
+    /// Id of the step: its `as`, or `steps[i]`.
+    pub(super) step: String,
     pub(super) fault: FaultSpec,
     pub(super) entry: EntryId,
     pub(super) before: serde_json::Value,
@@ -53,6 +55,23 @@ impl Injection {
     }
 }
 
+/// One injection that is called for.
+pub(super) struct Call<'a> {
+    pub(super) id: String,
+    pub(super) step: &'a str,
+    /// The fault, on one object.
+    pub(super) fault: &'a FaultSpec,
+    pub(super) part: Part,
+}
+
+impl Call<'_> {
+    /// What is done, in words.
+    fn act(&self, act: String) -> String {
+        let Part { number, of, share, .. } = self.part;
+        if share < 1.0 { format!("{act}: stage {number} of {of}") } else { act }
+    }
+}
+
 /// What the helper did, and when.
 struct Applied {
     outcomes: Vec<Outcome>,
@@ -62,27 +81,22 @@ struct Applied {
 
 /// Injects, and looks whether the effect is there. Every outcome is recorded; `None` when nothing
 /// was injected.
-pub(super) async fn inject(
-    world: &Arc<World>,
-    id: &str,
-    step: &InjectStep,
-) -> Option<Arc<Injection>> {
-    let fault = &step.fault;
+pub(super) async fn inject(world: &Arc<World>, call: &Call<'_>) -> Option<Arc<Injection>> {
+    let Call { id, fault, .. } = call;
     let described = fault.describe();
     world.fault_begins();
-    world.mark_logs();
     world.emit(Event::Injecting {
         case: world.id(),
-        fault: id.to_owned(),
+        fault: id.clone(),
         name: fault.name().to_owned(),
         target: fault.target().to_string(),
-        act: described.act,
+        act: call.act(described.act),
         proof: described.proof,
         lasting: fault.kind(),
         scope: fault.scope(),
     });
     let started = Instant::now();
-    match try_inject(world, id, step).await {
+    match try_inject(world, call).await {
         Ok((mut injection, applied)) => {
             // before the look: a start after it is noticed
             if let Some(facts) = refresh(world, &injection.site.service).await {
@@ -122,15 +136,12 @@ fn begins(world: &World, injection: &Injection, applied: &Applied) {
     }
 }
 
-async fn try_inject(
-    world: &Arc<World>,
-    id: &str,
-    step: &InjectStep,
-) -> Result<(Injection, Applied), String> {
-    let fault = &step.fault;
-    let lasts = [step.lasts, fault.lasts_at_most()].into_iter().flatten().min();
+async fn try_inject(world: &Arc<World>, call: &Call<'_>) -> Result<(Injection, Applied), String> {
+    let Call { fault, part, .. } = call;
+    let lasts = [part.lasts, fault.lasts_at_most()].into_iter().flatten().min();
     let site = site(world, fault).await.map_err(|error| error.to_string())?;
-    let prepared = fault.prepare(&cx(world, &site)).await.map_err(|error| error.to_string())?;
+    let cx = Cx { share: part.share, ..cx(world, &site) };
+    let prepared = fault.prepare(&cx).await.map_err(|error| error.to_string())?;
     let entry = Entry {
         what: format!("{} {}", fault.name(), fault.target()),
         ops: prepared.ops,
@@ -140,8 +151,9 @@ async fn try_inject(
     let called = Instant::now();
     let applied = world.helper.apply(entry).await.map_err(|error| error.to_string())?;
     let injection = Injection {
-        id: id.to_owned(),
-        fault: fault.clone(),
+        id: call.id.clone(),
+        step: call.step.to_owned(),
+        fault: (*fault).clone(),
         entry: applied.id,
         before: prepared.before,
         site,

@@ -11,6 +11,7 @@ mod expect;
 mod expiry;
 mod guards;
 mod inject;
+mod injections;
 mod interrupt;
 mod judge;
 mod ledgers;

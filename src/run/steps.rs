@@ -3,30 +3,26 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     background::{Background, execute},
-    event::{Event, Origin},
+    event::Event,
     expect::{Patience, Watched, wait_until_all_hold},
-    expiry,
-    inject::{self, Injection, whole_micros},
+    inject::whole_micros,
+    injections::Injections,
     interrupt::GRACE,
-    loads, recover, revert, starts,
+    loads, recover,
     world::World,
 };
 use crate::{
-    scenario::{Action, Hypothesis, InjectStep, ProbeItem, Spot, Step},
+    scenario::{Action, Hypothesis, ProbeItem, Spot, Step},
     verdict::Verdict,
 };
 
 /// The state of a walk through the steps.
 pub(super) struct Walk {
     world: Arc<World>,
-    /// Faults that were injected, in order, and not reverted by a step.
-    injections: Vec<Arc<Injection>>,
-    expiries: Vec<AbortOnDropHandle<()>>,
-    starts: Vec<AbortOnDropHandle<()>>,
+    injections: Injections,
     background: Background,
     failed: bool,
 }
@@ -38,9 +34,7 @@ impl Walk {
     pub(super) fn new(world: Arc<World>) -> Self {
         Self {
             world,
-            injections: Vec::new(),
-            expiries: Vec::new(),
-            starts: Vec::new(),
+            injections: Injections::default(),
             background: Background::default(),
             failed: false,
         }
@@ -69,11 +63,7 @@ impl Walk {
 
     /// Reverts what is still injected, last first.
     pub(super) async fn rollback(&mut self) {
-        while let Some(injection) = self.injections.pop() {
-            if injection.lasts() {
-                revert::revert(&self.world, &injection, Origin::Rollback).await;
-            }
-        }
+        self.injections.rollback(&self.world).await;
     }
 
     /// A step that does not end by itself when the case is stopped is left where it is: the journal
@@ -102,8 +92,8 @@ impl Walk {
         let id = &world.step(index);
         let started = Instant::now();
         match &step.action {
-            Action::Inject(injection) => self.inject(id, injection).await,
-            Action::Revert(name) => self.revert(name).await,
+            Action::Inject(step) => self.injections.inject(&world, index, step).await,
+            Action::Revert(name) => self.injections.revert(&world, name).await,
             Action::Expect { probes, within, hold } => {
                 let hold = hold.map_or(Duration::ZERO, |hold| hold.0);
                 let patience = Patience { within: within.0, hold };
@@ -132,32 +122,6 @@ impl Walk {
                 self.assert(id, &title(step), own, started, step.soft);
             }
         }
-    }
-
-    async fn inject(&mut self, id: &str, step: &InjectStep) {
-        let world = Arc::clone(&self.world);
-        if !world.injected() {
-            loads::guard(&world).await;
-            if world.is_over() {
-                return;
-            }
-        }
-        if let Some(injection) = inject::inject(&world, id, step).await {
-            self.expiries.extend(expiry::follow(&world, &injection));
-            self.starts.extend(starts::follow(&world, &injection));
-            self.injections.push(injection);
-        }
-    }
-
-    async fn revert(&mut self, name: &str) {
-        let named = |injection: &Arc<Injection>| injection.id == name;
-        let Some(index) = self.injections.iter().rposition(named) else {
-            return self.world.note(format!("nothing to revert: `{name}` was not injected"));
-        };
-        // it stays listed until it is done: one that is cut off is left to the rollback
-        let injection = Arc::clone(&self.injections[index]);
-        revert::revert(&self.world, &injection, Origin::Step).await;
-        self.injections.remove(index);
     }
 
     async fn expect(&mut self, step: usize, soft: bool, probes: &[ProbeItem], patience: Patience) {

@@ -9,6 +9,7 @@ mod item;
 mod load;
 mod model;
 mod mount;
+mod objects;
 mod schema;
 mod step;
 
@@ -22,4 +23,4 @@ pub use model::{
 };
 pub use mount::Mount;
 pub use schema::schema;
-pub use step::{Action, ExecStep, InjectStep, RecoverStep, Step};
+pub use step::{Action, Condition, ExecStep, InjectStep, RecoverStep, Step, step_schema};

@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use super::ProbeItem;
-use crate::{faults::FaultSpec, units::Duration};
+use crate::{
+    faults::{FaultSpec, Part, Profile},
+    units::Duration,
+};
 
 /// One step, checked to have exactly one action.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -16,6 +19,21 @@ pub struct Step {
     pub name: Option<String>,
     /// Go on after a failure.
     pub soft: bool,
+}
+
+impl Step {
+    /// The probes that it waits for, and the key they are listed under; no key where it waits for
+    /// none.
+    #[must_use]
+    pub fn probes(&self) -> (&'static str, &[ProbeItem]) {
+        match &self.action {
+            Action::Expect { probes, .. } => ("expect", probes),
+            Action::Inject(inject) => {
+                inject.when.as_ref().map_or(("", &[]), |when| ("when", &when.probes))
+            }
+            _ => ("", &[]),
+        }
+    }
 }
 
 /// What a step does.
@@ -50,14 +68,37 @@ pub enum Action {
     },
 }
 
-/// A fault, and how long it lasts.
+/// A fault, when it is injected, and how it goes over time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct InjectStep {
-    /// The fault.
+    /// The fault, on one object or on several.
     pub fault: FaultSpec,
+    /// What must hold first.
+    pub when: Option<Condition>,
     /// Reverted by the keeper after this time.
     #[serde(rename = "for")]
     pub lasts: Option<Duration>,
+    /// How it goes over time.
+    pub profile: Profile,
+}
+
+impl InjectStep {
+    /// The injections that it makes on each of its objects, one after the other.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part> {
+        self.profile.parts(self.lasts)
+    }
+}
+
+/// What must hold before a fault is injected.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Condition {
+    /// The probes.
+    pub probes: Vec<ProbeItem>,
+    /// They must all hold within this time, or nothing is injected.
+    pub within: Duration,
+    /// And go on to hold for this long.
+    pub hold: Option<Duration>,
 }
 
 /// Wait until every steady-state probe holds again.
@@ -115,12 +156,17 @@ struct Fields {
     r#await: Option<String>,
     /// Its id in reports, in `revert`, `await` and `fails`.
     r#as: Option<String>,
-    /// `expect`, `await`: within this time; 10 s by default.
+    /// `expect`, `await`, `when`: within this time; 10 s by default.
     within: Option<Duration>,
-    /// `expect`: the probes must go on to hold for this long.
+    /// `expect`, `when`: the probes must go on to hold for this long.
     hold: Option<Duration>,
+    /// `inject`: probes that must come to hold first; where they do not, nothing is injected and the
+    /// run is inconclusive.
+    when: Option<Vec<ProbeItem>>,
     /// `inject`: reverted by the keeper after this time.
     r#for: Option<Duration>,
+    /// `inject`: how the fault goes over time; `sustained` by default.
+    profile: Option<Profile>,
     /// Go on after a failure.
     #[serde(default)]
     soft: bool,
@@ -133,35 +179,9 @@ fn bare<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RecoverStep
 }
 
 impl Fields {
-    fn into_step(self) -> Result<Step, String> {
-        let within = self.within.unwrap_or_else(default_within);
-        let (given_within, given_hold, given_for) =
-            (self.within.is_some(), self.hold.is_some(), self.r#for.is_some());
-        let mut actions = Vec::new();
-        if let Some(fault) = self.inject {
-            actions.push((
-                "inject",
-                Action::Inject(Box::new(InjectStep { fault, lasts: self.r#for })),
-            ));
-        }
-        if let Some(probes) = self.expect {
-            actions.push(("expect", Action::Expect { probes, within, hold: self.hold }));
-        }
-        if let Some(time) = self.wait {
-            actions.push(("wait", Action::Wait(time)));
-        }
-        if let Some(name) = self.revert {
-            actions.push(("revert", Action::Revert(name)));
-        }
-        if let Some(recover) = self.recover {
-            actions.push(("recover", Action::Recover(recover)));
-        }
-        if let Some(exec) = self.exec {
-            actions.push(("exec", Action::Exec(Box::new(exec))));
-        }
-        if let Some(step) = self.r#await {
-            actions.push(("await", Action::Await { step, within }));
-        }
+    fn into_step(mut self) -> Result<Step, String> {
+        let modifiers = self.modifiers();
+        let mut actions = self.actions();
         let names: Vec<_> = actions.iter().map(|(name, _)| format!("`{name}`")).collect();
         if actions.len() > 1 {
             return Err(format!(
@@ -172,21 +192,54 @@ impl Fields {
         let Some((name, action)) = actions.pop() else {
             return Err(format!("a step needs an action\n\nhint: one of {ACTIONS}"));
         };
-        let misplaced = [
-            ("within", given_within, &["expect", "await"][..]),
-            ("hold", given_hold, &["expect"][..]),
-            ("for", given_for, &["inject"][..]),
-        ];
-        for (modifier, given, allowed) in misplaced {
-            if given && !allowed.contains(&name) {
-                let owners: Vec<_> = allowed.iter().map(|owner| format!("`{owner}`")).collect();
+        for (modifier, owners) in modifiers {
+            if !owners.contains(&name) {
+                let owners: Vec<_> = owners.iter().map(|owner| format!("`{owner}`")).collect();
+                let waits = if name == "inject" { ", and to `inject` with `when`" } else { "" };
                 return Err(format!(
-                    "`{modifier}` does not go with `{name}`\n\nhint: it belongs to {}",
+                    "`{modifier}` does not go with `{name}`\n\nhint: it belongs to {}{waits}",
                     owners.join(" and ")
                 ));
             }
         }
         Ok(Step { action, name: self.r#as, soft: self.soft })
+    }
+
+    /// The modifiers that are given, and the actions that they belong to.
+    fn modifiers(&self) -> Vec<(&'static str, &'static [&'static str])> {
+        // with `when`, an injection waits too
+        let waits = self.when.is_some();
+        let within: &[&str] =
+            if waits { &["expect", "await", "inject"] } else { &["expect", "await"] };
+        let hold: &[&str] = if waits { &["expect", "inject"] } else { &["expect"] };
+        let all: [(_, _, &[&str]); 5] = [
+            ("within", self.within.is_some(), within),
+            ("hold", self.hold.is_some(), hold),
+            ("when", self.when.is_some(), &["inject"]),
+            ("for", self.r#for.is_some(), &["inject"]),
+            ("profile", self.profile.is_some(), &["inject"]),
+        ];
+        all.into_iter().filter(|(_, given, _)| *given).map(|(name, _, to)| (name, to)).collect()
+    }
+
+    /// Every action that is given.
+    fn actions(&mut self) -> Vec<(&'static str, Action)> {
+        let within = self.within.unwrap_or_else(default_within);
+        let hold = self.hold;
+        let (when, lasts) = (self.when.take(), self.r#for);
+        let profile = self.profile.unwrap_or_default();
+        let inject = self.inject.take().map(|fault| {
+            let when = when.map(|probes| Condition { probes, within, hold });
+            ("inject", Action::Inject(Box::new(InjectStep { fault, when, lasts, profile })))
+        });
+        let expect = self.expect.take();
+        let expect = expect.map(|probes| ("expect", Action::Expect { probes, within, hold }));
+        let recover = self.recover.take().map(|recover| ("recover", Action::Recover(recover)));
+        let exec = self.exec.take().map(|exec| ("exec", Action::Exec(Box::new(exec))));
+        let wait_for = self.r#await.take().map(|step| ("await", Action::Await { step, within }));
+        let wait = self.wait.map(|time| ("wait", Action::Wait(time)));
+        let revert = self.revert.take().map(|name| ("revert", Action::Revert(name)));
+        [inject, expect, wait, revert, recover, exec, wait_for].into_iter().flatten().collect()
     }
 }
 
@@ -223,13 +276,19 @@ impl<'de> Deserialize<'de> for Step {
     }
 }
 
+/// The schema of a step as a map: every action and every modifier.
+#[must_use]
+pub fn step_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    Fields::json_schema(generator)
+}
+
 impl JsonSchema for Step {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Step".into()
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let map = Fields::json_schema(generator);
+        let map = step_schema(generator);
         schemars::json_schema!({ "anyOf": [{ "const": "recover" }, map] })
     }
 }

@@ -9,6 +9,7 @@ mod interrupts;
 mod observing;
 mod openings;
 mod recovery;
+mod selecting;
 mod suites;
 
-use bench::{AGENT, Bench, Ran};
+use bench::{AGENT, Bench, Ran, Scene};

@@ -1,9 +1,9 @@
 //! Faults: they fit their targets, and are reverted in an order that works.
 
-use super::Cx;
+use super::{Cx, profiles, targets};
 use crate::{
     diagnostic::closest,
-    faults::{Declared, FaultSpec, Kind},
+    faults::{Declared, FaultSpec, Kind, Target},
     protocol::Capability,
     runtime::ENGINE_IMAGE,
     scenario::{Action, InjectStep, load::Seg},
@@ -13,22 +13,21 @@ use crate::{
 pub(super) fn check(cx: &mut Cx<'_>) {
     for (i, step) in cx.scenario.steps.iter().enumerate() {
         if let Action::Inject(inject) = &step.action {
-            fits(cx, i, inject);
+            lasts(cx, i, inject);
+            profiles::check(cx, i, inject);
+            if targets::check(cx, i, &inject.fault) {
+                for target in cx.scenario.objects(&inject.fault) {
+                    fits(cx, i, &inject.fault.on(&target));
+                }
+            }
         }
     }
     order(cx);
 }
 
-/// The fault and its target.
-fn fits(cx: &mut Cx<'_>, i: usize, inject: &InjectStep) {
+/// Only a state has an end of its own.
+fn lasts(cx: &mut Cx<'_>, i: usize, inject: &InjectStep) {
     let fault = &inject.fault;
-    let target = fault.target();
-    let Some(service) = cx.scenario.services.get(&target.service) else { return };
-    if fault.needs().contains(&Capability::InnerEngine) && !service.is_engine() {
-        let at = ["steps".into(), i.into(), "inject".into(), fault.name().into(), "target".into()];
-        cx.report(&at, no_engine(&target.service));
-        return;
-    }
     if inject.lasts.is_some() && fault.kind() != Kind::State {
         let text = format!(
             "`{}` is {}, so it cannot last\n\nhint: remove `for`",
@@ -36,6 +35,17 @@ fn fits(cx: &mut Cx<'_>, i: usize, inject: &InjectStep) {
             of_kind(fault.kind())
         );
         cx.report(&["steps".into(), i.into(), "for".into()], text);
+    }
+}
+
+/// The fault and the one object that it acts on.
+fn fits(cx: &mut Cx<'_>, i: usize, fault: &FaultSpec) {
+    let target = fault.target();
+    let Some(service) = cx.scenario.services.get(&target.service) else { return };
+    if fault.needs().contains(&Capability::InnerEngine) && !service.is_engine() {
+        let at = ["steps".into(), i.into(), "inject".into(), fault.name().into(), "target".into()];
+        cx.report(&at, no_engine(&target.service));
+        return;
     }
     let mounted = target.path.as_deref().and_then(|path| cx.mounted(&target.service, path));
     if mounted.is_some_and(|(_, volume)| cx.volume(volume).is_none()) {
@@ -100,7 +110,8 @@ fn names_parameter(cx: &Cx<'_>, target: &[Seg<'_>], text: &str) -> bool {
     key.zip(own).is_some_and(|(key, own)| key != "target" && own.entry(key).is_some())
 }
 
-fn of_kind(kind: Kind) -> &'static str {
+/// A kind in words, with its article.
+pub(super) fn of_kind(kind: Kind) -> &'static str {
     match kind {
         Kind::State => "a state",
         Kind::Event => "an event, over as soon as it happened",
@@ -113,7 +124,9 @@ struct InForce<'a> {
     step: usize,
     name: &'a str,
     fault: &'a FaultSpec,
-    object: String,
+    /// It is over as soon as its step is.
+    comes_and_goes: bool,
+    objects: Vec<String>,
     reverted: Option<usize>,
 }
 
@@ -126,7 +139,8 @@ fn order(cx: &mut Cx<'_>) {
                 step: i,
                 name: step.name.as_deref().unwrap_or_default(),
                 fault: &inject.fault,
-                object: object(cx, &inject.fault),
+                comes_and_goes: inject.profile.comes_and_goes(),
+                objects: objects(cx, &inject.fault),
                 reverted: None,
             }),
             Action::Revert(name) => {
@@ -151,6 +165,13 @@ fn revert(cx: &mut Cx<'_>, seen: &[InForce<'_>], at: usize, i: usize) {
         );
         return cx.report_with(&path, text, "injected here", &injected);
     }
+    if one.comes_and_goes {
+        let text = format!(
+            "`{}` comes and goes by itself, and is over when its step is\n\nhint: remove this step",
+            one.name
+        );
+        return cx.report_with(&path, text, "injected here", &injected);
+    }
     if let Some(first) = one.reverted {
         let text = format!("`{}` is reverted already\n\nhint: remove this step", one.name);
         return cx.report_with(
@@ -161,7 +182,9 @@ fn revert(cx: &mut Cx<'_>, seen: &[InForce<'_>], at: usize, i: usize) {
         );
     }
     let above = seen[at + 1..].iter().find(|later| {
-        later.object == one.object && later.reverted.is_none() && later.fault.kind() == Kind::State
+        let same = later.objects.iter().any(|object| one.objects.contains(object));
+        let lasts = later.fault.kind() == Kind::State && !later.comes_and_goes;
+        same && later.reverted.is_none() && lasts
     });
     if let Some(above) = above {
         let text = format!(
@@ -178,9 +201,12 @@ fn revert(cx: &mut Cx<'_>, seen: &[InForce<'_>], at: usize, i: usize) {
     }
 }
 
-/// What a fault lies on: a volume, a path, or a container.
-fn object(cx: &Cx<'_>, fault: &FaultSpec) -> String {
-    let target = fault.target();
+/// What a fault lies on: volumes, paths, or containers; of a selection, all that may be chosen.
+fn objects(cx: &Cx<'_>, fault: &FaultSpec) -> Vec<String> {
+    cx.scenario.objects(fault).iter().map(|target| object(cx, target)).collect()
+}
+
+fn object(cx: &Cx<'_>, target: &Target) -> String {
     match &target.path {
         None => target.service.clone(),
         Some(path) => match cx.mounted(&target.service, path) {

@@ -5,7 +5,9 @@
 //! | a steady-state probe before injection | `as`, or `steady_state[0]` |
 //! | an `expect`, `exec` or `await` step as a whole | `as`, or `steps[2]` |
 //! | a probe of an `expect` step | its `as`, or `STEP.expect[0]` |
+//! | a probe that an injection waits for | its `as`, or `STEP.when[0]` |
 //! | a fault's effect, and its end | `STEP.effect`, `STEP.revert`; `STEP.lasting` where it ended early |
+//! | likewise, of several injections | `STEP[OBJECT].effect`, `STEP[1/3].effect`, `STEP[OBJECT 1/3].effect` |
 //! | a `recover` step | `as`, or `recover`; further ones `recover[1]` |
 //! | a probe read alongside | `as`, or `observe[0]` |
 //! | a probe in the end | `as`, or `verify[0]` |
@@ -38,6 +40,13 @@ pub enum Spot {
         /// The probe.
         probe: usize,
     },
+    /// A probe that an injection waits for.
+    When {
+        /// The step.
+        step: usize,
+        /// The probe.
+        probe: usize,
+    },
     /// The proof that a fault is in force or happened.
     Effect(usize),
     /// The proof that a fault is gone.
@@ -57,11 +66,14 @@ pub enum Spot {
 }
 
 impl Spot {
-    /// True when a control may list it: a steady state that is not reached and an effect that is not
-    /// proven are `inconclusive`, so they are not what a known bug breaks.
+    /// True when a control may list it: a steady state or a condition that is not reached and an
+    /// effect that is not proven are `inconclusive`, so they are not what a known bug breaks.
     #[must_use]
     pub fn can_fail(self) -> bool {
-        !matches!(self, Self::SteadyState(_) | Self::Effect(_) | Self::Reverted(_))
+        !matches!(
+            self,
+            Self::SteadyState(_) | Self::When { .. } | Self::Effect(_) | Self::Reverted(_)
+        )
     }
 }
 
@@ -82,6 +94,10 @@ pub fn assertion_ids(scenario: &Scenario) -> Vec<Assertion> {
         let base = named(&step.name, "steps", i);
         match &step.action {
             Action::Inject(_) => {
+                for (j, probe) in step.probes().1.iter().enumerate() {
+                    let id = probe.name.clone().unwrap_or_else(|| format!("{base}.when[{j}]"));
+                    add(id, Hypothesis::Fault, Spot::When { step: i, probe: j });
+                }
                 add(format!("{base}.effect"), Hypothesis::Fault, Spot::Effect(i));
                 add(format!("{base}.revert"), Hypothesis::Fault, Spot::Reverted(i));
             }

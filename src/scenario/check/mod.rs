@@ -6,9 +6,11 @@ mod faults;
 mod ids;
 mod names;
 mod probes;
+mod profiles;
 mod proof;
 mod references;
 mod services;
+mod targets;
 mod timing;
 
 pub use ids::{Assertion, Spot, assertion_ids, is_listed};

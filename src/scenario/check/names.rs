@@ -106,10 +106,9 @@ fn names<'a>(cx: &Cx<'a>) -> Vec<(Vec<Seg<'a>>, &'a str)> {
     }
     for (i, step) in scenario.steps.iter().enumerate() {
         add(vec!["steps".into(), i.into()], &step.name);
-        if let Action::Expect { probes, .. } = &step.action {
-            for (j, probe) in probes.iter().enumerate() {
-                add(vec!["steps".into(), i.into(), "expect".into(), j.into()], &probe.name);
-            }
+        let (key, probes) = step.probes();
+        for (j, probe) in probes.iter().enumerate() {
+            add(vec!["steps".into(), i.into(), key.into(), j.into()], &probe.name);
         }
     }
     all
@@ -159,10 +158,9 @@ fn is_named_by(cx: &Cx<'_>, spot: Spot, name: &str) -> bool {
         Spot::Step(i) | Spot::Effect(i) | Spot::Reverted(i) | Spot::Recover(i) => {
             &scenario.steps[i].name
         }
-        Spot::Expect { step, probe } => match &scenario.steps[step].action {
-            Action::Expect { probes, .. } => &probes[probe].name,
-            _ => &None,
-        },
+        Spot::Expect { step, probe } | Spot::When { step, probe } => {
+            &scenario.steps[step].probes().1[probe].name
+        }
         Spot::Observe(i) => &scenario.observe[i].name,
         Spot::Verify(i) => &scenario.verify[i].name,
         Spot::Rpo | Spot::RtoP50 | Spot::RtoP95 => &None,
@@ -188,7 +186,9 @@ fn controls(cx: &mut Cx<'_>) {
             }
             let known = ids.iter().find(|assertion| assertion.id == *id).map(|found| found.spot);
             let why = match known {
-                Some(Spot::SteadyState(_)) => Some("is read before anything is injected"),
+                Some(Spot::SteadyState(_) | Spot::When { .. }) => {
+                    Some("is read before anything is injected")
+                }
                 None if !is_fault(cx, id) => None,
                 _ => Some("is a fault's effect"),
             };

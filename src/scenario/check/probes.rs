@@ -22,15 +22,18 @@ pub(super) fn check(cx: &mut Cx<'_>) {
         }
     }
     for (i, step) in scenario.steps.iter().enumerate() {
-        let Action::Expect { probes, .. } = &step.action else { continue };
-        let path = ["steps".into(), i.into(), "expect".into()];
-        if probes.is_empty() {
-            let text =
-                "`expect` has no probes, so it cannot fail\n\nhint: add one, or remove the step";
-            cx.report(&path, text);
+        let (key, probes) = step.probes();
+        if probes.is_empty() && !key.is_empty() {
+            let text = match key {
+                "expect" => {
+                    "`expect` has no probes, so it cannot fail\n\nhint: add one, or remove the step"
+                }
+                _ => "`when` has no probes, so it waits for nothing\n\nhint: add one, or remove it",
+            };
+            cx.report(&["steps".into(), i.into(), key.into()], text);
         }
         for (j, item) in probes.iter().enumerate() {
-            probe(cx, &item.probe, &["steps".into(), i.into(), "expect".into(), j.into()]);
+            probe(cx, &item.probe, &["steps".into(), i.into(), key.into(), j.into()]);
         }
     }
     let injects = cx.lost.contains("steps")

@@ -20,16 +20,11 @@ pub(super) fn check(cx: &mut Cx<'_>) {
     for (i, step) in scenario.steps.iter().enumerate() {
         match &step.action {
             Action::Inject(inject) => {
-                let path = [
-                    "steps".into(),
-                    i.into(),
-                    "inject".into(),
-                    inject.fault.name().into(),
-                    "target".into(),
-                ];
-                unknown_service(cx, &inject.fault.target().service, &path);
+                let fault = inject.fault.name();
                 if let Some((key, peer)) = inject.fault.peer() {
-                    unknown_service(cx, peer, &[path[0], path[1], path[2], path[3], key.into()]);
+                    let path =
+                        ["steps".into(), i.into(), "inject".into(), fault.into(), key.into()];
+                    unknown_service(cx, peer, &path);
                 }
             }
             Action::Exec(exec) => {

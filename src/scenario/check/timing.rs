@@ -15,15 +15,18 @@ pub(super) fn check(cx: &mut Cx<'_>) {
     objectives(cx);
 }
 
-/// `hold` within `within`.
+/// `hold` within `within`, and time for a condition to come true.
 fn steps(cx: &mut Cx<'_>) {
     for (i, step) in cx.scenario.steps.iter().enumerate() {
         let (within, hold, below): (_, _, &[&'static str]) = match &step.action {
             Action::Expect { within, hold, .. } => (Some(*within), *hold, &[]),
             Action::Recover(recover) => (recover.within, recover.hold, &["recover"]),
+            Action::Inject(inject) => match &inject.when {
+                Some(when) => (Some(when.within), when.hold, &[]),
+                None => continue,
+            },
             _ => continue,
         };
-        let (Some(within), Some(hold)) = (within, hold) else { continue };
         let path = |key: &'static str| -> Vec<Seg<'static>> {
             let below = below.iter().map(|key| Seg::Key(key));
             [Seg::Key("steps"), Seg::Item(i)]
@@ -32,6 +35,13 @@ fn steps(cx: &mut Cx<'_>) {
                 .chain([Seg::Key(key)])
                 .collect()
         };
+        let waits = matches!(&step.action, Action::Inject(_));
+        if waits && within.is_some_and(|within| within.0.is_zero()) {
+            let text = "`within: 0s` gives `when` no time to come true\n\nhint: write `within: 10s`, or make it a step of its own: `expect`";
+            cx.report(&path("within"), text);
+            continue;
+        }
+        let (Some(within), Some(hold)) = (within, hold) else { continue };
         if hold > within {
             let text = format!(
                 "`hold: {hold}` is longer than `within: {within}`, so this cannot come true\n\nhint: make `within` longer than `hold`"
@@ -56,6 +66,12 @@ fn whole(cx: &mut Cx<'_>) {
                 within + hold.unwrap_or_default().0
             }
             Action::Await { within, .. } if written => within.0,
+            Action::Inject(inject) => {
+                let when = inject.when.as_ref();
+                let within = when.filter(|_| written).map_or(Time::ZERO, |when| when.within.0);
+                let hold = when.and_then(|when| when.hold).unwrap_or_default().0;
+                within + hold + inject.profile.takes(inject.lasts)
+            }
             Action::Recover(recover) => {
                 recover.within.or(scenario.objectives.rto).unwrap_or_default().0
             }

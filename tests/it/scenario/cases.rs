@@ -97,6 +97,54 @@ fn seeds_are_a_matter_of_the_case_alone() {
     assert_eq!(repeats[1].id, "pause-for#2");
 }
 
+const NODES: &str = "keelhaul: 1
+name: nodes
+services:
+  n1: { image: x, labels: { role: node } }
+  n2: { image: x, labels: { role: node } }
+  n3: { image: x, labels: { role: node } }
+  n4: { image: x, labels: { role: node } }
+  store: { image: x }
+steps:
+  - wait: 1s
+  - inject: { kill: { target: { label: role=node, pick: PICK } } }
+controls: [{ name: c, services: { store: { image: y } } }]
+";
+
+/// The targets of the second step in a case of a run with this seed.
+fn hit(pick: &str, case: usize, seed: u64) -> Vec<String> {
+    let loaded = load_text(&NODES.replace("PICK", pick), &[]).unwrap();
+    let cases = expand(&loaded, &Select::default(), seed).unwrap();
+    let faults = cases[case].faults(1);
+    faults.iter().map(|fault| fault.target().to_string()).collect()
+}
+
+#[test]
+fn objects_are_chosen_by_the_seed_and_by_nothing_else() {
+    assert_eq!(hit("all", 0, 1), ["n1", "n2", "n3", "n4"]);
+    for seed in 0..20 {
+        let (one, two, half) = (hit("one", 0, seed), hit("2", 0, seed), hit("50%", 0, seed));
+        assert_eq!((one.len(), two.len()), (1, 2));
+        assert_eq!(two, half);
+        assert!(two.contains(&one[0]), "one more does not change the others");
+        assert_eq!(two, hit("2", 0, seed), "a hash, and not a draw");
+        assert_eq!(two, hit("2", 1, seed), "a control has the objects of its run");
+    }
+    let all: BTreeSet<_> = (0..100).flat_map(|seed| hit("one", 0, seed)).collect();
+    assert_eq!(all.len(), 4, "every object has its turn");
+}
+
+#[test]
+fn the_plan_names_what_the_seed_has_chosen() {
+    let loaded = load_text(&NODES.replace("PICK", "2"), &[]).unwrap();
+    let cases = expand(&loaded, &Select::default(), 3).unwrap();
+    let text = keelhaul::plan::text::render(&cases[0]);
+    for target in hit("2", 0, 3) {
+        assert!(text.contains(&format!("container {target} (once)")), "{text}");
+    }
+    assert!(text.contains("2 of label role=node, by the seed"), "{text}");
+}
+
 #[test]
 fn cases_are_selected_by_tag_name_and_control() {
     let loaded = [good("full.yaml"), good("pause-for.yaml")].concat();

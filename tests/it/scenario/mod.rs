@@ -6,6 +6,7 @@ mod cases;
 mod golden;
 mod hostile;
 mod pairs;
+mod parameters;
 mod schema;
 mod shipped;
 

@@ -1,0 +1,136 @@
+//! The faults that the steps of a case injected: each on one object or on several, at once or in
+//! parts. Every injection has its own proof and its own way back.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    event::Origin,
+    expect::{Patience, Watched, wait_until_all_hold},
+    expiry,
+    inject::{self, Call, Injection},
+    loads, revert, starts,
+    steps::record,
+    world::World,
+};
+use crate::{
+    faults::{FaultSpec, Part},
+    scenario::{Condition, Hypothesis, InjectStep, Spot},
+    verdict::Verdict,
+};
+
+/// What was injected, and the watch over it.
+#[derive(Default)]
+pub(super) struct Injections {
+    /// In order, and not reverted by a step.
+    all: Vec<Arc<Injection>>,
+    expiries: Vec<AbortOnDropHandle<()>>,
+    starts: Vec<AbortOnDropHandle<()>>,
+}
+
+impl Injections {
+    /// Waits for the step's condition, then injects: part by part, and each on every object.
+    pub(super) async fn inject(&mut self, world: &Arc<World>, index: usize, step: &InjectStep) {
+        if let Some(when) = &step.when
+            && !came_to_hold(world, index, when).await
+        {
+            return;
+        }
+        if !world.injected() {
+            loads::guard(world).await;
+        }
+        world.mark_logs();
+        let (id, began) = (world.step(index), Instant::now());
+        let faults = world.case.faults(index);
+        for part in step.parts() {
+            pause(world, began + part.at).await;
+            let mut ends = Vec::new();
+            for fault in &faults {
+                if world.is_over() {
+                    return;
+                }
+                let call = Call { id: name(&id, step, fault, &part), step: &id, fault, part };
+                ends.extend(self.one(world, &call).await);
+            }
+            if step.profile.comes_and_goes() {
+                for end in ends {
+                    let _ = end.await;
+                }
+            } else {
+                self.expiries.extend(ends);
+            }
+        }
+    }
+
+    /// Injects on one object; what ends when the fault has expired, where it does.
+    async fn one(&mut self, world: &Arc<World>, call: &Call<'_>) -> Option<AbortOnDropHandle<()>> {
+        let injection = inject::inject(world, call).await?;
+        self.starts.extend(starts::follow(world, &injection));
+        self.all.push(Arc::clone(&injection));
+        expiry::follow(world, &injection)
+    }
+
+    /// Reverts whatever a step injected, last first.
+    pub(super) async fn revert(&mut self, world: &Arc<World>, step: &str) {
+        let mut found = false;
+        while let Some(index) = self.all.iter().rposition(|injection| injection.step == step) {
+            found = true;
+            // it stays listed until it is done: one that is cut off is left to the rollback
+            let injection = Arc::clone(&self.all[index]);
+            revert::revert(world, &injection, Origin::Step).await;
+            self.all.remove(index);
+        }
+        if !found {
+            world.note(format!("nothing to revert: `{step}` was not injected"));
+        }
+    }
+
+    /// Reverts what is still injected, last first.
+    pub(super) async fn rollback(&mut self, world: &Arc<World>) {
+        while let Some(injection) = self.all.pop() {
+            if injection.lasts() {
+                revert::revert(world, &injection, Origin::Rollback).await;
+            }
+        }
+    }
+}
+
+/// Id of an injection: its step's, and which of several it is.
+fn name(step_id: &str, step: &InjectStep, fault: &FaultSpec, part: &Part) -> String {
+    let object = step.fault.target().select.as_ref().map(|_| fault.target().to_string());
+    let number = (part.of > 1).then(|| format!("{}/{}", part.number, part.of));
+    let which: Vec<String> = [object, number].into_iter().flatten().collect();
+    if which.is_empty() { step_id.to_owned() } else { format!("{step_id}[{}]", which.join(" ")) }
+}
+
+async fn pause(world: &World, until: Instant) {
+    tokio::select! {
+        () = sleep_until(until) => {}
+        () = world.stop.cancelled() => {}
+    }
+}
+
+/// Whether a condition came to hold; where it did not, nothing is injected and nothing is proven.
+async fn came_to_hold(world: &Arc<World>, step: usize, when: &Condition) -> bool {
+    let started = Instant::now();
+    let hold = when.hold.map_or(Duration::ZERO, |hold| hold.0);
+    let patience = Patience { within: when.within.0, hold };
+    let id = |probe| world.assertion(Spot::When { step, probe });
+    let watched: Vec<Watched<'_>> =
+        when.probes.iter().enumerate().map(|(at, item)| Watched { id: id(at), item }).collect();
+    let awaited = wait_until_all_hold(world, &watched, &patience).await;
+    for one in awaited.judged {
+        // before injection nothing can fail: it can only not be there
+        let verdict =
+            if one.verdict == Verdict::Fail { Verdict::Inconclusive } else { one.verdict };
+        let (group, message) = (Hypothesis::Fault, &one.message);
+        record(world, &one.id, group, &one.title, Some(verdict), message, started);
+    }
+    if awaited.since.is_none() && !awaited.cut_short {
+        let what = world.step(step);
+        world.findings().break_off(&format!("what `{what}` waits for did not come to hold"));
+    }
+    awaited.since.is_some()
+}
