@@ -8,8 +8,10 @@ mod capability;
 mod engine_op;
 mod entry;
 mod io;
+mod io_rule;
 mod load;
 mod op;
+mod op_parts;
 mod place;
 mod read;
 
@@ -18,8 +20,13 @@ pub use capability::Capability;
 pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
 pub use io::{Direction, IoFacts, IoLimits, Pace, PaceTrial, PageFacts};
+pub use io_rule::{
+    Backing, ByteRange, Caller, Interposer, IoAction, IoAttempt, IoOp, IoRule, RuleFacts, TriedOp,
+    Trigger,
+};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
-pub use op::{FileId, InotifyStock, LinkState, MountFlag, Op};
+pub use op::Op;
+pub use op_parts::{FileId, InotifyStock, LinkState, MountFlag};
 pub use place::{Dev, Init, Place};
 pub use read::{
     ArchiveFacts, EventFacts, FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts,

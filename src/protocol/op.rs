@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dev, EngineOp, FileOwner, Init, IoLimits, Place};
+use super::{
+    Dev, EngineOp, FileId, FileOwner, Init, InotifyStock, Interposer, IoLimits, IoRule, LinkState,
+    MountFlag, Place,
+};
 use crate::units::Percent;
 
 /// One primitive act in the host's kernel or at the engine.
@@ -374,72 +377,40 @@ pub enum Op {
         /// File name in the run's image directory.
         name: String,
     },
+    /// Put a filesystem of ours between a volume and its users. → `Directory`
+    Interpose {
+        /// What it is made of.
+        interposer: Interposer,
+    },
+    /// End it: abort its connection, detach its mount, end its process. What still uses it gets
+    /// errors.
+    EndInterposer {
+        /// Its name.
+        name: String,
+    },
+    /// Put rules in force in an interposer.
+    ArmRules {
+        /// Its name.
+        interposer: String,
+        /// Name of the set of rules.
+        set: String,
+        /// Decides what a probability hits.
+        seed: u64,
+        /// The rules.
+        rules: Vec<IoRule>,
+    },
+    /// Put a set of rules out of force. Nothing to do once the interposer has ended; one that does
+    /// not answer is cut off, so that whoever waits for it gets an error.
+    DisarmRules {
+        /// Its name.
+        interposer: String,
+        /// Name of the set of rules.
+        set: String,
+    },
     /// Something the engine does.
     Engine(EngineOp),
     /// Do nothing and say so. What the vacuity test turns other ops into.
     Nothing,
-}
-
-/// What inotify counts per user.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum InotifyStock {
-    /// Instances (`fs.inotify.max_user_instances`): a new watcher gets EMFILE.
-    #[default]
-    Instances,
-    /// Watches (`fs.inotify.max_user_watches`): a new watch gets ENOSPC.
-    Watches,
-}
-
-impl InotifyStock {
-    /// The word in YAML.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Instances => "instances",
-            Self::Watches => "watches",
-        }
-    }
-}
-
-/// An attribute of a mount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MountFlag {
-    /// Refuse writes.
-    ReadOnly,
-    /// Refuse to execute.
-    NoExec,
-    /// Ignore set-user-id bits.
-    NoSuid,
-    /// Ignore device nodes.
-    NoDev,
-    /// Do not update access times.
-    NoAtime,
-}
-
-/// Tells one file or directory apart from every other one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FileId {
-    /// Device, as stat(2) has it.
-    pub dev: Dev,
-    /// Inode number.
-    pub inode: u64,
-}
-
-/// What a name points to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LinkState {
-    /// Device of the file.
-    pub dev: Dev,
-    /// Inode number.
-    pub inode: u64,
-    /// Number of names.
-    pub links: u64,
 }
 
 impl Op {
@@ -486,6 +457,10 @@ impl Op {
             | Self::RemoveImage { .. }
             | Self::HoldInotify { .. }
             | Self::EndHolder { .. }
+            | Self::Interpose { .. }
+            | Self::EndInterposer { .. }
+            | Self::ArmRules { .. }
+            | Self::DisarmRules { .. }
             | Self::Engine(_)
             | Self::Nothing => None,
         }

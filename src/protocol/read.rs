@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccessFacts, Dev, Init, IoFacts, LinkState, Pace, PaceTrial, PageFacts, Place};
+use super::{
+    AccessFacts, Dev, Init, IoAttempt, IoFacts, LinkState, Pace, PaceTrial, PageFacts, Place,
+    RuleFacts, TriedOp,
+};
 
 /// A question to the worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -120,6 +123,16 @@ pub enum Read {
         /// What to do.
         trial: PaceTrial,
     },
+    /// What a set of rules of an interposer has done. → `Rules`
+    Rules {
+        /// Name of the interposer.
+        interposer: String,
+        /// Name of the set.
+        set: String,
+    },
+    /// Try operations with an interposer's own files, which leave nothing behind, until each was
+    /// hit. → `IoTried`
+    TryIo(IoAttempt),
     /// Every mount in the container's namespace. → `Mounts`
     AllMounts(Place),
     /// Memory of the container's cgroup; the path is not used. → `Memory`
@@ -170,6 +183,10 @@ pub enum Reading {
     Io(IoFacts),
     /// How fast it is.
     Pace(Pace),
+    /// What a set of rules has done; none where there never was one.
+    Rules(Option<RuleFacts>),
+    /// How operations went.
+    IoTried(Vec<TriedOp>),
     /// Loop devices.
     Loops(Vec<LoopFacts>),
     /// A container's memory.
@@ -238,6 +255,8 @@ pub struct HostFacts {
     pub memory_cgroup: Ready,
     /// The I/O of a container can be limited: there is a controller of block I/O.
     pub io_limits: Ready,
+    /// An interposer can be mounted.
+    pub fuse: Ready,
     /// `SELinux` is enforcing.
     pub selinux: Ready,
     /// The engine's local socket answers in the helper.

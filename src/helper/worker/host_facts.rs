@@ -4,7 +4,7 @@ use std::fs;
 
 use super::{super::HelperError, cgroup, engine, image::nodes, memory_cgroup};
 use crate::{
-    host::{loop_device, process::boot_id},
+    host::{fuse, loop_device, process::boot_id},
     protocol::{HostFacts, Ready},
 };
 
@@ -67,6 +67,7 @@ pub(super) fn host() -> Result<HostFacts, HelperError> {
         mount_setattr: mount_setattr(&kernel),
         memory_cgroup: memory_cgroup::readable(),
         io_limits: cgroup::io_limits(),
+        fuse: fuse(),
         selinux: selinux(),
         engine_socket: engine_socket(),
         boot_id: boot_id()?,
@@ -117,6 +118,17 @@ fn mount_setattr(kernel: &str) -> Ready {
         return Ready::No("the helper was not given CAP_SYS_ADMIN".into());
     }
     Ready::Yes
+}
+
+fn fuse() -> Ready {
+    let node = nodes().join("fuse");
+    if let Err(error) = fuse::device(&node) {
+        return Ready::No(format!("no FUSE here: {error}"));
+    }
+    match engine::process() {
+        Some(_) => Ready::Yes,
+        None => Ready::No("the engine's process cannot be found, nor its mounts".into()),
+    }
 }
 
 fn selinux() -> Ready {

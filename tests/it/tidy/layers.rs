@@ -24,7 +24,14 @@ const STACKS: &[&[&[&str]]] = &[
         &["runtime"],
         &["protocol"],
     ],
-    &[&["helper::keeper", "helper::worker"], &["helper"], &["journal"], &["host"], &["protocol"]],
+    &[
+        &["helper::keeper", "helper::worker"],
+        &["helper"],
+        &["interpose"],
+        &["journal"],
+        &["host"],
+        &["protocol"],
+    ],
     &[&["shell"], &["host"]],
     &[&["specimen"]],
 ];

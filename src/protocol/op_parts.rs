@@ -1,0 +1,67 @@
+//! What ops and their outcomes are made of.
+
+use serde::{Deserialize, Serialize};
+
+use super::Dev;
+
+/// What inotify counts per user.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum InotifyStock {
+    /// Instances (`fs.inotify.max_user_instances`): a new watcher gets EMFILE.
+    #[default]
+    Instances,
+    /// Watches (`fs.inotify.max_user_watches`): a new watch gets ENOSPC.
+    Watches,
+}
+
+impl InotifyStock {
+    /// The word in YAML.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Instances => "instances",
+            Self::Watches => "watches",
+        }
+    }
+}
+
+/// An attribute of a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MountFlag {
+    /// Refuse writes.
+    ReadOnly,
+    /// Refuse to execute.
+    NoExec,
+    /// Ignore set-user-id bits.
+    NoSuid,
+    /// Ignore device nodes.
+    NoDev,
+    /// Do not update access times.
+    NoAtime,
+}
+
+/// Tells one file or directory apart from every other one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileId {
+    /// Device, as stat(2) has it.
+    pub dev: Dev,
+    /// Inode number.
+    pub inode: u64,
+}
+
+/// What a name points to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkState {
+    /// Device of the file.
+    pub dev: Dev,
+    /// Inode number.
+    pub inode: u64,
+    /// Number of names.
+    pub links: u64,
+}
