@@ -85,6 +85,7 @@ impl Stand {
             site: &self.site,
             run: &self.run,
             host_wide: false,
+            seed: 7,
         };
         let prepared = fault.prepare(&cx).await?;
         let what = fault.name().to_owned();
@@ -118,6 +119,7 @@ async fn build(
         name: "data",
         object: format!("keelhaul-{run}-data"),
         labels: labels::of(run, labels::ROLE_VOLUME, ""),
+        rules: Vec::new(),
     };
     let source = spec.provision(&provision).await?;
     let mount = MountSpec { target: DATA.into(), source, read_only: false };

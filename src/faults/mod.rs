@@ -9,7 +9,9 @@ mod aside;
 mod capacity;
 mod checks;
 mod commit_and_recreate;
+mod cx;
 mod grace;
+mod io;
 mod lifecycle;
 mod observe;
 mod target;
@@ -25,12 +27,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    helper::{HelperError, HelperLink},
-    protocol::{Capability, Op, Outcome, Place, Reading},
-    runtime::{Runtime, RuntimeError},
+    helper::HelperError,
+    protocol::{Capability, IoRule, Op, Outcome, Reading},
+    runtime::RuntimeError,
     units::Duration,
     volumes::VolumeSpec,
 };
+pub use cx::{Cx, Site, SiteVolume};
 pub use target::Target;
 
 mod broken_hardlinks;
@@ -40,6 +43,8 @@ mod disk_full;
 mod drop_cache;
 mod inode_exhaustion;
 mod inotify_exhaustion;
+mod io_error;
+mod io_latency;
 mod kill;
 mod lost_mount;
 mod memory_limit;
@@ -104,50 +109,6 @@ pub enum FaultError {
     /// The helper answered something else than what was asked.
     #[error("the helper answered out of turn: {0}")]
     Unexpected(String),
-}
-
-/// Where a fault acts, resolved against what runs now.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Site {
-    /// Service name.
-    pub service: String,
-    /// Container, init and path. For a target without a path, `/`.
-    pub place: Place,
-    /// The volume mounted at, or above, the path.
-    pub volume: Option<SiteVolume>,
-}
-
-/// The volume under a site.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SiteVolume {
-    /// Its name in the scenario.
-    pub name: String,
-    /// What it is.
-    pub spec: VolumeSpec,
-    /// Where it is mounted in this container.
-    pub mount_point: String,
-}
-
-/// What a fault may use.
-pub struct Cx<'a> {
-    /// The engine.
-    pub runtime: &'a dyn Runtime,
-    /// The helper.
-    pub helper: &'a dyn HelperLink,
-    /// Where it acts.
-    pub site: &'a Site,
-    /// The run's id.
-    pub run: &'a str,
-    /// The scenario says `allow: [host-wide]`.
-    pub host_wide: bool,
-}
-
-impl Cx<'_> {
-    /// Name of the filler directory and of our marks: `.keelhaul-<run>`.
-    #[must_use]
-    pub fn marker(&self) -> String {
-        format!(".keelhaul-{}", self.run)
-    }
 }
 
 /// What a fault has seen, and what it wants done.
@@ -249,6 +210,12 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
     /// again before the revert, and after a start only where it ends with the container.
     fn subject_may_end_it(&self) -> bool {
         false
+    }
+
+    /// Rules that it may bring to the volume's interposer, where the target lies at this path below
+    /// the volume's root. Pure.
+    fn io_rules(&self, _below: &str) -> Vec<IoRule> {
+        Vec::new()
     }
 
     /// What is wrong with it on this target; each one sentence, with a hint. Pure.
@@ -367,6 +334,12 @@ macro_rules! faults {
                 match self { $(Self::$type(fault) => fault.subject_may_end_it(),)+ }
             }
 
+            /// Rules that it may bring to the volume's interposer. Pure.
+            #[must_use]
+            pub fn io_rules(&self, below: &str) -> Vec<IoRule> {
+                match self { $(Self::$type(fault) => fault.io_rules(below),)+ }
+            }
+
             /// What is wrong with it on this target. Pure.
             #[must_use]
             pub fn check(&self, declared: &Declared<'_>) -> Vec<String> {
@@ -427,6 +400,8 @@ faults! {
     "drop-cache" => drop_cache::DropCache,
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
     "inotify-exhaustion" => inotify_exhaustion::InotifyExhaustion,
+    "io-error" => io_error::IoError,
+    "io-latency" => io_latency::IoLatency,
     "kill" => kill::Kill,
     "lost-mount" => lost_mount::LostMount,
     "memory-limit" => memory_limit::MemoryLimit,

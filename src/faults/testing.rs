@@ -19,9 +19,9 @@ use crate::{
     ledger::LedgerReport,
     protocol::{
         Access, AccessFacts, ArchiveFacts, Dev, EngineOp, Entry, EventFacts, FileFacts, FsFacts,
-        HttpReply, Init, IoFacts, IoLimits, LinkState, LoadCall, LoadStats, LoopFacts, MemoryFacts,
-        MountFacts, NetFacts, OpenFile, Pace, PaceTrial, PageFacts, Place, QuotaFacts, Read,
-        Reading, TreeFacts, Trial, UserFacts, WriterFacts,
+        HttpReply, Init, IoAttempt, IoFacts, IoLimits, IoOp, LinkState, LoadCall, LoadStats,
+        LoopFacts, MemoryFacts, MountFacts, NetFacts, OpenFile, Pace, PaceTrial, PageFacts, Place,
+        QuotaFacts, Read, Reading, RuleFacts, TreeFacts, Trial, TriedOp, UserFacts, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
@@ -97,10 +97,21 @@ pub(crate) struct World {
     pub(crate) applied: Vec<Entry>,
     /// Every volume created.
     pub(crate) volumes: Vec<VolumeSpec>,
+    /// An interposer.
+    pub(crate) interposed: IoWorld,
     /// The helper answers with this instead.
     pub(crate) helper_error: Option<HelperError>,
     /// The helper's own side.
     pub(crate) keeper: Keeper,
+}
+
+/// What there is to see of an interposer.
+#[derive(Default)]
+pub(crate) struct IoWorld {
+    /// How the first operation of a trial is hit: its errno and its microseconds.
+    pub(crate) struck: Option<(Option<&'static str>, u64)>,
+    /// What its rules have done.
+    pub(crate) rules: Option<RuleFacts>,
 }
 
 /// The world behind both traits.
@@ -144,6 +155,7 @@ impl Default for Fake {
             load_calls: Vec::new(),
             applied: Vec::new(),
             volumes: Vec::new(),
+            interposed: IoWorld::default(),
             helper_error: None,
             keeper: Keeper::default(),
         };
@@ -169,7 +181,7 @@ impl Fake {
 
     /// What a fault may use at this site.
     pub(crate) fn cx<'a>(&'a self, site: &'a Site) -> Cx<'a> {
-        Cx { runtime: self, helper: self, site, run: "r1", host_wide: false }
+        Cx { runtime: self, helper: self, site, run: "r1", host_wide: false, seed: 7 }
     }
 }
 
@@ -310,6 +322,17 @@ impl World {
         Pace { operations, bytes: operations * block, took_us }
     }
 
+    fn io_tried(&self, attempt: &IoAttempt) -> Vec<TriedOp> {
+        let (errno, took_us) = self.interposed.struck.unwrap_or((None, 20));
+        let hit = self.interposed.struck.is_some();
+        let attempts = if hit { 1 } else { attempt.most };
+        let tried = |op: &IoOp| {
+            let errno = errno.map(str::to_owned);
+            TriedOp { op: *op, attempts, hit, errno, took_us }
+        };
+        attempt.ops.iter().map(tried).collect()
+    }
+
     fn answer(&self, read: &Read) -> Reading {
         match read {
             Read::Init(_) => Reading::Init(self.init),
@@ -332,6 +355,8 @@ impl World {
             Read::TryWrite { .. } => tried(self.write),
             Read::TryLink { .. } => tried(self.link),
             Read::Memory(_) => Reading::Memory(self.memory),
+            Read::TryIo(attempt) => Reading::IoTried(self.io_tried(attempt)),
+            Read::Rules { .. } => Reading::Rules(self.interposed.rules),
             Read::TryInotify { .. } => tried(self.inotify),
             Read::TryEvents { .. } => Reading::Events(self.events.clone()),
             Read::Quota(_) => Reading::Quota(self.quota.clone()),
@@ -377,6 +402,10 @@ impl Runtime for Fake {
     fn create_volume<'a>(&'a self, spec: &'a VolumeSpec) -> BoxFuture<'a, RuntimeResult<()>> {
         self.world().volumes.push(spec.clone());
         ready(Ok(()))
+    }
+
+    fn volume_directory<'a>(&'a self, name: &'a str) -> BoxFuture<'a, RuntimeResult<String>> {
+        ready(Ok(format!("/var/lib/volumes/{name}")))
     }
 
     fn create_container<'a>(

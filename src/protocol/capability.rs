@@ -27,6 +27,8 @@ pub enum Capability {
     Freezer,
     /// The memory cgroups of containers can be looked at.
     MemoryCgroup,
+    /// FUSE, with a device that the helper may open, and an engine whose mounts it can reach.
+    Fuse,
     /// The engine's local socket answers inside the helper.
     EngineSocket,
 }
@@ -43,6 +45,7 @@ impl Capability {
         Self::IoLimits,
         Self::Freezer,
         Self::MemoryCgroup,
+        Self::Fuse,
         Self::EngineSocket,
     ];
 
@@ -59,6 +62,7 @@ impl Capability {
             Self::IoLimits => "io-limits",
             Self::Freezer => "freezer",
             Self::MemoryCgroup => "memory-cgroup",
+            Self::Fuse => "fuse",
             Self::EngineSocket => "engine-socket",
         }
     }

@@ -15,6 +15,7 @@ mod hold;
 mod host_facts;
 mod http;
 pub(in crate::helper) mod image;
+mod interpose;
 mod link;
 mod load;
 mod memory;
@@ -33,6 +34,7 @@ mod tmpfs;
 mod trial;
 mod vacuous;
 
+pub use crate::interpose::serve::main as interposer;
 pub use errand::main as errand;
 pub use hold::hold;
 pub use serve::main;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{
-    super::HelperError, facts, freeze, hold, host_facts, http, image, memory_cgroup, metadata, net,
-    page_cache, place, quota, throttle, trial,
+    super::HelperError, facts, freeze, hold, host_facts, http, image, interpose, memory_cgroup,
+    metadata, net, page_cache, place, quota, throttle, trial,
 };
 use crate::protocol::{Read, Reading};
 
@@ -32,6 +32,7 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::User(place) => Reading::User(hold::user(place)?),
         Read::Net(place) => Reading::Net(net::facts(place)?),
         Read::Loops => Reading::Loops(image::loops(dir)?),
+        Read::Rules { interposer, set } => Reading::Rules(interpose::facts(dir, interposer, set)?),
         other => return attempt(other),
     })
 }
@@ -50,6 +51,7 @@ fn attempt(read: &Read) -> Result<Reading, HelperError> {
         Read::TryEvents { place, from, within_ms } => {
             Reading::Events(hold::try_events(place, from, *within_ms)?)
         }
+        Read::TryIo(attempt) => Reading::IoTried(trial::io(attempt)?),
         Read::Connect { place, to, timeout_ms } => {
             Reading::Tried(net::connect(place, *to, *timeout_ms)?)
         }
