@@ -123,7 +123,10 @@ impl Aim<'_> {
             ));
         }
         if let Some(error) = self.files.and_then(|files| globset::Glob::new(files).err()) {
-            wrong.push(format!("{error}\n\nhint: write a glob such as `**/*.log`"));
+            let (files, kind) = (self.files.unwrap_or_default(), error.kind());
+            wrong.push(format!(
+                "`{files}` is not a glob: {kind}\n\nhint: write one such as `**/*.log`"
+            ));
         }
         wrong.extend(self.check_when());
         wrong

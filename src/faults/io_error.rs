@@ -73,7 +73,8 @@ impl Fault for IoError {
 
     const SCOPE: Scope = Scope::Volume;
     const NEEDS: &'static [Capability] = &[Capability::Fuse];
-    const EXAMPLE: &'static str = "{ target: \"agent:/data\", ops: [write, fsync], errno: EIO }";
+    const EXAMPLE: &'static str =
+        "io-error: { target: agent:/data, ops: [write, fsync], errno: EIO }";
 
     fn kind(&self) -> Kind {
         Kind::State

@@ -85,7 +85,7 @@ impl Fault for IoLatency {
 
     const SCOPE: Scope = Scope::Volume;
     const NEEDS: &'static [Capability] = &[Capability::Fuse];
-    const EXAMPLE: &'static str = "{ target: \"agent:/data\", latency: 250ms }";
+    const EXAMPLE: &'static str = "io-latency: { target: agent:/data, latency: 250ms }";
 
     fn kind(&self) -> Kind {
         Kind::State
@@ -119,8 +119,8 @@ impl Fault for IoLatency {
         let mut wrong = self.aim().check(declared);
         if self.latency < LEAST || self.latency.0 + self.jitter.0 > MOST.0 {
             wrong.push(format!(
-                "a latency must be from {LEAST} to {MOST}, its jitter included\n\nhint: use \
-                 `stall` for a filesystem that does not answer at all"
+                "a latency must be from {LEAST} to {MOST}, its jitter included\n\nhint: write \
+                 `latency: 250ms`"
             ));
         }
         wrong

@@ -15,14 +15,15 @@ use super::error::HostError;
 use super::error::HostResult;
 
 /// `MAX_HANDLE_SZ` of linux/exportfs.h.
-const MOST: usize = 128;
+const MOST: u32 = 128;
+const ROOM: usize = MOST as usize;
 
 /// `struct file_handle`, with room for the largest.
 #[repr(C)]
 struct Raw {
     bytes: u32,
     kind: i32,
-    handle: [u8; MOST],
+    handle: [u8; ROOM],
 }
 
 /// A file by its filesystem's own name for it.
@@ -37,7 +38,7 @@ impl FileHandle {
     /// has none.
     #[must_use]
     pub fn of(file: BorrowedFd<'_>) -> Option<Self> {
-        let mut raw = Raw { bytes: MOST as u32, kind: 0, handle: [0; MOST] };
+        let mut raw = Raw { bytes: MOST, kind: 0, handle: [0; ROOM] };
         let mut mount = 0_i32;
         // SAFETY: the string ends in a nul, `raw` has the room that it says, and both outlive the call.
         let done = unsafe {
@@ -50,7 +51,7 @@ impl FileHandle {
                 libc::AT_EMPTY_PATH,
             )
         };
-        let length = usize::try_from(raw.bytes).ok().filter(|length| *length <= MOST)?;
+        let length = usize::try_from(raw.bytes).ok().filter(|length| *length <= ROOM)?;
         (done == 0).then(|| Self { kind: raw.kind, bytes: raw.handle[..length].into() })
     }
 
@@ -59,7 +60,7 @@ impl FileHandle {
     /// # Errors
     /// `ESTALE` when the file is no more.
     pub fn open(&self, on: BorrowedFd<'_>, flags: OFlags) -> HostResult<OwnedFd> {
-        let mut raw = Raw { bytes: 0, kind: self.kind, handle: [0; MOST] };
+        let mut raw = Raw { bytes: 0, kind: self.kind, handle: [0; ROOM] };
         raw.bytes = u32::try_from(self.bytes.len()).unwrap_or_default();
         raw.handle[..self.bytes.len()].copy_from_slice(&self.bytes);
         let flags = flags | OFlags::CLOEXEC;

@@ -54,7 +54,7 @@ impl Tries<'_> {
             let errno = done.err().filter(|errno| *errno != UNTOUCHED);
             let hit = errno.is_some() || took_us >= self.slow_us;
             if hit || attempts >= self.most {
-                let errno = errno.map(|errno| super::errno::Errno::from(errno));
+                let errno = errno.map(super::errno::Errno::from);
                 let errno = errno
                     .map(|errno| errno.name().map_or_else(|| errno.0.to_string(), str::to_owned));
                 return TriedOp { op, attempts, hit, errno, took_us };

@@ -64,8 +64,8 @@ fn compare(plain: &Path, through: &Path, seed: u64, steps: u64) {
     let mut random = Random(seed);
     let (mut one, mut other) = (open(plain), open(through));
     for number in 0..steps {
-        let op =
-            (random.below(12), random.below(LARGEST), random.below(40_000), 1 + number as u8 % 200);
+        let byte = u8::try_from(1 + number % 200).unwrap();
+        let op = (random.below(12), random.below(LARGEST), random.below(40_000), byte);
         assert_eq!(step(&one, op), step(&other, op), "seed {seed}, step {number}: {op:?}");
         if random.below(100) == 0 {
             // another descriptor: another decision who reads and writes

@@ -30,7 +30,7 @@ fn direct(dir: &Path) -> File {
     options.read(true).write(true).custom_flags(libc::O_DIRECT).open(dir.join("f")).unwrap()
 }
 
-/// A buffer as O_DIRECT wants it.
+/// A buffer as `O_DIRECT` wants it.
 fn aligned(buffer: &mut Vec<u8>) -> &mut [u8] {
     *buffer = vec![b'y'; 8192];
     let skip = buffer.as_ptr().align_offset(4096);
