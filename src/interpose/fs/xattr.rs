@@ -22,13 +22,13 @@ impl Fs {
     ) -> Result<(), Errno> {
         let fd = self.table.fd(&self.table.node(ino)?)?;
         let flags = XattrFlags::from_bits_retain(flags.cast_unsigned());
-        setxattr(&path_of(fd.as_fd()), name, value, flags)
+        setxattr(path_of(fd.as_fd()), name, value, flags)
     }
 
     pub(super) fn attribute(&self, ino: u64, name: &OsStr) -> Result<Vec<u8>, Errno> {
         let fd = self.table.fd(&self.table.node(ino)?)?;
         let mut value = vec![0; MOST];
-        let length = getxattr(&path_of(fd.as_fd()), name, &mut value[..])?;
+        let length = getxattr(path_of(fd.as_fd()), name, &mut value[..])?;
         value.truncate(length);
         Ok(value)
     }
@@ -36,13 +36,13 @@ impl Fs {
     pub(super) fn attribute_names(&self, ino: u64) -> Result<Vec<u8>, Errno> {
         let fd = self.table.fd(&self.table.node(ino)?)?;
         let mut names = vec![0; MOST];
-        let length = listxattr(&path_of(fd.as_fd()), &mut names[..])?;
+        let length = listxattr(path_of(fd.as_fd()), &mut names[..])?;
         names.truncate(length);
         Ok(names)
     }
 
     pub(super) fn remove_attribute(&self, ino: u64, name: &OsStr) -> Result<(), Errno> {
         let fd = self.table.fd(&self.table.node(ino)?)?;
-        removexattr(&path_of(fd.as_fd()), name)
+        removexattr(path_of(fd.as_fd()), name)
     }
 }
