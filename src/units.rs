@@ -249,6 +249,43 @@ impl fmt::Display for Mode {
     }
 }
 
+/// A shift in time, in whole seconds, either way; written `+1h`, `-10m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shift(pub i64);
+
+text_unit!(
+    Shift,
+    "a shift in time",
+    "write a sign and whole seconds or more, up to a year: `+1h`, `-10m`",
+    r"^[+-][0-9]+(\.[0-9]+)?(s|m|h|d)$|^\$\{.*\}$"
+);
+
+impl FromStr for Shift {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let refuse = || Self::refuse(text);
+        let (sign, span) = text
+            .strip_prefix('+')
+            .map(|span| (1, span))
+            .or_else(|| text.strip_prefix('-').map(|span| (-1, span)))
+            .ok_or_else(refuse)?;
+        let span = span.parse::<Duration>().map_err(|_| refuse())?.0;
+        let seconds = i64::try_from(span.as_secs()).map_err(|_| refuse())?;
+        if seconds == 0 || span.subsec_nanos() != 0 {
+            return Err(refuse());
+        }
+        Ok(Self(sign * seconds))
+    }
+}
+
+impl fmt::Display for Shift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { '-' } else { '+' };
+        f.pad(&format!("{sign}{}", Duration::from_secs(self.0.unsigned_abs())))
+    }
+}
+
 /// Splits `5s` into `5` and `s`.
 fn split_unit(text: &str) -> (&str, &str) {
     let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
@@ -265,6 +302,17 @@ mod tests {
             assert_eq!(text.parse::<Duration>().unwrap().to_string(), text);
         }
         assert_eq!("1.5s".parse::<Duration>().unwrap(), Duration::from_millis(1500));
+    }
+
+    #[test]
+    fn shifts_have_a_sign_and_whole_seconds() {
+        for (text, seconds) in [("+2m", 120), ("-90s", -90)] {
+            let shift: Shift = text.parse().unwrap();
+            assert_eq!((shift.0, shift.to_string()), (seconds, text.to_owned()));
+        }
+        for wrong in ["1h", "+0s", "-250ms", "+1.5s", "+-1s", "+400d", "+"] {
+            assert!(wrong.parse::<Shift>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

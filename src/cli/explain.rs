@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::{args::ExplainArgs, output};
 use crate::{
     catalog::{self, Item},
+    specimen,
     verdict::ExitCode,
 };
 
@@ -12,10 +13,14 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     match catalog::find(&args.name) {
         Ok(items) => {
             let texts: Vec<_> = items.iter().map(render).collect();
-            output::data(texts.join("\n"));
+            output::data(texts.join("\n"))?;
             Ok(ExitCode::Pass)
         }
         Err(error) => {
+            if let Some(text) = specimen::explanation(&args.name) {
+                output::data(text)?;
+                return Ok(ExitCode::Pass);
+            }
             output::say(format!("error: {error}"));
             Ok(ExitCode::Usage)
         }

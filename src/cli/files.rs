@@ -1,11 +1,14 @@
 //! Finds and reads scenario files. Whatever cannot be read becomes a diagnostic, with all others.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
-    fs,
+    fs::{self, File},
+    io::Read,
     path::{Path, PathBuf},
 };
+
+use crate::scenario::LARGEST_FILE;
 
 /// Deeper directories are a mistake, or a loop of links.
 const DEPTH: usize = 16;
@@ -13,12 +16,14 @@ const DEPTH: usize = 16;
 /// A file and its bytes, or why there are none.
 pub(super) type Source = (PathBuf, Result<Vec<u8>, String>);
 
-/// Every scenario file at or below the paths, in order.
+/// Every scenario file at or below the paths, in order; one that is named twice counts once.
 pub(super) fn collect(paths: &[PathBuf]) -> Vec<Source> {
     let mut found = Vec::new();
     for path in paths {
         walk(path, DEPTH, true, &mut found);
     }
+    let mut seen = BTreeSet::new();
+    found.retain(|(path, _)| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())));
     found
 }
 
@@ -28,13 +33,12 @@ fn walk(path: &Path, depth: usize, named: bool, found: &mut Vec<Source>) {
             .extension()
             .is_some_and(|ext| ext == OsStr::new("yaml") || ext == OsStr::new("yml"));
         if named || yaml {
-            let bytes = fs::read(path).map_err(|error| error.to_string());
-            found.push((path.to_owned(), bytes));
+            found.push((path.to_owned(), read(path)));
         }
         return;
     }
     if depth == 0 {
-        let why = format!("more than {DEPTH} directories deep");
+        let why = unreadable(format!("more than {DEPTH} directories deep"));
         found.push((path.to_owned(), Err(why)));
         return;
     }
@@ -45,12 +49,30 @@ fn walk(path: &Path, depth: usize, named: bool, found: &mut Vec<Source>) {
             if named && found.len() == before {
                 found.push((
                     path.to_owned(),
-                    Err("no scenario file (*.yaml) in this directory".into()),
+                    Err("no scenario file (`*.yaml`) is in this directory\n\nhint: name a file, or a directory that has some".into()),
                 ));
             }
         }
-        Err(error) => found.push((path.to_owned(), Err(error.to_string()))),
+        Err(error) => found.push((path.to_owned(), Err(unreadable(error)))),
     }
+}
+
+/// The bytes of a file, one more than may be at most: the loader says what is too large.
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let kind = fs::metadata(path).map_err(unreadable)?;
+    if !kind.is_file() {
+        // a pipe or a device may have no end
+        return Err(unreadable("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    let most = LARGEST_FILE as u64 + 1;
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
+fn unreadable(why: impl std::fmt::Display) -> String {
+    format!("the file cannot be read: {why}\n\nhint: check the path and its permissions")
 }
 
 fn entries(path: &Path) -> std::io::Result<Vec<PathBuf>> {

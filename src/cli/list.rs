@@ -37,7 +37,7 @@ pub(super) fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
             specimen::table()
         );
     }
-    output::data(text);
+    output::data(text)?;
     Ok(ExitCode::Pass)
 }
 

@@ -1,16 +1,23 @@
 //! Where words go: data to stdout, everything else to stderr. Colour only where it is wanted.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use anyhow::Error;
 
 use crate::report::terminal::Look;
 
 /// Writes data. A closed pipe is the reader's choice, not an error.
-pub(super) fn data(text: impl AsRef<str>) {
+///
+/// # Errors
+/// When standard output takes no more, as on a full disk.
+pub(super) fn data(text: impl AsRef<str>) -> anyhow::Result<()> {
     let mut out = anstream::stdout().lock();
-    let _ = out.write_all(text.as_ref().as_bytes());
-    let _ = out.flush();
+    match out.write_all(text.as_ref().as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::new(error).context("cannot write to standard output"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// How the terminal wants its text.

@@ -6,6 +6,6 @@ use crate::{plan::text, verdict::ExitCode};
 pub(super) fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let Some(cases) = check::cases(&args.selection)? else { return Ok(ExitCode::Usage) };
     let rendered: Vec<_> = cases.iter().map(text::render).collect();
-    output::data(rendered.join("\n"));
+    output::data(rendered.join("\n"))?;
     Ok(ExitCode::Pass)
 }

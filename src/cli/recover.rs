@@ -14,7 +14,7 @@ use crate::{
 pub(super) async fn recover(args: &RecoverArgs) -> anyhow::Result<ExitCode> {
     let docker = Arc::new(Docker::connect(None)?);
     if args.list {
-        output::data(listing(&recover::list(&docker).await?));
+        output::data(listing(&recover::list(&docker).await?))?;
         return Ok(ExitCode::Pass);
     }
     let mut refused = Vec::new();
@@ -32,7 +32,7 @@ pub(super) async fn recover(args: &RecoverArgs) -> anyhow::Result<ExitCode> {
             recovered
         }
     };
-    recovered.iter().for_each(|one| output::data(summary(one)));
+    recovered.iter().try_for_each(|one| output::data(summary(one)))?;
     if let Some(last) = refused.pop() {
         refused.iter().for_each(|error| output::say(format!("error: {error}")));
         return Err(last.into());

@@ -36,7 +36,7 @@ pub(super) fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     let mut problems: Vec<String> = failed.iter().map(ToString::to_string).collect();
     problems.extend(report::write_logs(&record, &directory).err());
     problems.iter().for_each(|problem| output::say(format!("error: {problem}")));
-    print_report(&record, args.format)?;
+    print_report(&record, args.format, output::look())?;
     let ending = record.ended.map_or_else(Ending::default, |(_, ending)| ending);
     let unwritten = if problems.is_empty() { Verdict::Pass } else { Verdict::Error };
     Ok(ExitCode::of(record.verdict().merge(unwritten), ending))

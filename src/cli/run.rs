@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use anyhow::Context;
@@ -17,7 +17,10 @@ use super::{
 use crate::{
     helper::recover,
     plan::Case,
-    report::{self, Format, terminal},
+    report::{
+        self, Format,
+        terminal::{self, Look},
+    },
     run::{
         Event, FORMAT, Listener, Recorder, Redactor, RunRecord, RunStart, stages::DockerStages,
         suite,
@@ -28,6 +31,11 @@ use crate::{
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let Some(cases) = check::cases(&args.selection)? else { return Ok(ExitCode::Usage) };
+    if cases.is_empty() && args.selection.shard.is_some() {
+        // another shard has them; one that has none of so few is no mistake
+        output::say("nothing to do: no case is in this shard");
+        return Ok(ExitCode::Pass);
+    }
     if cases.is_empty() {
         output::say(
             "error: no case left to run\n\nhint: `keelhaul plan` with the same options shows what is selected",
@@ -37,10 +45,13 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let interrupt = signals::interrupt();
     let run = new_run_id();
     let directory = args.out.join(&run);
-    let file = events_file(&args.out, &run, &directory);
+    // at once: a verdict that nobody can read is not worth a minute of faults
+    let log = events_file(&args.out, &run, &directory).with_context(|| {
+        format!("no run, since its reports cannot be written to `{}`", args.out.display())
+    })?;
     let progress = Progress::new(args.format);
-    let log = file.as_ref().ok().and_then(|file| file.try_clone().ok());
-    let recorder = Recorder::new(log, listeners(&args, &progress));
+    let unprinted = Unprinted::default();
+    let recorder = Recorder::new(Some(log), listeners(&args, &progress, &unprinted));
 
     // before the first event: the command line may hold what a case wants hidden
     cases.iter().for_each(|case| recorder.redact(Redactor::of(case)));
@@ -54,11 +65,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         },
         Err(error) => Err(error.to_string()),
     };
-    recorder.emit(Event::RunStarted(Box::new(start(&run, &cases, engine.as_ref().ok(), &args))));
-    if let Err(error) = &file {
-        let text = format!("the reports cannot be written to `{}`: {error:#}", args.out.display());
-        recorder.emit(Event::Noted { case: None, text });
-    }
+    recorder.emit(Event::RunStarted(Box::new(start(&run, &cases, engine.as_ref().ok()))));
     let (mut verdict, ending) = match (docker, engine) {
         (Ok(docker), Ok(engine)) => {
             // beside the run: it has all the time that the run takes
@@ -72,11 +79,11 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             (Verdict::Error, Ending { interrupted, ..Ending::default() })
         }
     };
-    if file.is_err() || recorder.failure().is_some() {
+    if recorder.failure().is_some() {
         verdict = verdict.merge(Verdict::Error);
     }
     recorder.emit(Event::RunEnded { verdict, ending });
-    finish(&args, &recorder, &progress, &directory)
+    finish(&args, &recorder, &progress, (&directory, &unprinted))
 }
 
 /// Writes the reports, prints the last screen, and says how it ended.
@@ -84,20 +91,25 @@ fn finish(
     args: &RunArgs,
     recorder: &Recorder,
     progress: &Progress,
-    directory: &Path,
+    (directory, unprinted): (&Path, &Unprinted),
 ) -> anyhow::Result<ExitCode> {
     progress.finish();
     let record = recorder.record();
-    let (_, failed) = report::render_all(&record, directory);
+    let (written, failed) = report::render_all(&record, directory);
     let mut problems: Vec<String> = failed.iter().map(ToString::to_string).collect();
     problems.extend(report::write_logs(&record, directory).err());
     problems
         .extend(recorder.failure().map(|error| format!("the event file is incomplete: {error}")));
-    problems.iter().for_each(|problem| output::say(format!("error: {problem}")));
     if args.format != Format::Json {
-        print_report(&record, args.format)?;
+        // the progress has shown the others
+        let look = Look { quiet: true, ..output::look() };
+        print_report(&record, args.format, look).unwrap_or_else(|error| unprinted.note(&error));
     }
-    output::say(format!("reports: {}", directory.display()));
+    problems.extend(unprinted.said());
+    problems.iter().for_each(|problem| output::say(format!("error: {problem}")));
+    if !written.is_empty() {
+        output::say(format!("reports: {}", directory.display()));
+    }
     let (verdict, ending) = record.ended.unwrap_or((Verdict::Error, Ending::default()));
     let unwritten = if problems.is_empty() { Verdict::Pass } else { Verdict::Error };
     let (cases, _) = report::outcomes(&record);
@@ -125,18 +137,31 @@ fn counted(beside: Verdict, record: &RunRecord, fail_on: &[FailOn]) -> Verdict {
 }
 
 /// Prints what `--format` asks for.
-pub(super) fn print_report(record: &RunRecord, format: Format) -> anyhow::Result<()> {
+pub(super) fn print_report(record: &RunRecord, format: Format, look: Look) -> anyhow::Result<()> {
     let mut bytes = Vec::new();
     if format == Format::Human {
-        terminal::summary(record, output::look(), &mut bytes)?;
+        terminal::summary(record, look, &mut bytes)?;
     } else {
         report::render(format, record, &mut bytes)?;
     }
-    output::data(String::from_utf8_lossy(&bytes));
-    Ok(())
+    output::data(String::from_utf8_lossy(&bytes))
 }
 
-fn listeners(args: &RunArgs, progress: &Progress) -> Vec<Listener> {
+/// The first write to standard output that failed: whoever reads there has not got everything.
+#[derive(Clone, Default)]
+struct Unprinted(Arc<OnceLock<String>>);
+
+impl Unprinted {
+    fn note(&self, error: &anyhow::Error) {
+        let _ = self.0.set(format!("{error:#}"));
+    }
+
+    fn said(&self) -> Option<String> {
+        self.0.get().cloned()
+    }
+}
+
+fn listeners(args: &RunArgs, progress: &Progress, unprinted: &Unprinted) -> Vec<Listener> {
     let mut listeners: Vec<Listener> = Vec::new();
     let progress = progress.clone();
     listeners.push(Box::new(move |event| progress.event(event)));
@@ -149,10 +174,12 @@ fn listeners(args: &RunArgs, progress: &Progress) -> Vec<Listener> {
         }));
     }
     if args.format == Format::Json {
-        listeners.push(Box::new(|event| {
+        let unprinted = unprinted.clone();
+        listeners.push(Box::new(move |event| {
             let mut line = Vec::new();
             if report::json::write_event(event, &mut line).is_ok() {
-                output::data(String::from_utf8_lossy(&line));
+                let printed = output::data(String::from_utf8_lossy(&line));
+                printed.unwrap_or_else(|error| unprinted.note(&error));
             }
         }));
     }
@@ -170,12 +197,7 @@ fn options(args: &RunArgs) -> suite::Options {
     }
 }
 
-fn start(
-    run: &str,
-    cases: &[Case],
-    engine: Option<&runtime::EngineFacts>,
-    _: &RunArgs,
-) -> RunStart {
+fn start(run: &str, cases: &[Case], engine: Option<&runtime::EngineFacts>) -> RunStart {
     RunStart {
         format: FORMAT,
         run: run.to_owned(),
@@ -183,7 +205,8 @@ fn start(
         build: runtime::build_hash().map(str::to_owned).unwrap_or_default(),
         started: jiff::Timestamp::now().to_string(),
         seed: cases.first().map_or(0, |case| case.run_seed),
-        command: std::env::args().collect(),
+        // any bytes: a path need not be text
+        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
         engine: engine.cloned(),
         cases: cases.len(),
     }

@@ -5,6 +5,6 @@ use crate::{scenario, verdict::ExitCode};
 
 pub(super) fn schema(_: &SchemaArgs) -> anyhow::Result<ExitCode> {
     let text = serde_json::to_string_pretty(scenario::schema())?;
-    output::data(format!("{text}\n"));
+    output::data(format!("{text}\n"))?;
     Ok(ExitCode::Pass)
 }

@@ -4,9 +4,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::output;
+use crate::verdict::ExitCode;
 
-/// Exit code of a process that was interrupted twice: the keeper rolls back by itself.
-const IMPATIENT: i32 = 130;
+/// Exit code of a process that was interrupted twice: the keeper rolls back by itself, and nobody
+/// has seen yet that it did.
+const IMPATIENT: i32 = ExitCode::RollbackIncomplete as i32;
 
 /// A token that the first signal cancels.
 pub(super) fn interrupt() -> CancellationToken {

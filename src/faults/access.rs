@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cx, Effect, FaultError, observe::tried};
+use super::{Cx, Effect, FaultError, capacity, observe::tried};
 use crate::protocol::{Access, AccessFacts, FileFacts, FileId, FileOwner};
 
 /// A file, and what the service may do with it.
@@ -85,10 +85,8 @@ impl Before {
         cx: &Cx<'_>,
         look: impl Fn(&FileFacts) -> (bool, String),
     ) -> Result<Effect, FaultError> {
-        if let Some(ended) = cx.ended().await?
-            && cx.site.place.host_path.is_none()
-        {
-            return Ok(Effect::proven(ended));
+        if let Some(ended) = capacity::ended(cx).await? {
+            return Ok(ended);
         }
         Ok(match self.same_file(cx).await? {
             // what the subject put there instead was never changed

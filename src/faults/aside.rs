@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Effect, FaultError, Prepared,
+    Cx, Effect, FaultError, Prepared, capacity,
     observe::{parent, sibling},
 };
 use crate::protocol::{FileFacts, FileId, Op, Place};
@@ -92,10 +92,8 @@ impl Before {
 
     /// Looks whether the file has its name back, or lost it to a file of the subject's own.
     pub(super) async fn reverted(&self, cx: &Cx<'_>) -> Result<Effect, FaultError> {
-        if let Some(ended) = cx.ended().await?
-            && cx.site.place.host_path.is_none()
-        {
-            return Ok(Effect::proven(ended));
+        if let Some(ended) = capacity::ended(cx).await? {
+            return Ok(ended);
         }
         if cx.file(&self.kept_place(cx)).await?.is_some() {
             return Ok(Effect::unproven("the file still lies beside its name"));

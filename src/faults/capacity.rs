@@ -130,7 +130,7 @@ pub(super) fn check(name: &str, target: &Target, declared: &Declared<'_>) -> Vec
     path.into_iter().chain(checks::needs_volume(name, target, declared)).collect()
 }
 
-/// Nothing is left of it: its container has ended, and the tmpfs whose limit was moved with it.
+/// Nothing is left of it: its container has ended, and the data that only it could see with it.
 pub(super) async fn ended(cx: &Cx<'_>) -> Result<Option<Effect>, FaultError> {
     let ended = cx.ended().await?.filter(|_| cx.site.place.host_path.is_none());
     Ok(ended.map(Effect::proven))

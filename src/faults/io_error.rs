@@ -153,16 +153,16 @@ mod tests {
         );
         assert!(matches!(&undo[..], [Op::DisarmRules { .. }]));
         assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven);
-        fake.world().interposed.struck = Some((Some("EIO"), 30));
+        fake.world().beneath.interposed.struck = Some((Some("EIO"), 30));
         assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven, "nothing is armed");
-        fake.world().interposed.rules =
+        fake.world().beneath.interposed.rules =
             Some(RuleFacts { armed: true, out_of_reach: 2, ..RuleFacts::default() });
         let effect = fault.verify(&before, &[], &cx).await.unwrap();
         assert!(effect.proven && effect.notes[0].starts_with("2 files"), "{effect:?}");
         assert!(!fault.verify_reverted(&before, &cx).await.unwrap().proven);
-        fake.world().interposed.struck = Some((Some("ENOSPC"), 30));
+        fake.world().beneath.interposed.struck = Some((Some("ENOSPC"), 30));
         assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven);
-        fake.world().interposed.struck = None;
+        fake.world().beneath.interposed.struck = None;
         assert!(fault.verify_reverted(&before, &cx).await.unwrap().proven);
     }
 

@@ -183,14 +183,15 @@ mod tests {
         let (fake, site) = (Fake::default(), testing::site("/data", VOLUME));
         let (cx, fault) = (fake.cx(&site), fault("{ target: 'agent:/data', latency: 250ms }"));
         let Prepared { before, .. } = fault.prepare(&cx).await.unwrap();
-        fake.world().interposed.rules = Some(RuleFacts { armed: true, ..RuleFacts::default() });
+        fake.world().beneath.interposed.rules =
+            Some(RuleFacts { armed: true, ..RuleFacts::default() });
         assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven);
         assert!(fault.verify_reverted(&before, &cx).await.unwrap().proven);
-        fake.world().interposed.struck = Some((None, 251_000));
+        fake.world().beneath.interposed.struck = Some((None, 251_000));
         assert!(fault.verify(&before, &[], &cx).await.unwrap().proven);
         assert!(!fault.verify_reverted(&before, &cx).await.unwrap().proven);
         assert!(matches!(fault.prepare(&cx).await, Err(FaultError::Refused(_))), "slow already");
-        fake.world().interposed.struck = Some((Some("EIO"), 251_000));
+        fake.world().beneath.interposed.struck = Some((Some("EIO"), 251_000));
         assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven);
     }
 

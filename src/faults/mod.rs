@@ -37,6 +37,9 @@ pub use cx::{Cx, Site, SiteVolume};
 pub use target::Target;
 
 mod broken_hardlinks;
+mod cache_pollution;
+mod clock_skew;
+mod copy_up;
 mod crash;
 mod disconnect;
 mod disk_full;
@@ -46,10 +49,12 @@ mod inotify_exhaustion;
 mod io_error;
 mod io_latency;
 mod kill;
+mod label;
 mod lost_mount;
 mod memory_limit;
 mod mode;
 mod mount_flags;
+mod mtime_skew;
 mod oom_kill;
 mod ownership;
 mod pause;
@@ -393,7 +398,10 @@ macro_rules! faults {
 
 faults! {
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
+    "cache-pollution" => cache_pollution::CachePollution,
+    "clock-skew" => clock_skew::ClockSkew,
     "commit-and-recreate" => commit_and_recreate::CommitAndRecreate,
+    "copy-up" => copy_up::CopyUp,
     "crash" => crash::Crash,
     "disconnect" => disconnect::Disconnect,
     "disk-full" => disk_full::DiskFull,
@@ -403,10 +411,12 @@ faults! {
     "io-error" => io_error::IoError,
     "io-latency" => io_latency::IoLatency,
     "kill" => kill::Kill,
+    "label" => label::Label,
     "lost-mount" => lost_mount::LostMount,
     "memory-limit" => memory_limit::MemoryLimit,
     "mode" => mode::Mode,
     "mount-flags" => mount_flags::MountFlags,
+    "mtime-skew" => mtime_skew::MtimeSkew,
     "oom-kill" => oom_kill::OomKill,
     "ownership" => ownership::Ownership,
     "pause" => pause::Pause,

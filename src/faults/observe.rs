@@ -3,9 +3,9 @@
 use super::{Cx, FaultError, unexpected};
 use crate::{
     protocol::{
-        AccessFacts, FileFacts, FileId, FsFacts, Init, IoFacts, LoopFacts, MemoryFacts, MountFacts,
-        MountFlag, NetFacts, Pace, PaceTrial, PageFacts, Place, QuotaFacts, Read, Reading, Trial,
-        UserFacts,
+        AccessFacts, ClockFacts, FileFacts, FileId, FsFacts, Init, IoFacts, LabelFacts, LoopFacts,
+        MemoryFacts, MountFacts, MountFlag, NetFacts, Pace, PaceTrial, PageFacts, Place,
+        QuotaFacts, Read, Reading, TimesFacts, Trial, UserFacts,
     },
     runtime::{ContainerFacts, RuntimeError, State},
 };
@@ -102,6 +102,38 @@ impl Cx<'_> {
         let read = Read::File { place: place.clone(), digest: false, content: 0 };
         match self.ask(read).await? {
             Reading::File(facts) => Ok(facts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// When the files of a place were used; `most` of them are listed.
+    pub(super) async fn times(&self, place: &Place, most: usize) -> Result<TimesFacts, FaultError> {
+        match self.ask(Read::Times { place: place.clone(), most }).await? {
+            Reading::Times(facts) => Ok(facts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The wall clocks of the container's processes; it is waited so long for one that asks.
+    pub(super) async fn clock(&self, within_ms: u64) -> Result<ClockFacts, FaultError> {
+        match self.ask(Read::Clock { place: self.site.place.clone(), within_ms }).await? {
+            Reading::Clock(facts) => Ok(facts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The inode of a file in the upper layer of its overlay; none where it has not got there.
+    pub(super) async fn upper(&self, place: &Place) -> Result<Option<u64>, FaultError> {
+        match self.ask(Read::Upper(place.clone())).await? {
+            Reading::Upper(inode) => Ok(inode),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The `SELinux` label of a path, and what the policy makes of it.
+    pub(super) async fn label(&self, place: &Place) -> Result<LabelFacts, FaultError> {
+        match self.ask(Read::Label(place.clone())).await? {
+            Reading::Label(facts) => Ok(facts),
             other => Err(unexpected(&other)),
         }
     }

@@ -18,10 +18,11 @@ use crate::{
     helper::HelperError,
     ledger::LedgerReport,
     protocol::{
-        Access, AccessFacts, ArchiveFacts, Dev, EngineOp, Entry, EventFacts, FileFacts, FsFacts,
-        HttpReply, Init, IoAttempt, IoFacts, IoLimits, IoOp, LinkState, LoadCall, LoadStats,
-        LoopFacts, MemoryFacts, MountFacts, NetFacts, OpenFile, Pace, PaceTrial, PageFacts, Place,
-        QuotaFacts, Read, Reading, RuleFacts, TreeFacts, Trial, TriedOp, UserFacts, WriterFacts,
+        Access, AccessFacts, ArchiveFacts, ClockFacts, Dev, EngineOp, Entry, EventFacts, FileFacts,
+        FsFacts, HttpReply, Init, IoAttempt, IoFacts, IoLimits, IoOp, LabelFacts, LinkState,
+        LoadCall, LoadStats, LoopFacts, MemoryFacts, MountFacts, NetFacts, OpenFile, Pace,
+        PaceTrial, PageFacts, Place, QuotaFacts, Read, Reading, RuleFacts, TimesFacts, TreeFacts,
+        Trial, TriedOp, UserFacts, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
@@ -43,6 +44,8 @@ pub(crate) struct World {
     pub(crate) fs: FsFacts,
     /// Files by path.
     pub(crate) files: BTreeMap<String, FileFacts>,
+    /// What lies beneath files and processes.
+    pub(crate) beneath: Beneath,
     /// Trees by path.
     pub(crate) trees: BTreeMap<String, TreeFacts>,
     /// Microseconds until a change comes back.
@@ -97,8 +100,6 @@ pub(crate) struct World {
     pub(crate) applied: Vec<Entry>,
     /// Every volume created.
     pub(crate) volumes: Vec<VolumeSpec>,
-    /// An interposer.
-    pub(crate) interposed: IoWorld,
     /// The helper answers with this instead.
     pub(crate) helper_error: Option<HelperError>,
     /// The helper's own side.
@@ -112,6 +113,35 @@ pub(crate) struct IoWorld {
     pub(crate) struck: Option<(Option<&'static str>, u64)>,
     /// What its rules have done.
     pub(crate) rules: Option<RuleFacts>,
+}
+
+/// What lies beneath files and processes.
+#[derive(Default)]
+pub(crate) struct Beneath {
+    /// When the files of every place were used.
+    pub(crate) times: TimesFacts,
+    /// The wall clocks of every process.
+    pub(crate) clock: ClockFacts,
+    /// The inode that every file has in the upper layer.
+    pub(crate) upper: Option<u64>,
+    /// The label of every path.
+    pub(crate) label: LabelFacts,
+    /// Pages that come into the cgroup from one look at it to the next.
+    pub(crate) pages_per_look: u64,
+    /// An interposer.
+    pub(crate) interposed: IoWorld,
+}
+
+impl Beneath {
+    fn answer(&self, read: &Read) -> Reading {
+        match read {
+            Read::Times { .. } => Reading::Times(self.times.clone()),
+            Read::Clock { .. } => Reading::Clock(self.clock.clone()),
+            Read::Upper(_) => Reading::Upper(self.upper),
+            Read::Label(_) => Reading::Label(self.label.clone()),
+            _ => Reading::Nothing,
+        }
+    }
 }
 
 /// The world behind both traits.
@@ -128,6 +158,7 @@ impl Default for Fake {
             mounts: root_and_data(),
             fs: fs("ext4"),
             files: BTreeMap::new(),
+            beneath: Beneath::default(),
             trees: BTreeMap::new(),
             answers_us: Some(100),
             loops: Vec::new(),
@@ -155,7 +186,6 @@ impl Default for Fake {
             load_calls: Vec::new(),
             applied: Vec::new(),
             volumes: Vec::new(),
-            interposed: IoWorld::default(),
             helper_error: None,
             keeper: Keeper::default(),
         };
@@ -170,7 +200,14 @@ fn root_and_data() -> BTreeMap<String, Vec<MountFacts>> {
 }
 
 fn memory() -> MemoryFacts {
-    MemoryFacts { limit: Some(128 << 20), used: 20 << 20, oom_kills: 0, oom_score: 0 }
+    MemoryFacts {
+        limit: Some(128 << 20),
+        used: 20 << 20,
+        cache: 4 << 20,
+        pages_in: 1000,
+        oom_kills: 0,
+        oom_score: 0,
+    }
 }
 
 impl Fake {
@@ -323,8 +360,8 @@ impl World {
     }
 
     fn io_tried(&self, attempt: &IoAttempt) -> Vec<TriedOp> {
-        let (errno, took_us) = self.interposed.struck.unwrap_or((None, 20));
-        let hit = self.interposed.struck.is_some();
+        let (errno, took_us) = self.beneath.interposed.struck.unwrap_or((None, 20));
+        let hit = self.beneath.interposed.struck.is_some();
         let attempts = if hit { 1 } else { attempt.most };
         let tried = |op: &IoOp| {
             let errno = errno.map(str::to_owned);
@@ -356,7 +393,7 @@ impl World {
             Read::TryLink { .. } => tried(self.link),
             Read::Memory(_) => Reading::Memory(self.memory),
             Read::TryIo(attempt) => Reading::IoTried(self.io_tried(attempt)),
-            Read::Rules { .. } => Reading::Rules(self.interposed.rules),
+            Read::Rules { .. } => Reading::Rules(self.beneath.interposed.rules),
             Read::TryInotify { .. } => tried(self.inotify),
             Read::TryEvents { .. } => Reading::Events(self.events.clone()),
             Read::Quota(_) => Reading::Quota(self.quota.clone()),
@@ -370,7 +407,7 @@ impl World {
             Read::PageCache(_) => Reading::PageCache(self.pages),
             Read::Answers { .. } => Reading::Answered(self.answers_us),
             Read::Loops => Reading::Loops(self.loops.clone()),
-            Read::Host => Reading::Nothing,
+            other => self.beneath.answer(other),
         }
     }
 

@@ -131,6 +131,27 @@ impl Cgroup {
         number(name, &self.read(name)?)
     }
 
+    /// The page cache of this cgroup, from `memory.stat`.
+    ///
+    /// # Errors
+    /// [`HostError::Malformed`] when the kernel does not say.
+    pub fn page_cache(&self) -> HostResult<CgroupCache> {
+        let name = "memory.stat";
+        let text = self.read(name)?;
+        let value = |key: &str| {
+            let found = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+            let found = found.ok_or_else(|| HostError::malformed(name, format!("no `{key}`")))?;
+            number(name, found.trim())
+        };
+        Ok(match self.version {
+            Version::V1 => CgroupCache { bytes: value("cache")?, pages_in: value("pgpgin")? },
+            Version::V2 => {
+                let bytes = value("file")?;
+                CgroupCache { bytes, pages_in: bytes / PAGE + value("pgsteal")? }
+            }
+        })
+    }
+
     /// How many processes the kernel has killed here for want of memory.
     ///
     /// From `memory.oom_control` on v1 (this cgroup alone), `memory.events` on v2 (with those
@@ -147,6 +168,19 @@ impl Cgroup {
         let count = text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok());
         count.ok_or_else(|| HostError::malformed(name, "no `oom_kill`"))
     }
+}
+
+/// Of what is counted in pages, these bytes each (x86-64; larger ones elsewhere are one page too).
+const PAGE: u64 = 4096;
+
+/// What a cgroup has in the page cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CgroupCache {
+    /// Bytes.
+    pub bytes: u64,
+    /// Pages that came in since the cgroup was made: all of them on v1, where the kernel counts them;
+    /// on v2 those that are there and those that were reclaimed.
+    pub pages_in: u64,
 }
 
 /// What v1 shows where there is no limit is the largest number of whole pages, whatever their size.
@@ -207,6 +241,20 @@ mod tests {
         fs::write(dir.path().join("memory.events"), v2).unwrap();
         assert_eq!(cgroup(Version::V1).oom_kills(), Ok(3));
         assert_eq!(cgroup(Version::V2).oom_kills(), Ok(4));
+    }
+
+    #[test]
+    fn the_page_cache_of_both_hierarchies_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = |version, text: &str| {
+            fs::write(dir.path().join("memory.stat"), text).unwrap();
+            Cgroup { version, dir: dir.path().to_path_buf() }.page_cache()
+        };
+        let v1 = "cache 8192\nrss 1\npgpgin 77\npgpgout 70\ntotal_cache 9\n";
+        assert_eq!(cache(Version::V1, v1), Ok(CgroupCache { bytes: 8192, pages_in: 77 }));
+        let v2 = "anon 1\nfile 8192\nfile_mapped 3\npgsteal 5\npgsteal_kswapd 4\n";
+        assert_eq!(cache(Version::V2, v2), Ok(CgroupCache { bytes: 8192, pages_in: 7 }));
+        assert!(cache(Version::V1, v2).is_err());
     }
 
     #[test]

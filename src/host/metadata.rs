@@ -74,7 +74,8 @@ pub fn set_mode(path: &Path, meant: Meant, from: u32, to: u32) -> HostResult<Cha
     })
 }
 
-fn change(
+/// Opens the file, and makes a change if it is the one that is meant.
+pub(super) fn change(
     path: &Path,
     meant: Meant,
     make: impl FnOnce(&File, &Metadata) -> HostResult<Change>,

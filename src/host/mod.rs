@@ -37,12 +37,21 @@ pub mod page_cache;
 pub mod probe_write;
 pub mod process;
 pub mod quota;
+pub mod selinux;
 pub mod shutdown;
 pub mod statfs;
+pub mod stream;
 pub mod subject_program;
+pub mod times;
 pub mod tmpfs;
+#[cfg(target_arch = "x86_64")]
+mod tracing;
 pub mod unstack;
 pub mod user;
+#[cfg(target_arch = "x86_64")]
+mod vdso;
+#[cfg_attr(not(target_arch = "x86_64"), path = "no_wall_clock.rs")]
+pub mod wall_clock;
 
 #[cfg(test)]
 mod testing;

@@ -34,6 +34,8 @@ pub struct Case {
     pub seed: u64,
     /// Values that no report may show.
     pub secrets: Vec<String>,
+    /// What `--set` gave, for whoever runs it again.
+    pub sets: Vec<(String, String)>,
     /// The seed of the run, from which it was made.
     pub run_seed: u64,
 }
@@ -191,6 +193,7 @@ fn case(file: &Loaded, cell: &Cell, control: Option<&ControlCell>, repeat: u32, 
         repeat,
         seed: hash(&[&seed.to_le_bytes(), subject.as_bytes(), &repeat.to_le_bytes()]),
         secrets: file.secrets.clone(),
+        sets: file.sets.clone(),
         run_seed: seed,
         suite: subject,
     }

@@ -84,6 +84,8 @@ fn lacks(
         Capability::IoLimits => not_ready(&host.io_limits),
         Capability::Fuse => not_ready(&host.fuse),
         Capability::EngineSocket => not_ready(&host.engine_socket),
+        Capability::WallClock => not_ready(&host.wall_clock),
+        Capability::Selinux => not_ready(&host.selinux),
         Capability::MemoryCgroup => not_ready(&host.memory_cgroup),
         Capability::Ext4 => filesystem("ext4", "e2fsprogs", host, has_tool),
         Capability::Xfs => filesystem("xfs", "xfsprogs", host, has_tool),

@@ -11,6 +11,7 @@ mod file;
 mod filesystem;
 mod growth;
 mod http;
+mod latency;
 mod ledger;
 mod log;
 mod metric;
@@ -279,6 +280,7 @@ probes! {
     "filesystem" => filesystem::Filesystem,
     "growth" => growth::Growth,
     "http" => http::Http,
+    "latency" => latency::Latency,
     "ledger" => ledger::Ledger,
     "log" => log::Log,
     "metric" => metric::Metric,

@@ -39,3 +39,15 @@ pub struct AccessFacts {
     /// What it might do without the capabilities that override permission checks.
     pub bare: Access,
 }
+
+/// An `SELinux` label, and what the policy makes of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelFacts {
+    /// The label; none where there is none, or no file.
+    pub label: Option<String>,
+    /// What the container's init acts as.
+    pub subject: String,
+    /// The policy lets it write there.
+    pub may_write: bool,
+}

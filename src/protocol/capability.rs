@@ -29,6 +29,10 @@ pub enum Capability {
     MemoryCgroup,
     /// FUSE, with a device that the helper may open, and an engine whose mounts it can reach.
     Fuse,
+    /// The wall clock of a process can be shifted.
+    WallClock,
+    /// `SELinux` is enforcing.
+    Selinux,
     /// The engine's local socket answers inside the helper.
     EngineSocket,
 }
@@ -46,6 +50,8 @@ impl Capability {
         Self::Freezer,
         Self::MemoryCgroup,
         Self::Fuse,
+        Self::WallClock,
+        Self::Selinux,
         Self::EngineSocket,
     ];
 
@@ -63,6 +69,8 @@ impl Capability {
             Self::Freezer => "freezer",
             Self::MemoryCgroup => "memory-cgroup",
             Self::Fuse => "fuse",
+            Self::WallClock => "wall-clock",
+            Self::Selinux => "selinux",
             Self::EngineSocket => "engine-socket",
         }
     }

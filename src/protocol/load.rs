@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Place;
+use super::{Histogram, Place};
 use crate::ledger::LedgerReport;
 
 /// What the worker is asked to do with a load.
@@ -124,6 +124,9 @@ pub struct LoadStats {
     pub p50_us: u64,
     /// Microseconds, 99th percentile of acknowledged operations.
     pub p99_us: u64,
+    /// Microseconds of every acknowledged operation; left out of what is recorded of a run.
+    #[serde(default, skip_serializing_if = "Histogram::is_empty")]
+    pub latencies: Histogram,
     /// The last refusal.
     pub last_error: Option<String>,
 }

@@ -7,6 +7,8 @@ mod access;
 mod capability;
 mod engine_op;
 mod entry;
+mod histogram;
+mod inotify;
 mod io;
 mod io_rule;
 mod load;
@@ -14,11 +16,14 @@ mod op;
 mod op_parts;
 mod place;
 mod read;
+mod time;
 
-pub use access::{Access, AccessFacts, FileOwner};
+pub use access::{Access, AccessFacts, FileOwner, LabelFacts};
 pub use capability::Capability;
 pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
+pub use histogram::Histogram;
+pub use inotify::InotifyStock;
 pub use io::{Direction, IoFacts, IoLimits, Pace, PaceTrial, PageFacts};
 pub use io_rule::{
     Backing, ByteRange, Caller, Interposer, IoAction, IoAttempt, IoOp, IoRule, RuleFacts, TriedOp,
@@ -26,13 +31,14 @@ pub use io_rule::{
 };
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
 pub use op::Op;
-pub use op_parts::{FileId, InotifyStock, LinkState, MountFlag};
+pub use op_parts::{FileId, LinkState, MountFlag};
 pub use place::{Dev, Init, Place};
 pub use read::{
     ArchiveFacts, EventFacts, FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts,
     MemoryFacts, MountFacts, NetFacts, OpenFile, QuotaFacts, Read, Reading, Ready, TreeFacts,
     Trial, UserFacts, WriterFacts,
 };
+pub use time::{ClockFacts, FileTimes, TimeOp, TimesFacts, Told};
 
 /// Version of the wire and journal formats. Any change of shape raises it.
 pub const VERSION: u32 = 1;

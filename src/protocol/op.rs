@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Dev, EngineOp, FileId, FileOwner, Init, InotifyStock, Interposer, IoLimits, IoRule, LinkState,
-    MountFlag, Place,
+    MountFlag, Place, TimeOp,
 };
 use crate::units::Percent;
 
@@ -194,6 +194,16 @@ pub enum Op {
         /// What to hold.
         stock: InotifyStock,
     },
+    /// Read a file of ours round and round in a container's memory cgroup, in a process that ends
+    /// with the worker.
+    StreamFile {
+        /// A directory on the filesystem that it is on.
+        place: Place,
+        /// Among the process's arguments: says that it is ours.
+        mark: String,
+        /// Bytes per second.
+        rate: u64,
+    },
     /// End the process with this mark, and wait until it is gone.
     EndHolder {
         /// Among the process's arguments.
@@ -302,6 +312,17 @@ pub enum Op {
         /// Its new bits.
         to: u32,
     },
+    /// Set the `SELinux` label, if it is this file and it has the label `from`.
+    SetLabel {
+        /// A file or a directory.
+        place: Place,
+        /// Which one must be found there.
+        file: FileId,
+        /// Its label.
+        from: String,
+        /// Its new label.
+        to: String,
+    },
     /// Take a file's name away, or give it to a new file, and keep the file beside it.
     SetAside {
         /// The file.
@@ -407,6 +428,8 @@ pub enum Op {
         /// Name of the set of rules.
         set: String,
     },
+    /// Something done to clocks, or to the times of files.
+    Time(TimeOp),
     /// Something the engine does.
     Engine(EngineOp),
     /// Do nothing and say so. What the vacuity test turns other ops into.
@@ -442,11 +465,14 @@ impl Op {
             | Self::KillInit { place, .. }
             | Self::SetOwner { place, .. }
             | Self::SetMode { place, .. }
+            | Self::SetLabel { place, .. }
             | Self::SetAside { place, .. }
             | Self::PutBack { place, .. }
+            | Self::StreamFile { place, .. }
             | Self::GrowTmpfs { place, .. }
             | Self::ExhaustMemory { place, .. }
             | Self::SetOomScore { place, .. } => Some(place),
+            Self::Time(op) => Some(op.place()),
             Self::CreateBind { .. }
             | Self::SeedBind { .. }
             | Self::RemoveBind { .. }

@@ -31,7 +31,7 @@ pub struct Init {
 }
 
 /// Device number of a superblock, as in `st_dev`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dev {
     /// Major number.

@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccessFacts, Dev, Init, IoAttempt, IoFacts, LinkState, Pace, PaceTrial, PageFacts, Place,
-    RuleFacts, TriedOp,
+    AccessFacts, ClockFacts, Dev, Init, IoAttempt, IoFacts, LabelFacts, LinkState, Pace, PaceTrial,
+    PageFacts, Place, RuleFacts, TimesFacts, TriedOp,
 };
 
 /// A question to the worker.
@@ -36,6 +36,24 @@ pub enum Read {
         /// Also return up to this many bytes of its content.
         content: u64,
     },
+    /// When a file, or the files below a directory, were used; up to so many. → `Times`
+    Times {
+        /// The file or the directory.
+        place: Place,
+        /// The most that are listed.
+        most: usize,
+    },
+    /// The wall clocks of a container's processes. → `Clock`
+    Clock {
+        /// The container; its path is not used.
+        place: Place,
+        /// How long it is waited for one that asks for the time; 0 for not at all.
+        within_ms: u64,
+    },
+    /// The `SELinux` label of a path. → `Label`
+    Label(Place),
+    /// Where a file of an overlay is kept. → `Upper`
+    Upper(Place),
     /// A directory tree, without our own filler. → `Tree`
     Tree(Place),
     /// Tar archives, oldest first: the last component of the path is a pattern. → `Archives`
@@ -157,6 +175,14 @@ pub enum Reading {
     Quota(Option<QuotaFacts>),
     /// A file; `None` where there is none.
     File(Option<FileFacts>),
+    /// When files were used.
+    Times(TimesFacts),
+    /// An `SELinux` label.
+    Label(LabelFacts),
+    /// Wall clocks.
+    Clock(ClockFacts),
+    /// The inode in the upper layer; `None` where the file is in a lower one only.
+    Upper(Option<u64>),
     /// A tree.
     Tree(TreeFacts),
     /// Archives, oldest first.
@@ -257,6 +283,8 @@ pub struct HostFacts {
     pub io_limits: Ready,
     /// An interposer can be mounted.
     pub fuse: Ready,
+    /// The wall clock of a process can be shifted.
+    pub wall_clock: Ready,
     /// `SELinux` is enforcing.
     pub selinux: Ready,
     /// The engine's local socket answers in the helper.
@@ -382,6 +410,11 @@ pub struct MemoryFacts {
     pub limit: Option<u64>,
     /// Bytes in use, page cache and tmpfs included.
     pub used: u64,
+    /// Bytes of page cache among them.
+    pub cache: u64,
+    /// Pages that came into the cgroup since it was made: a number that only rises. On cgroup v2,
+    /// those that are cached and those that were reclaimed.
+    pub pages_in: u64,
     /// Processes that were killed for want of memory since the container's start.
     pub oom_kills: u64,
     /// How much the kernel prefers the container's init as a victim, from -1000 to 1000.

@@ -14,12 +14,13 @@ pub(super) fn announce(recorder: &Recorder, case: &Case, attempt: u32) {
 
 fn start_of(case: &Case, attempt: u32) -> CaseStart {
     let file = case.file.display().to_string();
+    let again = again(case, &file);
     CaseStart {
         case: case.id.clone(),
         suite: case.suite.clone(),
         scenario: case.scenario.name.clone(),
         about: case.scenario.about.clone(),
-        again: format!("keelhaul run {file} --case '{}' --seed {}", case.id, case.run_seed),
+        again,
         file,
         cell: case.cell.iter().cloned().collect(),
         control: case.control.as_ref().map(|control| control.name.clone()),
@@ -28,5 +29,40 @@ fn start_of(case: &Case, attempt: u32) -> CaseStart {
         seed: case.seed,
         rto_us: case.scenario.objectives.rto.map(|time| whole_micros(time.0)),
         rpo: case.scenario.objectives.rpo,
+    }
+}
+
+/// The command that runs a case again, as a shell takes it.
+fn again(case: &Case, file: &str) -> String {
+    let set =
+        |(name, value): &(String, String)| format!(" --set {}", word(&format!("{name}={value}")));
+    let sets: String = case.sets.iter().map(set).collect();
+    let (file, id) = (word(file), quoted(&case.id));
+    format!("keelhaul run {file} --case {id}{sets} --seed {}", case.run_seed)
+}
+
+/// A word of a command line, in quotes where a shell would read more into it.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,@%+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { quoted(text) }
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_survives_a_shell() {
+        for text in ["plain/file.yaml", "sp ace/it's.yaml", "$HOME `x` \"y\"", "", "a=b c"] {
+            let output = std::process::Command::new("sh")
+                .args(["-c", &format!("printf %s {}", word(text))])
+                .output()
+                .unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
+        }
     }
 }

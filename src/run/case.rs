@@ -28,6 +28,8 @@ use crate::{
 
 /// The steady state must be reached within this time, or nothing is proven.
 const STEADY_STATE_DEADLINE: Duration = Duration::from_secs(30);
+/// And must last for this long: a service that ends as soon as it has started runs at some instant.
+const STEADY: Duration = Duration::from_millis(300);
 
 /// Reverting the faults one by one takes no longer; the rollback takes care of the rest.
 const REVERTING: Duration = Duration::from_secs(300);
@@ -172,7 +174,7 @@ async fn reach_steady_state(world: &Arc<World>) {
     world.enter(Phase::SteadyState);
     let started = Instant::now();
     let within = STEADY_STATE_DEADLINE.min(world.case.scenario.timeout.0);
-    let patience = Patience { within, hold: Duration::ZERO };
+    let patience = Patience { within, hold: STEADY };
     let awaited = wait_until_all_hold(world, &steady_state(world), &patience).await;
     for one in awaited.judged {
         // before injection nothing can fail: it can only not be there

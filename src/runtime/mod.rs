@@ -16,8 +16,9 @@ use crate::protocol::EngineOp;
 #[cfg(test)]
 pub(crate) use docker::scripted;
 pub use docker::{
-    AGENT_ID, ApiVersion, Attached, Docker, ENGINE_SOCKET, HOST_DEVICES, LINKED_FILES, MINIMUM_API,
-    OWN_IMAGE, Output, PROGRAM, RUN_DIRECTORY, SPECIMEN_IMAGE, build_hash,
+    AGENT_ID, ApiVersion, Attached, DEFAULT_SOCKET, Docker, ENGINE_SOCKET, HOST_DEVICES,
+    LINKED_FILES, MINIMUM_API, OWN_IMAGE, Output, PROGRAM, RUN_DIRECTORY, SPECIMEN_IMAGE,
+    build_hash,
 };
 pub use facts::{
     ContainerFacts, ContainerMount, ContainerNetwork, EngineFacts, ExecOutput, Health, MemoryLimit,
@@ -38,9 +39,17 @@ pub type Result<T> = std::result::Result<T, RuntimeError>;
 pub enum RuntimeError {
     /// Nothing listens.
     #[error(
-        "no container engine answers at `{address}`\n\nhint: start it, or set DOCKER_HOST; `keelhaul doctor` shows what was tried"
+        "no container engine answers at `{address}`\n\nhint: start it (`systemctl start docker`), or set DOCKER_HOST to where it listens"
     )]
     NoEngine {
+        /// Where we asked.
+        address: String,
+    },
+    /// Something else listens: it knows nothing of what every engine knows.
+    #[error(
+        "what answers at `{address}` is no container engine\n\nhint: set DOCKER_HOST to where the engine listens"
+    )]
+    NotAnEngine {
         /// Where we asked.
         address: String,
     },

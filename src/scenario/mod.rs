@@ -17,7 +17,7 @@ pub use check::{Assertion, Spot, assertion_ids, is_listed};
 pub use interposed::io_rules;
 pub use item::{Observe, ProbeItem, Require, When};
 pub(crate) use load::suffix;
-pub use load::{Cell, ControlCell, Env, Loaded, Sets, environment, load_all};
+pub use load::{Cell, ControlCell, Env, LARGEST_FILE, Loaded, Sets, environment, load_all};
 pub use model::{
     Allow, Control, Depends, ExpectFailure, Healthcheck, Hypothesis, Matrix, Objectives, Scenario,
     Service,

@@ -115,6 +115,10 @@ pub struct SpecimenArgs {
     #[arg(long, value_name = "FILES", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub log_keep: u32,
 
+    /// Bytes of an index in the data directory that every record is looked up in [default: none]
+    #[arg(long, value_name = "BYTES")]
+    pub index_size: Option<u64>,
+
     /// How often to write a temporary file [default: never]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub temp_every: Option<Duration>,

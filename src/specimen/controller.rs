@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::args::SpecimenArgs;
+use super::arrival::Arrivals;
 use super::fence::{Fence, Leader, Verdict};
 use super::roster::{Roster, Seen};
 use super::service::Service;
@@ -18,13 +19,14 @@ const LOOKS: u32 = 10;
 pub(super) struct Controller {
     roster: Mutex<Roster>,
     fence: Mutex<Fence>,
+    pub(super) arrivals: Arrivals,
 }
 
 impl Controller {
     pub(super) fn new(args: &SpecimenArgs) -> Self {
         let roster = Roster::new(args.beat_every, !args.has(Weakness::NeverMarked));
         let fence = Fence::new(args.has(Weakness::NoFencing));
-        Self { roster: Mutex::new(roster), fence: Mutex::new(fence) }
+        Self { roster: Mutex::new(roster), fence: Mutex::new(fence), arrivals: Arrivals::new(args) }
     }
 
     /// A beat came.

@@ -45,7 +45,7 @@ pub(super) fn beat(service: &Arc<Service>) {
     look_at_flags(service);
     service.verify_releases();
     service.metrics.heartbeats.add(1);
-    service.log(format!("heartbeat {}", service.metrics.heartbeats.get()));
+    service.log(&format!("heartbeat {}", service.metrics.heartbeats.get()));
     // Last: a beat counts when all of it came through.
     service.health.beat();
 }

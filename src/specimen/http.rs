@@ -5,7 +5,7 @@
 //! | `GET /health` | 200 when RUNNING, otherwise 503, with state and reason |
 //! | `GET /metrics` | Prometheus text |
 //! | `GET /session` | session, resumed, starts, `lost_state` |
-//! | `PUT /records/KEY` | 200 kept; 400 not that record; 409 another record has the key; 503/507 refused; 504 unknown |
+//! | `PUT /records/KEY` | 200 kept; 425 only with `orders-by-wall-clock`; 400 not that record; 409 another record has the key; 503/507 refused; 504 unknown |
 //! | `GET /records` | every kept record, one per line |
 //! | `GET`, `PUT /release` | the release as read through `current.dat`; publish new content |
 //! | `POST /pause?milliseconds=N` | 200 once nothing of the data changes any more, for N at most |
@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State as Shared};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
@@ -100,7 +100,15 @@ async fn session(Shared(service): App) -> Response {
     .into_response()
 }
 
-async fn append(Shared(service): App, Path(key): Path<String>, body: Bytes) -> Response {
+async fn append(
+    Shared(service): App,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if !service.controller.arrivals.admit(&service, &headers) {
+        return complain(StatusCode::TOO_EARLY, "sent", "the record is from the future");
+    }
     let line = body.strip_suffix(b"\n").unwrap_or(&body);
     let record = match Record::decode(line) {
         Ok(record) if record.key == key => record,

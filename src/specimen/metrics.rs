@@ -43,10 +43,13 @@ pub(super) struct Metrics {
     pub(super) links_diverged: Counter,
     pub(super) mount_alarms: Counter,
     pub(super) agents_offline: Counter,
+    /// Records that came too early for `orders-by-wall-clock`.
+    pub(super) early_refused: Counter,
     pub(super) stale_refused: Counter,
     pub(super) stale_taken: Counter,
     /// Bytes of the journal that wait for the controller.
     pub(super) undelivered: Gauge,
+    pub(super) index_warmed: Counter,
     pub(super) cleanups: Counter,
     pub(super) temp_deleted: Counter,
     pub(super) quota_rungs: Counter,
@@ -65,16 +68,18 @@ impl Metrics {
             links_diverged: Counter::default(),
             mount_alarms: Counter::default(),
             agents_offline: Counter::default(),
+            early_refused: Counter::default(),
             stale_refused: Counter::default(),
             stale_taken: Counter::default(),
             undelivered: Gauge::default(),
+            index_warmed: Counter::default(),
             cleanups: Counter::default(),
             temp_deleted: Counter::default(),
             quota_rungs: Counter::default(),
         }
     }
 
-    fn counters(&self) -> [(&'static str, &Counter); 12] {
+    fn counters(&self) -> [(&'static str, &Counter); 14] {
         [
             ("specimen_appends_acked_total", &self.acked),
             ("specimen_appends_failed_total", &self.failed),
@@ -85,6 +90,8 @@ impl Metrics {
             ("specimen_links_diverged_total", &self.links_diverged),
             ("specimen_mount_alarms_total", &self.mount_alarms),
             ("specimen_agents_offline_total", &self.agents_offline),
+            ("specimen_early_refused_total", &self.early_refused),
+            ("specimen_index_warmed_total", &self.index_warmed),
             ("specimen_cleanups_total", &self.cleanups),
             ("specimen_temp_deleted_total", &self.temp_deleted),
             ("specimen_quota_rungs_total", &self.quota_rungs),

@@ -9,7 +9,7 @@
 //! Lines on stdout that a log probe can rely on:
 //! - `SOURCE: ENOSPC (No space left on device)`, the errno by name, and `SOURCE: ok again`;
 //!   sources are `data`, `logs`, `records`, `state`, `releases`, `links`,
-//!   `temp`, `config` and `start`
+//!   `temp`, `config`, `index` and `start`
 //! - `state RUNNING -> ERROR` and every other change of state
 //! - `start: no d_type in /data: …`
 //! - `new session ID`, `resumed session ID, start N`,
@@ -18,6 +18,7 @@
 //! - `ALARM: volume lost for 30 s`, once
 //! - `controller HOST:PORT: OFFLINE (…)`, and `RUNNING` when it is back
 //! - `start: the controller is not ready; again in 2000 ms`
+//! - `clock: the sender's is 3600 s ahead`, `clock: the sender's agrees again`
 //! - `election: leads term N`, `election: leads term N no more`
 //! - as a controller, `agent NAME: 3 beats missed: RUNNING -> OFFLINE`,
 //!   `agent NAME: OFFLINE -> RUNNING`
@@ -34,6 +35,7 @@ mod agent;
 mod alarm;
 mod applog;
 mod args;
+mod arrival;
 mod backoff;
 mod backup;
 mod cleanup;
@@ -51,6 +53,7 @@ mod heartbeat;
 mod home;
 mod http;
 mod identity;
+mod index;
 mod journal;
 mod leader;
 mod metrics;
@@ -77,4 +80,4 @@ mod tests;
 pub use args::{Begin, SpecimenArgs};
 pub use backup::{Job, JobError};
 pub use serve::{SpecimenError, serve};
-pub use weakness::{Weakness, WeaknessChoice, table};
+pub use weakness::{Weakness, WeaknessChoice, explanation, table};

@@ -109,6 +109,10 @@ fn append_group(service: &Arc<Service>, journal: &mut Journal, group: Vec<Reques
             service.health.clear("records");
             continue;
         };
+        if let Some(Err(error)) = service.index().map(|index| index.look_up(&record.key)) {
+            refuse_all(service, vec![reply], &error);
+            continue;
+        }
         match journal.append(&record, &line) {
             Ok(Appended::Yes) => written.push((record.key, reply)),
             Ok(Appended::Conflict) => drop(reply.send(Err(Refusal::Conflict))),
@@ -145,7 +149,7 @@ fn acknowledge(service: &Service, journal: &Journal, written: Vec<(String, Reply
     service.metrics.acked.add(written.len() as u64);
     service.health.clear("records");
     for (key, reply) in written {
-        service.log(format!("kept {key}"));
+        service.log(&format!("kept {key}"));
         // A client that has gone away will ask again.
         let _ = reply.send(Ok(()));
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::applog::{self, LogHandle};
 use super::args::SpecimenArgs;
+use super::arrival;
 use super::config::Config;
 use super::console::Console;
 use super::controller::{self, Controller};
@@ -18,6 +19,7 @@ use super::freeze::Freeze;
 use super::health::{Health, State};
 use super::home::Home;
 use super::identity;
+use super::index::{self, Index};
 use super::journal::Journal;
 use super::metrics::Metrics;
 use super::quota::Frozen;
@@ -45,6 +47,8 @@ pub(super) struct Service {
     pub(super) uplink: Option<Uplink>,
     /// The term that we lead; 0 for none.
     pub(super) term: AtomicU64,
+    /// None before the start, and where none is asked for.
+    index: OnceLock<Option<Index>>,
     log: Mutex<Option<LogHandle>>,
     records: Mutex<Option<RecordsHandle>>,
     session: OnceLock<Session>,
@@ -75,6 +79,7 @@ impl Service {
             controller: Controller::new(&args),
             term: AtomicU64::new(0),
             uplink: args.controller.clone().map(|it| Uplink::new(it, console.clone())),
+            index: OnceLock::new(),
             log: Mutex::new(None),
             records: Mutex::new(None),
             session: OnceLock::new(),
@@ -123,6 +128,7 @@ impl Service {
         self.spawn("release", Self::release_loop)?;
         self.spawn("config", watch::run)?;
         self.spawn("temp", temp::run)?;
+        self.spawn("index", index::run)?;
         Ok(())
     }
 
@@ -138,6 +144,9 @@ impl Service {
         })?;
         identity::may_begin(&self.args)?;
         identity::ensure(&self.args)?;
+        if self.index.get().is_none() {
+            let _ = self.index.set(Index::open(&self.args)?);
+        }
         if let Some(cut) = journal.open()? {
             self.console.say(cut);
         }
@@ -183,7 +192,9 @@ impl Service {
         let _ = self.fatal.try_send(error);
     }
 
-    pub(super) fn log(&self, line: String) {
+    /// Logs a line, with the time of day for people to read.
+    pub(super) fn log(&self, line: &str) {
+        let line = format!("{:.3} {line}", arrival::now().as_secs_f64());
         let log = lock(&self.log).clone();
         if self.args.has(Weakness::LogsBlockWrites) {
             return log.iter().for_each(|log| log.line_and_wait(line.clone()));
@@ -200,6 +211,10 @@ impl Service {
         if source == "logs" || shared {
             lock(&self.log).as_ref().inspect(|log| log.make_room(format!("{source}: {reason}")));
         }
+    }
+
+    pub(super) fn index(&self) -> Option<&Index> {
+        self.index.get()?.as_ref()
     }
 
     pub(super) fn records(&self) -> Option<RecordsHandle> {

@@ -16,6 +16,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use super::arrival;
 use super::console::Console;
 use super::health::State;
 
@@ -102,6 +103,7 @@ async fn exchange(
         .method(method)
         .uri(path)
         .header("host", host)
+        .header(arrival::SENT, arrival::now().as_secs())
         .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
         .map_err(io::Error::other)?;
     Ok(sender.send_request(request).await.map_err(io::Error::other)?.status())

@@ -63,12 +63,16 @@ pub enum Weakness {
     NoPolling,
     /// The types of directory entries are not asked for.
     NoPreflight,
+    /// An index that went cold warms up one look-up at a time.
+    NoRemedy,
     /// Old logs are never deleted.
     NoRetention,
     /// A controller that is not ready at the start ends the process.
     NoRetry,
     /// Temporary files are never deleted.
     NoTtl,
+    /// What is dated in the future is not taken yet.
+    OrdersByWallClock,
     /// State of a newer format is read as if it were ours.
     ReadsAnything,
     /// What cannot be renamed is left as it is.
@@ -270,6 +274,7 @@ const TABLE: &[Row] = &[
         "starts on a filesystem without d_type",
         "d-type-missing",
     ),
+    row(Weakness::NoRemedy, "no-remedy", "leaves an index cold", "page-cache-pollution"),
     row(Weakness::NoRetention, "no-retention", "never deletes an old log file", "inode-exhaustion"),
     row(
         Weakness::NoRetry,
@@ -278,6 +283,12 @@ const TABLE: &[Row] = &[
         "dependency-not-ready",
     ),
     row(Weakness::NoTtl, "no-ttl", "never deletes a temporary file", "storage-leak"),
+    row(
+        Weakness::OrdersByWallClock,
+        "orders-by-wall-clock",
+        "refuses records that are dated in its future",
+        "clock-skew",
+    ),
     row(
         Weakness::ReadsAnything,
         "reads-anything",
@@ -375,6 +386,16 @@ pub fn table() -> String {
         out.push_str(&format!("{name:<22}{about:<52}{fails}\n"));
     }
     out
+}
+
+/// What a weakness is, with an example; none when there is no such weakness.
+#[must_use]
+pub fn explanation(name: &str) -> Option<String> {
+    let Row { about, fails, .. } = TABLE.iter().find(|row| row.name == name)?;
+    Some(format!(
+        "{name} (weakness of the built-in subject `keelhaul/specimen`)\n\n{about}.\n\n\
+         Example\n  services: {{ agent: {{ args: [--weakness, {name}] }} }}\n\nNoticed by\n  {fails}\n"
+    ))
 }
 
 #[cfg(test)]

@@ -131,7 +131,8 @@ impl Fake {
 
 impl HelperLink for Fake {
     fn read(&self, read: Read) -> BoxFuture<'_, Result<Reading>> {
-        let world = self.world();
+        let mut world = self.world();
+        world.memory.pages_in += world.beneath.pages_per_look;
         if world.keeper.silent_reads {
             return future::pending().boxed();
         }

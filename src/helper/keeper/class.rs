@@ -60,6 +60,8 @@ pub(super) fn deadline(op: &Op) -> Duration {
             | Op::ExhaustMemory { .. }
             | Op::RemoveFiller { .. }
             | Op::HoldInotify { .. }
+            | Op::StreamFile { .. }
+            | Op::Time(_)
             | Op::SetQuota { .. }
             | Op::RestoreQuota { .. }
             | Op::ReplaceByCopy { .. }

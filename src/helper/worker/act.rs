@@ -14,7 +14,7 @@ use super::{
     detach::{self, Kept},
     fill, freeze, hold, image, interpose,
     interpose::Interposers,
-    link, memory, metadata, mount, page_cache, process, quota, throttle, tmpfs,
+    link, memory, metadata, mount, page_cache, process, quota, stream, throttle, time, tmpfs,
 };
 use crate::protocol::{Op, Outcome};
 
@@ -67,9 +67,12 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
         Op::ReplaceByCopy { place } => link::replace_by_copy(place),
         Op::CopyUp { place } => link::copy_up(place),
         Op::Relink { place, of, ours } => link::relink(place, of, *ours),
-        Op::SetOwner { .. } | Op::SetMode { .. } | Op::SetAside { .. } | Op::PutBack { .. } => {
-            metadata::act(op)
-        }
+        Op::SetOwner { .. }
+        | Op::SetMode { .. }
+        | Op::SetLabel { .. }
+        | Op::SetAside { .. }
+        | Op::PutBack { .. } => metadata::act(op),
+        Op::Time(op) => time::act(op, cx),
         other => act_on_device(other, cx),
     }
 }
@@ -94,6 +97,7 @@ fn act_on_processes(op: &Op, cx: &Context) -> Done {
     match op {
         Op::KillInit { place, init } => process::kill_init(place, *init),
         Op::HoldInotify { mark, uid, gid, stock } => hold::inotify(mark, (*uid, *gid), *stock, cx),
+        Op::StreamFile { place, mark, rate } => stream::start(place, mark, *rate, cx),
         Op::EndHolder { mark } => hold::end(mark),
         Op::GrowTmpfs { .. } | Op::ExhaustMemory { .. } | Op::SetOomScore { .. } => {
             memory::act(op, cx)

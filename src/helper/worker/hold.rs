@@ -17,8 +17,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::{
     super::HelperError,
     act::{Context, Done},
+    clock,
     facts::refused,
     place::{init, inside},
+    stream,
 };
 use crate::{
     host::{
@@ -41,6 +43,11 @@ const LETTING_GO: Duration = Duration::from_secs(4);
 /// Runs the holder. Arguments: the mark, and what to hold.
 pub fn hold(mut args: impl Iterator<Item = String>) -> ExitCode {
     let (Some(_mark), Some(stock)) = (args.next(), args.next()) else { return ExitCode::from(2) };
+    match stock.as_str() {
+        clock::WHAT => return clock::keep(args),
+        stream::WHAT => return stream::keep(args),
+        _ => {}
+    }
     let stock = if stock == "watches" { Stock::Watches } else { Stock::Instances };
     let (mut hoard, mut out) = (Hoard::default(), std::io::stdout());
     let grabbed = hoard.grab(stock);
@@ -52,7 +59,7 @@ pub fn hold(mut args: impl Iterator<Item = String>) -> ExitCode {
     if said.is_err() {
         return ExitCode::FAILURE;
     }
-    while !input_ended() {
+    while !input_ended(AGAIN) {
         // what runs out otherwise was taken before; the subject may only have freed some
         let _ = hoard.grab(stock);
     }
@@ -60,35 +67,40 @@ pub fn hold(mut args: impl Iterator<Item = String>) -> ExitCode {
 }
 
 /// Waits a moment; whether nobody writes to standard input any more.
-fn input_ended() -> bool {
+pub(super) fn input_ended(moment: Duration) -> bool {
     let input = std::io::stdin();
-    let moment = Timespec { tv_sec: 0, tv_nsec: i64::from(AGAIN.subsec_nanos()) };
+    let moment = Timespec { tv_sec: 0, tv_nsec: i64::from(moment.subsec_nanos()) };
     poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&moment)).is_ok_and(|ready| ready > 0)
 }
 
-/// Starts a holder, and waits until it holds everything.
+/// Takes what a user has left of a stock.
 pub(super) fn inotify(mark: &str, user: (u32, u32), stock: InotifyStock, cx: &Context) -> Done {
+    let as_user = |command: &mut Command| {
+        command.arg(stock.name()).uid(user.0).gid(user.1);
+    };
+    let (instances, watches) = start(mark, as_user, cx)?;
+    Ok(Outcome::Held { instances, watches })
+}
+
+/// Starts a holder, and waits until it holds everything; says how much that is.
+pub(super) fn start(
+    mark: &str,
+    what: impl FnOnce(&mut Command),
+    cx: &Context,
+) -> Result<(u64, u64), HelperError> {
     let mut command = Command::new("/proc/self/exe");
-    command.args([VERB, mark, stock.name()]).uid(user.0).gid(user.1);
+    what(command.args([VERB, mark]));
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut child = child.map_err(|error| HostError::sys("spawn", VERB, error))?;
     let line = child.stdout.take().map(|out| first_line(out, child, cx.deadline));
     let line = line.unwrap_or_default();
     let mut words = line.split_whitespace();
-    let number = |word: Option<&str>| word.and_then(|word| word.parse().ok());
-    match words.next() {
-        Some("held") => {
-            let (instances, watches) = (number(words.next()), number(words.next()));
-            Ok(Outcome::Held {
-                instances: instances.unwrap_or_default(),
-                watches: watches.unwrap_or_default(),
-            })
-        }
-        _ => {
-            end(mark)?;
-            Err(HelperError::Refused(format!("the holder did not come to hold: {}", line.trim())))
-        }
+    if words.next() == Some("held") {
+        let mut number = || words.next().and_then(|word| word.parse().ok()).unwrap_or_default();
+        return Ok((number(), number()));
     }
+    end(mark)?;
+    Err(HelperError::Refused(format!("the holder did not come to hold: {}", line.trim())))
 }
 
 /// What a holder says, on a thread that keeps its standard input open until it ends.

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use super::{super::HelperError, cgroup, engine, image::nodes, memory_cgroup};
+use super::{super::HelperError, cgroup, engine, image::nodes, label, memory_cgroup};
 use crate::{
-    host::{fuse, loop_device, process::boot_id},
+    host::{fuse, loop_device, process::boot_id, wall_clock},
     protocol::{HostFacts, Ready},
 };
 
@@ -68,7 +68,8 @@ pub(super) fn host() -> Result<HostFacts, HelperError> {
         memory_cgroup: memory_cgroup::readable(),
         io_limits: cgroup::io_limits(),
         fuse: fuse(),
-        selinux: selinux(),
+        wall_clock: wall_clock(),
+        selinux: label::enforcing(),
         engine_socket: engine_socket(),
         boot_id: boot_id()?,
         kernel,
@@ -131,12 +132,11 @@ fn fuse() -> Ready {
     }
 }
 
-fn selinux() -> Ready {
-    match fs::read_to_string("/sys/fs/selinux/enforce") {
-        Ok(text) if text.trim() == "1" => Ready::Yes,
-        Ok(_) => Ready::No("SELinux is permissive".into()),
-        Err(_) => Ready::No("this kernel has no SELinux in force".into()),
+fn wall_clock() -> Ready {
+    if !capabilities().iter().any(|name| name == "SYS_PTRACE") {
+        return Ready::No("the helper was not given CAP_SYS_PTRACE".into());
     }
+    wall_clock::ready().map_or_else(|error| Ready::No(error.to_string()), |()| Ready::Yes)
 }
 
 fn engine_socket() -> Ready {

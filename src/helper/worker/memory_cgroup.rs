@@ -29,9 +29,12 @@ pub(super) fn memory(place: &Place) -> Result<MemoryFacts, HelperError> {
 
 fn memory_of(target: Identity) -> HostResult<MemoryFacts> {
     let cgroup = of(target, "memory")?;
+    let cache = cgroup.page_cache()?;
     Ok(MemoryFacts {
         limit: cgroup.memory_limit()?,
         used: cgroup.memory_used()?,
+        cache: cache.bytes,
+        pages_in: cache.pages_in,
         oom_kills: cgroup.oom_kills()?,
         oom_score: target.oom_score()?,
     })

@@ -17,6 +17,7 @@ use crate::{
         error::HostResult,
         metadata::{self, Change, Meant},
         process::Identity,
+        selinux,
     },
     protocol::{Access, AccessFacts, FileId, Op, Outcome, Place},
 };
@@ -38,6 +39,9 @@ pub(super) fn act(op: &Op) -> Done {
         Op::SetMode { place, file, from, to } => {
             change(place, |path| metadata::set_mode(path, (*file).into(), *from, *to))
         }
+        Op::SetLabel { place, file, from, to } => {
+            change(place, |path| selinux::set_label(path, (*file).into(), from, to))
+        }
         Op::SetAside { place, file, kept, content } => change(place, |path| {
             let content = content.as_deref().map(str::as_bytes);
             aside::set_aside(path, (*file).into(), kept, content)
@@ -51,7 +55,7 @@ pub(super) fn act(op: &Op) -> Done {
 
 /// Makes a change where the file can still be reached. Where it cannot, it is gone, or has another
 /// name that the subject gave it: neither is for us to follow.
-fn change(place: &Place, make: impl Fn(&Path) -> HostResult<Change> + Sync) -> Done {
+pub(super) fn change(place: &Place, make: impl Fn(&Path) -> HostResult<Change> + Sync) -> Done {
     let mut last = None;
     for way in ways(place)? {
         match beside(way.target, &way.path, &make) {

@@ -5,6 +5,7 @@
 
 mod act;
 mod cgroup;
+mod clock;
 mod detach;
 pub(in crate::helper) mod engine;
 mod errand;
@@ -16,6 +17,8 @@ mod host_facts;
 mod http;
 pub(in crate::helper) mod image;
 mod interpose;
+mod label;
+mod layer;
 mod link;
 mod load;
 mod memory;
@@ -29,7 +32,9 @@ mod process;
 mod quota;
 mod read;
 mod serve;
+mod stream;
 mod throttle;
+mod time;
 mod tmpfs;
 mod trial;
 mod vacuous;

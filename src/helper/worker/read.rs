@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{
-    super::HelperError, facts, freeze, hold, host_facts, http, image, interpose, memory_cgroup,
-    metadata, net, page_cache, place, quota, throttle, trial,
+    super::HelperError, clock, facts, freeze, hold, host_facts, http, image, interpose, label,
+    layer, memory_cgroup, metadata, net, page_cache, place, quota, throttle, time, trial,
 };
 use crate::protocol::{Read, Reading};
 
@@ -21,6 +21,9 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::File { place, digest, content } => {
             Reading::File(facts::file(place, *digest, *content)?)
         }
+        Read::Times { place, most } => Reading::Times(time::times(place, *most)?),
+        Read::Label(place) => Reading::Label(label::facts(place)?),
+        Read::Upper(place) => Reading::Upper(layer::upper(place)?),
         Read::Tree(place) => Reading::Tree(facts::tree(place)?),
         Read::Archives { place, below } => {
             Reading::Archives(facts::archives(place, below.as_deref())?)
@@ -52,6 +55,7 @@ fn attempt(read: &Read) -> Result<Reading, HelperError> {
             Reading::Events(hold::try_events(place, from, *within_ms)?)
         }
         Read::TryIo(attempt) => Reading::IoTried(trial::io(attempt)?),
+        Read::Clock { place, within_ms } => Reading::Clock(clock::facts(place, *within_ms)?),
         Read::Connect { place, to, timeout_ms } => {
             Reading::Tried(net::connect(place, *to, *timeout_ms)?)
         }

@@ -18,9 +18,12 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         | Op::KillInit { .. }
         | Op::SetOwner { .. }
         | Op::SetMode { .. }
+        | Op::SetLabel { .. }
         | Op::SetAside { .. }
         | Op::LimitIo { .. }
         | Op::DropCache { .. }
+        | Op::StreamFile { .. }
+        | Op::Time(_)
         | Op::SetOomScore { .. }
         | Op::ArmRules { .. }
         | Op::Freeze { .. } => Outcome::Done,

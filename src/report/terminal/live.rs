@@ -158,6 +158,8 @@ impl Bars {
                 self.cases.insert(id.to_owned(), bar);
                 let planned = record.start.as_ref().map_or(0, |start| start.cases);
                 self.total.set_length(planned.max(record.cases.len()) as u64);
+                // its clock goes on between the ends of cases
+                self.total.enable_steady_tick(TICK);
             }
             _ => {}
         }

@@ -24,7 +24,8 @@ async fn two_jobs_run_side_by_side_with_a_helper_each() {
 
 #[tokio::test(start_paused = true)]
 async fn a_case_that_passes_on_a_retry_is_flaky() {
-    let ran = Bench::of("steps:\n  - recover: { within: 1s, hold: 100ms }\n")
+    let work = "  - exec: { service: agent, command: [work] }\n";
+    let ran = Bench::of(&format!("steps:\n{work}  - recover: {{ within: 1s, hold: 100ms }}\n"))
         .options(|options| options.retries = 2)
         .on("Steps", 0, |scene| scene.health(503))
         .on("case t 2", 0, |scene| scene.health(200))

@@ -8,7 +8,7 @@ use super::Docker;
 use crate::runtime::{Result, RuntimeError};
 
 /// Where an engine listens when nobody says otherwise.
-pub(super) const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
+pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
 /// The client's own limit, in seconds: above every limit that a call sets for itself.
 const CLIENT_LIMIT: u64 = 3600;

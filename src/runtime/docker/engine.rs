@@ -37,7 +37,8 @@ pub(super) struct Version {
 impl Docker {
     pub(super) async fn engine_facts(&self) -> Result<EngineFacts> {
         let (version, info) = tokio::try_join!(self.version(), async {
-            self.call("asking for", "what the engine is", "").run(self.client.info()).await
+            let call = self.call("asking for", "what the engine is", "");
+            self.known_to_engines(call.run(self.client.info()).await)
         })?;
         Ok(EngineFacts {
             address: self.address(),
@@ -65,11 +66,26 @@ impl Docker {
         self.version().await.map(|version| version.api)
     }
 
+    /// What has never heard of a question that every engine answers is none.
+    fn known_to_engines<T>(&self, answer: Result<T>) -> Result<T> {
+        answer.map_err(|error| match error {
+            RuntimeError::Gone { .. } => RuntimeError::NotAnEngine { address: self.address() },
+            other => other,
+        })
+    }
+
     async fn version(&self) -> Result<&Version> {
         self.version
             .get_or_try_init(|| async {
                 let call = self.call("asking for the", "version", "");
-                let version = call.run(self.client.version()).await?;
+                let version =
+                    call.run(self.client.version()).await.map_err(|error| match error {
+                        // it has nothing at `/version`
+                        RuntimeError::Gone { .. } => {
+                            RuntimeError::NotAnEngine { address: self.address() }
+                        }
+                        other => other,
+                    })?;
                 let api_text = version.api_version.unwrap_or_default();
                 let api = check(&api_text)?;
                 Ok(Version { api, api_text, release: version.version.unwrap_or_default() })
@@ -106,6 +122,13 @@ mod tests {
             assert_eq!(Some(client.api_version().await.unwrap()), ApiVersion::parse("1.41"));
         }
         assert_eq!(engine.asked("/version").len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_has_no_version_is_no_engine() {
+        let other = scripted::ScriptedEngine::start(|_| scripted::refuse(404, "Not Found"));
+        let error = other.client().engine().await.unwrap_err();
+        assert!(matches!(error, RuntimeError::NotAnEngine { .. }), "{error:?}");
     }
 
     #[test]

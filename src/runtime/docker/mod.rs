@@ -40,6 +40,7 @@ use super::{
 };
 use crate::protocol::EngineOp;
 use address::Address;
+pub use address::DEFAULT_SOCKET;
 pub use attach::{Attached, Output};
 pub use engine::ApiVersion;
 use engine::Version;

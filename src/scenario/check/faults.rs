@@ -4,7 +4,7 @@ use super::Cx;
 use crate::{
     diagnostic::closest,
     faults::{Declared, FaultSpec, Kind},
-    scenario::{Action, InjectStep},
+    scenario::{Action, InjectStep, load::Seg},
 };
 
 /// Checks them.
@@ -54,6 +54,8 @@ fn fits(cx: &mut Cx<'_>, i: usize, inject: &InjectStep) {
                 &path,
                 format!("{problem}\n\nhint: did you mean `{}:{meant}`?", target.service),
             );
+        } else if names_parameter(cx, &path, &text) {
+            cx.report_below(&path[..4], &text);
         } else if let Some((point, volume)) = mounted {
             let mount =
                 ["services".into(), (&target.service).into(), "mounts".into(), point.into()];
@@ -63,6 +65,13 @@ fn fits(cx: &mut Cx<'_>, i: usize, inject: &InjectStep) {
             cx.report(&path, text);
         }
     }
+}
+
+/// True when a fault's words begin with one of its own parameters, other than the target.
+fn names_parameter(cx: &Cx<'_>, target: &[Seg<'_>], text: &str) -> bool {
+    let key = text.strip_prefix('`').and_then(|rest| rest.split(['`', ':']).next());
+    let own = target.split_last().and_then(|(_, own)| cx.tree.find(own));
+    key.zip(own).is_some_and(|(key, own)| key != "target" && own.entry(key).is_some())
 }
 
 fn of_kind(kind: Kind) -> &'static str {

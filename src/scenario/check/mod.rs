@@ -6,27 +6,47 @@ mod faults;
 mod ids;
 mod names;
 mod probes;
+mod proof;
 mod references;
 mod services;
 mod timing;
 
 pub use ids::{Assertion, Spot, assertion_ids, is_listed};
 
+use std::collections::BTreeSet;
+
 use super::{
     Allow, Scenario,
-    load::{Node, Problem, Seg},
+    load::{Node, Problem, Seg, Span},
 };
 use crate::volumes::VolumeSpec;
 
 /// Every problem of a scenario with its variables put in, and the overrides of this control.
 pub(crate) fn check(scenario: &Scenario, tree: &Node, control: Option<usize>) -> Vec<Problem> {
-    let mut cx = Cx { scenario, tree, control, problems: Vec::new() };
+    let mut cx = Cx { scenario, tree, control, lost: BTreeSet::new(), problems: Vec::new() };
     names::check(&mut cx);
     services::check(&mut cx);
     references::check(&mut cx);
     probes::check(&mut cx);
     faults::check(&mut cx);
     timing::check(&mut cx);
+    proof::check(&mut cx);
+    cx.problems
+}
+
+/// Problems of what is left of a scenario when its spoilt parts are out: none that speak of `lost`
+/// names, and none about the scenario as a whole.
+pub(crate) fn check_rest(
+    scenario: &Scenario,
+    tree: &Node,
+    control: Option<usize>,
+    lost: BTreeSet<String>,
+) -> Vec<Problem> {
+    let mut cx = Cx { scenario, tree, control, lost, problems: Vec::new() };
+    services::check(&mut cx);
+    references::check(&mut cx);
+    probes::check(&mut cx);
+    faults::check(&mut cx);
     cx.problems
 }
 
@@ -36,6 +56,8 @@ struct Cx<'a> {
     tree: &'a Node,
     /// The control whose overrides are merged in.
     control: Option<usize>,
+    /// Names and sections of parts that are not there because they have problems already.
+    lost: BTreeSet<String>,
     problems: Vec<Problem>,
 }
 
@@ -43,7 +65,28 @@ impl<'a> Cx<'a> {
     /// Reports a problem at a path.
     fn report(&mut self, path: &[Seg<'_>], text: impl Into<String>) {
         let (span, origins) = self.tree.locate(path);
-        self.problems.push(Problem::at(span, text).with_origins(&origins));
+        self.push(Problem::at(span, text).with_origins(&origins));
+    }
+
+    /// Reports what a fault, a probe or a volume says of itself. It knows no positions, but begins
+    /// with what is wrong in backticks: a key or a value below `path`, which is then pointed at.
+    fn report_below(&mut self, path: &[Seg<'_>], text: &str) {
+        let quoted = text.split('`').nth(1).unwrap_or_default();
+        let found = self.tree.find(path).and_then(|node| below(node, quoted));
+        match found {
+            Some(span) => {
+                let (_, origins) = self.tree.locate(path);
+                self.push(Problem::at(span, text).with_origins(&origins));
+            }
+            None => self.report(path, text),
+        }
+    }
+
+    /// Keeps a problem, unless it may come from what was left out.
+    fn push(&mut self, problem: Problem) {
+        if !self.lost.iter().any(|name| problem.text.contains(&format!("`{name}`"))) {
+            self.problems.push(problem);
+        }
     }
 
     /// Reports a problem at a path, with a remark at another.
@@ -57,7 +100,7 @@ impl<'a> Cx<'a> {
         let (span, origins) = self.tree.locate(path);
         let (other, _) = self.tree.locate(other);
         let problem = Problem::at(span, text).with_origins(&origins).note(remark, Some(other));
-        self.problems.push(problem);
+        self.push(problem);
     }
 
     /// True when this part is written in the file, and not a default.
@@ -80,6 +123,26 @@ impl<'a> Cx<'a> {
     fn volume(&self, name: &str) -> Option<&'a VolumeSpec> {
         self.scenario.volumes.get(name)
     }
+}
+
+/// Where a value is written as `quoted`, or the value of a key that is quoted alone or as
+/// `key: value`.
+fn below(node: &Node, quoted: &str) -> Option<Span> {
+    let key = quoted.split(':').next().unwrap_or_default();
+    let is_it = |node: &Node| node.is_scalar() && node.raw == quoted;
+    let in_items = |node: &Node| {
+        node.items().iter().find_map(|item| match is_it(item) {
+            true => Some(item.span),
+            false => below(item, quoted),
+        })
+    };
+    in_items(node).or_else(|| {
+        node.entries().iter().find_map(|entry| {
+            let span = if entry.value.is_scalar() { entry.value.span } else { entry.key_span };
+            let named = entry.key == key || is_it(&entry.value);
+            if named { Some(span) } else { below(&entry.value, quoted) }
+        })
+    })
 }
 
 /// True for `/data/logs` at or below `/data`.

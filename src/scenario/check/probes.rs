@@ -32,7 +32,8 @@ pub(super) fn check(cx: &mut Cx<'_>) {
             probe(cx, &item.probe, &["steps".into(), i.into(), "expect".into(), j.into()]);
         }
     }
-    let injects = scenario.steps.iter().any(|step| matches!(step.action, Action::Inject(_)));
+    let injects = cx.lost.contains("steps")
+        || scenario.steps.iter().any(|step| matches!(step.action, Action::Inject(_)));
     for (i, observe) in scenario.observe.iter().enumerate() {
         let path = ["observe".into(), i.into()];
         probe(cx, &observe.probe, &path);
@@ -63,6 +64,6 @@ fn probe(cx: &mut Cx<'_>, probe: &ProbeSpec, path: &[Seg<'_>]) {
     }
     for text in probe.check() {
         let at: Vec<Seg<'_>> = path.iter().copied().chain([probe.name().into()]).collect();
-        cx.report(&at, text);
+        cx.report_below(&at, &text);
     }
 }

@@ -37,7 +37,7 @@ fn labels(cx: &mut Cx<'_>) {
 fn volumes(cx: &mut Cx<'_>) {
     for (name, volume) in &cx.scenario.volumes {
         for text in volume.check(cx.host_wide()) {
-            cx.report(&["volumes".into(), name.into()], text);
+            cx.report_below(&["volumes".into(), name.into()], &text);
         }
     }
 }

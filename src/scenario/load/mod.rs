@@ -1,8 +1,8 @@
 //! Text to scenarios: a positioned tree, its cells and controls, and the types.
 //!
 //! `parse` reads YAML, `matrix` makes cells, `merge` puts controls over, `vars` puts variables in,
-//! `shape` finds every problem a schema can state, `de` reads the types. All problems of all files
-//! are reported at once. Pure: the caller reads the files.
+//! `shape` finds every problem a schema can state, `de` reads the types, `salvage` finds what else is
+//! wrong in the parts that are sound. All problems of all files are reported at once. Pure: the caller reads the files.
 
 mod de;
 mod matrix;
@@ -10,6 +10,7 @@ mod merge;
 mod node;
 mod parse;
 mod problem;
+mod salvage;
 mod scalar;
 mod shape;
 mod vars;
@@ -19,20 +20,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
-
 use matrix::SEED;
 pub(crate) use matrix::suffix;
 pub(crate) use node::{Node, Seg, Span};
+pub use parse::LARGEST_FILE;
 pub(crate) use problem::Problem;
 use problem::Source;
 
-use super::{Control, Observe, ProbeItem, Scenario, Service, Step, check, schema::schema};
-use crate::{
-    diagnostic::{Diagnostic, sorted, suggest},
-    volumes::VolumeSpec,
-    workloads::WorkloadSpec,
-};
+use super::{Control, Scenario, check, schema::schema};
+use crate::diagnostic::{Diagnostic, sorted, suggest};
 
 /// A scenario file, read and checked: every cell and every control of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +41,8 @@ pub struct Loaded {
     pub tags: Vec<String>,
     /// Values that it took from the environment; reports hide them.
     pub secrets: Vec<String>,
+    /// What `--set` gave to variables and axes of this file.
+    pub sets: Vec<(String, String)>,
     /// Cells of the matrix; one without labels when there is none.
     pub cells: Vec<Cell>,
 }
@@ -74,7 +72,7 @@ pub type Sets = BTreeMap<String, String>;
 /// What `${env:X}` may see.
 pub type Env = BTreeMap<String, String>;
 
-/// Reads and checks scenario files. The text of an unreadable file is why it could not be read.
+/// Reads and checks scenario files. The text of an unreadable file says that it could not be read.
 ///
 /// # Errors
 /// Every problem of every file, in reading order; nothing is loaded then.
@@ -120,12 +118,16 @@ impl Batch<'_> {
         let name = path.display().to_string();
         let bytes = match bytes {
             Ok(bytes) => bytes,
-            Err(error) => {
-                let text = format!("the file cannot be read: {error}");
-                self.problems.push(Diagnostic::of_file(&name, &text));
+            Err(text) => {
+                self.problems.push(Diagnostic::of_file(&name, text));
                 return None;
             }
         };
+        if bytes.len() > LARGEST_FILE {
+            let text = format!("more than {LARGEST_FILE} bytes are no scenario\n\nhint: split it");
+            self.problems.push(Diagnostic::of_file(&name, &text));
+            return None;
+        }
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => {
@@ -245,14 +247,22 @@ impl FileLoad<'_, '_> {
         }
         let scenario = &done.first()?.scenario;
         let (name, tags) = (scenario.name.clone(), scenario.tags.clone());
-        Some(Loaded { file: PathBuf::new(), name, tags, secrets: Vec::new(), cells: done })
+        let sets = self.sets_of(&tree);
+        Some(Loaded { file: PathBuf::new(), name, tags, secrets: Vec::new(), sets, cells: done })
     }
 
     /// Names that `--set` may give.
     fn note_names(&mut self, section: &str, node: &Node) {
-        let named = if section == "matrix" { node.get("axes") } else { Some(node) };
-        let keys = named.map(Node::entries).unwrap_or_default().iter().map(|e| e.key.clone());
-        self.batch.known.extend(keys);
+        self.batch.known.extend(settable(section, node).map(str::to_owned));
+    }
+
+    /// What `--set` gives to this file: another one may know nothing of it.
+    fn sets_of(&self, tree: &Node) -> Vec<(String, String)> {
+        let sections = ["vars", "matrix"].into_iter().filter_map(|it| Some((it, tree.get(it)?)));
+        let known: BTreeSet<&str> =
+            sections.flat_map(|(section, node)| settable(section, node)).collect();
+        let sets = self.batch.sets.iter().filter(|(name, _)| known.contains(name.as_str()));
+        sets.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
     /// The shape of a section that is needed before variables can be put in.
@@ -358,13 +368,20 @@ impl FileLoad<'_, '_> {
                 sound.then_some(scenario)
             }
             Err(first) => {
-                let more = parts(&tree, &problems);
+                let more = salvage::parts(&tree, &problems);
                 problems.extend(if more.is_empty() { first } else { more });
+                problems.extend(salvage::rest(&tree, &problems, control));
                 self.problems.extend(problems);
                 None
             }
         }
     }
+}
+
+/// Names of variables, or of axes.
+fn settable<'a>(section: &str, node: &'a Node) -> impl Iterator<Item = &'a str> {
+    let named = if section == "matrix" { node.get("axes") } else { Some(node) };
+    named.map(Node::entries).unwrap_or_default().iter().map(|entry| entry.key.as_str())
 }
 
 /// Controls run along the first seed only.
@@ -389,49 +406,6 @@ fn blank(tree: &Node) -> Node {
         _ => {}
     }
     node
-}
-
-/// What the types refuse, part by part, where nothing was found before.
-fn parts(tree: &Node, found: &[Problem]) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for entry in tree.entries() {
-        let listed = !matches!(entry.key.as_str(), "volumes" | "services" | "workloads");
-        let named = entry.value.entries().iter().filter(|_| !listed);
-        let named = named.map(|part| (part.key.as_str(), part.key_span, &part.value));
-        let items = entry.value.items().iter().filter(|_| listed);
-        let items = items.map(|part| (entry.key.as_str(), part.span, part));
-        for (name, span, part) in named.chain(items) {
-            // by identity and not by range: a control's overrides are written elsewhere
-            let spoilt =
-                |problem: &Problem| problem.span.is_some_and(|at| at == span || part.has(&at));
-            if !found.iter().any(spoilt) && !has_hole(part) {
-                problems.extend(part_of(&entry.key, part, (name, span)));
-            }
-        }
-    }
-    problems
-}
-
-fn has_hole(node: &Node) -> bool {
-    node.value == node::Value::Hole
-        || node.items().iter().any(has_hole)
-        || node.entries().iter().any(|entry| has_hole(&entry.value))
-}
-
-fn part_of(section: &str, part: &Node, label: (&str, Span)) -> Option<Problem> {
-    fn read<'a, T: Deserialize<'a>>(part: &'a Node, label: (&'a str, Span)) -> Option<Problem> {
-        de::read::<T>(part, Some(label)).err()
-    }
-    match section {
-        "volumes" => read::<VolumeSpec>(part, label),
-        "services" => read::<Service>(part, label),
-        "workloads" => read::<WorkloadSpec>(part, label),
-        "steady_state" | "verify" | "stop_when" => read::<ProbeItem>(part, label),
-        "steps" => read::<Step>(part, label),
-        "observe" => read::<Observe>(part, label),
-        "controls" => read::<Control>(part, label),
-        _ => None,
-    }
 }
 
 /// Cells and controls find the same problem again and again.

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Bytes of one file.
-pub(crate) const MAX_BYTES: usize = 1 << 20;
+pub const LARGEST_FILE: usize = 1 << 20;
 /// Maps and lists inside each other.
 const MAX_DEPTH: usize = 64;
 /// Values of one file, with every alias written out.
@@ -22,17 +22,6 @@ const MAX_NODES: usize = 20_000;
 
 /// The tree, unless the file cannot be read as one, and every problem on the way.
 pub(crate) fn parse(text: &str) -> (Option<Node>, Vec<Problem>) {
-    if text.len() > MAX_BYTES {
-        let problem = Problem {
-            span: None,
-            text: format!(
-                "the file has {} bytes, more than the {MAX_BYTES} a scenario may have\n\nhint: split it",
-                text.len()
-            ),
-            notes: Vec::new(),
-        };
-        return (None, vec![problem]);
-    }
     let mut options = Options::default();
     options.emit_comments = false;
     options.emit_unresolved_aliases = true;
@@ -305,7 +294,10 @@ fn syntax(error: &ScanError, text: &str) -> Problem {
         ErrorKind::RecursionLimitExceeded => {
             format!("more than {MAX_DEPTH} maps and lists inside each other")
         }
-        _ => format!("this is not YAML: {}", error.info()),
+        _ => format!(
+            "this is not YAML: {}\n\nhint: check quotes, brackets and indentation up to here",
+            error.info()
+        ),
     };
     Problem::at(span, text)
 }

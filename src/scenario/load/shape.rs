@@ -137,7 +137,10 @@ impl<'s> Walk<'s> {
             (Value::Text(_) | Value::Int(_) | Value::Map(_), "a list") => {
                 "\n\nhint: write `[…]`, or each element on a line that begins with `- `".into()
             }
-            _ => String::new(),
+            (Value::List(_), "a map") => {
+                "\n\nhint: give each element a key: `{ a: …, b: … }`".into()
+            }
+            _ => format!("\n\nhint: write {wanted} in its place"),
         };
         let text = format!("{} wants {wanted}, not {}{hint}", at.name(), at.node.words());
         self.problems.push(at.problem(text));

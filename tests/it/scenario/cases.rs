@@ -174,7 +174,8 @@ fn values_of_the_environment_are_hidden() {
     let file = |memory: &str| {
         let services =
             format!("services: {{ a: {{ image: x, env: {{ T: '${{t}}' }}, memory: {memory} }} }}");
-        format!("keelhaul: 1\nname: a\nvars: {{ t: '${{env:TOKEN}}' }}\n{services}\n")
+        let verify = "verify: [{ container: { service: a, state: running } }]";
+        format!("keelhaul: 1\nname: a\nvars: {{ t: '${{env:TOKEN}}' }}\n{services}\n{verify}\n")
     };
     let loaded = load_text(&file("1MiB"), &[]).unwrap();
     assert_eq!(loaded[0].secrets, ["hunter22"]);

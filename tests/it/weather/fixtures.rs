@@ -63,7 +63,15 @@ pub(super) const FIXTURES: &[Fixture] = &[
         // a first mount where there was none
         Trace::Mounted("/opt/specimen/releases"),
     ),
+    state(
+        ("cache-pollution", ""),
+        (EXT4, "/data"),
+        "{ target: \"agent:/data\" }",
+        Trace::Held("stream"),
+    ),
+    state(("clock-skew", ""), (DOCKER, "/data"), "{ target: agent, by: +1h }", Trace::OtherClock),
     event("commit-and-recreate", "{ target: agent }"),
+    event("copy-up", "{ target: \"agent:/opt/specimen/releases/1.dat\" }"),
     event("crash", "{ target: agent }"),
     state(("disconnect", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Detached),
     state(
@@ -137,6 +145,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
     ),
     event("kill", "{ target: agent }"),
     state(
+        ("label", ""),
+        (DOCKER, "/data"),
+        "{ target: \"agent:/data\", label: \"system_u:object_r:container_file_t:s0:c998,c999\" }",
+        Trace::Labelled("/data", "s0:c998,c999"),
+    ),
+    state(
         ("lost-mount", ""),
         (DOCKER, "/data"),
         "{ target: \"agent:/data\" }",
@@ -159,6 +173,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
         (DOCKER, "/data"),
         "{ target: \"agent:/data\", set: [noexec] }",
         Trace::Stacked("/data"),
+    ),
+    state(
+        ("mtime-skew", ""),
+        (DOCKER, "/data"),
+        "{ target: \"agent:/data/journal.log\", by: +1h }",
+        Trace::FromTheFuture("/data/journal.log"),
     ),
     event("oom-kill", "{ target: agent }"),
     state(

@@ -158,6 +158,14 @@ pub(super) enum Trace {
     Quota(&'static str),
     /// The subject's user can watch nothing more.
     NoInotify,
+    /// The label of this path ends so.
+    Labelled(&'static str, &'static str),
+    /// This path was written to after now.
+    FromTheFuture(&'static str),
+    /// The code by which the subject tells the time is not that of other processes.
+    OtherClock,
+    /// A process of ours, holding this, is in the subject's memory cgroup.
+    Held(&'static str),
     /// Tasks are frozen.
     Frozen,
     /// Fewer bytes of memory than this are allowed.
@@ -179,11 +187,9 @@ pub(super) enum Trace {
 impl Trace {
     /// Whether it is there; not, when the subject has ended.
     pub(super) fn in_force(self, init: i32) -> bool {
-        if init == 0 {
-            return false;
-        }
         let root = |path: &str| format!("/proc/{init}/root{path}");
         match self {
+            _ if init == 0 => false,
             Self::Stacked(path) => mounts(init, path) > 1,
             Self::Mounted(path) => mounts(init, path) > 0,
             Self::Lost(path) => mounts(init, path) == 0,
@@ -205,6 +211,10 @@ impl Trace {
             Self::Owner(path, uid) => fs::metadata(root(path)).is_ok_and(|meta| meta.uid() == uid),
             Self::Quota(path) => limited(init, path),
             Self::NoInotify => cannot_watch(init),
+            Self::Labelled(path, end) => label(&root(path)).is_some_and(|it| it.ends_with(end)),
+            Self::FromTheFuture(path) => is_from_the_future(&root(path)),
+            Self::OtherClock => vdso(init) != vdso(own()),
+            Self::Held(what) => held(init, what),
             Self::Frozen => frozen(init),
             Self::MemoryBelow(bytes) => memory_limit(init).is_some_and(|limit| limit < bytes),
             Self::Unreadable(path) => unreadable(&root(path)),
@@ -277,6 +287,45 @@ fn cgroup_file(pid: i32, controller: &str, v1: &str, v2: &str) -> Option<String>
         };
         fs::read_to_string(file).ok()
     })
+}
+
+fn held(init: i32, what: &str) -> bool {
+    let list = cgroup_file(init, "memory", "cgroup.procs", "cgroup.procs").unwrap_or_default();
+    list.lines().any(|pid| {
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let mut args = line.split('\0').skip(1);
+        args.next() == Some("helper-hold") && args.nth(1) == Some(what)
+    })
+}
+
+fn label(path: &str) -> Option<String> {
+    let mut value = [0; 256];
+    let length = rustix::fs::lgetxattr(path, "security.selinux", &mut value[..]).ok()?;
+    Some(String::from_utf8_lossy(&value[..length]).trim_end_matches('\0').to_owned())
+}
+
+fn is_from_the_future(path: &str) -> bool {
+    let written = fs::metadata(path).and_then(|meta| meta.modified());
+    written.is_ok_and(|time| time > std::time::SystemTime::now())
+}
+
+fn own() -> i32 {
+    i32::try_from(std::process::id()).unwrap_or(0)
+}
+
+/// The code that the kernel maps into a process.
+fn vdso(pid: i32) -> Vec<u8> {
+    use std::os::unix::fs::FileExt as _;
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let line = maps.lines().find(|line| line.ends_with("[vdso]")).unwrap_or_default();
+    let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+    let address = |text| u64::from_str_radix(text, 16).unwrap_or(0);
+    let (start, end) = range.map_or((0, 0), |(start, end)| (address(start), address(end)));
+    let mut code = vec![0; usize::try_from(end - start).unwrap_or(0)];
+    let memory = fs::File::open(format!("/proc/{pid}/mem"));
+    let read = memory.and_then(|memory| memory.read_exact_at(&mut code, start));
+    // whose memory is gone has no other code
+    if read.is_ok() && !code.is_empty() { code } else { vdso(own()) }
 }
 
 fn frozen(pid: i32) -> bool {

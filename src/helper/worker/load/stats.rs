@@ -1,5 +1,4 @@
-//! Counts and latencies of a load. Latencies are kept in buckets of at most 1/16 error, so that
-//! memory does not grow with the number of operations.
+//! Counts and latencies of a load.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -7,9 +6,6 @@ use std::{
 };
 
 use crate::protocol::LoadStats;
-
-/// Buckets for each power of two.
-const FINE: u64 = 16;
 
 /// What is counted.
 #[derive(Debug)]
@@ -21,7 +17,6 @@ pub(super) struct Stats {
 #[derive(Debug, Default)]
 struct Inner {
     counts: LoadStats,
-    latencies: Histogram,
     /// Fixed when the load has stopped.
     ended: Option<Duration>,
 }
@@ -50,7 +45,7 @@ impl Stats {
     pub(super) fn acknowledged(&self, took: Duration) {
         self.with(|inner| {
             inner.counts.acknowledged += 1;
-            inner.latencies.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+            inner.counts.latencies.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         });
     }
 
@@ -81,75 +76,9 @@ impl Stats {
         let now = self.started.elapsed();
         self.with(|inner| LoadStats {
             elapsed_us: u64::try_from(inner.ended.unwrap_or(now).as_micros()).unwrap_or(u64::MAX),
-            p50_us: inner.latencies.at(50),
-            p99_us: inner.latencies.at(99),
+            p50_us: inner.counts.latencies.at(50),
+            p99_us: inner.counts.latencies.at(99),
             ..inner.counts.clone()
         })
-    }
-}
-
-/// Counts by logarithm.
-#[derive(Debug)]
-struct Histogram(Vec<u64>);
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Self(vec![0; bucket(u64::MAX) + 1])
-    }
-}
-
-impl Histogram {
-    fn add(&mut self, value: u64) {
-        self.0[bucket(value)] += 1;
-    }
-
-    /// The value below which so many percent are; 0 when there are none.
-    fn at(&self, percent: u64) -> u64 {
-        let total: u64 = self.0.iter().sum();
-        let rank = (total * percent).div_ceil(100).max(1);
-        let mut seen = 0;
-        for (index, count) in self.0.iter().enumerate() {
-            seen += count;
-            if seen >= rank {
-                return value(index as u64);
-            }
-        }
-        0
-    }
-}
-
-fn bucket(value: u64) -> usize {
-    if value < FINE {
-        return usize::try_from(value).unwrap_or(0);
-    }
-    let power = u64::from(value.ilog2());
-    let part = (value >> (power - 4)) & (FINE - 1);
-    usize::try_from((power - 3) * FINE + part).unwrap_or(0)
-}
-
-/// The lowest value of a bucket.
-fn value(bucket: u64) -> u64 {
-    if bucket < FINE {
-        return bucket;
-    }
-    let (power, part) = (bucket / FINE + 3, bucket % FINE);
-    (FINE + part) << (power - 4)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_right_to_a_sixteenth() {
-        let mut histogram = Histogram::default();
-        assert_eq!(histogram.at(50), 0);
-        (1..=10_000).for_each(|value| histogram.add(value));
-        for (percent, exact) in [(1, 100), (50, 5000), (99, 9900), (100, 10_000)] {
-            let found = histogram.at(percent);
-            assert!(found <= exact && found * 17 >= exact * 16, "p{percent}: {found}");
-        }
-        histogram.add(u64::MAX);
-        assert!(histogram.at(100) >= u64::MAX / 17 * 16);
     }
 }

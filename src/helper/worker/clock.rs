@@ -1,0 +1,100 @@
+//! The wall clock of a container's processes: shifted, put right, overheard.
+//!
+//! A holder shifts it again and again, for what is started meanwhile: a program that is executed
+//! starts with the true time. It ends with its worker; what it shifted is found by its bytes.
+
+use std::{
+    io::Write as _,
+    process::{Command, ExitCode},
+    time::Duration,
+};
+
+use super::{
+    super::HelperError,
+    act::{Context, Done},
+    hold,
+    place::init,
+};
+use crate::{
+    host::{
+        container_process::container_processes,
+        error::{HostError, HostResult},
+        metadata::Change,
+        process::Identity,
+        wall_clock,
+    },
+    protocol::{ClockFacts, Outcome, Place, Told},
+};
+
+/// The verb of this holder.
+pub(super) const WHAT: &str = "clock";
+/// Between two looks for processes that were started meanwhile.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// Starts a holder, which shifts the clock of every process before this returns.
+pub(super) fn skew(place: &Place, mark: &str, by: i32, cx: &Context) -> Done {
+    init(place)?;
+    let shift = |command: &mut Command| {
+        command.args([WHAT, &place.container, &by.to_string()]);
+    };
+    hold::start(mark, shift, cx)?;
+    Ok(Outcome::Done)
+}
+
+/// Runs the holder. Arguments: the container, and how many seconds.
+pub(super) fn keep(mut args: impl Iterator<Item = String>) -> ExitCode {
+    let (container, by) = (args.next(), args.next().and_then(|by| by.parse().ok()));
+    let (Some(container), Some(by)) = (container, by) else { return ExitCode::from(2) };
+    let said = match each(&container, |process| wall_clock::shift(process, by)) {
+        Ok(shifted) => writeln!(std::io::stdout(), "held {shifted} 0"),
+        Err(error) => writeln!(std::io::stdout(), "failed {error}"),
+    };
+    if said.is_err() {
+        return ExitCode::FAILURE;
+    }
+    while !hold::input_ended(AGAIN) {
+        // one that cannot be reached now may be next time
+        let _ = each(&container, |process| wall_clock::shift(process, by));
+    }
+    ExitCode::SUCCESS
+}
+
+/// Ends the holder, and then puts right what it shifted.
+pub(super) fn put_right(place: &Place, mark: &str, by: i32) -> Done {
+    let held = hold::end(mark)?;
+    let righted = each(&place.container, |process| wall_clock::put_right(process, by))?;
+    Ok(if righted > 0 { Outcome::Done } else { held })
+}
+
+/// Changes every process of a container that still lives; how many were changed. The first failure
+/// is told when all were tried.
+fn each(container: &str, make: impl Fn(Identity) -> HostResult<Change>) -> HostResult<usize> {
+    let (mut made, mut failed) = (0, None);
+    for process in container_processes(container)? {
+        match make(process) {
+            Ok(Change::Made) => made += 1,
+            Ok(_) | Err(HostError::Gone { .. }) => {}
+            Err(_) if !process.is_alive() => {}
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    failed.map_or(Ok(made), Err)
+}
+
+/// How many clocks are shifted, and what somebody is told who asks in time.
+pub(super) fn facts(place: &Place, within_ms: u64) -> Result<ClockFacts, HelperError> {
+    let processes = container_processes(&place.container)?;
+    let is_shifted = |process: &&Identity| wall_clock::is_true(**process) == Ok(false);
+    let shifted = processes.iter().filter(is_shifted).count() as u64;
+    let told = if within_ms == 0 {
+        None
+    } else {
+        wall_clock::overhear(&processes, Duration::from_millis(within_ms))?
+    };
+    let told = told.map(|told| {
+        let name = std::fs::read_to_string(told.process.proc_path("comm")).unwrap_or_default();
+        let who = format!("{} (pid {})", name.trim(), told.process.pid);
+        Told { who, ahead: told.ahead, direct: told.direct }
+    });
+    Ok(ClockFacts { shifted, told })
+}
