@@ -120,6 +120,7 @@ async fn build(
         object: format!("keelhaul-{run}-data"),
         labels: labels::of(run, labels::ROLE_VOLUME, ""),
         rules: Vec::new(),
+        beneath: None,
     };
     let source = spec.provision(&provision).await?;
     let mount = MountSpec { target: DATA.into(), source, read_only: false };

@@ -144,4 +144,24 @@ mod tests {
         let elsewhere = Place { dev: None, mount: Some(mount.id + 100_000) };
         assert_eq!(open_writers(&[process], elsewhere).count, 0);
     }
+
+    #[test]
+    fn ten_thousand_open_files_are_counted_and_few_are_listed() {
+        if !root_or_skip() {
+            return;
+        }
+        let open = "ulimit -n 20000; for i in $(seq 10000); do exec {fd}>/mnt/$i; done";
+        let wait = "echo ready; read line";
+        let target =
+            Target::start(&format!("mount -t tmpfs t /mnt; exec bash -c '{open}; {wait}'"));
+        let process = target.identity();
+        let table = MountTable::of(process).unwrap();
+        let mount = *table.at(Path::new("/mnt")).last().unwrap();
+        let started = std::time::Instant::now();
+        let found = open_writers(&[process], Place::mount(mount));
+        assert_eq!(found.count, 10_000);
+        assert!(found.listed.len() < 100, "an answer has a bound: {}", found.listed.len());
+        // a tenth of a second is usual; what grows with the square of it takes minutes
+        assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
+    }
 }

@@ -7,6 +7,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
@@ -86,9 +87,18 @@ impl LoopFs {
         loop_device::find(Path::new("/dev"), backing).unwrap().remove(0).node
     }
 
-    /// Unmounts it.
+    /// Unmounts it. A process that another test is just starting has, until it runs its program, a
+    /// copy of every descriptor of ours, those that were closed since among them: it is waited for.
     pub(super) fn unmount(&self) {
-        unmount(&self.dir, UnmountFlags::empty()).unwrap();
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            match unmount(&self.dir, UnmountFlags::empty()) {
+                Err(rustix::io::Errno::BUSY) if Instant::now() < end => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                done => return done.unwrap(),
+            }
+        }
     }
 
     /// Unmounts it and mounts it anew on the same device.

@@ -15,13 +15,13 @@ use super::{
 use crate::{
     ledger::LedgerReport,
     protocol::{Capability, LoadCall, LoadReply, LoadStats},
-    units::Duration,
+    units::{Duration, Percent},
 };
 
 /// Records of a workload: acknowledged how fast, and lost or damaged.
 ///
-/// Any of `lost` to `reordered` stops the load, reads everything back and judges: use those under
-/// `verify`.
+/// Any of `lost` to `reordered`, and the longest gap, stop the load, read everything back and judge:
+/// use those under `verify`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
@@ -48,6 +48,11 @@ pub struct Ledger {
     acked_per_second: Option<Bounds<f64>>,
     /// Acknowledged since the load started.
     acknowledged: Option<Bounds<u64>>,
+    /// Share of all attempts from the first acknowledgement on that were acknowledged:
+    /// `{ min: 99.8% }`.
+    acknowledged_share: Option<Bounds<Percent>>,
+    /// Longest time without an acknowledgement: `{ max: 850ms }`.
+    longest_gap: Option<Bounds<Duration>>,
 }
 
 fn default_within() -> Duration {
@@ -74,7 +79,8 @@ impl Ledger {
     }
 
     fn judges(&self) -> bool {
-        self.damage().iter().any(|(_, bounds, _)| bounds.is_some())
+        let damage = self.damage().iter().any(|(_, bounds, _)| bounds.is_some());
+        damage || self.longest_gap.is_some()
     }
 
     async fn stats(&self, cx: &dyn ProbeCx) -> Result<LoadStats, ProbeError> {
@@ -96,6 +102,8 @@ impl Ledger {
         }
         let acknowledged = stats.acknowledged;
         wrong.add(self.acknowledged.and_then(|n| n.violation("number acknowledged", acknowledged)));
+        let share = share(stats);
+        wrong.add(self.acknowledged_share.and_then(|it| it.violation("share acknowledged", share)));
         let rate = rate.unwrap_or_default();
         let error =
             stats.last_error.as_ref().map(|error| format!("; last {}", subject::brief(error)));
@@ -120,11 +128,14 @@ impl Ledger {
             // nothing promised is nothing lost, and that proves nothing
             None => wrong.unless(acknowledged > 0, || "nothing was acknowledged".into()),
         }
-        let counts: Vec<_> = self
+        let gap = Duration::from_millis(report.max_gap_us.div_ceil(1000));
+        wrong.add(self.longest_gap.and_then(|it| it.violation("longest gap", gap)));
+        let mut counts: Vec<_> = self
             .damage()
             .iter()
             .map(|(name, _, count)| format!("{} {name}", count(report)))
             .collect();
+        counts.push(format!("longest gap {gap}"));
         let observed = format!(
             "of {} records {acknowledged} acknowledged, {}",
             report.attempted,
@@ -156,6 +167,14 @@ impl Ledger {
     }
 }
 
+/// Share of the attempts that were acknowledged, of those that have ended since the first one was,
+/// to a hundredth of a percent.
+fn share(stats: &LoadStats) -> Percent {
+    let ended = stats.acknowledged + stats.failed + stats.indeterminate;
+    let counted = ended.saturating_sub(stats.early).max(1);
+    Percent((stats.acknowledged as f64 * 1e4 / counted as f64).floor() / 100.0)
+}
+
 /// Acknowledged per second since the baseline, to a tenth; none where too little time has passed.
 fn rate(stats: &LoadStats, baseline: &LoadStats) -> Option<f64> {
     let micros = stats.elapsed_us.checked_sub(baseline.elapsed_us)?;
@@ -185,6 +204,9 @@ impl Probe for Ledger {
         let rate = self.acked_per_second;
         wanted.extend(rate.map(|bounds| format!("{bounds} acknowledged per second")));
         wanted.extend(self.acknowledged.map(|bounds| format!("{bounds} acknowledged")));
+        wanted
+            .extend(self.acknowledged_share.map(|bounds| format!("{bounds} of all acknowledged")));
+        wanted.extend(self.longest_gap.map(|bounds| format!("gaps of {bounds}")));
         let at = self.read_from.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
         format!("{}{at}: {}", self.workload, wanted.join(", "))
     }
@@ -196,7 +218,10 @@ impl Probe for Ledger {
         }
         wrong.add(self.acked_per_second.and_then(|bounds| bounds.check("acked_per_second")));
         wrong.add(self.acknowledged.and_then(|bounds| bounds.check("acknowledged")));
-        let asks = self.judges() || self.acked_per_second.is_some() || self.acknowledged.is_some();
+        wrong.add(self.acknowledged_share.and_then(|it| it.check("acknowledged_share")));
+        wrong.add(self.longest_gap.and_then(|bounds| bounds.check("longest_gap")));
+        let stats = self.acked_per_second.is_some() || self.acknowledged_share.is_some();
+        let asks = self.judges() || stats || self.acknowledged.is_some();
         wrong.unless(asks, || subject::expects_nothing("lost: 0"));
         wrong.unless(self.read_from.is_none() || self.judges(), || {
             "nothing is read back\n\nhint: add `lost: 0`, or remove `read_from`".into()
@@ -218,14 +243,13 @@ impl Probe for Ledger {
             let baseline = cx.baseline(&self.workload).unwrap_or_default();
             return Ok(self.judge_stats(&self.stats(cx).await?, &baseline));
         }
-        // the rate first: judging stops the load
-        let pace = match self.acked_per_second {
-            Some(_) => {
-                let baseline = cx.baseline(&self.workload).unwrap_or_default();
-                let rate_only = Self { acknowledged: None, ..self.clone() };
-                rate_only.judge_stats(&self.stats(cx).await?, &baseline).violation
-            }
-            None => None,
+        // rate and share first: judging stops the load
+        let pace = if self.acked_per_second.is_some() || self.acknowledged_share.is_some() {
+            let baseline = cx.baseline(&self.workload).unwrap_or_default();
+            let pace_only = Self { acknowledged: None, ..self.clone() };
+            pace_only.judge_stats(&self.stats(cx).await?, &baseline).violation
+        } else {
+            None
         };
         let mut sample = self.judged(cx).await?;
         let both: Vec<_> = sample.violation.take().into_iter().chain(pace).collect();
@@ -297,6 +321,28 @@ mod tests {
             let (right, wrong) = (format!(", {name}: {count}"), format!(", {name}: 0"));
             assert!(probe(&right).read(&world).await.unwrap().holds(), "{right}");
             assert!(!probe(&wrong).read(&world).await.unwrap().holds(), "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_share_and_the_longest_gap_are_what_a_user_feels_of_a_takeover() {
+        let world = World::default();
+        // while it came up, 30 were refused: nobody had been promised anything
+        let (acknowledged, failed, early) = (998, 31, 30);
+        world.set().stats =
+            LoadStats { acknowledged, failed, indeterminate: 1, early, ..LoadStats::default() };
+        let max_gap_us = 120_000;
+        world.set().ledger =
+            Ok(LedgerReport { acknowledged, max_gap_us, ..LedgerReport::default() });
+        for good in [", acknowledged_share: { min: 99.8% }", ", longest_gap: { max: 120ms }"] {
+            assert!(probe(good).read(&world).await.unwrap().holds(), "{good}");
+        }
+        for wrong in [
+            ", acknowledged_share: { min: 99.81% }",
+            ", longest_gap: { max: 119ms }",
+            ", acknowledged_share: { min: 99.81% }, longest_gap: { max: 120ms }",
+        ] {
+            assert!(!probe(wrong).read(&world).await.unwrap().holds(), "{wrong}");
         }
     }
 

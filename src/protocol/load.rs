@@ -120,6 +120,9 @@ pub struct LoadStats {
     pub failed: u64,
     /// Neither, before the timeout.
     pub indeterminate: u64,
+    /// Refused or neither before the first acknowledgement: the subject was still coming up.
+    #[serde(default)]
+    pub early: u64,
     /// Microseconds, median of acknowledged operations.
     pub p50_us: u64,
     /// Microseconds, 99th percentile of acknowledged operations.

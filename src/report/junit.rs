@@ -12,6 +12,7 @@ use super::{
     points::{Point, first_broken, points},
     suites::{Case, Suite, suites},
     text::{LINE, clip, one_line},
+    totals::percentiles,
 };
 use crate::{
     run::{CaseRecord, RunRecord},
@@ -80,6 +81,10 @@ fn suite(record: &RunRecord, suite: &Suite<'_>) -> TestSuite {
         if let Some(timestamp) = timestamp(record, main.started_us) {
             out.extra.insert("timestamp".into(), timestamp.into());
         }
+    }
+    let repeats = suite.cases.iter().filter(|case| case.control().is_none());
+    for judged in repeats.filter_map(|case| percentiles(case.last())) {
+        out.add_property(("recovery time".to_owned(), clip(&judged, LINE)));
     }
     let took = suite.cases.iter().map(|case| took_us(record, case.last())).sum();
     out.set_time(Duration::from_micros(took));

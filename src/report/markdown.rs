@@ -10,7 +10,7 @@ use super::{
     run_trouble,
     suites::{Case, Suite, suites},
     text::{count, one_line, span},
-    totals::{Totals, loss, proven, recovery},
+    totals::{Totals, loss, percentiles, proven, recovery},
 };
 use crate::{
     run::{CaseRecord, RunRecord},
@@ -25,6 +25,9 @@ const TABLE: usize = 30_000;
 const VALUE: usize = 400;
 /// Broken points shown for a case.
 const POINTS: usize = 5;
+
+/// Where there is nothing to show.
+const NONE: &str = "–";
 
 /// Writes the page.
 ///
@@ -91,8 +94,11 @@ fn row(record: &RunRecord, suite: &Suite<'_>) -> String {
     let flaky = if main.iter().any(|case| case.flaky()) { " (flaky)" } else { "" };
     let each = |value: fn(&CaseRecord) -> Option<String>| {
         let all: Vec<String> = main.iter().filter_map(|case| value(case.last())).collect();
-        if all.is_empty() { "–".to_owned() } else { escape(&all.join("; ")) }
+        if all.is_empty() { NONE.to_owned() } else { escape(&all.join("; ")) }
     };
+    // what is judged over all repeats says more than the list of them
+    let judged = each(percentiles);
+    let recovered = if judged == NONE { each(recovery) } else { judged };
     // a control's faults are its own affair, as on the last screen
     let (seen, injected) = main
         .iter()
@@ -104,7 +110,7 @@ fn row(record: &RunRecord, suite: &Suite<'_>) -> String {
         worst(suite),
         escape(suite.name),
         span(took.sum()),
-        each(recovery),
+        recovered,
         each(loss),
         controls.len(),
     )

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     suites::suites,
-    text::{count, span},
+    text::{LINE, count, one_line, span},
 };
 use crate::{
     run::{CaseRecord, RunRecord},
@@ -86,6 +86,17 @@ pub(crate) fn recovery(case: &CaseRecord) -> Option<String> {
         Some(allowed) => format!("{measured} of {}", span(*allowed)),
         None => measured,
     })
+}
+
+/// Percentiles of the recovery time over all repeats, in the case that judged them: `p50 368 ms over
+/// 5 repeats, p95 455 ms over 5 repeats`.
+pub(crate) fn percentiles(case: &CaseRecord) -> Option<String> {
+    let judged = case.assertions.iter().filter_map(|assertion| {
+        let name = assertion.id.strip_prefix("objectives.rto_")?;
+        assertion.verdict.map(|_| format!("{name} {}", one_line(&assertion.message, LINE)))
+    });
+    let all: Vec<String> = judged.collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }
 
 /// Records lost, over all ledgers of a case: `7 of 1204 lost`.

@@ -168,7 +168,10 @@ const DEFAULT_NETWORK: &str = "default";
 
 async fn make_volumes(world: &World) -> Result<BTreeMap<String, MountSource>, String> {
     let mut made = BTreeMap::new();
-    for (name, spec) in &world.case.scenario.volumes {
+    let mut volumes: Vec<_> = world.case.scenario.volumes.iter().collect();
+    // what others lie on comes first; nothing lies on those
+    volumes.sort_by_key(|(_, spec)| spec.beneath().is_some());
+    for (name, spec) in volumes {
         go_on(&world.stop)?;
         let provision = Provision {
             runtime: world.runtime.as_ref(),
@@ -177,6 +180,7 @@ async fn make_volumes(world: &World) -> Result<BTreeMap<String, MountSource>, St
             object: object_name(&world.run, name),
             labels: labels_of(world, labels::ROLE_VOLUME),
             rules: io_rules(&world.case.scenario, name),
+            beneath: spec.beneath().and_then(|name| made.get(name)),
         };
         let source = spec
             .provision(&provision)

@@ -87,6 +87,14 @@ pub struct SpecimenArgs {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub lease: Duration,
 
+    /// Keep the records where the election is held, and hand on to the leader what others are sent
+    #[arg(long, requires = "elect_in")]
+    pub hand_over: bool,
+
+    /// How others reach the leader: by a connection each time, or by some that stay open
+    #[arg(long, value_enum, default_value_t)]
+    pub reconnect: Reconnect,
+
     /// How often to save the state
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub snapshot_every: Duration,
@@ -171,6 +179,17 @@ pub enum Begin {
     First,
     /// Not at all: this is a standby.
     Never,
+}
+
+/// How whoever does not lead reaches the one that does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Reconnect {
+    /// Connections stay open: when they end, so has the leader, and what was under way goes to the
+    /// next one.
+    #[default]
+    Warm,
+    /// One each time; a record that does not get through is refused.
+    Naive,
 }
 
 impl SpecimenArgs {

@@ -70,6 +70,11 @@ impl Config {
     pub(super) fn deploy(&self, value: &str) -> io::Result<()> {
         replace(&self.file, format!("{value}\n").as_bytes())
     }
+
+    /// Writes into the file that is there, as some do: its inode stays.
+    pub(super) fn overwrite(&self, value: &str) -> io::Result<()> {
+        std::fs::write(&self.file, format!("{value}\n"))
+    }
 }
 
 #[cfg(test)]

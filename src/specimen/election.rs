@@ -6,13 +6,15 @@
 //! Nothing keeps a frozen leader from waking up late: that is what the number of the term is for
 //! (see `fence`).
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::terms::Terms;
+
 pub(super) struct Election {
-    dir: PathBuf,
+    terms: Terms,
     name: String,
     lease: Duration,
     /// The term we lead.
@@ -24,44 +26,31 @@ pub(super) struct Election {
 
 impl Election {
     pub(super) fn new(dir: PathBuf, name: String, lease: Duration) -> Self {
-        Self { dir, name, lease, ours: None, renewals: 0, seen: None }
+        Self { terms: Terms::new(dir), name, lease, ours: None, renewals: 0, seen: None }
     }
 
-    /// Renews our term, gives it up for a later one, or begins one when the last is over. The term
-    /// that we lead now.
-    pub(super) fn look(&mut self, now: Instant) -> io::Result<Option<u64>> {
-        fs::create_dir_all(&self.dir)?;
-        let latest = self.latest()?;
-        if self.ours.is_some() && self.ours == latest {
+    /// Renews our term, gives it up for a later one, or begins one when the last is over: after its
+    /// lease, or when it is `abandoned`, by a leader who is known to be gone. The term that we lead
+    /// now.
+    pub(super) fn look(&mut self, now: Instant, abandoned: Option<u64>) -> io::Result<Option<u64>> {
+        fs::create_dir_all(self.terms.dir())?;
+        let latest = self.terms.latest()?;
+        if let (Some(ours), true) = (self.ours, self.ours == latest) {
             self.renewals += 1;
             // not synced: it is for those who look, and after a power cut nobody does
-            fs::write(self.file(latest), format!("{} {}\n", self.name, self.renewals))?;
+            fs::write(self.terms.file(ours), format!("{} {}\n", self.name, self.renewals))?;
             return Ok(self.ours);
         }
         self.ours = None;
-        if latest.is_none() || self.is_over(latest, now)? {
-            self.begin(latest.unwrap_or(0) + 1)?;
+        match latest {
+            Some(latest) if abandoned != Some(latest) && !self.is_over(latest, now)? => {}
+            _ => self.begin(latest.unwrap_or(0) + 1)?,
         }
         Ok(self.ours)
     }
 
-    /// The number of the latest term.
-    fn latest(&self) -> io::Result<Option<u64>> {
-        let mut latest = None;
-        for entry in fs::read_dir(&self.dir)? {
-            let name = entry?.file_name();
-            let number = name.to_str().and_then(|name| name.strip_prefix("term-")?.parse().ok());
-            latest = latest.max(number);
-        }
-        Ok(latest)
-    }
-
-    fn file(&self, term: Option<u64>) -> PathBuf {
-        self.dir.join(format!("term-{}", term.unwrap_or(0)))
-    }
-
-    fn is_over(&mut self, term: Option<u64>, now: Instant) -> io::Result<bool> {
-        let looks = fs::read(self.file(term))?;
+    fn is_over(&mut self, term: u64, now: Instant) -> io::Result<bool> {
+        let looks = fs::read(self.terms.file(term))?;
         match &self.seen {
             Some((seen, since)) if *seen == looks => Ok(now.duration_since(*since) >= self.lease),
             _ => {
@@ -72,17 +61,11 @@ impl Election {
     }
 
     fn begin(&mut self, term: u64) -> io::Result<()> {
-        match File::create_new(self.file(Some(term))) {
-            Ok(mut file) => {
-                file.write_all(format!("{} 0\n", self.name).as_bytes())?;
-                file.sync_all()?;
-                (self.ours, self.renewals) = (Some(term), 0);
-                Ok(())
-            }
-            // somebody else was faster
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error),
+        // where somebody else was faster, we wait for the end of theirs
+        if self.terms.begin(term, &self.name)? {
+            (self.ours, self.renewals) = (Some(term), 0);
         }
+        Ok(())
     }
 }
 
@@ -103,8 +86,8 @@ mod tests {
         let start = Instant::now();
         for seconds in 0..60 {
             let now = start + Duration::from_secs(seconds);
-            assert_eq!(a.look(now).unwrap(), Some(1));
-            assert_eq!(b.look(now).unwrap(), None);
+            assert_eq!(a.look(now, None).unwrap(), Some(1));
+            assert_eq!(b.look(now, None).unwrap(), None);
         }
     }
 
@@ -113,12 +96,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (mut a, mut b) = (of(&dir, "a"), of(&dir, "b"));
         let start = Instant::now();
-        assert_eq!(a.look(start).unwrap(), Some(1));
-        assert_eq!(b.look(start).unwrap(), None);
-        assert_eq!(b.look(start + LEASE - Duration::from_millis(1)).unwrap(), None);
-        assert_eq!(b.look(start + LEASE).unwrap(), Some(2));
-        assert_eq!(a.look(start + LEASE).unwrap(), None, "its term is over");
-        assert_eq!(b.look(start + LEASE).unwrap(), Some(2));
+        assert_eq!(a.look(start, None).unwrap(), Some(1));
+        assert_eq!(b.look(start, None).unwrap(), None);
+        assert_eq!(b.look(start + LEASE - Duration::from_millis(1), None).unwrap(), None);
+        assert_eq!(b.look(start + LEASE, None).unwrap(), Some(2));
+        assert_eq!(a.look(start + LEASE, None).unwrap(), None, "its term is over");
+        assert_eq!(b.look(start + LEASE, None).unwrap(), Some(2));
     }
 
     #[test]
@@ -126,11 +109,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (mut a, mut b, mut c) = (of(&dir, "a"), of(&dir, "b"), of(&dir, "c"));
         let start = Instant::now();
-        a.look(start).unwrap();
-        b.look(start).unwrap();
-        c.look(start).unwrap();
-        assert_eq!(b.look(start + LEASE).unwrap(), Some(2));
-        assert_eq!(c.look(start + LEASE).unwrap(), None);
+        a.look(start, None).unwrap();
+        b.look(start, None).unwrap();
+        c.look(start, None).unwrap();
+        assert_eq!(b.look(start + LEASE, None).unwrap(), Some(2));
+        assert_eq!(c.look(start + LEASE, None).unwrap(), None);
         c.begin(2).unwrap();
         assert_eq!(c.ours, None, "the file was there");
     }
@@ -139,9 +122,9 @@ mod tests {
     fn one_that_comes_back_does_not_take_its_old_term_for_its_own() {
         let dir = tempfile::tempdir().unwrap();
         let start = Instant::now();
-        assert_eq!(of(&dir, "a").look(start).unwrap(), Some(1));
+        assert_eq!(of(&dir, "a").look(start, None).unwrap(), Some(1));
         let mut again = of(&dir, "a");
-        assert_eq!(again.look(start).unwrap(), None);
-        assert_eq!(again.look(start + LEASE).unwrap(), Some(2));
+        assert_eq!(again.look(start, None).unwrap(), None);
+        assert_eq!(again.look(start + LEASE, None).unwrap(), Some(2));
     }
 }

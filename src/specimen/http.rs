@@ -2,23 +2,25 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /health` | 200 when RUNNING, otherwise 503, with state and reason |
+//! | `GET /health` | 200 when RUNNING, otherwise 503, with state, reason and the term we lead |
 //! | `GET /metrics` | Prometheus text |
 //! | `GET /session` | session, resumed, starts, `lost_state` |
 //! | `PUT /records/KEY` | 200 kept; 425 only with `orders-by-wall-clock`; 400 not that record; 409 another record has the key; 503/507 refused; 504 unknown |
+//! | `PUT /handed-on/KEY` | the same from a follower; 421 when we do not lead |
 //! | `GET /records` | every kept record, one per line |
 //! | `GET`, `PUT /release` | the release as read through `current.dat`; publish new content |
 //! | `POST /pause?milliseconds=N` | 200 once nothing of the data changes any more, for N at most |
 //! | `POST /resume` | go on |
 //! | `GET /agents`, `POST /agents/NAME/beat` | who beats to us, and how; a beat |
 //! | `GET /leader`, `POST /terms/TERM/NAME` | whose work we take, 503 when none comes; work, 409 when its term is over |
-//! | `GET /config`, `PUT /config/VALUE` | the configuration in force; replace its file |
+//! | `GET /config`, `PUT /config/VALUE` | the configuration in force; replace its file, or with `?in_place=true` write into it |
 //! | `GET`, `PUT /rounds` | what is in sync; rename and change modes for a second at most |
 //! | `POST /pause`, `POST /resume` | stop taking records, take them again |
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -32,6 +34,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, Take};
 
 use super::errno;
+use super::follow;
 use super::health::State;
 use super::records::Refusal;
 use super::rounds;
@@ -55,6 +58,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/session", get(session))
         .route("/records", get(records))
         .route("/records/{*key}", put(append))
+        .route("/handed-on/{*key}", put(handed_on))
         .route("/release", get(release).put(publish))
         .route("/agents", get(agents))
         .route("/agents/{name}/beat", post(beat))
@@ -75,6 +79,7 @@ async fn health(Shared(service): App) -> Response {
     let mut body = json!(view);
     body["lost_state"] = service.lost_state().into();
     body["controller"] = json!(service.uplink.as_ref().map(Uplink::state));
+    body["leads"] = json!(Some(service.term.load(Ordering::Acquire)).filter(|term| *term > 0));
     body["mount_alarms"] = service.metrics.mount_alarms.get().into();
     (status, Json(body)).into_response()
 }
@@ -109,17 +114,36 @@ async fn append(
     if !service.controller.arrivals.admit(&service, &headers) {
         return complain(StatusCode::TOO_EARLY, "sent", "the record is from the future");
     }
-    let line = body.strip_suffix(b"\n").unwrap_or(&body);
-    let record = match Record::decode(line) {
-        Ok(record) if record.key == key => record,
-        Ok(_) => return complain(StatusCode::BAD_REQUEST, "key", "the record has another key"),
-        Err(error) => return complain(StatusCode::BAD_REQUEST, "record", &error.to_string()),
+    let record = match received(&service, &key, &body) {
+        Ok(record) => record,
+        Err(refused) => return *refused,
     };
-    let (true, Some(records)) = (service.health.takes_records(), service.records()) else {
-        return not_ready();
+    answer(follow::put(&service, &record).await)
+}
+
+/// From one who took us for the leader: never handed on further.
+async fn handed_on(Shared(service): App, Path(key): Path<String>, body: Bytes) -> Response {
+    let record = match received(&service, &key, &body) {
+        Ok(record) => record,
+        Err(refused) => return *refused,
     };
-    let line = record.encode();
-    match records.append(record, line).await {
+    answer(follow::here(&service, &record).await)
+}
+
+fn received(service: &Service, key: &str, body: &[u8]) -> Result<Record, Box<Response>> {
+    let bad = |what, why: &str| Err(Box::new(complain(StatusCode::BAD_REQUEST, what, why)));
+    match Record::decode(body.strip_suffix(b"\n").unwrap_or(body)) {
+        Ok(record) if record.key != key => bad("key", "the record has another key"),
+        Err(error) => bad("record", &error.to_string()),
+        Ok(_) if !service.health.takes_records() || service.records().is_none() => {
+            Err(Box::new(not_ready()))
+        }
+        Ok(record) => Ok(record),
+    }
+}
+
+fn answer(kept: Result<(), Refusal>) -> Response {
+    match kept {
         Ok(()) => StatusCode::OK.into_response(),
         Err(refusal) => refuse(&refusal),
     }
@@ -138,6 +162,11 @@ fn refuse(refusal: &Refusal) -> Response {
         Refusal::Unknown => {
             complain(StatusCode::GATEWAY_TIMEOUT, "unknown", "the storage does not answer")
         }
+        Refusal::Elsewhere(_) => {
+            complain(StatusCode::MISDIRECTED_REQUEST, "elsewhere", "somebody else leads")
+        }
+        Refusal::NoLeader => complain(unavailable, "no-leader", "no leader answers"),
+        Refusal::Leader(status, body) => (*status, body.clone()).into_response(),
     }
 }
 
@@ -175,13 +204,28 @@ async fn config(Shared(service): App) -> Response {
     }
 }
 
-async fn deploy(Shared(service): App, Path(value): Path<String>) -> Response {
+/// How a configuration is deployed.
+#[derive(serde::Deserialize)]
+struct Deploy {
+    #[serde(default)]
+    in_place: bool,
+}
+
+async fn deploy(
+    Shared(service): App,
+    Path(value): Path<String>,
+    Query(how): Query<Deploy>,
+) -> Response {
     if service.config.is_none() {
         return no_config();
     }
     // Whoever replaces the file does not apply it: noticing is the watch's work.
     let patience = service.args.patience();
-    let write = move || service.config.as_ref().map_or(Ok(()), |config| config.deploy(&value));
+    let write = move || match &service.config {
+        Some(config) if how.in_place => config.overwrite(&value),
+        Some(config) => config.deploy(&value),
+        None => Ok(()),
+    };
     blocking(patience, move || write().map(|()| StatusCode::OK.into_response())).await
 }
 

@@ -18,6 +18,8 @@ const WAITING: usize = 64 * 1024;
 
 pub(super) struct Journal {
     path: PathBuf,
+    /// The term whose journal this is; 0 where it belongs to the service and not to a leader.
+    term: u64,
     ignores_short_writes: bool,
     trusts_open_file: bool,
     retries_sync: bool,
@@ -47,6 +49,7 @@ impl Journal {
         let dir = if layer { &args.layer_dir } else { &args.data };
         Self {
             path: dir.join("journal.log"),
+            term: 0,
             ignores_short_writes: args.has(Weakness::IgnoresShortWrites),
             trusts_open_file: args.has(Weakness::TrustsOpenFile),
             retries_sync: args.has(Weakness::RetriesSync),
@@ -59,6 +62,16 @@ impl Journal {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(super) fn term(&self) -> u64 {
+        self.term
+    }
+
+    /// From now on this is the journal of that term: what it holds is read when it is opened.
+    pub(super) fn begin_term(&mut self, path: PathBuf, term: u64) {
+        (self.path, self.term, self.file, self.end) = (path, term, None, 0);
+        self.keys.clear();
     }
 
     /// Bytes a reader may see.

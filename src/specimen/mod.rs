@@ -20,6 +20,7 @@
 //! - `start: the controller is not ready; again in 2000 ms`
 //! - `clock: the sender's is 3600 s ahead`, `clock: the sender's agrees again`
 //! - `election: leads term N`, `election: leads term N no more`
+//! - `leader: FIRST is gone`, `leader: FIRST does not answer (…)`, and `leader: ok again`
 //! - as a controller, `agent NAME: 3 beats missed: RUNNING -> OFFLINE`,
 //!   `agent NAME: OFFLINE -> RUNNING`
 //! - `links: hard link diverged: …`, `hard link refused: EXDEV (…); copying instead`
@@ -47,6 +48,7 @@ mod denied;
 mod election;
 mod errno;
 mod fence;
+mod follow;
 mod freeze;
 mod health;
 mod heartbeat;
@@ -58,6 +60,7 @@ mod journal;
 mod leader;
 mod metrics;
 mod mount_flags;
+mod office;
 mod quota;
 mod records;
 mod releases;
@@ -70,6 +73,7 @@ mod space;
 mod spool;
 mod stop;
 mod temp;
+mod terms;
 mod uplink;
 mod watch;
 mod weakness;
@@ -77,7 +81,7 @@ mod weakness;
 #[cfg(test)]
 mod tests;
 
-pub use args::{Begin, SpecimenArgs};
+pub use args::{Begin, Reconnect, SpecimenArgs};
 pub use backup::{Job, JobError};
 pub use serve::{SpecimenError, serve};
 pub use weakness::{Weakness, WeaknessChoice, explanation, table};

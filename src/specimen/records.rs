@@ -3,11 +3,15 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
+use hyper::StatusCode;
 use tokio::sync::{mpsc, oneshot};
 
 use super::errno;
+use super::follow::Leader;
 use super::journal::{Appended, Journal};
 use super::service::Service;
 use super::weakness::Weakness;
@@ -31,6 +35,12 @@ pub(super) enum Refusal {
     Frozen,
     /// No answer from the storage in time: the record may be kept or not.
     Unknown,
+    /// Records are for the leader to keep, and that is not this one; nothing was acknowledged.
+    Elsewhere(Option<Leader>),
+    /// There is none that answers; nothing was kept.
+    NoLeader,
+    /// What the leader said.
+    Leader(StatusCode, Bytes),
 }
 
 type Reply = oneshot::Sender<Result<(), Refusal>>;
@@ -97,9 +107,9 @@ pub(super) fn run(service: &Arc<Service>, mut journal: Journal, mut queue: Recor
 }
 
 fn append_group(service: &Arc<Service>, journal: &mut Journal, group: Vec<Request>) {
-    let home = service.home.check(&service.args.data);
-    match home.and_then(|()| journal.check()).and_then(|()| journal.open()) {
-        Ok(cut) => cut.into_iter().for_each(|line| service.console.say(line)),
+    match open(service, journal) {
+        Ok(true) => {}
+        Ok(false) => return send_elsewhere(service, replies(group)),
         Err(error) => return refuse_all(service, replies(group), &error),
     }
     let before = journal.end();
@@ -125,13 +135,36 @@ fn append_group(service: &Arc<Service>, journal: &mut Journal, group: Vec<Reques
     if service.args.has(Weakness::AckBeforeSync) {
         return acknowledge(service, journal, written);
     }
-    match journal.sync() {
-        Ok(()) => acknowledge(service, journal, written),
-        Err(error) => {
-            let (keys, replies): (Vec<_>, Vec<_>) = written.into_iter().unzip();
-            journal.abandon(before, &keys);
-            refuse_all(service, replies, &error);
+    let synced = journal.sync().and_then(|()| service.office.holds(journal));
+    if let Ok(true) = synced {
+        return acknowledge(service, journal, written);
+    }
+    let (keys, replies): (Vec<_>, Vec<_>) = written.into_iter().unzip();
+    journal.abandon(before, &keys);
+    match synced {
+        Err(error) => refuse_all(service, replies, &error),
+        Ok(_) => send_elsewhere(service, replies),
+    }
+}
+
+/// Makes the journal ready to be appended to; false when somebody else keeps the records.
+fn open(service: &Service, journal: &mut Journal) -> io::Result<bool> {
+    service.home.check(&service.args.data)?;
+    if !service.office.enter(journal, service.term.load(Ordering::Acquire))? {
+        return Ok(false);
+    }
+    journal.check()?;
+    journal.open()?.into_iter().for_each(|line| service.console.say(line));
+    Ok(true)
+}
+
+fn send_elsewhere(service: &Service, replies: Vec<Reply>) {
+    match service.office.leader() {
+        Ok(leader) => {
+            let refusal = Err(Refusal::Elsewhere(leader));
+            replies.into_iter().for_each(|reply| drop(reply.send(refusal.clone())));
         }
+        Err(error) => refuse_all(service, replies, &error),
     }
 }
 

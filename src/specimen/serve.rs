@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -79,12 +79,7 @@ pub async fn serve(args: SpecimenArgs) -> Result<(), SpecimenError> {
         console.say(table().trim_end());
         return Ok(());
     }
-    // Before anything else: as PID 1 the kernel delivers no signal without a handler.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let stop = async move {
-        tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
-    };
+    let stop = asked_to_stop(&args)?;
     if let Some(job) = args.job {
         return run(job, console, stop).await;
     }
@@ -93,6 +88,28 @@ pub async fn serve(args: SpecimenArgs) -> Result<(), SpecimenError> {
         .await
         .map_err(|error| SpecimenError::Listen { address, error })?;
     serve_until(args, listener, console, stop).await
+}
+
+/// Resolves when the service shall end. Listens from now on: as PID 1 the kernel delivers no signal
+/// without a handler.
+fn asked_to_stop(args: &SpecimenArgs) -> io::Result<impl Future<Output = ()> + Send + use<>> {
+    let listens = !args.has(Weakness::IgnoresStop);
+    let listen = |kind| listens.then(|| signal(kind)).transpose();
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            () = arrival(&mut terminate) => (),
+            () = arrival(&mut interrupt) => (),
+        }
+    })
+}
+
+async fn arrival(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
 }
 
 /// A job beside the service, to its end or until `stop`, which may come at any point of it.

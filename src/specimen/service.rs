@@ -15,6 +15,7 @@ use super::config::Config;
 use super::console::Console;
 use super::controller::{self, Controller};
 use super::d_type;
+use super::follow::Follow;
 use super::freeze::Freeze;
 use super::health::{Health, State};
 use super::home::Home;
@@ -22,6 +23,7 @@ use super::identity;
 use super::index::{self, Index};
 use super::journal::Journal;
 use super::metrics::Metrics;
+use super::office::Office;
 use super::quota::Frozen;
 use super::records::{self, RecordsHandle};
 use super::releases::Releases;
@@ -45,6 +47,8 @@ pub(super) struct Service {
     pub(super) stop: Stop,
     pub(super) controller: Controller,
     pub(super) uplink: Option<Uplink>,
+    pub(super) office: Office,
+    pub(super) follow: Arc<Follow>,
     /// The term that we lead; 0 for none.
     pub(super) term: AtomicU64,
     /// None before the start, and where none is asked for.
@@ -53,9 +57,9 @@ pub(super) struct Service {
     records: Mutex<Option<RecordsHandle>>,
     session: OnceLock<Session>,
     releases: Mutex<Option<Releases>>,
-    journal_path: OnceLock<PathBuf>,
-    /// Bytes of the journal that readers may see, and the records in them.
-    readable: AtomicU64,
+    /// The journal's file, and how many of its bytes readers may see.
+    readable: Mutex<Option<(PathBuf, u64)>>,
+    /// The records in them.
     kept: AtomicU64,
     fatal: tokio::sync::mpsc::Sender<SpecimenError>,
 }
@@ -77,6 +81,8 @@ impl Service {
             metrics: Metrics::new(),
             stop: Stop::default(),
             controller: Controller::new(&args),
+            office: Office::new(&args),
+            follow: Arc::new(Follow::new(&args)),
             term: AtomicU64::new(0),
             uplink: args.controller.clone().map(|it| Uplink::new(it, console.clone())),
             index: OnceLock::new(),
@@ -84,8 +90,7 @@ impl Service {
             records: Mutex::new(None),
             session: OnceLock::new(),
             releases: Mutex::new(None),
-            journal_path: OnceLock::new(),
-            readable: AtomicU64::new(0),
+            readable: Mutex::new(None),
             kept: AtomicU64::new(0),
             fatal,
             args,
@@ -227,14 +232,15 @@ impl Service {
 
     /// Lets readers see what the journal has made durable.
     pub(super) fn publish_journal(&self, journal: &Journal) {
-        self.readable.store(journal.end(), Ordering::Release);
+        *lock(&self.readable) = Some((journal.path().to_owned(), journal.end()));
         self.kept.store(journal.records(), Ordering::Release);
-        let _ = self.journal_path.set(journal.path().to_owned());
     }
 
-    /// The journal's file, and how much of it may be read; `None` before it was opened.
+    /// The journal's file, and how much of it may be read; `None` before it was opened, and where
+    /// it is a leader's and we are none.
     pub(super) fn readable(&self) -> Option<(PathBuf, u64)> {
-        Some((self.journal_path.get()?.clone(), self.readable.load(Ordering::Acquire)))
+        let ours = !self.office.hands_over() || self.term.load(Ordering::Acquire) > 0;
+        lock(&self.readable).clone().filter(|_| ours)
     }
 
     pub(super) fn session(&self) -> Option<&Session> {

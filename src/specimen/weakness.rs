@@ -37,8 +37,12 @@ pub enum Weakness {
     FreezesForEver,
     /// A short or failed journal write counts as done.
     IgnoresShortWrites,
+    /// SIGTERM is not listened to.
+    IgnoresStop,
     /// The journal lives in the container's own layer.
     LayerState,
+    /// Records are taken after the end of the term.
+    LeadsForEver,
     /// Nothing is published where hard links are refused.
     LinksOnly,
     /// A record waits until the log has its line.
@@ -201,11 +205,18 @@ const TABLE: &[Row] = &[
         "takes a short or failed journal write for done",
         "disk-full",
     ),
+    row(Weakness::IgnoresStop, "ignores-stop", "does not end when it is asked to", "graceful-stop"),
     row(
         Weakness::LayerState,
         "layer-state",
         "keeps its journal in the container's own layer",
         "volume-outlives-container",
+    ),
+    row(
+        Weakness::LeadsForEver,
+        "leads-for-ever",
+        "takes records when its term is over",
+        "failover-frozen",
     ),
     row(
         Weakness::LinksOnly,

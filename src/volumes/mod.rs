@@ -80,6 +80,8 @@ pub struct Provision<'a> {
     pub labels: BTreeMap<String, String>,
     /// Rules that faults of the scenario may bring to its interposer.
     pub rules: Vec<IoRule>,
+    /// Where the volume is that this one lies on.
+    pub beneath: Option<&'a MountSource>,
 }
 
 /// One kind of volume.
@@ -100,6 +102,11 @@ pub trait Volume: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Syn
 
     /// What lies between it and its users.
     fn interpose(&self) -> Option<Layer> {
+        None
+    }
+
+    /// The volume that it lies on, which is made first.
+    fn beneath(&self) -> Option<&str> {
         None
     }
 
@@ -180,6 +187,12 @@ macro_rules! volumes {
             #[must_use]
             pub fn interpose(&self) -> Option<Layer> {
                 match self { $(Self::$type(volume) => volume.interpose(),)+ }
+            }
+
+            /// The volume that it lies on, which is made first.
+            #[must_use]
+            pub fn beneath(&self) -> Option<&str> {
+                match self { $(Self::$type(volume) => volume.beneath(),)+ }
             }
 
             /// What is wrong with its parameters. Pure.

@@ -1,7 +1,8 @@
 //! `overlay`: an overlay filesystem of the run's own, with the options given.
 //!
 //! Lower, upper and work directory are made in the run's directory, and removed with all that is in
-//! them. The engine mounts it. What is written lands on the engine's own disk.
+//! them; another volume can be the lower one. The engine mounts it. What is written lands on the
+//! engine's own disk.
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,9 @@ pub struct Overlay {
     /// Size of the file of an item; empty without it.
     #[serde(default)]
     item_size: Size,
+    /// A `bind` volume to lie on, instead of a lower layer that nobody else sees. What others write
+    /// there shows through, and raises no event.
+    lower: Option<String>,
     /// Mount options, such as `[redirect_dir=on, metacopy=on, index=off]`.
     #[serde(default)]
     options: Vec<String>,
@@ -41,21 +45,23 @@ const OURS: [&str; 4] = ["lowerdir", "upperdir", "workdir", "datadir"];
 const MODE: u32 = 0o755;
 
 impl Overlay {
-    /// One entry: three directories, the items, and the removal of it all.
+    /// One entry: the directories that are its own, the items, and the removal of it all.
     fn entry(&self, cx: &Provision<'_>) -> Entry {
+        let beneath = beneath(cx);
         let name = |layer: &str| format!("{}-{layer}", cx.object);
         let make = |layer| Op::CreateBind { name: name(layer), mode: MODE, uid: 0, gid: 0 };
         let remove = |layer| Op::RemoveBind { name: name(layer) };
-        let (items, size) = (self.items, self.item_size.0);
+        let own = ["lower", "upper", "work"].into_iter().skip(usize::from(beneath.is_some()));
+        let seeded = beneath.and_then(|path| path.rsplit('/').next()).map(str::to_owned);
+        let seed = Op::SeedBind {
+            name: seeded.unwrap_or_else(|| name("lower")),
+            items: self.items,
+            size: self.item_size.0,
+        };
         Entry {
             what: format!("layers of volume {}", cx.name),
-            ops: vec![
-                make("lower"),
-                Op::SeedBind { name: name("lower"), items, size },
-                make("upper"),
-                make("work"),
-            ],
-            undo: vec![remove("work"), remove("upper"), remove("lower")],
+            ops: own.clone().map(make).chain([seed]).collect(),
+            undo: own.rev().map(remove).collect(),
             expires_ms: None,
         }
     }
@@ -63,6 +69,14 @@ impl Overlay {
     fn mount_options(&self, [lower, upper, work]: [&str; 3]) -> String {
         let layers = format!("lowerdir={lower},upperdir={upper},workdir={work}");
         [&[layers][..], &self.options].concat().join(",")
+    }
+}
+
+/// The directory of the volume that it lies on.
+fn beneath<'a>(cx: &Provision<'a>) -> Option<&'a str> {
+    match cx.beneath {
+        Some(MountSource::Bind { path }) => Some(path),
+        _ => None,
     }
 }
 
@@ -76,6 +90,10 @@ impl Volume for Overlay {
 
     fn shares_host(&self) -> bool {
         true
+    }
+
+    fn beneath(&self) -> Option<&str> {
+        self.lower.as_deref()
     }
 
     fn check(&self, _: bool) -> Vec<String> {
@@ -106,14 +124,11 @@ impl Volume for Overlay {
 
     async fn provision(&self, cx: &Provision<'_>) -> Result<MountSource, VolumeError> {
         let applied = cx.helper.apply(self.entry(cx)).await?;
-        let paths: Vec<&str> = applied
-            .outcomes
-            .iter()
-            .filter_map(|outcome| match outcome {
-                Outcome::Directory { host_path } => Some(host_path.as_str()),
-                _ => None,
-            })
-            .collect();
+        let made = applied.outcomes.iter().filter_map(|outcome| match outcome {
+            Outcome::Directory { host_path } => Some(host_path.as_str()),
+            _ => None,
+        });
+        let paths: Vec<&str> = beneath(cx).into_iter().chain(made).collect();
         let Ok(layers) = <[&str; 3]>::try_from(paths) else {
             return Err(VolumeError::Unexpected(format!("{:?}", applied.outcomes)));
         };
@@ -147,9 +162,23 @@ mod tests {
         let fake = Fake::default();
         let entry = overlay("{ items: 3, item_size: 4KiB }").entry(&provision(&fake));
         assert_eq!(entry.ops.len(), 4);
-        assert!(matches!(&entry.ops[1], Op::SeedBind { items: 3, size: 4096, .. }));
+        assert!(matches!(&entry.ops[3], Op::SeedBind { items: 3, size: 4096, .. }));
         assert!(entry.undo.iter().all(|op| matches!(op, Op::RemoveBind { .. })));
         assert_eq!(entry.undo.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn another_volume_can_be_the_lower_layer_and_is_not_removed_with_it() {
+        let fake = Fake::default();
+        let base = MountSource::Bind { path: "/run-dir/kh-r1-base".into() };
+        let cx = Provision { beneath: Some(&base), ..provision(&fake) };
+        let overlay = overlay("{ lower: base, items: 1 }");
+        assert_eq!(overlay.beneath(), Some("base"));
+        overlay.provision(&cx).await.unwrap();
+        let applied = &fake.world().applied;
+        assert_eq!(applied[0].undo.len(), 2);
+        let seed = |op: &Op| matches!(op, Op::SeedBind { name, .. } if name == "kh-r1-base");
+        assert!(applied[0].ops.iter().any(seed), "{applied:?}");
     }
 
     #[test]

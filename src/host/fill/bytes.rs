@@ -211,6 +211,23 @@ mod tests {
     }
 
     #[test]
+    fn a_fill_that_found_no_room_leaves_no_partial_file_that_its_undo_does_not_know() {
+        in_private_mounts(|| {
+            // the second has room for its directory, and not for the file in it
+            for options in ["size=16m", "size=16m,nr_inodes=2"] {
+                let dir = own_tmpfs(options);
+                match fill_bytes(&fill(&dir, 0)) {
+                    Ok(filled) => assert_eq!(filled.stopped, Stop::Exhausted(Errno(libc::ENOSPC))),
+                    Err(error) => assert!(error.is(libc::ENOSPC), "{error}"),
+                }
+                // by its name alone, as after a crash
+                remove_filler(&dir, ".keelhaul-t").unwrap();
+                assert_eq!(fs::read_dir(&dir).unwrap().count(), 0, "{options}");
+            }
+        });
+    }
+
+    #[test]
     fn without_fallocate_it_writes() {
         in_private_mounts(|| {
             // ext4 without extents refuses fallocate

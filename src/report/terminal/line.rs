@@ -6,7 +6,7 @@ use crate::{
         detail::{explain, logs, proofs},
         points::{Point, first_broken, phase_word, points},
         text::{clip, count, one_line, span},
-        totals::{loss, proven, recovery},
+        totals::{loss, percentiles, proven, recovery},
     },
     run::CaseRecord,
     verdict::Verdict,
@@ -74,6 +74,7 @@ fn extra(case: &CaseRecord) -> Vec<String> {
         return parts;
     }
     parts.extend(recovery(case).map(|text| format!("recovery {text}")));
+    parts.extend(percentiles(case));
     parts.extend(loss(case));
     if let (seen, injected @ 1..) = proven(case) {
         parts.push(format!("{seen} of {} proven", count(injected, "fault")));

@@ -39,7 +39,30 @@ fn volumes(cx: &mut Cx<'_>) {
         for text in volume.check(cx.host_wide()) {
             cx.report_below(&["volumes".into(), name.into()], &text);
         }
+        if let Some(lower) = volume.beneath() {
+            beneath(cx, name, lower);
+        }
     }
+}
+
+/// What a volume lies on is a directory of the run's own.
+fn beneath(cx: &mut Cx<'_>, name: &str, lower: &str) {
+    let volumes = &cx.scenario.volumes;
+    let kind = cx.volume(lower).map(|spec| (spec.name(), spec.shares_host()));
+    let text = match kind {
+        Some(("bind", true)) => return,
+        Some(_) => format!(
+            "`{lower}` is no directory of the run's own\n\nhint: make it `{lower}: {{ bind: {{}} }}`"
+        ),
+        None => {
+            let hint = suggest(lower, volumes.keys().map(String::as_str)).unwrap_or_else(|| {
+                format!("declare it: `volumes: {{ {lower}: {{ bind: {{}} }} }}`")
+            });
+            format!("no volume is called `{lower}`\n\nhint: {hint}")
+        }
+    };
+    let kind = volumes[name].name();
+    cx.report(&["volumes".into(), name.into(), kind.into(), "lower".into()], text);
 }
 
 fn mounts(cx: &mut Cx<'_>) {

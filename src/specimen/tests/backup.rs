@@ -156,8 +156,8 @@ async fn two_jobs_leave_two_whole_archives_unless_they_share_a_name() {
 async fn a_backup_of_a_sick_service_is_skipped_and_an_impossible_one_is_said() {
     let stand = Stand::new().await;
     let data = stand.path("data");
-    let logs = Mount::over_itself(&data.join("logs"));
-    if let Some(logs) = logs.map(Mount::read_only) {
+    let logs = Mount::read_only_over_itself(&data.join("logs"));
+    if let Some(logs) = logs {
         stand.service.turns(503).await;
         let (said, ended) = stand.backup(&[]).await;
         assert_eq!(ended.unwrap_err().exit_code(), 3);

@@ -29,7 +29,7 @@ pub(super) struct Cli {
 }
 
 /// Arguments for a service on `dir` with a quick pulse.
-pub(super) fn args(dir: &Path, more: &[&str]) -> SpecimenArgs {
+pub(in crate::specimen) fn args(dir: &Path, more: &[&str]) -> SpecimenArgs {
     let dir = dir.to_str().unwrap();
     let mut all = vec!["specimen", "--data", dir, "--listen", "127.0.0.1:0"];
     let quick =
@@ -66,7 +66,11 @@ pub(super) struct Running {
 impl Running {
     /// Starts and does not wait.
     pub(super) async fn launch(dir: &Path, more: &[&str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::launch_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), dir, more).await
+    }
+
+    /// The same on an address that is known before.
+    pub(super) async fn launch_on(listener: TcpListener, dir: &Path, more: &[&str]) -> Self {
         let address = listener.local_addr().unwrap();
         let (lines, (stop, stopped)) = (Lines::default(), oneshot::channel());
         let console = Console::new(lines.clone());
@@ -227,10 +231,14 @@ impl Mount {
         mount(at, &["-t", "overlay", "-o", &options, "specimen-test"])
     }
 
-    pub(super) fn read_only(self) -> Self {
-        let done = Command::new("mount").args(["-o", "remount,bind,ro"]).arg(&self.0).status();
+    /// The same, read-only. It is so before it is in place: where somebody has a file open to write
+    /// through it, a mount cannot be made read-only any more.
+    pub(super) fn read_only_over_itself(at: &Path) -> Option<Self> {
+        let aside = tempfile::tempdir().unwrap();
+        let ready = mount(aside.path(), &["--bind", at.to_str().unwrap()])?;
+        let done = Command::new("mount").args(["-o", "remount,bind,ro"]).arg(&ready.0).status();
         assert!(done.unwrap().success());
-        self
+        mount(at, &["--bind", ready.0.to_str().unwrap()])
     }
 }
 

@@ -207,8 +207,7 @@ async fn read_only_logs_degrade_but_never_stop_the_records() {
     let running = Running::start(dir.path(), &["--log-rotate-every=2"]).await;
     let mut driver = Driver::new("readonly");
     driver.put_all(&running, 5).await;
-    let Some(mount) = Mount::over_itself(&dir.path().join("logs")) else { return };
-    let mount = mount.read_only();
+    let Some(mount) = Mount::read_only_over_itself(&dir.path().join("logs")) else { return };
     running.turns(503).await;
     running.says("logs: EROFS (Read-only file system)").await;
     driver.put_all(&running, 20).await;
@@ -228,8 +227,7 @@ async fn the_log_weaknesses_exit_and_lie() {
     let dir = tempfile::tempdir().unwrap();
     let more = ["--log-rotate-every=2", "--weakness=exit-on-log-error"];
     let exits = Running::start(dir.path(), &more).await;
-    let Some(mount) = Mount::over_itself(&dir.path().join("logs")) else { return };
-    let mount = mount.read_only();
+    let Some(mount) = Mount::read_only_over_itself(&dir.path().join("logs")) else { return };
     let error = exits.ended().await.unwrap_err();
     assert!(
         matches!(&error, SpecimenError::Log(cause) if cause.raw_os_error() == Some(libc::EROFS))

@@ -5,5 +5,6 @@ mod files;
 mod junit;
 mod made;
 mod markdown;
+mod percentiles;
 pub(crate) mod schema;
 mod terminal;

@@ -7,6 +7,7 @@ mod layers;
 mod readme;
 mod scenarios;
 mod sizes;
+mod traps;
 mod words;
 
 use std::{

@@ -14,6 +14,7 @@ mod kill_points;
 mod mortals;
 mod refusals;
 mod subjects;
+mod switch;
 mod vacuity;
 
 pub(crate) use host::recover;

@@ -44,8 +44,12 @@ impl Stats {
     /// It was acknowledged after so long.
     pub(super) fn acknowledged(&self, took: Duration) {
         self.with(|inner| {
-            inner.counts.acknowledged += 1;
-            inner.counts.latencies.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+            let counts = &mut inner.counts;
+            if counts.acknowledged == 0 {
+                counts.early = counts.failed + counts.indeterminate;
+            }
+            counts.acknowledged += 1;
+            counts.latencies.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         });
     }
 
@@ -80,5 +84,21 @@ impl Stats {
             p99_us: inner.counts.latencies.at(99),
             ..inner.counts.clone()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ended_before_the_first_acknowledgement_is_told_apart() {
+        let stats = Stats::start();
+        stats.failed("not ready");
+        stats.indeterminate("no reply");
+        stats.acknowledged(Duration::ZERO);
+        stats.failed("no leader");
+        stats.acknowledged(Duration::ZERO);
+        assert_eq!((stats.read().early, stats.read().failed), (2, 2));
     }
 }
