@@ -86,6 +86,7 @@ impl Stand {
             run: &self.run,
             host_wide: false,
             share: 1.0,
+            seed: 7,
         };
         let prepared = fault.prepare(&cx).await?;
         let what = fault.name().to_owned();
@@ -119,6 +120,7 @@ async fn build(
         name: "data",
         object: format!("keelhaul-{run}-data"),
         labels: labels::of(run, labels::ROLE_VOLUME, ""),
+        rules: Vec::new(),
         beneath: None,
     };
     let source = spec.provision(&provision).await?;

@@ -6,7 +6,7 @@
 //! ```text
 //! cli > report > run > plan > scenario > catalog
 //!     > {volumes, faults, probes, workloads} > {helper::client, runtime} > protocol
-//! helper::{keeper, worker} > journal > host > protocol
+//! helper::{keeper, worker} > interpose > journal > host > protocol
 //! shell, engine > host    (inside their own containers)
 //! everything may use {ledger, units, errno, diagnostic, verdict, failpoint}
 //! ```
@@ -31,6 +31,7 @@ pub mod failpoint;
 pub mod faults;
 pub mod helper;
 pub mod host;
+pub mod interpose;
 pub mod journal;
 pub mod ledger;
 pub mod plan;

@@ -78,6 +78,9 @@ pub(super) enum Verb {
     /// Holds what a subject's user could still have, started by the worker.
     #[command(hide = true)]
     HelperHold(ServerArgs),
+    /// Serves a filesystem under a volume, started by the worker.
+    #[command(hide = true)]
+    HelperInterposer(ServerArgs),
     /// Says how old a run's lease is, inside a container on its volume.
     #[command(hide = true)]
     HelperLease(ServerArgs),

@@ -73,6 +73,7 @@ async fn dispatch(arguments: Arguments) -> ExitCode {
         | Verb::HelperGrower(_)
         | Verb::HelperErrand(_)
         | Verb::HelperHold(_)
+        | Verb::HelperInterposer(_)
         | Verb::HelperLease(_)
         | Verb::ShellServer(_)
         | Verb::Engine(_)

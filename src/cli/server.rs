@@ -15,6 +15,7 @@ pub(super) fn take_over(verb: &Verb) -> Option<ExitCode> {
         Verb::HelperGrower(args) => Some(helper::grower::main(args.rest.iter().cloned())),
         Verb::HelperErrand(args) => Some(helper::worker::errand(args.rest.iter().cloned())),
         Verb::HelperHold(args) => Some(helper::worker::hold(args.rest.iter().cloned())),
+        Verb::HelperInterposer(args) => Some(helper::worker::interposer(args.rest.iter().cloned())),
         Verb::HelperLease(args) => Some(helper::keeper::lease(args.rest.iter().cloned())),
         Verb::ShellServer(args) => Some(shell::main(args.rest.iter().cloned())),
         Verb::Engine(args) => Some(engine::main(args.rest.iter().cloned())),

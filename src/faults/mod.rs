@@ -9,9 +9,11 @@ mod aside;
 mod capacity;
 mod checks;
 mod commit_and_recreate;
+mod cx;
 mod effect;
 mod grace;
 mod inner_engine;
+mod io;
 mod lifecycle;
 mod observe;
 mod profile;
@@ -30,12 +32,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    helper::{HelperError, HelperLink},
-    protocol::{Capability, Op, Outcome, Reading},
-    runtime::{Runtime, RuntimeError},
+    helper::HelperError,
+    protocol::{Capability, IoRule, Op, Outcome, Reading},
+    runtime::RuntimeError,
     units::Duration,
     volumes::VolumeSpec,
 };
+pub use cx::Cx;
 pub use effect::Effect;
 pub use profile::{Part, Profile};
 pub use select::{Pick, Selector};
@@ -56,6 +59,8 @@ mod engine_kill;
 mod engine_restart;
 mod inode_exhaustion;
 mod inotify_exhaustion;
+mod io_error;
+mod io_latency;
 mod kill;
 mod label;
 mod lost_mount;
@@ -123,31 +128,6 @@ pub enum FaultError {
     /// The helper answered something else than what was asked.
     #[error("the helper answered out of turn: {0}")]
     Unexpected(String),
-}
-
-/// What a fault may use.
-pub struct Cx<'a> {
-    /// The engine.
-    pub runtime: &'a dyn Runtime,
-    /// The helper.
-    pub helper: &'a dyn HelperLink,
-    /// Where it acts.
-    pub site: &'a Site,
-    /// The run's id.
-    pub run: &'a str,
-    /// The scenario says `allow: [host-wide]`.
-    pub host_wide: bool,
-    /// Share of the way from what is now to the fault's amount: 1 for all of it, less in the stages
-    /// of a ramp.
-    pub share: f64,
-}
-
-impl Cx<'_> {
-    /// Name of the filler directory and of our marks: `.keelhaul-<run>`.
-    #[must_use]
-    pub fn marker(&self) -> String {
-        format!(".keelhaul-{}", self.run)
-    }
 }
 
 /// What a fault has seen, and what it wants done.
@@ -226,6 +206,12 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
     /// again before the revert, and after a start only where it ends with the container.
     fn subject_may_end_it(&self) -> bool {
         false
+    }
+
+    /// Rules that it may bring to the volume's interposer, where the target lies at this path below
+    /// the volume's root. Pure.
+    fn io_rules(&self, _below: &str) -> Vec<IoRule> {
+        Vec::new()
     }
 
     /// What is wrong with it on this target; each one sentence, with a hint. Pure.
@@ -378,6 +364,12 @@ macro_rules! faults {
                 match self { $(Self::$type(fault) => fault.subject_may_end_it(),)+ }
             }
 
+            /// Rules that it may bring to the volume's interposer. Pure.
+            #[must_use]
+            pub fn io_rules(&self, below: &str) -> Vec<IoRule> {
+                match self { $(Self::$type(fault) => fault.io_rules(below),)+ }
+            }
+
             /// What is wrong with it on this target. Pure.
             #[must_use]
             pub fn check(&self, declared: &Declared<'_>) -> Vec<String> {
@@ -445,6 +437,8 @@ faults! {
     "engine-restart" => engine_restart::EngineRestart,
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
     "inotify-exhaustion" => inotify_exhaustion::InotifyExhaustion,
+    "io-error" => io_error::IoError,
+    "io-latency" => io_latency::IoLatency,
     "kill" => kill::Kill,
     "label" => label::Label,
     "lost-mount" => lost_mount::LostMount,

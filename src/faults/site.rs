@@ -23,3 +23,13 @@ pub struct SiteVolume {
     /// Where it is mounted in this container.
     pub mount_point: String,
 }
+
+impl Site {
+    /// The target's path below its volume's root, without a slash at either end.
+    #[must_use]
+    pub fn below(&self) -> Option<&str> {
+        let point = &self.volume.as_ref()?.mount_point;
+        let below = self.place.path.strip_prefix(point.trim_end_matches('/'))?;
+        Some(below.trim_matches('/'))
+    }
+}

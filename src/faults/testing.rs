@@ -19,10 +19,10 @@ use crate::{
     ledger::LedgerReport,
     protocol::{
         Access, AccessFacts, ArchiveFacts, ClockFacts, Dev, EngineOp, Entry, EventFacts, FileFacts,
-        FsFacts, HttpReply, Init, InnerEngineFacts, IoFacts, IoLimits, LabelFacts, LinkState,
-        LoadCall, LoadStats, LoopFacts, MemoryFacts, MountFacts, NetFacts, OpenFile, Pace,
-        PaceTrial, PageFacts, Place, ProcessFacts, QuotaFacts, Read, Reading, StartTrial,
-        TimesFacts, TreeFacts, Trial, UserFacts, WriterFacts,
+        FsFacts, HttpReply, Init, InnerEngineFacts, IoAttempt, IoFacts, IoLimits, IoOp, LabelFacts,
+        LinkState, LoadCall, LoadStats, LoopFacts, MemoryFacts, MountFacts, NetFacts, OpenFile,
+        Pace, PaceTrial, PageFacts, Place, ProcessFacts, QuotaFacts, Read, Reading, RuleFacts,
+        StartTrial, TimesFacts, TreeFacts, Trial, TriedOp, UserFacts, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
@@ -110,6 +110,15 @@ pub(crate) struct World {
     pub(crate) keeper: Keeper,
 }
 
+/// What there is to see of an interposer.
+#[derive(Default)]
+pub(crate) struct IoWorld {
+    /// How the first operation of a trial is hit: its errno and its microseconds.
+    pub(crate) struck: Option<(Option<&'static str>, u64)>,
+    /// What its rules have done.
+    pub(crate) rules: Option<RuleFacts>,
+}
+
 /// What lies beneath files and processes.
 #[derive(Default)]
 pub(crate) struct Beneath {
@@ -123,6 +132,8 @@ pub(crate) struct Beneath {
     pub(crate) label: LabelFacts,
     /// Pages that come into the cgroup from one look at it to the next.
     pub(crate) pages_per_look: u64,
+    /// An interposer.
+    pub(crate) interposed: IoWorld,
 }
 
 impl Beneath {
@@ -240,7 +251,7 @@ impl Fake {
 
     /// What a fault may use at this site.
     pub(crate) fn cx<'a>(&'a self, site: &'a Site) -> Cx<'a> {
-        Cx { runtime: self, helper: self, site, run: "r1", host_wide: false, share: 1.0 }
+        Cx { runtime: self, helper: self, site, run: "r1", host_wide: false, share: 1.0, seed: 7 }
     }
 }
 
@@ -381,6 +392,17 @@ impl World {
         Pace { operations, bytes: operations * block, took_us }
     }
 
+    fn io_tried(&self, attempt: &IoAttempt) -> Vec<TriedOp> {
+        let (errno, took_us) = self.beneath.interposed.struck.unwrap_or((None, 20));
+        let hit = self.beneath.interposed.struck.is_some();
+        let attempts = if hit { 1 } else { attempt.most };
+        let tried = |op: &IoOp| {
+            let errno = errno.map(str::to_owned);
+            TriedOp { op: *op, attempts, hit, errno, took_us }
+        };
+        attempt.ops.iter().map(tried).collect()
+    }
+
     fn answer(&self, read: &Read) -> Reading {
         match read {
             Read::Init(_) => Reading::Init(self.init),
@@ -406,6 +428,8 @@ impl World {
             Read::TryStart(_) => Reading::Started(self.inner.started.clone()),
             Read::Memory(_) => Reading::Memory(self.memory),
             Read::Processes(_) => Reading::Processes(self.processes.clone()),
+            Read::TryIo(attempt) => Reading::IoTried(self.io_tried(attempt)),
+            Read::Rules { .. } => Reading::Rules(self.beneath.interposed.rules),
             Read::TryInotify { .. } => tried(self.inotify),
             Read::TryEvents { .. } => Reading::Events(self.events.clone()),
             Read::Quota(_) => Reading::Quota(self.quota.clone()),
@@ -451,6 +475,10 @@ impl Runtime for Fake {
     fn create_volume<'a>(&'a self, spec: &'a VolumeSpec) -> BoxFuture<'a, RuntimeResult<()>> {
         self.world().volumes.push(spec.clone());
         ready(Ok(()))
+    }
+
+    fn volume_directory<'a>(&'a self, name: &'a str) -> BoxFuture<'a, RuntimeResult<String>> {
+        ready(Ok(format!("/var/lib/volumes/{name}")))
     }
 
     fn create_container<'a>(

@@ -43,7 +43,8 @@ fn the_example_names_its_row_and_survives_a_round_trip() {
 #[test]
 fn the_example_has_nothing_wrong_on_some_volume() {
     let volumes = crate::volumes::TABLE.iter().map(|row| Some(testing::volume_spec(row.example)));
-    let volumes: Vec<_> = volumes.chain([None]).collect();
+    let interposed = testing::volume_spec("docker: { interpose: file }");
+    let volumes: Vec<_> = volumes.chain([None, Some(interposed)]).collect();
     for row in TABLE {
         let fault: FaultSpec = serde_saphyr::from_str(row.example).unwrap();
         let fits = volumes.iter().any(|volume| {

@@ -5,6 +5,7 @@
 //! thread: enter the target with [`namespace::in_mount_ns`] first.
 
 pub mod access;
+pub mod acting_for;
 pub mod archive;
 pub mod aside;
 pub mod block_device;
@@ -15,14 +16,17 @@ pub mod detach;
 pub mod direct_io;
 pub mod error;
 pub mod file;
+pub mod file_handle;
 pub mod fill;
 pub mod freeze;
+pub mod fuse;
 pub mod grower;
 pub mod hardlink;
 pub mod image;
 pub mod inotify;
 pub mod interfaces;
 pub mod io_limits;
+pub mod io_trial;
 pub mod loop_device;
 pub mod metadata;
 pub mod mount_clone;

@@ -27,6 +27,7 @@ pub fn of(scenario: &Scenario) -> BTreeSet<Capability> {
     }
     for volume in scenario.volumes.values() {
         needs.extend(volume.needs());
+        needs.extend(volume.interpose().map(|_| Capability::Fuse));
     }
     let lists = [&scenario.steady_state, &scenario.verify, &scenario.stop_when];
     needs.extend(lists.into_iter().flatten().flat_map(|item| item.probe.needs()));
@@ -81,6 +82,7 @@ fn lacks(
         Capability::MountApi => not_ready(&host.mount_setattr),
         Capability::LoopDevices => not_ready(&host.loop_devices),
         Capability::IoLimits => not_ready(&host.io_limits),
+        Capability::Fuse => not_ready(&host.fuse),
         Capability::EngineSocket => not_ready(&host.engine_socket),
         Capability::InnerEngine => inner_engine(host, engine),
         Capability::WallClock => not_ready(&host.wall_clock),

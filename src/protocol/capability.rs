@@ -27,6 +27,8 @@ pub enum Capability {
     Freezer,
     /// The memory cgroups of containers can be looked at.
     MemoryCgroup,
+    /// FUSE, with a device that the helper may open, and an engine whose mounts it can reach.
+    Fuse,
     /// The wall clock of a process can be shifted.
     WallClock,
     /// `SELinux` is enforcing.
@@ -49,6 +51,7 @@ impl Capability {
         Self::IoLimits,
         Self::Freezer,
         Self::MemoryCgroup,
+        Self::Fuse,
         Self::WallClock,
         Self::Selinux,
         Self::EngineSocket,
@@ -68,6 +71,7 @@ impl Capability {
             Self::IoLimits => "io-limits",
             Self::Freezer => "freezer",
             Self::MemoryCgroup => "memory-cgroup",
+            Self::Fuse => "fuse",
             Self::WallClock => "wall-clock",
             Self::Selinux => "selinux",
             Self::EngineSocket => "engine-socket",

@@ -11,8 +11,10 @@ mod histogram;
 mod inner_engine;
 mod inotify;
 mod io;
+mod io_rule;
 mod load;
 mod op;
+mod op_parts;
 mod place;
 mod read;
 mod time;
@@ -25,9 +27,14 @@ pub use histogram::Histogram;
 pub use inner_engine::{Ending, InnerEngineFacts, StartTrial};
 pub use inotify::InotifyStock;
 pub use io::{Direction, IoFacts, IoLimits, Pace, PaceTrial, PageFacts};
+pub use io_rule::{
+    Backing, ByteRange, Caller, Interposer, IoAction, IoAttempt, IoOp, IoRule, RuleFacts, TriedOp,
+    Trigger,
+};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
 pub use op::Op;
-pub use place::{Dev, FileId, Init, LinkState, MountFlag, Place, ProcessFacts};
+pub use op_parts::{FileId, LinkState, MountFlag};
+pub use place::{Dev, Init, Place, ProcessFacts};
 pub use read::{
     ArchiveFacts, EventFacts, FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts,
     MemoryFacts, MountFacts, NetFacts, OpenFile, QuotaFacts, Read, Reading, Ready, TreeFacts,

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Dev, Ending, EngineOp, FileId, FileOwner, Init, InotifyStock, IoLimits, LinkState, MountFlag,
-    Place, TimeOp,
+    Dev, Ending, EngineOp, FileId, FileOwner, Init, InotifyStock, Interposer, IoLimits, IoRule,
+    LinkState, MountFlag, Place, TimeOp,
 };
 use crate::units::Percent;
 
@@ -425,6 +425,36 @@ pub enum Op {
         /// By which signal.
         how: Ending,
     },
+    /// Put a filesystem of ours between a volume and its users. → `Directory`
+    Interpose {
+        /// What it is made of.
+        interposer: Interposer,
+    },
+    /// End it: abort its connection, detach its mount, end its process. What still uses it gets
+    /// errors.
+    EndInterposer {
+        /// Its name.
+        name: String,
+    },
+    /// Put rules in force in an interposer.
+    ArmRules {
+        /// Its name.
+        interposer: String,
+        /// Name of the set of rules.
+        set: String,
+        /// Decides what a probability hits.
+        seed: u64,
+        /// The rules.
+        rules: Vec<IoRule>,
+    },
+    /// Put a set of rules out of force. Nothing to do once the interposer has ended; one that does
+    /// not answer is cut off, so that whoever waits for it gets an error.
+    DisarmRules {
+        /// Its name.
+        interposer: String,
+        /// Name of the set of rules.
+        set: String,
+    },
     /// Something done to clocks, or to the times of files.
     Time(TimeOp),
     /// Something the engine does.
@@ -483,6 +513,10 @@ impl Op {
             | Self::RemoveImage { .. }
             | Self::HoldInotify { .. }
             | Self::EndHolder { .. }
+            | Self::Interpose { .. }
+            | Self::EndInterposer { .. }
+            | Self::ArmRules { .. }
+            | Self::DisarmRules { .. }
             | Self::Engine(_)
             | Self::Nothing => None,
         }

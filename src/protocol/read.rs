@@ -7,8 +7,9 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccessFacts, ClockFacts, Dev, Init, InnerEngineFacts, IoFacts, LabelFacts, LinkState, Pace,
-    PaceTrial, PageFacts, Place, ProcessFacts, StartTrial, TimesFacts,
+    AccessFacts, ClockFacts, Dev, Init, InnerEngineFacts, IoAttempt, IoFacts, LabelFacts,
+    LinkState, Pace, PaceTrial, PageFacts, Place, ProcessFacts, RuleFacts, StartTrial, TimesFacts,
+    TriedOp,
 };
 
 /// A question to the worker.
@@ -141,6 +142,16 @@ pub enum Read {
         /// What to do.
         trial: PaceTrial,
     },
+    /// What a set of rules of an interposer has done. → `Rules`
+    Rules {
+        /// Name of the interposer.
+        interposer: String,
+        /// Name of the set.
+        set: String,
+    },
+    /// Try operations with an interposer's own files, which leave nothing behind, until each was
+    /// hit. → `IoTried`
+    TryIo(IoAttempt),
     /// Every mount in the container's namespace. → `Mounts`
     AllMounts(Place),
     /// Memory of the container's cgroup; the path is not used. → `Memory`
@@ -205,6 +216,10 @@ pub enum Reading {
     Io(IoFacts),
     /// How fast it is.
     Pace(Pace),
+    /// What a set of rules has done; none where there never was one.
+    Rules(Option<RuleFacts>),
+    /// How operations went.
+    IoTried(Vec<TriedOp>),
     /// Loop devices.
     Loops(Vec<LoopFacts>),
     /// A container's memory.
@@ -279,6 +294,8 @@ pub struct HostFacts {
     pub memory_cgroup: Ready,
     /// The I/O of a container can be limited: there is a controller of block I/O.
     pub io_limits: Ready,
+    /// An interposer can be mounted.
+    pub fuse: Ready,
     /// The wall clock of a process can be shifted.
     pub wall_clock: Ready,
     /// `SELinux` is enforcing.

@@ -17,8 +17,8 @@ use crate::{
         ContainerSpec, ENGINE_IMAGE, Health, HealthCheck, ImageRef, MountSource, MountSpec,
         NetworkSpec, PROGRAM, SPECIMEN_IMAGE, State, labels,
     },
-    scenario::{Depends, Service},
-    volumes::Provision,
+    scenario::{Depends, Service, io_rules},
+    volumes::{Provision, object_name},
 };
 
 /// A dependency that is not ready after this time is an error.
@@ -178,8 +178,9 @@ async fn make_volumes(world: &World) -> Result<BTreeMap<String, MountSource>, St
             runtime: world.runtime.as_ref(),
             helper: world.helper.as_ref(),
             name,
-            object: format!("keelhaul-{}-{name}", world.run),
+            object: object_name(&world.run, name),
             labels: labels_of(world, labels::ROLE_VOLUME),
+            rules: io_rules(&world.case.scenario, name),
             beneath: spec.beneath().and_then(|name| made.get(name)),
         };
         let source = spec

@@ -49,6 +49,7 @@ pub(super) fn cx<'a>(world: &'a World, site: &'a Site) -> Cx<'a> {
         helper: world.helper.as_ref(),
         site,
         run: &world.run,
+        seed: world.case.seed,
         host_wide: world.case.scenario.allow.contains(&Allow::HostWide),
         share: 1.0,
     }

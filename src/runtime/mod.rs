@@ -153,6 +153,8 @@ pub trait Runtime: Send + Sync {
     fn create_network<'a>(&'a self, spec: &'a NetworkSpec) -> BoxFuture<'a, Result<String>>;
     /// Creates a labelled volume.
     fn create_volume<'a>(&'a self, spec: &'a VolumeSpec) -> BoxFuture<'a, Result<()>>;
+    /// Where a volume's files are on the engine's host.
+    fn volume_directory<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String>>;
     /// Creates a labelled container; returns its id.
     fn create_container<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, Result<String>>;
     /// Looks at a container.

@@ -5,6 +5,7 @@
 //! cannot say. Every problem of every file is reported at once.
 
 mod check;
+mod interposed;
 mod item;
 mod load;
 mod model;
@@ -14,6 +15,7 @@ mod schema;
 mod step;
 
 pub use check::{Assertion, Spot, assertion_ids, is_listed};
+pub use interposed::io_rules;
 pub use item::{Observe, ProbeItem, Require, When};
 pub(crate) use load::suffix;
 pub use load::{Cell, ControlCell, Env, LARGEST_FILE, Loaded, Sets, environment, load_all};

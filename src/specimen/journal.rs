@@ -22,6 +22,7 @@ pub(super) struct Journal {
     term: u64,
     ignores_short_writes: bool,
     trusts_open_file: bool,
+    retries_sync: bool,
     /// Only with `dirty-exit`: lines that wait for company before they are written.
     waiting: Option<Vec<u8>>,
     /// None after a failed sync: the kernel may have dropped pages it could not write, so nothing
@@ -51,6 +52,7 @@ impl Journal {
             term: 0,
             ignores_short_writes: args.has(Weakness::IgnoresShortWrites),
             trusts_open_file: args.has(Weakness::TrustsOpenFile),
+            retries_sync: args.has(Weakness::RetriesSync),
             waiting: args.has(Weakness::DirtyExit).then(Vec::new),
             file: None,
             end: 0,
@@ -162,7 +164,12 @@ impl Journal {
 
     /// Makes everything appended durable.
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        self.file.as_ref().ok_or(io::ErrorKind::NotConnected)?.sync_data()
+        let file = self.file.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        match file.sync_data() {
+            // the kernel has dropped what it could not write: this one has nothing left to fail on
+            Err(_) if self.retries_sync => file.sync_data(),
+            done => done,
+        }
     }
 
     /// Takes back everything after `end`, the file's keys included, and trusts the handle no more.

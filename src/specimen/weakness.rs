@@ -89,6 +89,8 @@ pub enum Weakness {
     ReadsAnything,
     /// What cannot be renamed is left as it is.
     RenameOnly,
+    /// A failed sync is tried again, and what the second says counts.
+    RetriesSync,
     /// Backup jobs write to one name and do not wait.
     SharedTargetName,
     /// Every record is synced by itself.
@@ -336,6 +338,12 @@ const TABLE: &[Row] = &[
         "rename-only",
         "leaves a directory that cannot be renamed",
         "copy-up-metadata",
+    ),
+    row(
+        Weakness::RetriesSync,
+        "retries-sync",
+        "takes the second word of a sync that failed",
+        "io-errors",
     ),
     row(
         Weakness::SharedTargetName,

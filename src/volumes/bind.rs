@@ -6,9 +6,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Filesystem, Owner, Provision, Volume, VolumeError};
+use super::{Filesystem, Layer, Owner, Provision, Volume, VolumeError, interposed};
 use crate::{
-    protocol::{Capability, Entry, Op, Outcome},
+    protocol::{Backing, Capability, Entry, Op, Outcome},
     runtime::MountSource,
     units::Mode,
 };
@@ -24,6 +24,8 @@ pub struct Bind {
     mode: Option<Mode>,
     /// Owner of a directory made for the run; root without it.
     owner: Option<Owner>,
+    /// What lies between the volume and its users: `file` for I/O faults.
+    interpose: Option<Layer>,
 }
 
 const DEFAULT_MODE: u32 = 0o755;
@@ -38,6 +40,10 @@ impl Volume for Bind {
 
     fn shares_host(&self) -> bool {
         self.path.is_none()
+    }
+
+    fn interpose(&self) -> Option<Layer> {
+        self.interpose
     }
 
     fn check(&self, host_wide: bool) -> Vec<String> {
@@ -67,8 +73,19 @@ impl Volume for Bind {
     }
 
     async fn provision(&self, cx: &Provision<'_>) -> Result<MountSource, VolumeError> {
+        let path = self.directory(cx).await?;
+        match self.interpose {
+            None => Ok(MountSource::Bind { path }),
+            Some(Layer::File) => interposed::over(cx, Backing::Directory { host_path: path }).await,
+        }
+    }
+}
+
+impl Bind {
+    /// The directory, made where it is the run's.
+    async fn directory(&self, cx: &Provision<'_>) -> Result<String, VolumeError> {
         if let Some(path) = &self.path {
-            return Ok(MountSource::Bind { path: path.clone() });
+            return Ok(path.clone());
         }
         let owner = self.owner.unwrap_or_default();
         let entry = Entry {
@@ -84,7 +101,7 @@ impl Volume for Bind {
         };
         let applied = cx.helper.apply(entry).await?;
         match applied.outcomes.as_slice() {
-            [Outcome::Directory { host_path }] => Ok(MountSource::Bind { path: host_path.clone() }),
+            [Outcome::Directory { host_path }] => Ok(host_path.clone()),
             other => Err(VolumeError::Unexpected(format!("{other:?}"))),
         }
     }

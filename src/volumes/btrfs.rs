@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Filesystem, Provision, Volume, VolumeError,
+    Filesystem, Layer, Provision, Volume, VolumeError,
     image::{self, Recipe},
     mkfs::Tool,
 };
@@ -26,6 +26,8 @@ pub struct Btrfs {
     /// Mount options, such as `[compress=zstd]`.
     #[serde(default)]
     mount_options: Vec<String>,
+    /// What lies between the volume and its users: `file` for I/O faults.
+    interpose: Option<Layer>,
 }
 
 /// What mkfs.btrfs names as its least: 114294784 bytes.
@@ -49,7 +51,12 @@ impl Volume for Btrfs {
     const EXAMPLE: &'static str = "btrfs: { size: 256MiB }";
 
     fn filesystem(&self) -> Option<Filesystem> {
-        Some(Filesystem::Btrfs)
+        // beneath an interposer it is nobody's to freeze or to fill
+        self.interpose.is_none().then_some(Filesystem::Btrfs)
+    }
+
+    fn interpose(&self) -> Option<Layer> {
+        self.interpose
     }
 
     fn check(&self, _: bool) -> Vec<String> {
@@ -65,6 +72,7 @@ impl Volume for Btrfs {
             args: self.args(),
             size: self.size,
             options: &self.mount_options,
+            interpose: self.interpose,
         };
         image::provision(&recipe, cx).await
     }

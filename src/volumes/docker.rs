@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Filesystem, Provision, Volume, VolumeError};
+use super::{Filesystem, Layer, Provision, Volume, VolumeError, interposed};
 use crate::{
-    protocol::Capability,
+    protocol::{Backing, Capability},
     runtime::{MountSource, VolumeSpec},
 };
 
@@ -26,6 +26,8 @@ pub struct Docker {
     /// Do not copy the image's files into the empty volume.
     #[serde(default)]
     no_copy: bool,
+    /// What lies between the volume and its users: `file` for I/O faults.
+    interpose: Option<Layer>,
 }
 
 fn local() -> String {
@@ -44,6 +46,24 @@ impl Volume for Docker {
         self.driver == "local" && self.options.is_empty()
     }
 
+    fn interpose(&self) -> Option<Layer> {
+        self.interpose
+    }
+
+    fn check(&self, _: bool) -> Vec<String> {
+        let plain = self.driver == "local" && self.options.is_empty();
+        let mut wrong = Vec::new();
+        if self.interpose.is_some() && !plain {
+            wrong.push(
+                "the engine mounts a volume of another driver, or with options, only with its \
+                 first container, and an interposer must be there before\n\nhint: use `ext4`, \
+                 `xfs` or `btrfs`, or leave `driver` and `options` out"
+                    .into(),
+            );
+        }
+        wrong
+    }
+
     async fn provision(&self, cx: &Provision<'_>) -> Result<MountSource, VolumeError> {
         let spec = VolumeSpec {
             name: cx.object.clone(),
@@ -52,6 +72,10 @@ impl Volume for Docker {
             labels: cx.labels.clone(),
         };
         cx.runtime.create_volume(&spec).await?;
+        if self.interpose == Some(Layer::File) {
+            let host_path = cx.runtime.volume_directory(&spec.name).await?;
+            return interposed::over(cx, Backing::Directory { host_path }).await;
+        }
         Ok(MountSource::Volume { name: spec.name, no_copy: self.no_copy })
     }
 }

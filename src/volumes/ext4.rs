@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Filesystem, Owner, Provision, Volume, VolumeError,
+    Filesystem, Layer, Owner, Provision, Volume, VolumeError,
     image::{self, Recipe},
     mkfs::Tool,
 };
@@ -30,6 +30,8 @@ pub struct Ext4 {
     /// Mount options, such as `[noatime]`.
     #[serde(default)]
     mount_options: Vec<String>,
+    /// What lies between the volume and its users: `file` for I/O faults.
+    interpose: Option<Layer>,
 }
 
 /// Metadata and a few files; mke2fs leaves the journal out below 8 MiB.
@@ -65,7 +67,12 @@ impl Volume for Ext4 {
     const EXAMPLE: &'static str = "ext4: { size: 64MiB, inodes: 512 }";
 
     fn filesystem(&self) -> Option<Filesystem> {
-        Some(Filesystem::Ext4)
+        // beneath an interposer it is nobody's to freeze or to fill
+        self.interpose.is_none().then_some(Filesystem::Ext4)
+    }
+
+    fn interpose(&self) -> Option<Layer> {
+        self.interpose
     }
 
     fn check(&self, _: bool) -> Vec<String> {
@@ -94,6 +101,7 @@ impl Volume for Ext4 {
             args: self.args(),
             size: self.size,
             options: &self.mount_options,
+            interpose: self.interpose,
         };
         image::provision(&recipe, cx).await
     }

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
-    Provision, VolumeError,
+    Layer, Provision, VolumeError, interposed,
     mkfs::{self, Extents, Tool},
 };
 use crate::{
-    protocol::{Entry, Op, Outcome},
+    protocol::{Backing, Entry, Op, Outcome},
     runtime::{MountSource, VolumeSpec},
     units::Size,
 };
@@ -33,6 +33,8 @@ pub(super) struct Recipe<'a> {
     pub(super) size: Size,
     /// Mount options.
     pub(super) options: &'a [String],
+    /// What lies between it and its users.
+    pub(super) interpose: Option<Layer>,
 }
 
 /// Makes the image and the volume on it.
@@ -51,6 +53,11 @@ pub(super) async fn provision(
     }
     let device = device
         .ok_or_else(|| VolumeError::Unexpected("no loop device for an image was named".into()))?;
+    if recipe.interpose == Some(Layer::File) {
+        let (name, fs_type) = (cx.object.clone(), recipe.fs_type.to_owned());
+        let backing = Backing::Image { name, fs_type, options: recipe.options.to_vec() };
+        return interposed::over(cx, backing).await;
+    }
     let mut options = BTreeMap::from([
         ("type".to_owned(), recipe.fs_type.to_owned()),
         ("device".to_owned(), device),
@@ -140,7 +147,14 @@ mod tests {
 
     fn recipe() -> Recipe<'static> {
         let tool = Tool { name: "true", package: "coreutils" };
-        Recipe { fs_type: "ext4", tool, args: Vec::new(), size: Size(1 << 30), options: &[] }
+        Recipe {
+            fs_type: "ext4",
+            tool,
+            args: Vec::new(),
+            size: Size(1 << 30),
+            options: &[],
+            interpose: None,
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod btrfs;
 mod docker;
 mod ext4;
 mod image;
+mod interposed;
 mod mkfs;
 mod overlay;
 mod owner;
@@ -23,9 +24,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     helper::{HelperError, HelperLink},
-    protocol::Capability,
+    protocol::{Capability, IoRule},
     runtime::{MountSource, Runtime, RuntimeError},
 };
+pub use interposed::{Layer, mark, object_name};
 pub use owner::{Owner, OwnerError};
 
 /// The filesystem that a volume brings along, with a superblock of its own.
@@ -76,6 +78,8 @@ pub struct Provision<'a> {
     pub object: String,
     /// Labels; the run label is among them.
     pub labels: BTreeMap<String, String>,
+    /// Rules that faults of the scenario may bring to its interposer.
+    pub rules: Vec<IoRule>,
     /// Where the volume is that this one lies on.
     pub beneath: Option<&'a MountSource>,
 }
@@ -94,6 +98,11 @@ pub trait Volume: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Syn
     /// breaks its filesystem would take the host along. False where that shows only at run time.
     fn shares_host(&self) -> bool {
         false
+    }
+
+    /// What lies between it and its users.
+    fn interpose(&self) -> Option<Layer> {
+        None
     }
 
     /// The volume that it lies on, which is made first.
@@ -172,6 +181,12 @@ macro_rules! volumes {
             #[must_use]
             pub fn shares_host(&self) -> bool {
                 match self { $(Self::$type(volume) => volume.shares_host(),)+ }
+            }
+
+            /// What lies between it and its users.
+            #[must_use]
+            pub fn interpose(&self) -> Option<Layer> {
+                match self { $(Self::$type(volume) => volume.interpose(),)+ }
             }
 
             /// The volume that it lies on, which is made first.

@@ -15,6 +15,7 @@ pub(super) fn provision(fake: &Fake) -> Provision<'_> {
         name: "data",
         object: "kh-r1-data".into(),
         labels: BTreeMap::from([("keelhaul.run".to_owned(), "r1".to_owned())]),
+        rules: Vec::new(),
         beneath: None,
     }
 }

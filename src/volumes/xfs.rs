@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Filesystem, Provision, Volume, VolumeError,
+    Filesystem, Layer, Provision, Volume, VolumeError,
     image::{self, Recipe},
     mkfs::Tool,
 };
@@ -29,6 +29,8 @@ pub struct Xfs {
     /// Mount options, such as `[noatime]`.
     #[serde(default)]
     mount_options: Vec<String>,
+    /// What lies between the volume and its users: `file` for I/O faults.
+    interpose: Option<Layer>,
 }
 
 /// mkfs.xfs refuses less since xfsprogs 5.19.
@@ -68,7 +70,12 @@ impl Volume for Xfs {
     const EXAMPLE: &'static str = "xfs: { size: 300MiB }";
 
     fn filesystem(&self) -> Option<Filesystem> {
-        Some(Filesystem::Xfs)
+        // beneath an interposer it is nobody's to freeze or to fill
+        self.interpose.is_none().then_some(Filesystem::Xfs)
+    }
+
+    fn interpose(&self) -> Option<Layer> {
+        self.interpose
     }
 
     fn check(&self, _: bool) -> Vec<String> {
@@ -98,6 +105,7 @@ impl Volume for Xfs {
             args: self.args(),
             size: self.size,
             options: &self.mount_options,
+            interpose: self.interpose,
         };
         image::provision(&recipe, cx).await
     }

@@ -3,6 +3,7 @@
 
 mod docker;
 mod harness;
+mod interpose;
 mod report;
 mod scenario;
 mod tidy;

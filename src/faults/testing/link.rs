@@ -174,6 +174,9 @@ impl HelperLink for Fake {
                 Op::CreateBind { name, .. } => {
                     Outcome::Directory { host_path: format!("/run-dir/{name}") }
                 }
+                Op::Interpose { interposer } => {
+                    Outcome::Directory { host_path: format!("/interposed/{}", interposer.name) }
+                }
                 _ => Outcome::Done,
             };
             let outcomes = entry.ops.iter().map(outcome).collect();

@@ -35,7 +35,10 @@ pub(super) enum Scope {
 pub(super) fn class(op: &Op) -> Class {
     match op {
         Op::Engine(_) => Class::Engine,
-        Op::DetachLoop { .. } | Op::RemoveImage { .. } | Op::RemoveBind { .. } => Class::After,
+        Op::DetachLoop { .. }
+        | Op::RemoveImage { .. }
+        | Op::RemoveBind { .. }
+        | Op::EndInterposer { .. } => Class::After,
         _ => Class::Now,
     }
 }

@@ -155,22 +155,9 @@ async fn attend(
         }
         "the worker is no longer needed".to_owned()
     };
-    let reader = async {
-        let mut answers = incoming(output);
-        loop {
-            match answers.receive::<Frame<WorkerAnswer>>().await {
-                Ok(Frame { id, body }) => {
-                    if let Some(waiting) = lock(&waiting).remove(&id) {
-                        let _ = waiting.send(body);
-                    }
-                }
-                Err(error) => return format!("the worker ended: {error}"),
-            }
-        }
-    };
     let reason = tokio::select! {
         reason = writer => reason,
-        reason = reader => reason,
+        reason = answers(output, &waiting) => reason,
         reason = ping(link) => reason,
     };
     tracing::warn!(%reason, "the worker is killed");
@@ -179,6 +166,23 @@ async fn attend(
     lock(&waiting).clear();
     // one that hangs in the kernel does not end before its call does: nobody waits for it
     let _ = timeout(Duration::from_secs(5), child.wait()).await;
+}
+
+/// Hands answers to whoever waits for them; why there are no more.
+async fn answers(output: ChildStdout, waiting: &Waiting) -> String {
+    let mut answers = incoming(output);
+    loop {
+        match answers.receive::<Frame<WorkerAnswer>>().await {
+            // an answer to no question: its last word
+            Ok(Frame { id: 0, body: WorkerAnswer::Failed(error) }) => return error.to_string(),
+            Ok(Frame { id, body }) => {
+                if let Some(waiting) = lock(waiting).remove(&id) {
+                    let _ = waiting.send(body);
+                }
+            }
+            Err(error) => return format!("the worker ended: {error}"),
+        }
+    }
 }
 
 async fn ping(link: std::sync::Weak<WorkerLink>) -> String {

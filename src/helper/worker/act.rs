@@ -12,8 +12,10 @@ use std::{
 use super::{
     super::HelperError,
     detach::{self, Kept},
-    fill, freeze, hold, image, inner_engine, link, memory, metadata, mount, page_cache, process,
-    quota, snapshot, stream, throttle, time, tmpfs,
+    fill, freeze, hold, image, inner_engine, interpose,
+    interpose::Interposers,
+    link, memory, metadata, mount, page_cache, process, quota, snapshot, stream, throttle, time,
+    tmpfs,
 };
 use crate::protocol::{Op, Outcome};
 
@@ -26,6 +28,8 @@ pub(super) struct Context {
     pub(super) host_dir: String,
     /// Mounts that were taken away.
     pub(super) kept: Kept,
+    /// Interposers that were made here.
+    pub(super) interposers: Interposers,
     /// When the act is given up.
     pub(super) deadline: Instant,
     /// Set when it is to be given up at once.
@@ -106,7 +110,7 @@ fn act_on_processes(op: &Op, cx: &Context) -> Done {
     }
 }
 
-/// Performs an op on the run's own directory; what is none of the worker's is refused.
+/// Performs an op on the run's own directory.
 fn act_on_own(op: &Op, cx: &Context) -> Done {
     match op {
         Op::CreateBind { name, mode, uid, gid } => image::create_bind(cx, name, *mode, *uid, *gid),
@@ -118,6 +122,19 @@ fn act_on_own(op: &Op, cx: &Context) -> Done {
         Op::DetachLoop { name } => image::detach(cx, name),
         Op::RemoveImage { name } => image::remove(cx, name),
         Op::Nothing => Ok(Outcome::Done),
+        other => act_on_interposer(other, cx),
+    }
+}
+
+/// Performs an op on an interposer; what is none of the worker's is refused.
+fn act_on_interposer(op: &Op, cx: &Context) -> Done {
+    match op {
+        Op::Interpose { interposer } => interpose::make(interposer, cx),
+        Op::EndInterposer { name } => interpose::end(name, cx),
+        Op::ArmRules { interposer, set, seed, rules } => {
+            interpose::arm(interposer, set, (*seed, rules), cx)
+        }
+        Op::DisarmRules { interposer, set } => interpose::disarm(interposer, set, cx),
         other => {
             let refused = format!("this op is none of the worker's: {other:?}");
             Err(HelperError::Refused(refused))

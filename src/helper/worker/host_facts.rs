@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use super::{super::HelperError, cgroup, engine, image::nodes, label, memory_cgroup};
 use crate::{
-    host::{loop_device, process::boot_id, wall_clock},
+    host::{fuse, loop_device, process::boot_id, wall_clock},
     protocol::{HostFacts, Ready},
     runtime::{ENGINE_CAPABILITIES, ENGINE_PATH},
 };
@@ -68,6 +68,7 @@ pub(super) fn host() -> Result<HostFacts, HelperError> {
         mount_setattr: mount_setattr(&kernel),
         memory_cgroup: memory_cgroup::readable(),
         io_limits: cgroup::io_limits(),
+        fuse: fuse(),
         wall_clock: wall_clock(),
         selinux: label::enforcing(),
         engine_socket: engine_socket(),
@@ -125,6 +126,17 @@ fn mount_setattr(kernel: &str) -> Ready {
         return Ready::No("the helper was not given CAP_SYS_ADMIN".into());
     }
     Ready::Yes
+}
+
+fn fuse() -> Ready {
+    let node = nodes().join("fuse");
+    if let Err(error) = fuse::device(&node) {
+        return Ready::No(format!("no FUSE here: {error}"));
+    }
+    match engine::process() {
+        Some(_) => Ready::Yes,
+        None => Ready::No("the engine's process cannot be found, nor its mounts".into()),
+    }
 }
 
 fn wall_clock() -> Ready {

@@ -37,7 +37,7 @@ const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
 const RELEASE_POLL: Duration = Duration::from_millis(20);
 
 /// A path below the run's directory, for a name that is one plain component.
-fn own(dir: &Path, kind: &str, name: &str) -> Result<PathBuf, HelperError> {
+pub(super) fn own(dir: &Path, kind: &str, name: &str) -> Result<PathBuf, HelperError> {
     let plain = !name.is_empty()
         && name != "."
         && name != ".."

@@ -17,6 +17,7 @@ mod host_facts;
 mod http;
 pub(in crate::helper) mod image;
 mod inner_engine;
+mod interpose;
 mod label;
 mod layer;
 mod link;
@@ -40,6 +41,7 @@ mod tmpfs;
 mod trial;
 mod vacuous;
 
+pub use crate::interpose::serve::main as interposer;
 pub use errand::main as errand;
 pub use hold::hold;
 pub use serve::main;

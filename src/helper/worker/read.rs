@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::{
-    super::HelperError, clock, facts, freeze, hold, host_facts, http, image, inner_engine, label,
-    layer, memory_cgroup, metadata, net, page_cache, place, process, quota, throttle, time, trial,
+    super::HelperError, clock, facts, freeze, hold, host_facts, http, image, inner_engine,
+    interpose, label, layer, memory_cgroup, metadata, net, page_cache, place, process, quota,
+    throttle, time, trial,
 };
 use crate::protocol::{Read, Reading};
 
@@ -36,6 +37,7 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::User(place) => Reading::User(hold::user(place)?),
         Read::Net(place) => Reading::Net(net::facts(place)?),
         Read::Loops => Reading::Loops(image::loops(dir)?),
+        Read::Rules { interposer, set } => Reading::Rules(interpose::facts(dir, interposer, set)?),
         other => return attempt(other),
     })
 }
@@ -54,6 +56,7 @@ fn attempt(read: &Read) -> Result<Reading, HelperError> {
         Read::TryEvents { place, from, within_ms } => {
             Reading::Events(hold::try_events(place, from, *within_ms)?)
         }
+        Read::TryIo(attempt) => Reading::IoTried(trial::io(attempt)?),
         Read::Clock { place, within_ms } => Reading::Clock(clock::facts(place, *within_ms)?),
         Read::Connect { place, to, timeout_ms } => {
             Reading::Tried(net::connect(place, *to, *timeout_ms)?)

@@ -20,6 +20,7 @@ use super::{
     act::{Context, act},
     detach::Kept,
     http::blocking,
+    interpose::Interposers,
     load::Loads,
     read, trial, vacuous,
 };
@@ -39,6 +40,7 @@ struct Worker {
     cancel: Arc<AtomicBool>,
     loads: Loads,
     kept: Kept,
+    interposers: Interposers,
 }
 
 /// Runs the worker on its standard streams until the keeper goes. Arguments: the run's directory
@@ -63,8 +65,14 @@ pub fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
         .build();
     let Ok(runtime) = runtime else { return ExitCode::FAILURE };
     let loads = Loads::new(Path::new(&dir));
-    let worker =
-        Worker { dir: dir.into(), host_dir, cancel: Arc::default(), loads, kept: Kept::default() };
+    let worker = Worker {
+        dir: dir.into(),
+        host_dir,
+        cancel: Arc::default(),
+        loads,
+        kept: Kept::default(),
+        interposers: Interposers::default(),
+    };
     runtime.block_on(serve(worker));
     // a thread may hang in the kernel: nothing is waited for
     std::process::exit(0)
@@ -79,6 +87,12 @@ async fn serve(worker: Worker) {
                 break;
             }
         }
+    });
+    // an answer to no question: the keeper takes it for the worker's last word
+    let alarm = answers.clone();
+    worker.interposers.on_loss(move |reason| {
+        let body = WorkerAnswer::Failed(HelperError::Lost(reason));
+        let _ = alarm.blocking_send(Frame { id: 0, body });
     });
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut requests = incoming(input());
@@ -129,6 +143,7 @@ impl Worker {
             dir: self.dir,
             host_dir: self.host_dir,
             kept: self.kept,
+            interposers: self.interposers,
             deadline: Instant::now() + Duration::from_millis(deadline_ms),
             cancel: self.cancel,
         };

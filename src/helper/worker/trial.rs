@@ -10,9 +10,10 @@ use super::{
 use crate::{
     host::{
         error::HostResult,
+        io_trial,
         probe_write::{self, Attempt},
     },
-    protocol::{Place, Trial},
+    protocol::{IoAttempt, Place, Trial, TriedOp},
 };
 
 fn trial(
@@ -42,6 +43,16 @@ pub(super) fn write(place: &Place, bytes: u64) -> Result<Trial, HelperError> {
 /// Links a new file from one directory into another.
 pub(super) fn link(place: &Place, into: &str) -> Result<Trial, HelperError> {
     trial(place, |dir| probe_write::try_link_from(dir, Path::new(into)))
+}
+
+/// Tries operations with an interposer's own files.
+pub(super) fn io(attempt: &IoAttempt) -> Result<Vec<TriedOp>, HelperError> {
+    let IoAttempt { place, mark, ops, most, slow_us } = attempt;
+    let tried = inside(init(place)?, &place.path, |here| {
+        let tries = io_trial::Tries { dir: here.path, mark, most: *most, slow_us: *slow_us };
+        Ok(ops.iter().map(|op| tries.of(*op)).collect())
+    });
+    Ok(tried?)
 }
 
 /// Removes what interrupted trials have left. Finding nothing, or nobody, is fine.

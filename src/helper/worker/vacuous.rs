@@ -27,6 +27,7 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         | Op::StreamFile { .. }
         | Op::Time(_)
         | Op::SetOomScore { .. }
+        | Op::ArmRules { .. }
         | Op::Freeze { .. } => Outcome::Done,
         Op::GrowTmpfs { bytes, .. } => Outcome::Filled { files: 1, bytes: *bytes },
         Op::ExhaustMemory { .. } => Outcome::OomKills { before: 0, after: 1 },

@@ -47,6 +47,11 @@ impl Docker {
         call.run(self.client.create_volume(request)).await.map(drop)
     }
 
+    pub(super) async fn directory_of(&self, volume: &str) -> Result<String> {
+        let call = self.call("looking at", "volume", volume);
+        Ok(call.run(self.client.inspect_volume(volume)).await?.mountpoint)
+    }
+
     pub(super) async fn new_container(&self, spec: &ContainerSpec) -> Result<String> {
         self.create_from(&spec.name, body(spec)).await
     }

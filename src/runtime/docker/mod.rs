@@ -81,6 +81,10 @@ impl Runtime for Docker {
         Box::pin(self.new_volume(spec))
     }
 
+    fn volume_directory<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String>> {
+        Box::pin(self.directory_of(name))
+    }
+
     fn create_container<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, Result<String>> {
         Box::pin(self.new_container(spec))
     }

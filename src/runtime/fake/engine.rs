@@ -52,6 +52,10 @@ impl Runtime for FakeRuntime {
         Box::pin(ready(answer))
     }
 
+    fn volume_directory<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String>> {
+        Box::pin(ready(Ok(format!("/var/lib/volumes/{name}"))))
+    }
+
     fn create_container<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, Result<String>> {
         Box::pin(ready(self.world().create(spec)))
     }

@@ -25,6 +25,7 @@ pub(super) struct Fixture {
 }
 
 const DOCKER: &str = "{ docker: {} }";
+const INTERPOSED: &str = "{ docker: { interpose: file } }";
 const TMPFS: &str = "{ tmpfs: { size: 4MiB, inodes: 64 } }";
 const SMALL: &str = "{ tmpfs: { size: 512KiB, inodes: 64 } }";
 const EXT4: &str = "{ ext4: { size: 16MiB, inodes: 256 } }";
@@ -165,6 +166,24 @@ pub(super) const FIXTURES: &[Fixture] = &[
             Trace::NoInotify,
         )
     },
+    state(
+        ("io-error", "docker"),
+        (INTERPOSED, "/data"),
+        "{ target: \"agent:/data\" }",
+        Trace::Unreadable("/data/journal.log"),
+    ),
+    state(
+        ("io-error", "ext4"),
+        ("{ ext4: { size: 16MiB, interpose: file } }", "/data"),
+        "{ target: \"agent:/data\" }",
+        Trace::Unreadable("/data/journal.log"),
+    ),
+    state(
+        ("io-latency", ""),
+        (INTERPOSED, "/data"),
+        "{ target: \"agent:/data\", latency: 800ms, ops: [read] }",
+        Trace::Slow("/data/journal.log"),
+    ),
     event("kill", "{ target: agent }"),
     state(
         ("label", ""),

@@ -54,6 +54,24 @@ fn holders(run: &str) -> Vec<i32> {
     })
 }
 
+/// Processes that serve a filesystem for a run.
+pub(super) fn interposers(run: &str) -> Vec<i32> {
+    processes(|args| {
+        args.get(1).is_some_and(|verb| verb == "helper-interposer")
+            && args.get(2).is_some_and(|name| mentions(name, run))
+    })
+}
+
+/// Waits until no engine has an interposer of a run mounted; how long that took.
+pub(super) fn await_unmounted(run: &str, who: &str) -> Duration {
+    let started = Instant::now();
+    while mounted(run).iter().any(|line| line.contains("fuse.keelhaul")) {
+        assert!(started.elapsed() < GONE, "{who}: still mounted");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    started.elapsed()
+}
+
 /// The worker of a keeper.
 pub(super) fn worker_of(keeper: i32) -> Option<i32> {
     let workers = processes(|args| args.get(1).is_some_and(|verb| verb == "helper-worker"));
@@ -154,6 +172,10 @@ pub(super) enum Trace {
     Frozen,
     /// Fewer bytes of memory than this are allowed.
     MemoryBelow(u64),
+    /// Reading this file fails with EIO.
+    Unreadable(&'static str),
+    /// Reading this file takes half a second or more.
+    Slow(&'static str),
     /// A change at this path does not come back.
     Stalled(&'static str),
     /// The I/O of the container's cgroup is limited.
@@ -167,11 +189,9 @@ pub(super) enum Trace {
 impl Trace {
     /// Whether it is there; not, when the subject has ended.
     pub(super) fn in_force(self, init: i32) -> bool {
-        if init == 0 {
-            return false;
-        }
         let root = |path: &str| format!("/proc/{init}/root{path}");
         match self {
+            _ if init == 0 => false,
             Self::Stacked(path) => mounts(init, path) > 1,
             Self::Mounted(path) => mounts(init, path) > 0,
             Self::Lost(path) => mounts(init, path) == 0,
@@ -200,6 +220,8 @@ impl Trace {
             Self::Held(what) => held(init, what),
             Self::Frozen => frozen(init),
             Self::MemoryBelow(bytes) => memory_limit(init).is_some_and(|limit| limit < bytes),
+            Self::Unreadable(path) => unreadable(&root(path)),
+            Self::Slow(path) => slow(&root(path)),
             Self::Stalled(path) => stalled(root(path)),
             Self::Throttled => throttled(init),
             Self::Detached => detached(init),
@@ -334,6 +356,15 @@ fn throttled(pid: i32) -> bool {
     })
 }
 
+fn unreadable(path: &str) -> bool {
+    fs::read(path).is_err_and(|error| error.raw_os_error() == Some(libc::EIO))
+}
+
+fn slow(path: &str) -> bool {
+    let started = Instant::now();
+    fs::read(path).is_ok() && started.elapsed() >= Duration::from_millis(500)
+}
+
 /// Removing a name that is not there waits as long as any other change does.
 fn stalled(dir: String) -> bool {
     let (answer, answered) = std::sync::mpsc::channel();
@@ -364,12 +395,8 @@ pub(super) fn left_of(run: &str, env: &[(String, String)]) -> Vec<String> {
             left.push(format!("loop device {}", device.path().display()));
         }
     }
-    let engines = processes(|args| args.first().is_some_and(|name| name.ends_with("dockerd")));
-    for pid in engines.into_iter().chain([own()]) {
-        let table = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
-        let ours = table.lines().filter(|line| mentions(line, run));
-        left.extend(ours.map(|line| format!("mount {line}")));
-    }
+    left.extend(mounted(run).iter().map(|line| format!("mount {line}")));
+    left.extend(interposers(run).iter().map(|pid| format!("interposer {pid}")));
     let root = docker(env, &["info", "-f", "{{.DockerRootDir}}"]);
     for entry in fs::read_dir(Path::new(&root).join("volumes")).into_iter().flatten().flatten() {
         if mentions(&entry.file_name().to_string_lossy(), run) {
@@ -377,6 +404,17 @@ pub(super) fn left_of(run: &str, env: &[(String, String)]) -> Vec<String> {
         }
     }
     left
+}
+
+/// What engines, and this process, have mounted of a run.
+fn mounted(run: &str) -> Vec<String> {
+    let engines = processes(|args| args.first().is_some_and(|name| name.ends_with("dockerd")));
+    let here = i32::try_from(std::process::id()).unwrap_or(0);
+    let all = engines.into_iter().chain([here]).flat_map(|pid| {
+        let table = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+        table.lines().map(str::to_owned).collect::<Vec<_>>()
+    });
+    all.filter(|line| mentions(line, run)).collect()
 }
 
 fn mentions(text: &str, run: &str) -> bool {

@@ -8,6 +8,7 @@ mod engine;
 mod fixtures;
 mod harness;
 mod host;
+mod interposers;
 mod interrupts;
 mod kill_points;
 mod mortals;

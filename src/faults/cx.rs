@@ -1,0 +1,31 @@
+//! What a fault may use.
+
+use super::Site;
+use crate::{helper::HelperLink, runtime::Runtime};
+
+/// What a fault may use.
+pub struct Cx<'a> {
+    /// The engine.
+    pub runtime: &'a dyn Runtime,
+    /// The helper.
+    pub helper: &'a dyn HelperLink,
+    /// Where it acts.
+    pub site: &'a Site,
+    /// The run's id.
+    pub run: &'a str,
+    /// The scenario says `allow: [host-wide]`.
+    pub host_wide: bool,
+    /// Share of the way from what is now to the fault's amount: 1 for all of it, less in the stages
+    /// of a ramp.
+    pub share: f64,
+    /// Decides what a probability hits.
+    pub seed: u64,
+}
+
+impl Cx<'_> {
+    /// Name of the filler directory and of our marks: `.keelhaul-<run>`.
+    #[must_use]
+    pub fn marker(&self) -> String {
+        format!(".keelhaul-{}", self.run)
+    }
+}

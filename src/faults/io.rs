@@ -1,0 +1,303 @@
+//! What faults of the file interposer share: which files, which operations, whose, and the proof.
+//!
+//! Mechanism: rules armed in the filesystem of ours under the volume. Proof: the same operations on
+//! the interposer's own files, through the very mount that the subject uses, get what the rules
+//! say; beside it the interposer counts what it did to others. Undone by disarming.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Cx, Declared, Effect, FaultError, Prepared, Target, checks, unexpected};
+use crate::{
+    protocol::{
+        ByteRange, Caller, IoAction, IoAttempt, IoOp, IoRule, Op, Place, Read, Reading, RuleFacts,
+        TriedOp, Trigger,
+    },
+    units::{Percent, Size},
+    volumes::{Layer, mark, object_name},
+};
+
+/// What is looked at before injection, and again to see the effect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Before {
+    /// The interposer.
+    interposer: String,
+    /// Name of the set of rules.
+    set: String,
+    /// Where its mount is in the container.
+    root: Place,
+    /// How long the operations took, the longest of each, in microseconds.
+    took_us: Vec<u64>,
+}
+
+/// Parameters that all of them have.
+pub(super) struct Aim<'a> {
+    pub(super) name: &'static str,
+    pub(super) target: &'a Target,
+    pub(super) files: Option<&'a str>,
+    pub(super) ops: &'a [IoOp],
+    pub(super) by: &'a Caller,
+    pub(super) range: Option<ByteRange>,
+    pub(super) at_least: Option<Size>,
+    pub(super) when: &'a Trigger,
+}
+
+/// More attempts than this take too long for a proof.
+const MOST_TRIES: u64 = 20_000;
+/// An effect of this share of operations is missed by so many attempts once in a billion.
+const CERTAIN: f64 = 1e-9;
+/// Looks that are taken again where something was slow.
+const AGAIN: usize = 3;
+/// A trial's operations carry one byte each.
+const MOST_BYTES: Size = Size(16 << 10);
+/// No operation counts as slow.
+pub(super) const NEVER_SLOW: u64 = u64::MAX;
+
+impl Aim<'_> {
+    /// The rule for a target at this path below the volume's root.
+    pub(super) fn rule(&self, below: &str, action: IoAction) -> IoRule {
+        let at = globset::escape(below);
+        let within = |files: &str| match at.as_str() {
+            "" => files.to_owned(),
+            at => format!("{at}/{files}"),
+        };
+        let paths = match self.files {
+            Some(files) => vec![within(files)],
+            None if at.is_empty() => vec!["**".to_owned()],
+            None => vec![at.clone(), within("**")],
+        };
+        IoRule {
+            paths,
+            ops: self.ops.to_vec(),
+            by: self.by.clone(),
+            range: self.range,
+            at_least: self.at_least,
+            when: self.when.clone(),
+            action,
+        }
+    }
+
+    /// Which operations on what, in words.
+    pub(super) fn words(&self) -> String {
+        let ops: Vec<&str> = self.ops.iter().map(|op| op.name()).collect();
+        let files = self.files.map(|files| format!(" of files `{files}`")).unwrap_or_default();
+        format!("{}{files} at {}{}", ops.join(", "), self.target, self.which())
+    }
+
+    fn which(&self) -> String {
+        let when = self.when;
+        let parts = [
+            when.probability.map(|share| format!("{share} of them")),
+            when.nth.map(|nth| format!("number {nth}")),
+            when.every.map(|every| format!("one in {every}")),
+            when.after.map(|after| format!("after {after}")),
+            when.after_bytes.map(|after| format!("after {after}")),
+            self.by.uid.map(|uid| format!("by user {uid}")),
+            self.by.process.as_ref().map(|name| format!("by `{name}`")),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        if parts.is_empty() { String::new() } else { format!(", {}", parts.join(", ")) }
+    }
+
+    /// What is wrong with them on this target.
+    pub(super) fn check(&self, declared: &Declared<'_>) -> Vec<String> {
+        let (name, target) = (self.name, self.target);
+        let mut wrong: Vec<String> =
+            [checks::needs_path(name, target), checks::needs_volume(name, target, declared)]
+                .into_iter()
+                .flatten()
+                .collect();
+        if let Some(volume) = declared.volume
+            && volume.interpose() != Some(Layer::File)
+        {
+            wrong.push(format!(
+                "`{name}` strikes in a filesystem between the volume and its users, and the `{}` \
+                 volume at `{target}` has none\n\nhint: add `interpose: file` to the volume",
+                volume.name()
+            ));
+        }
+        if self.ops.is_empty() {
+            wrong.push(format!(
+                "`{name}` strikes no operation\n\nhint: write `ops: [write, fsync]`"
+            ));
+        }
+        if let Some(error) = self.files.and_then(|files| globset::Glob::new(files).err()) {
+            let (files, kind) = (self.files.unwrap_or_default(), error.kind());
+            wrong.push(format!(
+                "`{files}` is not a glob: {kind}\n\nhint: write one such as `**/*.log`"
+            ));
+        }
+        wrong.extend(self.check_when());
+        wrong
+    }
+
+    fn check_when(&self) -> Option<String> {
+        let when = self.when;
+        let zero = when.nth == Some(0) || when.every == Some(0);
+        let never = when.probability == Some(Percent(0.0));
+        if zero || never {
+            return Some(format!(
+                "`{}` strikes nothing with this `when`\n\nhint: counts begin at 1, and a probability above `0%`",
+                self.name
+            ));
+        }
+        let bytes = when.after_bytes.is_some_and(|after| after > MOST_BYTES);
+        (self.tries() > MOST_TRIES || bytes).then(|| {
+            format!(
+                "`{}` strikes so rarely that its effect cannot be shown\n\nhint: a strike must come \
+                 within {MOST_TRIES} operations, or {MOST_BYTES}",
+                self.name
+            )
+        })
+    }
+
+    /// How many operations of a kind are hit at least once.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
+    fn tries(&self) -> u64 {
+        let when = self.when;
+        let after = when.after.unwrap_or_default() + when.after_bytes.map_or(0, |after| after.0);
+        let counted = when.nth.or(when.every).unwrap_or(1);
+        let rounds = match when.probability {
+            Some(Percent(share)) if share < 100.0 => {
+                (CERTAIN.ln() / (1.0 - share / 100.0).ln()).ceil() as u64
+            }
+            _ => 1,
+        };
+        after.saturating_add(counted.saturating_mul(rounds))
+    }
+
+    /// Looks how the operations go now, and says which rules are to be armed.
+    pub(super) async fn prepare(
+        &self,
+        cx: &Cx<'_>,
+        rules: Vec<IoRule>,
+    ) -> Result<Prepared<Before>, FaultError> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        cx.running().await?;
+        let volume = cx.site.volume.as_ref().ok_or_else(|| {
+            FaultError::Refused(format!("no volume is mounted at `{}`", self.target))
+        })?;
+        let interposer = object_name(cx.run, &volume.name);
+        let root = Place { path: volume.mount_point.clone(), ..cx.site.place.clone() };
+        let set = format!("{}-{}", self.name, LAST.fetch_add(1, Ordering::Relaxed));
+        let tried = tried(cx, &interposer, &root, (self.ops, 1), NEVER_SLOW).await?;
+        if let Some(TriedOp { op, errno: Some(errno), .. }) =
+            tried.iter().find(|one| one.errno.is_some())
+        {
+            return Err(FaultError::Refused(format!(
+                "`{}` of a file of our own at `{}` fails with {errno} as it is",
+                op.name(),
+                root.path
+            )));
+        }
+        let took_us = tried.iter().map(|one| one.took_us).collect();
+        let arm =
+            Op::ArmRules { interposer: interposer.clone(), set: set.clone(), seed: cx.seed, rules };
+        let undo = Op::DisarmRules { interposer: interposer.clone(), set: set.clone() };
+        let before = Before { interposer, set, root, took_us };
+        Ok(Prepared { before, ops: vec![arm], undo: vec![undo] })
+    }
+
+    /// Tries each operation until it is hit, and says how that went.
+    pub(super) async fn attempt(
+        &self,
+        before: &Before,
+        cx: &Cx<'_>,
+        slow_us: u64,
+    ) -> Result<Vec<TriedOp>, FaultError> {
+        let root = Place { path: before.root.path.clone(), ..cx.site.place.clone() };
+        tried(cx, &before.interposer, &root, (self.ops, self.tries()), slow_us).await
+    }
+
+    /// The effect is gone, and what the rules have done meanwhile.
+    pub(super) async fn gone(
+        &self,
+        before: &Before,
+        cx: &Cx<'_>,
+        slow_us: u64,
+    ) -> Result<Effect, FaultError> {
+        if let Some(ended) = cx.ended().await? {
+            return Ok(Effect::proven(ended));
+        }
+        let mut tried = self.attempt(before, cx, slow_us).await?;
+        for _ in 0..AGAIN {
+            // a busy machine is slow by itself, and not again and again
+            if tried.iter().all(|one| !one.hit || one.errno.is_some()) {
+                break;
+            }
+            tried = self.attempt(before, cx, slow_us).await?;
+        }
+        let facts = cx.rule_facts(before).await?.unwrap_or_default();
+        let done = format!("{} of {} operations of others were", facts.hit, facts.matched);
+        Ok(match tried.iter().find(|one| one.hit) {
+            Some(one) => Effect::unproven(told(one)),
+            None => Effect::proven(format!("no {} is struck any more; {done}", names(self.ops))),
+        })
+    }
+}
+
+/// Names of operations.
+fn names(ops: &[IoOp]) -> String {
+    ops.iter().map(|op| op.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// How one operation went.
+pub(super) fn told(tried: &TriedOp) -> String {
+    let TriedOp { op, attempts, errno, took_us, .. } = tried;
+    let how = errno.clone().unwrap_or_else(|| format!("done after {} ms", took_us / 1000));
+    let nth = if *attempts == 1 { String::new() } else { format!(" at attempt {attempts}") };
+    format!("{}: {how}{nth}", op.name())
+}
+
+async fn tried(
+    cx: &Cx<'_>,
+    interposer: &str,
+    root: &Place,
+    (ops, most): (&[IoOp], u64),
+    slow_us: u64,
+) -> Result<Vec<TriedOp>, FaultError> {
+    let attempt =
+        IoAttempt { place: root.clone(), mark: mark(interposer), ops: ops.to_vec(), most, slow_us };
+    match cx.helper.read(Read::TryIo(attempt)).await? {
+        Reading::IoTried(tried) => Ok(tried),
+        other => Err(unexpected(&other)),
+    }
+}
+
+impl Cx<'_> {
+    /// What the rules of a fault have done.
+    async fn rule_facts(&self, before: &Before) -> Result<Option<RuleFacts>, FaultError> {
+        let (interposer, set) = (before.interposer.clone(), before.set.clone());
+        match self.helper.read(Read::Rules { interposer, set }).await? {
+            Reading::Rules(facts) => Ok(facts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Says how many open files the rules cannot reach.
+    pub(super) async fn with_reach(
+        &self,
+        before: &Before,
+        effect: Effect,
+    ) -> Result<Effect, FaultError> {
+        let facts = self.rule_facts(before).await?.unwrap_or_default();
+        if !facts.armed {
+            return Ok(Effect::unproven(format!("no rules are armed; {}", effect.evidence)));
+        }
+        Ok(match facts.out_of_reach {
+            0 => effect,
+            files => effect.note(format!(
+                "{files} files that were open before are read and written by the kernel alone: not \
+                 struck until they are opened again"
+            )),
+        })
+    }
+}
+
+impl Before {
+    /// The longest that an operation took before, in microseconds.
+    pub(super) fn longest_us(&self) -> u64 {
+        self.took_us.iter().copied().max().unwrap_or_default()
+    }
+}

@@ -1,0 +1,211 @@
+//! `io-latency`: operations on files take longer.
+//!
+//! Mechanism: a rule in the file interposer under the volume, which puts what is struck into a
+//! queue by time and serves others meanwhile. Blast radius: one volume, for whoever uses it. Undone
+//! by disarming the rule; what waits then goes on at once.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    io::{Aim, Before, told},
+};
+use crate::{
+    protocol::{ByteRange, Caller, Capability, IoAction, IoOp, IoRule, Outcome, Trigger},
+    units::{Duration, Size},
+};
+
+/// Makes reads, writes, syncs or other operations on files take longer.
+///
+/// They are done all the same. The volume needs `interpose: file`. Use it to see whether latency
+/// that users notice is noticed by the subject too, and what it does about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IoLatency {
+    /// A directory on the volume, or one file: `service:/path`.
+    pub(super) target: Target,
+    /// How much longer, from `1ms` to `2s`.
+    latency: Duration,
+    /// Up to so much more, chosen by the seed.
+    #[serde(default)]
+    jitter: Duration,
+    /// Operations that take longer.
+    #[serde(default = "default_ops")]
+    ops: Vec<IoOp>,
+    /// Only files whose path below the target matches this glob: `**/*.log`.
+    files: Option<String>,
+    /// Only operations of these callers.
+    #[serde(default)]
+    by: Caller,
+    /// Only reads and writes that touch this range of a file.
+    range: Option<ByteRange>,
+    /// Only reads and writes of this many bytes or more.
+    at_least: Option<Size>,
+    /// Which of them; all without it.
+    #[serde(default)]
+    when: Trigger,
+}
+
+/// Less is lost among what a busy machine takes by itself.
+const LEAST: Duration = Duration::from_millis(1);
+/// More, and the proof would keep the steps waiting.
+const MOST: Duration = Duration::from_secs(2);
+
+fn default_ops() -> Vec<IoOp> {
+    vec![IoOp::Fsync, IoOp::Read, IoOp::Write]
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.0.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl IoLatency {
+    fn aim(&self) -> Aim<'_> {
+        Aim {
+            name: "io-latency",
+            target: &self.target,
+            files: self.files.as_deref(),
+            ops: &self.ops,
+            by: &self.by,
+            range: self.range,
+            at_least: self.at_least,
+            when: &self.when,
+        }
+    }
+
+    /// What the operations took before could hide it.
+    fn hidden_by(&self, before: &Before) -> bool {
+        before.longest_us() >= micros(self.latency)
+    }
+}
+
+impl Fault for IoLatency {
+    type Before = Before;
+
+    const SCOPE: Scope = Scope::Volume;
+    const NEEDS: &'static [Capability] = &[Capability::Fuse];
+    const EXAMPLE: &'static str = "io-latency: { target: agent:/data, latency: 250ms }";
+
+    fn kind(&self) -> Kind {
+        Kind::State
+    }
+
+    fn target(&self) -> &Target {
+        &self.target
+    }
+
+    fn describe(&self) -> Described {
+        let jitter = match micros(self.jitter) {
+            0 => String::new(),
+            _ => format!(" and up to {} more", self.jitter),
+        };
+        Described {
+            act: format!("{} take {}{jitter} longer", self.aim().words(), self.latency),
+            undo: "disarm the rule; what waits goes on".into(),
+            proof: format!(
+                "the same operations on files of our own through the same mount take {} or more",
+                self.latency
+            ),
+        }
+    }
+
+    fn io_rules(&self, below: &str) -> Vec<IoRule> {
+        let action = IoAction::Delay { us: micros(self.latency), jitter_us: micros(self.jitter) };
+        vec![self.aim().rule(below, action)]
+    }
+
+    fn check(&self, declared: &Declared<'_>) -> Vec<String> {
+        let mut wrong = self.aim().check(declared);
+        if self.latency < LEAST || self.latency.0 + self.jitter.0 > MOST.0 {
+            wrong.push(format!(
+                "a latency must be from {LEAST} to {MOST}, its jitter included\n\nhint: write \
+                 `latency: 250ms`"
+            ));
+        }
+        wrong
+    }
+
+    async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
+        let rules = self.io_rules(cx.site.below().unwrap_or_default());
+        let prepared = self.aim().prepare(cx, rules).await?;
+        if self.hidden_by(&prepared.before) {
+            return Err(FaultError::Refused(format!(
+                "an operation took {} ms as it is, so {} more would not show",
+                prepared.before.longest_us() / 1000,
+                self.latency
+            )));
+        }
+        Ok(prepared)
+    }
+
+    async fn verify(
+        &self,
+        before: &Before,
+        _: &[Outcome],
+        cx: &Cx<'_>,
+    ) -> Result<Effect, FaultError> {
+        let slow_us = micros(self.latency);
+        let tried = self.aim().attempt(before, cx, slow_us).await?;
+        let evidence: Vec<String> = tried.iter().map(told).collect();
+        let slow = |one: &crate::protocol::TriedOp| one.errno.is_none() && one.took_us >= slow_us;
+        let proven = tried.iter().all(slow);
+        let evidence = format!(
+            "{}; before, {} ms at most",
+            evidence.join(", "),
+            before.longest_us().div_ceil(1000)
+        );
+        let effect = Effect { proven, evidence, notes: Vec::new() };
+        if proven { cx.with_reach(before, effect).await } else { Ok(effect) }
+    }
+
+    async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
+        self.aim().gone(before, cx, micros(self.latency)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        faults::testing::{self, Fake},
+        protocol::RuleFacts,
+    };
+
+    const VOLUME: &str = "docker: { interpose: file }";
+
+    fn fault(yaml: &str) -> IoLatency {
+        serde_saphyr::from_str(yaml).unwrap()
+    }
+
+    #[tokio::test]
+    async fn proven_when_every_operation_takes_as_long() {
+        let (fake, site) = (Fake::default(), testing::site("/data", VOLUME));
+        let (cx, fault) = (fake.cx(&site), fault("{ target: 'agent:/data', latency: 250ms }"));
+        let Prepared { before, .. } = fault.prepare(&cx).await.unwrap();
+        fake.world().beneath.interposed.rules =
+            Some(RuleFacts { armed: true, ..RuleFacts::default() });
+        assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven);
+        assert!(fault.verify_reverted(&before, &cx).await.unwrap().proven);
+        fake.world().beneath.interposed.struck = Some((None, 251_000));
+        assert!(fault.verify(&before, &[], &cx).await.unwrap().proven);
+        assert!(!fault.verify_reverted(&before, &cx).await.unwrap().proven);
+        assert!(matches!(fault.prepare(&cx).await, Err(FaultError::Refused(_))), "slow already");
+        fake.world().beneath.interposed.struck = Some((Some("EIO"), 251_000));
+        assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven);
+    }
+
+    #[test]
+    fn what_nobody_would_notice_or_wait_for_is_refused() {
+        let count = |latency: &str| {
+            let volume = testing::volume_spec(VOLUME);
+            let declared =
+                Declared { volume: Some(&volume), is_mount_point: true, host_wide: false };
+            let yaml = format!("{{ target: 'agent:/data', latency: {latency}, jitter: 1ms }}");
+            fault(&yaml).check(&declared).len()
+        };
+        assert_eq!(count("10ms"), 0);
+        assert_eq!(count("100us"), 1);
+        assert_eq!(count("2s"), 1);
+    }
+}

@@ -1,0 +1,308 @@
+//! Interposers: started here, watched, told their rules, and ended by whoever comes.
+//!
+//! Each is a process of its own, found again by its name among its arguments, its mount by the
+//! source name, its rules by the socket in the run's directory. So an undo needs none of what is
+//! kept here; that only tells an end that was meant from one that was not.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    io::{BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, OnceLock, PoisonError, mpsc},
+    time::{Duration, Instant},
+};
+
+use super::{
+    super::HelperError,
+    act::{Context, Done},
+    engine, image,
+};
+use crate::{
+    host::{
+        error::{HostError, HostResult},
+        fuse, loop_device,
+        mountinfo::Reader,
+        namespace::in_mount_ns,
+        process::Identity,
+    },
+    interpose::{
+        Beneath, Setup,
+        control::{self, Answer, Ask},
+        serve::{Orders, READY},
+    },
+    protocol::{Backing, Interposer, IoRule, Outcome, RuleFacts},
+};
+
+/// The verb of the process.
+const VERB: &str = "helper-interposer";
+/// Directory of mount points below the run's directory.
+const DIRECTORY: &str = "interposed";
+/// How long an interposer may take to answer.
+const ANSWER: Duration = Duration::from_millis(1500);
+/// Between two looks at it.
+const LOOK: Duration = Duration::from_millis(200);
+/// A killed process is gone within this time, but for one that hangs in the kernel.
+const GONE: Duration = Duration::from_secs(3);
+
+type Alarm = Box<dyn Fn(String) + Send + Sync>;
+
+/// Interposers that were made here.
+#[derive(Clone, Default)]
+pub(super) struct Interposers {
+    /// Those that are to end, or have ended.
+    ending: Arc<Mutex<BTreeSet<String>>>,
+    alarm: Arc<OnceLock<Alarm>>,
+}
+
+impl std::fmt::Debug for Interposers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Interposers").field("ending", &self.ending).finish_non_exhaustive()
+    }
+}
+
+impl Interposers {
+    /// Says what to do when one ends that was not to.
+    pub(super) fn on_loss(&self, alarm: impl Fn(String) + Send + Sync + 'static) {
+        let _ = self.alarm.set(Box::new(alarm));
+    }
+
+    /// Marks one as ending; false where it was already.
+    fn ends(&self, name: &str) -> bool {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned())
+    }
+
+    /// Watches one until it ends.
+    fn watch(&self, name: String, mut child: Child, socket: PathBuf) {
+        let mine = self.clone();
+        let watch = move || {
+            let how = loop {
+                std::thread::sleep(LOOK);
+                match child.try_wait() {
+                    Ok(None) => {}
+                    Ok(Some(status)) => break format!("ended: {status}"),
+                    Err(error) => break error.to_string(),
+                }
+                if let Err(error) = control::ask(&socket, &Ask::Ping, ANSWER)
+                    && matches!(child.try_wait(), Ok(None))
+                {
+                    // stopped or wedged: without it, whoever waits gets an error
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    break format!("did not answer and was ended: {error}");
+                }
+            };
+            if mine.ends(&name)
+                && let Some(alarm) = mine.alarm.get()
+            {
+                alarm(format!("the file interposer `{name}` {how}"));
+            }
+        };
+        // without a watch an end is noticed by whoever uses the volume
+        let _ = std::thread::Builder::new().name("interposer".into()).spawn(watch);
+    }
+}
+
+fn socket(dir: &Path, name: &str) -> PathBuf {
+    dir.join(DIRECTORY).join(format!("{name}.sock"))
+}
+
+fn sys<T>(act: &'static str, path: &Path, result: io::Result<T>) -> HostResult<T> {
+    result.map_err(|error| HostError::sys(act, path, error))
+}
+
+/// Starts one, and waits until it serves.
+pub(super) fn make(interposer: &Interposer, cx: &Context) -> Done {
+    let name = &interposer.name;
+    let at = image::own(&cx.dir, DIRECTORY, name)?;
+    sys("mkdir", &at, fs::create_dir_all(&at))?;
+    let engine = engine::process();
+    let engine = engine.ok_or_else(|| {
+        HelperError::Refused("the engine's process cannot be found, nor its mounts".into())
+    })?;
+    let host_path = format!("{}/{DIRECTORY}/{name}", cx.host_dir);
+    let orders = Orders {
+        setup: Setup {
+            beneath: beneath(&interposer.backing, engine, cx)?,
+            device: image::nodes().join("fuse"),
+            source: name.clone(),
+            mark: interposer.mark.clone(),
+            expected: interposer.expected.clone(),
+        },
+        at: host_path.clone().into(),
+        within: Some(engine),
+        socket: socket(&cx.dir, name),
+        ends_with: rustix::process::getppid()
+            .and_then(|keeper| Identity::of(keeper.as_raw_nonzero().get().unsigned_abs()).ok()),
+    };
+    let child = spawn(name, &orders, cx.deadline)?;
+    cx.interposers.watch(name.clone(), child, orders.socket);
+    Ok(Outcome::Directory { host_path })
+}
+
+/// What lies beneath, as the process can reach it.
+fn beneath(backing: &Backing, engine: Identity, cx: &Context) -> Result<Beneath, HelperError> {
+    match backing {
+        Backing::Directory { host_path } => {
+            let inside = format!("root{host_path}");
+            Ok(Beneath::Directory(engine.proc_path(&inside)))
+        }
+        Backing::Image { name, fs_type, options } => {
+            let image = loop_device::Backing::of(&image::path(cx, name)?)?;
+            let device = loop_device::find(&image::nodes(), image)?.into_iter().next();
+            let device = device.ok_or_else(|| {
+                HelperError::Refused(format!("`{name}` is attached to no loop device"))
+            })?;
+            let (fs_type, options) = (fs_type.clone(), options.clone());
+            Ok(Beneath::Device { node: device.node, fs_type, options })
+        }
+    }
+}
+
+fn spawn(name: &str, orders: &Orders, deadline: Instant) -> Result<Child, HelperError> {
+    let mut command = Command::new("/proc/self/exe");
+    command.args([VERB, name]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| HostError::sys("spawn", VERB, error))?;
+    let mut text = serde_json::to_string(orders)
+        .map_err(|error| HelperError::Refused(format!("the orders of `{name}`: {error}")))?;
+    text.push('\n');
+    let told = child.stdin.take().map(|mut input| input.write_all(text.as_bytes()));
+    let (sender, line) = mpsc::channel();
+    if let Some(out) = child.stdout.take() {
+        let listen = move || {
+            let mut line = String::new();
+            let _ = BufReader::new(out).read_line(&mut line);
+            let _ = sender.send(line);
+        };
+        let listener = std::thread::Builder::new().name("interposer".into()).spawn(listen);
+        listener.map_err(|error| HostError::sys("clone", "thread", error))?;
+    }
+    let patience = deadline.saturating_duration_since(Instant::now());
+    let line = line.recv_timeout(patience).unwrap_or_else(|_| "it says nothing".into());
+    if line.trim() == READY {
+        return Ok(child);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    let told = told.and_then(Result::err).map(|error| format!(" ({error})")).unwrap_or_default();
+    Err(HelperError::Refused(format!("no interposer `{name}`: {}{told}", line.trim())))
+}
+
+/// Ends one, however far it has come. Doing it twice changes nothing.
+pub(super) fn end(name: &str, cx: &Context) -> Done {
+    let at = image::own(&cx.dir, DIRECTORY, name)?;
+    cx.interposers.ends(name);
+    let cut = cut(name, cx)?;
+    let ended = end_processes(name)?;
+    let _ = fs::remove_file(socket(&cx.dir, name));
+    match fs::remove_dir(&at) {
+        Ok(()) => Ok(Outcome::Done),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(if cut || ended { Outcome::Done } else { Outcome::Already })
+        }
+        Err(error) => Err(HostError::sys("rmdir", at, error).into()),
+    }
+}
+
+/// Aborts its connection, and detaches its mount from the engine's namespace. False where there
+/// is none.
+fn cut(name: &str, cx: &Context) -> Result<bool, HelperError> {
+    // an engine that is gone took its namespace along, or will be asked again by `recover`
+    let Some(engine) = engine::process() else { return Ok(false) };
+    let mounts = Reader::open(engine)?;
+    let parent = Path::new(&cx.host_dir).join(DIRECTORY);
+    let found = in_mount_ns(engine, || {
+        let parent = match fs::canonicalize(&parent) {
+            Ok(parent) => parent,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(HostError::sys("open", &parent, error)),
+        };
+        let at = parent.join(name);
+        let connections = fuse::connections(&mounts, &at, name)?;
+        for connection in &connections {
+            // first: who waits for a server that hangs holds what a detach may wait for
+            fuse::abort(*connection)?;
+            fuse::detach(&at)?;
+        }
+        Ok(connections)
+    })??;
+    Ok(!found.is_empty())
+}
+
+/// Ends the processes of this name, and waits until they are gone. False where there are none.
+fn end_processes(name: &str) -> Result<bool, HelperError> {
+    let found = processes(name)?;
+    for process in &found {
+        match process.signal(libc::SIGKILL) {
+            Ok(()) | Err(HostError::Gone { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let deadline = Instant::now() + GONE;
+    while found.iter().any(|process| process.is_alive()) {
+        if Instant::now() >= deadline {
+            return Err(HelperError::Refused(format!("the interposer `{name}` does not end")));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(!found.is_empty())
+}
+
+fn processes(name: &str) -> HostResult<Vec<Identity>> {
+    let all = sys("readdir", Path::new("/proc"), fs::read_dir("/proc"))?;
+    let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    // the identity first: what the arguments are then read of is this very process or gone
+    let found = pids.filter_map(|pid| Identity::of(pid).ok()).filter(|who| {
+        let line = fs::read(who.proc_path("cmdline")).unwrap_or_default();
+        let mut args = line.split(|byte| *byte == 0).skip(1);
+        args.next() == Some(VERB.as_bytes()) && args.next() == Some(name.as_bytes())
+    });
+    Ok(found.collect())
+}
+
+/// Puts rules in force.
+pub(super) fn arm(name: &str, set: &str, (seed, rules): (u64, &[IoRule]), cx: &Context) -> Done {
+    let ask = Ask::Arm { set: set.to_owned(), seed, rules: rules.to_vec() };
+    match control::ask(&socket(&cx.dir, name), &ask, ANSWER) {
+        Ok(Answer::Done) => Ok(Outcome::Done),
+        Ok(Answer::Refused(why)) => Err(HelperError::Refused(why)),
+        Ok(other) => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),
+        Err(error) => Err(unreachable(name, &error)),
+    }
+}
+
+/// Puts rules out of force.
+pub(super) fn disarm(name: &str, set: &str, cx: &Context) -> Done {
+    match control::ask(&socket(&cx.dir, name), &Ask::Disarm { set: set.to_owned() }, ANSWER) {
+        Ok(Answer::Done) => Ok(Outcome::Done),
+        Ok(Answer::Already) => Ok(Outcome::Already),
+        Ok(other) => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),
+        // it has ended, and its rules with it
+        Err(error) if is_gone(&error) => Ok(Outcome::Already),
+        Err(_) => {
+            cut(name, cx)?;
+            end_processes(name)?;
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound, UnexpectedEof};
+    matches!(error.kind(), NotFound | ConnectionRefused | ConnectionReset | UnexpectedEof)
+}
+
+fn unreachable(name: &str, error: &io::Error) -> HelperError {
+    HelperError::Refused(format!("the interposer `{name}` cannot be reached: {error}"))
+}
+
+/// What a set of rules has done.
+pub(super) fn facts(dir: &Path, name: &str, set: &str) -> Result<Option<RuleFacts>, HelperError> {
+    let ask = Ask::Facts { set: set.to_owned() };
+    match control::ask(&socket(dir, name), &ask, ANSWER) {
+        Ok(Answer::Facts(facts)) => Ok(facts),
+        Ok(other) => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),
+        Err(error) => Err(unreachable(name, &error)),
+    }
+}

@@ -1,0 +1,105 @@
+//! Operations on an interposer's own files, made to learn whether rules strike them.
+//!
+//! Proof by other system calls than those that armed the rules, through the very mount that a
+//! subject uses. The files are the interposer's: nothing is made, changed or left behind.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, fdatasync, ftruncate, open, rename, stat, unlink};
+use rustix::io::{Errno, pread, pwrite};
+
+use crate::protocol::{IoOp, TriedOp};
+
+/// What our own names are answered with where no rule hits: nobody else uses it.
+pub const UNTOUCHED: Errno = Errno::XFULL;
+/// In names of files that are not there yet.
+pub const NEW: &str = "new";
+
+/// How operations are tried.
+#[derive(Debug, Clone, Copy)]
+pub struct Tries<'a> {
+    /// The root of the interposer's mount.
+    pub dir: &'a Path,
+    /// What its own names begin with.
+    pub mark: &'a str,
+    /// How often at most.
+    pub most: u64,
+    /// From how many microseconds on it was hit.
+    pub slow_us: u64,
+}
+
+impl Tries<'_> {
+    /// Tries an operation until it is hit.
+    #[must_use]
+    pub fn of(&self, op: IoOp) -> TriedOp {
+        let path = self.name("");
+        // what is opened beforehand is no try; where that fails, it is the answer to all of them
+        let file = match op {
+            IoOp::Read | IoOp::Write | IoOp::Fsync | IoOp::Truncate => Some(open_own(&path)),
+            _ => None,
+        };
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let started = Instant::now();
+            let done = match &file {
+                Some(Ok(file)) => on_file(op, file),
+                Some(Err(errno)) => Err(*errno),
+                None => self.on_name(op, &path),
+            };
+            let took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            let errno = done.err().filter(|errno| *errno != UNTOUCHED);
+            let hit = errno.is_some() || took_us >= self.slow_us;
+            if hit || attempts >= self.most {
+                let errno = errno.map(super::errno::Errno::from);
+                let errno = errno
+                    .map(|errno| errno.name().map_or_else(|| errno.0.to_string(), str::to_owned));
+                return TriedOp { op, attempts, hit, errno, took_us };
+            }
+        }
+    }
+
+    /// A name that nobody has used: what is counted for it begins anew.
+    fn name(&self, kind: &str) -> PathBuf {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let number = LAST.fetch_add(1, Ordering::Relaxed);
+        self.dir.join(format!("{}{kind}-{}-{number}", self.mark, std::process::id()))
+    }
+
+    fn on_name(&self, op: IoOp, path: &Path) -> Result<(), Errno> {
+        match op {
+            IoOp::Open => open_own(path).map(drop),
+            IoOp::Stat => stat(path).map(drop),
+            IoOp::Unlink => unlink(path),
+            IoOp::Rename => rename(path, self.name(NEW)),
+            _ => {
+                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+                open(with_new(path), flags, Mode::RUSR).map(drop)
+            }
+        }
+    }
+}
+
+/// The same name, of a file that is not there yet.
+fn with_new(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(NEW);
+    name.into()
+}
+
+fn open_own(path: &Path) -> Result<OwnedFd, Errno> {
+    open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .or_else(|_| open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()))
+}
+
+fn on_file(op: IoOp, file: &OwnedFd) -> Result<(), Errno> {
+    match op {
+        IoOp::Read => pread(file, &mut [0], 0).map(drop),
+        IoOp::Write => pwrite(file, b"x", 0).map(drop),
+        IoOp::Truncate => ftruncate(file, 4096),
+        _ => fdatasync(file),
+    }
+}

@@ -1,0 +1,121 @@
+//! Which sets of rules are in force, and since when. The engine is pure; the clock is here.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Instant,
+};
+
+use super::rules::{BadGlob, Call, RuleSet, Strike};
+use crate::protocol::{IoOp, IoRule, RuleFacts};
+
+/// A set, and whether it is in force.
+struct One {
+    set: RuleSet,
+    since: Instant,
+    armed: bool,
+}
+
+/// Every set of an interposer.
+pub(super) struct Armed {
+    /// Rules that may come: they decide which files are left to the kernel.
+    expected: RuleSet,
+    expects: bool,
+    sets: RwLock<BTreeMap<String, Arc<One>>>,
+    /// Operations that some set in force is about, a bit each.
+    about: AtomicU32,
+}
+
+fn bit(op: IoOp) -> u32 {
+    1 << op as u32
+}
+
+impl Armed {
+    pub(super) fn new(expected: Vec<IoRule>) -> Result<Self, BadGlob> {
+        let expects = !expected.is_empty();
+        let expected = RuleSet::new(0, expected)?;
+        Ok(Self { expected, expects, sets: RwLock::default(), about: AtomicU32::new(0) })
+    }
+
+    /// Puts a set in force, in place of one of the same name.
+    pub(super) fn arm(&self, name: &str, seed: u64, rules: Vec<IoRule>) -> Result<(), BadGlob> {
+        let set = RuleSet::new(seed, rules)?;
+        let one = One { set, since: Instant::now(), armed: true };
+        let mut sets = self.sets.write().unwrap_or_else(PoisonError::into_inner);
+        sets.insert(name.to_owned(), Arc::new(one));
+        self.recount(&sets);
+        Ok(())
+    }
+
+    /// Puts a set out of force; false where there was none. What it has done is remembered.
+    pub(super) fn disarm(&self, name: &str) -> bool {
+        let mut sets = self.sets.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(one) = sets.get(name).filter(|one| one.armed).cloned() else { return false };
+        // calls in progress still hold the old one: what they count is lost to nobody who asks
+        let (matched, hit) = one.set.counted();
+        let set = RuleSet::remembering(matched, hit);
+        sets.insert(name.to_owned(), Arc::new(One { set, since: one.since, armed: false }));
+        self.recount(&sets);
+        true
+    }
+
+    fn recount(&self, sets: &BTreeMap<String, Arc<One>>) {
+        let armed = || sets.values().filter(|one| one.armed);
+        let ops = IoOp::ALL.iter().filter(|op| armed().any(|one| one.set.has(**op)));
+        self.about.store(ops.fold(0, |about, op| about | bit(*op)), Ordering::Release);
+    }
+
+    /// Whether a set in force is about this operation at all.
+    pub(super) fn is_about(&self, op: IoOp) -> bool {
+        self.about.load(Ordering::Acquire) & bit(op) != 0
+    }
+
+    /// Whether some rule may ever look at paths.
+    pub(super) fn looks_at_paths(&self) -> bool {
+        self.expects || self.about.load(Ordering::Acquire) != 0
+    }
+
+    /// Whether a rule that is expected or in force may be about the bytes of this file.
+    pub(super) fn may_move_data(&self, path: &str) -> bool {
+        let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner);
+        self.expected.may_move_data(path)
+            || sets.values().any(|one| one.armed && one.set.may_move_data(path))
+    }
+
+    /// Whether looks at attributes may be hit: then the kernel must not remember them.
+    pub(super) fn may_hit_looks(&self) -> bool {
+        self.expected.has(IoOp::Stat) || self.is_about(IoOp::Stat)
+    }
+
+    /// What happens to an operation.
+    pub(super) fn strike(&self, call: &Call<'_>) -> Strike {
+        let sets: Vec<Arc<One>> = {
+            let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner);
+            sets.values().filter(|one| one.armed).cloned().collect()
+        };
+        let mut strike = Strike::default();
+        for one in sets {
+            strike.add(one.set.strike(call, one.since.elapsed(), &name_of));
+        }
+        strike
+    }
+
+    /// What a set has done; `reach` says how many open files a set cannot reach.
+    pub(super) fn facts(&self, name: &str, reach: impl Fn(&RuleSet) -> u64) -> Option<RuleFacts> {
+        let one = {
+            let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(sets.get(name)?)
+        };
+        let (matched, hit) = one.set.counted();
+        Some(RuleFacts { armed: one.armed, matched, hit, out_of_reach: reach(&one.set) })
+    }
+}
+
+/// Command name of a process.
+fn name_of(pid: u32) -> Option<String> {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(name.trim_end().to_owned())
+}

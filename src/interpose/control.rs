@@ -1,0 +1,119 @@
+//! The way to an interposer from other processes: a socket in the run's directory, a line of JSON
+//! each way. So whoever undoes can reach it, also when whoever armed it is gone.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::net::{UnixListener, UnixStream},
+    path::Path,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::session::Rules;
+use crate::protocol::{IoRule, RuleFacts};
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Ask {
+    /// Put a set of rules in force.
+    Arm {
+        /// Its name.
+        set: String,
+        /// Decides what a probability hits.
+        seed: u64,
+        /// Its rules.
+        rules: Vec<IoRule>,
+    },
+    /// Put a set out of force.
+    Disarm {
+        /// Its name.
+        set: String,
+    },
+    /// What a set has done.
+    Facts {
+        /// Its name.
+        set: String,
+    },
+    /// Are you there?
+    Ping,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Answer {
+    /// Done, or there.
+    Done,
+    /// There was nothing to do.
+    Already,
+    /// What a set has done; none where there never was one.
+    Facts(Option<RuleFacts>),
+    /// It was not done.
+    Refused(String),
+}
+
+/// Rules of one set are shorter than this.
+const LONGEST: u64 = 4 << 20;
+/// A client that says nothing for so long is not waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Answers whoever connects, one after the other, for as long as the process lives.
+///
+/// # Errors
+/// When nobody can connect any more.
+pub fn serve(listener: &UnixListener, rules: &Rules) -> std::io::Result<()> {
+    loop {
+        let (stream, _) = listener.accept()?;
+        // a client that breaks off has had its answer, or wants none
+        let _ = answer(&stream, rules);
+    }
+}
+
+fn answer(stream: &UnixStream, rules: &Rules) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut line = String::new();
+    let mut reader = BufReader::new(std::io::Read::take(stream, LONGEST));
+    reader.read_line(&mut line)?;
+    let answer = match serde_json::from_str(&line) {
+        Ok(ask) => perform(ask, rules),
+        Err(error) => Answer::Refused(error.to_string()),
+    };
+    let mut text = serde_json::to_string(&answer)?;
+    text.push('\n');
+    (&*stream).write_all(text.as_bytes())
+}
+
+fn perform(ask: Ask, rules: &Rules) -> Answer {
+    match ask {
+        Ask::Arm { set, seed, rules: new } => match rules.arm(&set, seed, new) {
+            Ok(()) => Answer::Done,
+            Err(why) => Answer::Refused(why),
+        },
+        Ask::Disarm { set } if rules.disarm(&set) => Answer::Done,
+        Ask::Disarm { .. } => Answer::Already,
+        Ask::Facts { set } => Answer::Facts(rules.facts(&set)),
+        Ask::Ping => Answer::Done,
+    }
+}
+
+/// Asks the interposer behind a socket.
+///
+/// # Errors
+/// When nobody listens there, or nobody answers in time.
+pub fn ask(socket: &Path, ask: &Ask, within: Duration) -> std::io::Result<Answer> {
+    let stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(within))?;
+    stream.set_write_timeout(Some(within))?;
+    let mut text = serde_json::to_string(ask)?;
+    text.push('\n');
+    (&stream).write_all(text.as_bytes())?;
+    let mut line = String::new();
+    BufReader::new(&stream).read_line(&mut line)?;
+    if line.is_empty() {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(serde_json::from_str(&line)?)
+}

@@ -1,0 +1,124 @@
+//! Answers to the kernel: what was found or done, or why not.
+
+use std::{cell::RefCell, ffi::OsStr};
+
+use fuser::{
+    FileHandle, Generation, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs,
+    ReplyWrite, ReplyXattr,
+};
+use rustix::{fs::fstatvfs, io::Errno};
+
+use super::{Fs, Who, data, names::Found, strike::Refusable as _, table::ROOT};
+
+thread_local! {
+    /// What was read, until it is answered.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+pub(super) fn answer_empty(reply: ReplyEmpty, done: Result<(), Errno>) {
+    match done {
+        Ok(()) => reply.ok(),
+        Err(errno) => reply.refuse(errno),
+    }
+}
+
+pub(super) fn answer_bytes(reply: ReplyXattr, size: u32, found: Result<Vec<u8>, Errno>) {
+    let room = usize::try_from(size).unwrap_or(usize::MAX);
+    match found {
+        Ok(bytes) if size == 0 => reply.size(u32::try_from(bytes.len()).unwrap_or(u32::MAX)),
+        Ok(bytes) if bytes.len() > room => reply.refuse(Errno::RANGE),
+        Ok(bytes) => reply.data(&bytes),
+        Err(errno) => reply.refuse(errno),
+    }
+}
+
+impl Fs {
+    pub(super) fn answer_found(&self, reply: ReplyEntry, found: Result<Found, Errno>) {
+        match found {
+            Ok((attr, generation)) => {
+                reply.entry(&self.remembered(), &attr, Generation(generation));
+            }
+            Err(errno) => reply.refuse(errno),
+        }
+    }
+
+    pub(super) fn answer_read(&self, reply: ReplyData, fh: u64, offset: u64, size: u32) {
+        let size = usize::try_from(size).unwrap_or_default();
+        let open = match self.opened.get(fh) {
+            Ok(open) => open,
+            Err(errno) => return reply.refuse(errno),
+        };
+        BUFFER.with_borrow_mut(|buffer| {
+            buffer.resize(buffer.len().max(size), 0);
+            match data::read(&open, &mut buffer[..size], offset) {
+                Ok(length) => reply.data(&buffer[..length]),
+                Err(errno) => reply.refuse(errno),
+            }
+        });
+    }
+
+    pub(super) fn answer_write(&self, reply: ReplyWrite, fh: u64, offset: u64, data: &[u8]) {
+        let written = self.opened.get(fh).and_then(|open| data::write(&open, data, offset));
+        match written {
+            Ok(length) => reply.written(u32::try_from(length).unwrap_or(u32::MAX)),
+            Err(errno) => reply.refuse(errno),
+        }
+    }
+
+    pub(super) fn answer_open(&self, reply: ReplyOpen, ino: u64, flags: i32) {
+        let node = match self.table.node(ino) {
+            Ok(node) => node,
+            Err(errno) => return reply.refuse(errno),
+        };
+        match self.open(&node, flags, |fd| reply.open_backing(fd)) {
+            Ok((fh, flags, Some(kernel))) => {
+                reply.opened_passthrough(FileHandle(fh), flags, &kernel.id);
+            }
+            Ok((fh, flags, None)) => reply.opened(FileHandle(fh), flags),
+            Err(errno) => reply.refuse(errno),
+        }
+    }
+
+    pub(super) fn answer_create(
+        &self,
+        reply: ReplyCreate,
+        who: Who,
+        (parent, name): (u64, &OsStr),
+        (mode, flags): (u32, i32),
+    ) {
+        let made = self.make_file(who, parent, name, (mode, flags));
+        let opened = made.and_then(|(found, node)| {
+            let opened = self.open(&node, flags, |fd| reply.open_backing(fd));
+            opened.map(|opened| (found, opened))
+        });
+        let ((attr, generation), (fh, flags, kernel)) = match opened {
+            Ok(opened) => opened,
+            Err(errno) => return reply.refuse(errno),
+        };
+        let (fh, ttl, generation) = (FileHandle(fh), self.remembered(), Generation(generation));
+        match kernel {
+            Some(kernel) => {
+                reply.created_passthrough(&ttl, &attr, generation, fh, flags, &kernel.id);
+            }
+            None => reply.created(&ttl, &attr, generation, fh, flags),
+        }
+    }
+
+    pub(super) fn answer_statfs(&self, reply: ReplyStatfs) {
+        let root = self.table.node(ROOT).and_then(|root| self.table.fd(&root));
+        let bits = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        match root.and_then(|root| fstatvfs(&root)) {
+            Ok(stat) => reply.statfs(
+                stat.f_blocks,
+                stat.f_bfree,
+                stat.f_bavail,
+                stat.f_files,
+                stat.f_ffree,
+                bits(stat.f_bsize),
+                bits(stat.f_namemax),
+                bits(stat.f_frsize),
+            ),
+            Err(errno) => reply.refuse(errno),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The bytes of files that are not left to the kernel, and what is done to files as a whole.
+
+use std::sync::Arc;
+
+use rustix::{
+    fs::{FallocateFlags, SeekFrom, copy_file_range, fallocate, fdatasync, fsync, seek},
+    io::{Errno, pread, pwrite},
+};
+
+use super::{Fs, open::Open};
+
+/// Tries that are made again because a signal came in between.
+fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Reads as much as there is, up to the buffer's length; how much that was.
+pub(super) fn read(open: &Open, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
+    let mut done = 0;
+    while done < buffer.len() {
+        let read = again(|| pread(open.file(), &mut buffer[done..], offset + done as u64));
+        match read {
+            Ok(0) => break,
+            Ok(bytes) => done += bytes,
+            Err(_) if done > 0 => break,
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(done)
+}
+
+/// Writes; how much was written.
+pub(super) fn write(open: &Open, data: &[u8], offset: u64) -> Result<usize, Errno> {
+    let mut done = 0;
+    while done < data.len() {
+        match again(|| pwrite(open.file(), &data[done..], offset + done as u64)) {
+            Ok(0) => break,
+            Ok(bytes) => done += bytes,
+            Err(_) if done > 0 => break,
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(done)
+}
+
+pub(super) fn sync(open: &Open, data_alone: bool) -> Result<(), Errno> {
+    if data_alone { fdatasync(open.file()) } else { fsync(open.file()) }
+}
+
+pub(super) fn allocate(open: &Open, (offset, length): (u64, u64), mode: i32) -> Result<(), Errno> {
+    let mode = FallocateFlags::from_bits_retain(mode.cast_unsigned());
+    again(|| fallocate(open.file(), mode, offset, length))
+}
+
+/// Where the next data or hole is.
+pub(super) fn next(open: &Open, offset: i64, whence: i32) -> Result<i64, Errno> {
+    let from = u64::try_from(offset).map_err(|_| Errno::NXIO)?;
+    let to = match whence {
+        libc::SEEK_DATA => SeekFrom::Data(from),
+        libc::SEEK_HOLE => SeekFrom::Hole(from),
+        _ => return Err(Errno::INVAL),
+    };
+    i64::try_from(seek(open.file(), to)?).map_err(|_| Errno::OVERFLOW)
+}
+
+impl Fs {
+    /// Copies between two open files, in the filesystem beneath; how much.
+    pub(super) fn copy(
+        &self,
+        (from, mut from_offset): (u64, u64),
+        (to, mut to_offset): (u64, u64),
+        length: u64,
+    ) -> Result<usize, Errno> {
+        let (from, to): (Arc<Open>, Arc<Open>) = (self.opened.get(from)?, self.opened.get(to)?);
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let (input, output) = (Some(&mut from_offset), Some(&mut to_offset));
+        copy_file_range(from.file(), input, to.file(), output, length)
+    }
+}

@@ -1,0 +1,186 @@
+//! Open files: who reads and writes their bytes, the kernel by itself or we.
+//!
+//! Decided when a file is opened, and for good: the kernel never asks again for one that it was
+//! given. All that are open on one file must be given the same backing, or the kernel refuses.
+
+use std::{
+    collections::HashMap,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use fuser::{BackingId, FopenFlags};
+use rustix::{
+    fs::{Mode, OFlags, open},
+    io::Errno,
+};
+
+use super::{
+    Fs,
+    attr::path_of,
+    table::{Node, lock},
+};
+use crate::interpose::rules::RuleSet;
+
+/// What the kernel was given of a file.
+pub(super) struct Kernel {
+    pub(super) id: BackingId,
+    file: OwnedFd,
+}
+
+/// One open file.
+pub(super) struct Open {
+    pub(super) node: Arc<Node>,
+    /// The name by which rules know it; none where nobody asked when it was opened.
+    pub(super) path: Option<Arc<str>>,
+    mover: Mover,
+    writes: bool,
+}
+
+/// Who moves the bytes of an open file.
+enum Mover {
+    Kernel(Arc<Kernel>),
+    /// We do. What the kernel was given of the file serves its memory maps, and is kept for as long.
+    Us(OwnedFd, #[expect(dead_code, reason = "held, not read")] Option<Arc<Kernel>>),
+}
+
+impl Open {
+    pub(super) fn file(&self) -> BorrowedFd<'_> {
+        match &self.mover {
+            Mover::Kernel(kernel) => kernel.file.as_fd(),
+            Mover::Us(file, _) => file.as_fd(),
+        }
+    }
+
+    /// It may be written through.
+    pub(super) fn writes(&self) -> bool {
+        self.writes
+    }
+
+    /// The kernel moves its bytes without asking.
+    fn is_left_to_the_kernel(&self) -> bool {
+        matches!(self.mover, Mover::Kernel(_))
+    }
+}
+
+/// Every open file.
+#[derive(Default)]
+pub(super) struct Opened {
+    files: Mutex<HashMap<u64, Arc<Open>>>,
+    last: AtomicU64,
+    /// This kernel, or the filesystem beneath, does not take files.
+    pub(super) kernel_refuses: AtomicBool,
+}
+
+impl Opened {
+    pub(super) fn get(&self, fh: u64) -> Result<Arc<Open>, Errno> {
+        lock(&self.files).get(&fh).cloned().ok_or(Errno::BADF)
+    }
+
+    pub(super) fn any_of(&self, node: &Arc<Node>) -> Option<Arc<Open>> {
+        let files = lock(&self.files);
+        let mut of_it = files.values().filter(|open| Arc::ptr_eq(&open.node, node));
+        of_it.clone().find(|open| open.writes).or_else(|| of_it.next()).cloned()
+    }
+
+    fn add(&self, open: Open) -> u64 {
+        let fh = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        lock(&self.files).insert(fh, Arc::new(open));
+        fh
+    }
+
+    pub(super) fn close(&self, fh: u64) {
+        let open = lock(&self.files).remove(&fh);
+        // not under the lock: it may close the last descriptor
+        drop(open);
+    }
+
+    /// Open files whose bytes a set of rules is about, and that it cannot reach.
+    pub(super) fn out_of_reach(&self, set: &RuleSet) -> u64 {
+        let files = lock(&self.files);
+        let left = files.values().filter(|open| open.is_left_to_the_kernel());
+        let about = |open: &&Arc<Open>| match &open.path {
+            Some(path) => set.may_move_data(path),
+            None => set.may_move_data(&open.node.path()),
+        };
+        left.filter(about).count() as u64
+    }
+}
+
+/// How a file is opened beneath: with what matters to reads, writes and their durability.
+fn flags(asked: i32) -> OFlags {
+    let asked = OFlags::from_bits_retain(asked.cast_unsigned());
+    // the kernel says where an append goes, and buffers of ours are not aligned for O_DIRECT
+    asked & (OFlags::RWMODE | OFlags::SYNC | OFlags::DSYNC | OFlags::NOATIME) | OFlags::CLOEXEC
+}
+
+impl Fs {
+    /// Opens a file. `give` hands a descriptor to the kernel.
+    pub(super) fn open(
+        &self,
+        node: &Arc<Node>,
+        asked: i32,
+        give: impl Fn(BorrowedFd<'_>) -> std::io::Result<BackingId>,
+    ) -> Result<(u64, FopenFlags, Option<Arc<Kernel>>), Errno> {
+        let path: Option<Arc<str>> = match &node.own {
+            Some(name) => Some(name.as_str().into()),
+            None => self.armed.looks_at_paths().then(|| node.path().into()),
+        };
+        let trial = node.own.is_some();
+        let ours = trial || path.as_deref().is_some_and(|path| self.armed.may_move_data(path));
+        let kernel = if trial { None } else { self.give_to_kernel(node, give)? };
+        let asked_flags = OFlags::from_bits_retain(asked.cast_unsigned());
+        let writes = asked_flags.intersects(OFlags::RDWR | OFlags::WRONLY);
+        let given = kernel.clone();
+        let mover = match kernel {
+            Some(kernel) if !ours => Mover::Kernel(kernel),
+            kernel => {
+                let fd = self.table.fd(node)?;
+                let file = open(path_of(fd.as_fd()), flags(asked), Mode::empty())?;
+                Mover::Us(file, kernel)
+            }
+        };
+        let answer = if ours {
+            FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES
+        } else {
+            FopenFlags::empty()
+        };
+        let fh = self.opened.add(Open { node: Arc::clone(node), path, mover, writes });
+        Ok((fh, answer, given))
+    }
+
+    /// What the kernel holds of a file: the same for all that are open. None where it takes none.
+    fn give_to_kernel(
+        &self,
+        node: &Arc<Node>,
+        give: impl Fn(BorrowedFd<'_>) -> std::io::Result<BackingId>,
+    ) -> Result<Option<Arc<Kernel>>, Errno> {
+        if self.opened.kernel_refuses.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let mut known = lock(&node.kernel);
+        if let Some(kernel) = known.upgrade() {
+            return Ok(Some(kernel));
+        }
+        let fd = self.table.fd(node)?;
+        let path = path_of(fd.as_fd());
+        let widest = |mode| open(&path, mode | OFlags::CLOEXEC, Mode::empty());
+        let file = widest(OFlags::RDWR).or_else(|_| widest(OFlags::RDONLY))?;
+        match give(file.as_fd()) {
+            Ok(id) => {
+                let kernel = Arc::new(Kernel { id, file });
+                *known = Arc::downgrade(&kernel);
+                Ok(Some(kernel))
+            }
+            Err(_) => {
+                // for good: files of which some are given and some not would be refused
+                self.opened.kernel_refuses.store(true, Ordering::Relaxed);
+                *known = Weak::new();
+                Ok(None)
+            }
+        }
+    }
+}

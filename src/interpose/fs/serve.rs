@@ -1,0 +1,463 @@
+//! The kernel's operations, one after the other: shown to the rules, done, answered.
+//!
+//! Only wiring: what each does is in the file of its subject.
+
+use std::{ffi::OsStr, io, path::Path, sync::Arc, time::SystemTime};
+
+use fuser::{
+    BsdFileFlags, CopyFileRangeFlags, FileHandle, Filesystem, FopenFlags, INodeNo, InitFlags,
+    KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite,
+    ReplyXattr, Request, TimeOrNow, WriteFlags,
+};
+use rustix::fs::{AtFlags, fsync};
+
+use super::{
+    Fs, Who,
+    answer::{answer_bytes, answer_empty},
+    attr::Change,
+    data,
+    names::Made,
+    strike::{At, Refusable as _},
+    table::lock,
+};
+use crate::protocol::IoOp;
+
+/// A filesystem as the kernel's requests find it.
+pub(crate) struct Served(pub(crate) Arc<Fs>);
+
+/// Bytes of a write or a read at a time: what the kernel takes at most by default.
+const MOST_BYTES: u32 = 1 << 20;
+/// Requests in the background, such as reads ahead, that the kernel has waiting at a time.
+const BACKGROUND: u16 = 64;
+/// Filesystems that may be stacked, beneath and with us, for the kernel to read by itself.
+const STACKED: u32 = 2;
+
+/// What we ask of the kernel, where it has it.
+const WANTED: InitFlags = InitFlags::FUSE_PARALLEL_DIROPS
+    .union(InitFlags::FUSE_ASYNC_DIO)
+    .union(InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP)
+    .union(InitFlags::FUSE_PASSTHROUGH);
+
+fn who(request: &Request) -> Who {
+    Who { uid: request.uid(), gid: request.gid(), pid: request.pid() }
+}
+
+impl Served {
+    fn make(
+        &self,
+        request: &Request,
+        (parent, name): (INodeNo, &OsStr),
+        made: Made,
+        reply: ReplyEntry,
+    ) {
+        let (who, name) = (who(request), name.to_owned());
+        let strike = self.0.strike(who, IoOp::Create, At::Name(parent.0, &name));
+        self.0.after(strike, reply, move |fs, reply| {
+            fs.answer_found(reply, fs.make(who, parent.0, &name, &made));
+        });
+    }
+
+    fn remove(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        flags: AtFlags,
+        reply: ReplyEmpty,
+    ) {
+        let name = name.to_owned();
+        let strike = self.0.strike(who(request), IoOp::Unlink, At::Name(parent.0, &name));
+        self.0.after(strike, reply, move |fs, reply| {
+            answer_empty(reply, fs.remove(parent.0, &name, flags));
+        });
+    }
+
+    fn sync(&self, request: &Request, fh: FileHandle, data_alone: bool, reply: ReplyEmpty) {
+        let open = match self.0.opened.get(fh.0) {
+            Ok(open) => open,
+            Err(errno) => return reply.refuse(errno),
+        };
+        let strike = self.0.strike(who(request), IoOp::Fsync, At::Open(&open));
+        self.0.after(strike, reply, move |_, reply| {
+            answer_empty(reply, data::sync(&open, data_alone));
+        });
+    }
+}
+
+impl Filesystem for Served {
+    fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        if let Err(missing) = config.add_capabilities(WANTED) {
+            let _ = config.add_capabilities(WANTED & !missing);
+        }
+        let _ = config.set_max_write(MOST_BYTES);
+        let _ = config.set_max_background(BACKGROUND);
+        let _ = config.set_max_stack_depth(STACKED);
+        Ok(())
+    }
+
+    fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let name = name.to_owned();
+        let own = self.0.is_own(parent.0, &name);
+        // a trial finds its file whatever strikes looks: it is struck when it looks at it
+        let op = if own { None } else { Some(IoOp::Stat) };
+        let strike = op.map(|op| self.0.strike(who(request), op, At::Name(parent.0, &name)));
+        self.0.after(strike.unwrap_or_default(), reply, move |fs, reply| {
+            fs.answer_found(reply, fs.lookup(parent.0, &name));
+        });
+    }
+
+    fn forget(&self, _: &Request, ino: INodeNo, finds: u64) {
+        self.0.table.forget(ino.0, finds);
+    }
+
+    fn getattr(&self, request: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        let strike = self.0.strike(who(request), IoOp::Stat, At::File(ino.0));
+        self.0.after(strike, reply, move |fs, reply| {
+            match fs.table.node(ino.0).and_then(|node| fs.look_at(&node)) {
+                Ok(attr) => reply.attr(&fs.remembered(), &attr),
+                Err(errno) => reply.refuse(errno),
+            }
+        });
+    }
+
+    fn setattr(
+        &self,
+        request: &Request,
+        ino: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        atime: Option<TimeOrNow>,
+        mtime: Option<TimeOrNow>,
+        _: Option<SystemTime>,
+        fh: Option<FileHandle>,
+        _: Option<SystemTime>,
+        _: Option<SystemTime>,
+        _: Option<SystemTime>,
+        _: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let change = Change { mode, uid, gid, size, atime, mtime };
+        let fh = fh.map(|fh| fh.0);
+        let strike = match size {
+            Some(_) => self.0.strike(who(request), IoOp::Truncate, At::File(ino.0)),
+            None => Default::default(),
+        };
+        self.0.after(strike, reply, move |fs, reply| {
+            match fs.table.node(ino.0).and_then(|node| fs.change(&node, change, fh)) {
+                Ok(attr) => reply.attr(&fs.remembered(), &attr),
+                Err(errno) => reply.refuse(errno),
+            }
+        });
+    }
+
+    fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
+        match self.0.read_link(ino.0) {
+            Ok(target) => reply.data(&target),
+            Err(errno) => reply.refuse(errno),
+        }
+    }
+
+    fn mknod(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _: u32,
+        device: u32,
+        reply: ReplyEntry,
+    ) {
+        self.make(request, (parent, name), Made::Node(mode, device), reply);
+    }
+
+    fn mkdir(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _: u32,
+        reply: ReplyEntry,
+    ) {
+        self.make(request, (parent, name), Made::Directory(mode), reply);
+    }
+
+    fn symlink(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        target: &Path,
+        reply: ReplyEntry,
+    ) {
+        self.make(request, (parent, name), Made::Symlink(target.into()), reply);
+    }
+
+    fn link(
+        &self,
+        request: &Request,
+        ino: INodeNo,
+        parent: INodeNo,
+        name: &OsStr,
+        reply: ReplyEntry,
+    ) {
+        self.make(request, (parent, name), Made::Link(ino.0), reply);
+    }
+
+    fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        self.remove(request, parent, name, AtFlags::empty(), reply);
+    }
+
+    fn rmdir(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        self.remove(request, parent, name, AtFlags::REMOVEDIR, reply);
+    }
+
+    fn rename(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let (name, new_name) = (name.to_owned(), new_name.to_owned());
+        let strike = self.0.strike(who(request), IoOp::Rename, At::Name(parent.0, &name));
+        self.0.after(strike, reply, move |fs, reply| {
+            let (from, to) = ((parent.0, name.as_os_str()), (new_parent.0, new_name.as_os_str()));
+            answer_empty(reply, fs.rename(from, to, flags.bits()));
+        });
+    }
+
+    fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let strike = self.0.strike(who(request), IoOp::Open, At::File(ino.0));
+        self.0.after(strike, reply, move |fs, reply| fs.answer_open(reply, ino.0, flags.0));
+    }
+
+    fn create(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _: u32,
+        flags: i32,
+        reply: ReplyCreate,
+    ) {
+        let (who, name) = (who(request), name.to_owned());
+        let strike = self.0.strike(who, IoOp::Create, At::Name(parent.0, &name));
+        self.0.after(strike, reply, move |fs, reply| {
+            fs.answer_create(reply, who, (parent.0, &name), (mode, flags));
+        });
+    }
+
+    fn read(
+        &self,
+        request: &Request,
+        _: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        size: u32,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let open = match self.0.opened.get(fh.0) {
+            Ok(open) => open,
+            Err(errno) => return reply.refuse(errno),
+        };
+        let at = At::Bytes(&open, offset, u64::from(size));
+        let strike = self.0.strike(who(request), IoOp::Read, at);
+        self.0.after(strike, reply, move |fs, reply| fs.answer_read(reply, fh.0, offset, size));
+    }
+
+    fn write(
+        &self,
+        request: &Request,
+        _: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _: WriteFlags,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let open = match self.0.opened.get(fh.0) {
+            Ok(open) => open,
+            Err(errno) => return reply.refuse(errno),
+        };
+        let at = At::Bytes(&open, offset, data.len() as u64);
+        let strike = self.0.strike(who(request), IoOp::Write, at);
+        if strike.is_none() {
+            // the bytes are the kernel's: not copied where nothing has to wait
+            return self.0.answer_write(reply, fh.0, offset, data);
+        }
+        let data = data.to_vec();
+        self.0.after(strike, reply, move |fs, reply| {
+            fs.answer_write(reply, fh.0, offset, &data);
+        });
+    }
+
+    fn release(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        fh: FileHandle,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        _: bool,
+        reply: ReplyEmpty,
+    ) {
+        self.0.opened.close(fh.0);
+        reply.ok();
+    }
+
+    fn fsync(
+        &self,
+        request: &Request,
+        _: INodeNo,
+        fh: FileHandle,
+        data_alone: bool,
+        reply: ReplyEmpty,
+    ) {
+        self.sync(request, fh, data_alone, reply);
+    }
+
+    fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        match self.0.open_dir(ino.0) {
+            Ok(fh) => reply.opened(FileHandle(fh), FopenFlags::empty()),
+            Err(errno) => reply.refuse(errno),
+        }
+    }
+
+    fn readdir(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
+        match self.0.read_dir(fh.0, offset, &mut reply) {
+            Ok(()) => reply.ok(),
+            Err(errno) => reply.refuse(errno),
+        }
+    }
+
+    fn releasedir(&self, _: &Request, _: INodeNo, fh: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
+        self.0.directories.close(fh.0);
+        reply.ok();
+    }
+
+    fn fsyncdir(
+        &self,
+        request: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        _: bool,
+        reply: ReplyEmpty,
+    ) {
+        let strike = self.0.strike(who(request), IoOp::Fsync, At::File(ino.0));
+        self.0.after(strike, reply, move |fs, reply| {
+            let synced = fs.directories.get(fh.0).and_then(|dir| fsync(&*lock(&dir)));
+            answer_empty(reply, synced);
+        });
+    }
+
+    fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
+        self.0.answer_statfs(reply);
+    }
+
+    fn setxattr(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        name: &OsStr,
+        value: &[u8],
+        flags: i32,
+        _: u32,
+        reply: ReplyEmpty,
+    ) {
+        answer_empty(reply, self.0.set_attribute(ino.0, name, value, flags));
+    }
+
+    fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        answer_bytes(reply, size, self.0.attribute(ino.0, name));
+    }
+
+    fn listxattr(&self, _: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
+        answer_bytes(reply, size, self.0.attribute_names(ino.0));
+    }
+
+    fn removexattr(&self, _: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        answer_empty(reply, self.0.remove_attribute(ino.0, name));
+    }
+
+    fn fallocate(
+        &self,
+        request: &Request,
+        _: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        let open = match self.0.opened.get(fh.0) {
+            Ok(open) => open,
+            Err(errno) => return reply.refuse(errno),
+        };
+        let strike = self.0.strike(who(request), IoOp::Truncate, At::Open(&open));
+        self.0.after(strike, reply, move |_, reply| {
+            answer_empty(reply, data::allocate(&open, (offset, length), mode));
+        });
+    }
+
+    fn lseek(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        fh: FileHandle,
+        offset: i64,
+        whence: i32,
+        reply: ReplyLseek,
+    ) {
+        let found = self.0.opened.get(fh.0).and_then(|open| data::next(&open, offset, whence));
+        match found {
+            Ok(offset) => reply.offset(offset),
+            Err(errno) => reply.refuse(errno),
+        }
+    }
+
+    fn copy_file_range(
+        &self,
+        request: &Request,
+        _: INodeNo,
+        from: FileHandle,
+        from_offset: u64,
+        _: INodeNo,
+        to: FileHandle,
+        to_offset: u64,
+        length: u64,
+        _: CopyFileRangeFlags,
+        reply: ReplyWrite,
+    ) {
+        let open = match self.0.opened.get(to.0) {
+            Ok(open) => open,
+            Err(errno) => return reply.refuse(errno),
+        };
+        let at = At::Bytes(&open, to_offset, length);
+        let strike = self.0.strike(who(request), IoOp::Write, at);
+        self.0.after(strike, reply, move |fs, reply| {
+            match fs.copy((from.0, from_offset), (to.0, to_offset), length) {
+                Ok(copied) => reply.written(u32::try_from(copied).unwrap_or(u32::MAX)),
+                Err(errno) => reply.refuse(errno),
+            }
+        });
+    }
+}

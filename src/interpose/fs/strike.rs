@@ -1,0 +1,118 @@
+//! Between an operation and its rules: what strikes it, and the way on when something does.
+
+use std::{ffi::OsStr, sync::Arc};
+
+use rustix::io::Errno;
+
+use super::{Fs, Who, open::Open};
+use crate::{
+    interpose::rules::{Call, Strike},
+    protocol::IoOp,
+};
+
+/// What an operation is done to.
+#[derive(Clone, Copy)]
+pub(super) enum At<'a> {
+    /// A file.
+    File(u64),
+    /// A name in a directory.
+    Name(u64, &'a OsStr),
+    /// Some bytes of an open file.
+    Bytes(&'a Open, u64, u64),
+    /// An open file.
+    Open(&'a Open),
+}
+
+/// An answer that can be a refusal.
+pub(super) trait Refusable: Send + 'static {
+    /// Refuses.
+    fn refuse(self, errno: Errno);
+}
+
+macro_rules! refusable {
+    ($($reply:ident),+ $(,)?) => {
+        $(impl Refusable for fuser::$reply {
+            fn refuse(self, errno: Errno) {
+                self.error(fuser::Errno::from_i32(errno.raw_os_error()));
+            }
+        })+
+    };
+}
+
+refusable!(
+    ReplyAttr,
+    ReplyCreate,
+    ReplyData,
+    ReplyDirectory,
+    ReplyEmpty,
+    ReplyEntry,
+    ReplyLseek,
+    ReplyOpen,
+    ReplyStatfs,
+    ReplyWrite,
+    ReplyXattr,
+);
+
+impl Fs {
+    /// What strikes an operation. Costs next to nothing where no rule in force is about its kind.
+    pub(super) fn strike(&self, who: Who, op: IoOp, at: At<'_>) -> Strike {
+        if !self.armed.is_about(op) {
+            return Strike::default();
+        }
+        let (path, trial) = self.path_at(at);
+        let span = match at {
+            At::Bytes(_, offset, length) => Some((offset, length)),
+            _ => None,
+        };
+        let (uid, pid) = (who.uid, who.pid);
+        self.armed.strike(&Call { op, path: &path, span, uid, pid, trial })
+    }
+
+    /// The name by which rules know what an operation is done to, and whether it is a trial.
+    fn path_at(&self, at: At<'_>) -> (String, bool) {
+        match at {
+            At::Name(parent, name) => {
+                let own = self.is_own(parent, name);
+                let name = name.to_string_lossy();
+                let parent = self.table.node(parent).map(|parent| parent.path());
+                match parent.unwrap_or_default() {
+                    parent if parent.is_empty() => (name.into_owned(), own),
+                    parent => (format!("{parent}/{name}"), own),
+                }
+            }
+            At::File(ino) => match self.table.node(ino) {
+                Ok(node) => match &node.own {
+                    Some(own) => (own.clone(), true),
+                    None => (node.path(), false),
+                },
+                Err(_) => (String::new(), false),
+            },
+            At::Bytes(open, ..) | At::Open(open) => {
+                let trial = open.node.own.is_some();
+                match &open.path {
+                    Some(path) => (path.to_string(), trial),
+                    None => (open.node.path(), trial),
+                }
+            }
+        }
+    }
+
+    /// Does what was asked, after what strikes it. `work` may run later, on another thread.
+    pub(super) fn after<R: Refusable>(
+        self: &Arc<Self>,
+        strike: Strike,
+        reply: R,
+        work: impl FnOnce(&Arc<Self>, R) + Send + 'static,
+    ) {
+        let fs = Arc::clone(self);
+        let go_on = move || match strike.errno {
+            Some(errno) => reply.refuse(Errno::from_raw_os_error(errno)),
+            None => work(&fs, reply),
+        };
+        if strike.delay.is_zero() {
+            go_on();
+        } else {
+            self.timer.after(strike.delay, go_on);
+        }
+    }
+}

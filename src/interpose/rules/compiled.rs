@@ -1,0 +1,155 @@
+//! A rule with its globs compiled: what it matches. Pure.
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use super::Call;
+use crate::protocol::{IoOp, IoRule};
+
+/// A glob that is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{glob}` is not a glob: {why}")]
+pub struct BadGlob {
+    /// As it was written.
+    pub glob: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// Globs of paths, `/` matched by `**` alone.
+#[derive(Debug, Clone)]
+pub struct Globs(GlobSet);
+
+impl Globs {
+    /// Compiles them.
+    ///
+    /// # Errors
+    /// The first that is none.
+    pub fn new(globs: &[String]) -> Result<Self, BadGlob> {
+        let mut set = GlobSetBuilder::new();
+        for glob in globs {
+            let bad = |error: globset::Error| BadGlob {
+                glob: glob.clone(),
+                why: error.kind().to_string(),
+            };
+            set.add(GlobBuilder::new(glob).literal_separator(true).build().map_err(bad)?);
+        }
+        let whole =
+            |error: globset::Error| BadGlob { glob: globs.join(", "), why: error.to_string() };
+        set.build().map(Self).map_err(whole)
+    }
+
+    /// Whether one of them matches.
+    #[must_use]
+    pub fn matches(&self, path: &str) -> bool {
+        self.0.is_match(path)
+    }
+}
+
+/// A rule, ready to match.
+#[derive(Debug, Clone)]
+pub(super) struct Compiled {
+    pub(super) rule: IoRule,
+    paths: Globs,
+}
+
+impl Compiled {
+    pub(super) fn new(rule: IoRule) -> Result<Self, BadGlob> {
+        Ok(Self { paths: Globs::new(&rule.paths)?, rule })
+    }
+
+    /// Whether it is about this operation. `name_of` says what a process is called.
+    pub(super) fn matches(&self, call: &Call<'_>, name_of: &dyn Fn(u32) -> Option<String>) -> bool {
+        self.rule.ops.contains(&call.op)
+            && (call.trial
+                || self.paths.matches(call.path) && self.spans(call) && self.is_by(call, name_of))
+    }
+
+    fn spans(&self, call: &Call<'_>) -> bool {
+        let Some((offset, length)) = call.span else { return true };
+        self.rule.at_least.is_none_or(|least| length >= least.0)
+            && self.rule.range.is_none_or(|range| {
+                offset < range.to.0 && offset.saturating_add(length) > range.from.0
+            })
+    }
+
+    fn is_by(&self, call: &Call<'_>, name_of: &dyn Fn(u32) -> Option<String>) -> bool {
+        let by = &self.rule.by;
+        by.uid.is_none_or(|uid| uid == call.uid)
+            && by.process.as_ref().is_none_or(|name| name_of(call.pid).as_ref() == Some(name))
+    }
+
+    /// Whether it may ever be about the bytes of a file: then the kernel must ask for each of them.
+    pub(super) fn may_move_data(&self, path: &str) -> bool {
+        self.rule.ops.iter().copied().any(IoOp::moves_data) && self.paths.matches(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        protocol::{ByteRange, Caller, IoAction, Trigger},
+        units::Size,
+    };
+
+    fn rule(paths: &[&str]) -> IoRule {
+        IoRule {
+            paths: paths.iter().map(ToString::to_string).collect(),
+            ops: vec![IoOp::Write],
+            by: Caller::default(),
+            range: None,
+            at_least: None,
+            when: Trigger::default(),
+            action: IoAction::Error { errno: 5 },
+        }
+    }
+
+    fn call(path: &str) -> Call<'_> {
+        Call { op: IoOp::Write, path, span: Some((4096, 512)), uid: 7, pid: 42, trial: false }
+    }
+
+    fn hits(rule: IoRule, call: &Call<'_>) -> bool {
+        let name_of = |pid| (pid == 42).then(|| "postgres".to_owned());
+        Compiled::new(rule).unwrap().matches(call, &name_of)
+    }
+
+    #[test]
+    fn stars_stop_at_slashes_and_double_stars_do_not() {
+        assert!(hits(rule(&["**"]), &call("")) && hits(rule(&["**"]), &call("a/b/c")));
+        assert!(hits(rule(&["*.log"]), &call("x.log")));
+        assert!(!hits(rule(&["*.log"]), &call("a/x.log")));
+        assert!(hits(rule(&["**/*.log"]), &call("a/x.log")));
+        assert!(hits(rule(&["wal", "wal/**"]), &call("wal/1/2")));
+        assert!(!hits(rule(&["wal", "wal/**"]), &call("wall")));
+        assert!(Globs::new(&["a[".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn caller_range_and_size_narrow_it_but_for_trials() {
+        let all = rule(&["**"]);
+        let by = |uid, process: Option<&str>| IoRule {
+            by: Caller { uid, process: process.map(str::to_owned) },
+            ..all.clone()
+        };
+        assert!(hits(by(Some(7), Some("postgres")), &call("a")));
+        assert!(!hits(by(Some(8), None), &call("a")) && !hits(by(None, Some("x")), &call("a")));
+        let range = |from, to| IoRule {
+            range: Some(ByteRange { from: Size(from), to: Size(to) }),
+            ..all.clone()
+        };
+        assert!(hits(range(4607, 9000), &call("a")) && !hits(range(4608, 9000), &call("a")));
+        assert!(hits(range(0, 4097), &call("a")) && !hits(range(0, 4096), &call("a")));
+        assert!(!hits(IoRule { at_least: Some(Size(513)), ..all }, &call("a")));
+        let trial = Call { trial: true, path: "elsewhere", ..call("") };
+        assert!(hits(IoRule { at_least: Some(Size(513)), ..rule(&["x"]) }, &trial));
+        assert!(!hits(rule(&["**"]), &Call { op: IoOp::Read, ..trial }));
+    }
+
+    #[test]
+    fn only_rules_about_bytes_keep_the_kernel_from_moving_them() {
+        let compiled = |ops| Compiled::new(IoRule { ops, ..rule(&["*.db"]) }).unwrap();
+        assert!(compiled(vec![IoOp::Fsync, IoOp::Read]).may_move_data("x.db"));
+        assert!(!compiled(vec![IoOp::Read]).may_move_data("x.log"));
+        assert!(!compiled(vec![IoOp::Fsync, IoOp::Open]).may_move_data("x.db"));
+    }
+}

@@ -1,0 +1,57 @@
+//! The rules engine: which operations are hit. Pure: no clock, no system call, no randomness.
+//!
+//! A decision is a hash of the seed, the rule, the path, the operation and how many of them came
+//! before on that path, never a draw. So the same seed hits the same operations whatever the
+//! threads do.
+
+mod compiled;
+mod decide;
+#[cfg(test)]
+mod model_tests;
+mod set;
+
+use std::time::Duration;
+
+use crate::protocol::IoOp;
+pub use compiled::{BadGlob, Globs};
+pub use set::RuleSet;
+
+/// An operation, as far as rules look at it.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// Which.
+    pub op: IoOp,
+    /// Path below the volume's root, without a slash at either end.
+    pub path: &'a str,
+    /// Where it reads or writes, and how many bytes.
+    pub span: Option<(u64, u64)>,
+    /// User of the caller, as the host counts.
+    pub uid: u32,
+    /// Pid of the caller, as the host counts.
+    pub pid: u32,
+    /// A trial: it counts as anybody's, anywhere, of any size.
+    pub trial: bool,
+}
+
+/// What happens to an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Strike {
+    /// It waits for so long.
+    pub delay: Duration,
+    /// Then it fails with this error number.
+    pub errno: Option<i32>,
+}
+
+impl Strike {
+    /// Nothing happens to it.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Several rules hit: delays add up, the first error stays.
+    pub(super) fn add(&mut self, other: Self) {
+        self.delay += other.delay;
+        self.errno = self.errno.or(other.errno);
+    }
+}

@@ -1,0 +1,173 @@
+//! Random sets of rules against an independent model: the same operations are hit, however many
+//! threads there are.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+    time::Duration,
+};
+
+use proptest::prelude::*;
+
+use super::{Call, RuleSet, Strike};
+use crate::{
+    protocol::{Caller, IoAction, IoOp, IoRule, Trigger},
+    units::{Percent, Size},
+};
+
+const PATHS: [&str; 5] = ["", "a.log", "wal/1.log", "wal/2.db", "b.db"];
+const GLOBS: [&str; 6] = ["**", "*.log", "wal/**", "**/*.db", "a.*", "nothing"];
+const OPS: [IoOp; 4] = [IoOp::Read, IoOp::Write, IoOp::Fsync, IoOp::Open];
+
+/// What a glob of the list above matches, written out by hand.
+fn model_matches(glob: &str, path: &str) -> bool {
+    match glob {
+        "**" => true,
+        "*.log" | "a.*" => path == "a.log",
+        "wal/**" => path.starts_with("wal/"),
+        "**/*.db" => path == "wal/2.db" || path == "b.db",
+        _ => false,
+    }
+}
+
+fn when() -> impl Strategy<Value = Trigger> {
+    let optional = |most: u64| prop::option::of(1..most);
+    (optional(40), optional(7), optional(20), prop::option::of(0_u64..9000), prop::bool::ANY)
+        .prop_map(|(nth, every, after, bytes, half)| Trigger {
+            nth,
+            every,
+            after,
+            after_bytes: bytes.map(Size),
+            probability: half.then_some(Percent(50.0)),
+            ..Trigger::default()
+        })
+}
+
+fn rules() -> impl Strategy<Value = Vec<IoRule>> {
+    let ops = prop::collection::btree_set(prop::sample::select(&OPS[..]), 1..4);
+    let rule = (prop::sample::select(&GLOBS[..]), ops, when(), prop::option::of(1..3_u32));
+    prop::collection::vec(rule, 1..5).prop_map(|rules| {
+        let rules = rules.into_iter().enumerate();
+        rules
+            .map(|(index, (glob, ops, when, uid))| IoRule {
+                paths: vec![glob.to_owned()],
+                ops: ops.into_iter().collect(),
+                by: Caller { uid, process: None },
+                range: None,
+                at_least: None,
+                when,
+                // a delay of its own for each rule says which of them hit
+                action: IoAction::Delay { us: 1 << index, jitter_us: 0 },
+            })
+            .collect()
+    })
+}
+
+/// One caller's operations: a path, an operation and how often.
+type Plan = Vec<(usize, usize, u32, u16)>;
+
+fn call(path: usize, op: usize, uid: u32) -> Call<'static> {
+    let (path, op) = (PATHS[path], OPS[op]);
+    let span = op.moves_data().then_some((0, 100));
+    Call { op, path, span, uid, pid: 1, trial: false }
+}
+
+/// How often each rule hits on each path and operation, by the model. Only where the outcome does
+/// not hang on a hash.
+fn model(rules: &[IoRule], plan: &Plan) -> BTreeMap<(usize, usize, usize), u64> {
+    let mut hits = BTreeMap::new();
+    for (index, rule) in rules.iter().enumerate().filter(|(_, r)| r.when.probability.is_none()) {
+        let mut counts: BTreeMap<(usize, usize), u64> = BTreeMap::new();
+        for &(path, op, uid, times) in plan {
+            let about = rule.ops.contains(&OPS[op])
+                && model_matches(&rule.paths[0], PATHS[path])
+                && rule.by.uid.is_none_or(|by| by == uid);
+            if !about {
+                continue;
+            }
+            for _ in 0..times {
+                let n = counts.entry((path, op)).or_default();
+                let bytes = if OPS[op].moves_data() { *n * 100 } else { 0 };
+                *n += 1;
+                let when = &rule.when;
+                let counted = n.saturating_sub(when.after.unwrap_or(0));
+                let fires = counted > 0
+                    && when.nth.is_none_or(|nth| nth == counted)
+                    && when.every.is_none_or(|every| counted % every == 0)
+                    && when.after_bytes.is_none_or(|after| bytes >= after.0);
+                *hits.entry((index, path, op)).or_default() += u64::from(fires);
+            }
+        }
+    }
+    hits
+}
+
+/// Runs a plan on several threads; hits by rule, path and operation.
+fn run(rules: &[IoRule], plan: &Plan, threads: u16) -> BTreeMap<(usize, usize, usize), u64> {
+    let set = RuleSet::new(11, rules.to_vec()).unwrap();
+    let hits = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let (set, hits) = (&set, &hits);
+            scope.spawn(move || {
+                for &(path, op, uid, times) in plan {
+                    // each thread does its share of every line, so that they meet on every path
+                    let share = times / threads + u16::from(thread < times % threads);
+                    for _ in 0..share {
+                        let call = call(path, op, uid);
+                        let Strike { delay, .. } = set.strike(&call, Duration::ZERO, &|_| None);
+                        let bits = delay.as_micros();
+                        let mut hits = hits.lock().unwrap();
+                        for index in (0..rules.len()).filter(|index| bits >> index & 1 == 1) {
+                            *hits.entry((index, path, op)).or_insert(0_u64) += 1;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    hits.into_inner().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn what_is_hit_is_what_the_model_says_whatever_the_threads_do(
+        rules in rules(),
+        plan in prop::collection::vec((0..PATHS.len(), 0..OPS.len(), 1..3_u32, 1..120_u16), 1..12),
+    ) {
+        let alone = run(&rules, &plan, 1);
+        let together = run(&rules, &plan, 4);
+        prop_assert_eq!(&alone, &together);
+        let certain: BTreeMap<_, _> = alone
+            .into_iter()
+            .filter(|((index, _, _), _)| rules[*index].when.probability.is_none())
+            .collect();
+        let model: BTreeMap<_, _> =
+            model(&rules, &plan).into_iter().filter(|(_, hits)| *hits > 0).collect();
+        prop_assert_eq!(certain, model);
+    }
+}
+
+/// Which of the first operations on a path are hit.
+fn pattern(seed: u64, path: usize) -> BTreeSet<usize> {
+    let rule = IoRule {
+        paths: vec!["**".into()],
+        ops: vec![IoOp::Write],
+        by: Caller::default(),
+        range: None,
+        at_least: None,
+        when: Trigger { probability: Some(Percent(30.0)), ..Trigger::default() },
+        action: IoAction::Error { errno: 5 },
+    };
+    let set = RuleSet::new(seed, vec![rule]).unwrap();
+    let hit = |_: &usize| set.strike(&call(path, 1, 1), Duration::ZERO, &|_| None).errno == Some(5);
+    (0..200).filter(hit).collect()
+}
+
+#[test]
+fn another_seed_or_path_hits_others() {
+    assert_eq!(pattern(1, 1), pattern(1, 1));
+    assert_ne!(pattern(1, 1), pattern(2, 1));
+    assert_ne!(pattern(1, 1), pattern(1, 2));
+}

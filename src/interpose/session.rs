@@ -1,0 +1,139 @@
+//! One interposer: its filesystem, and the kernel's connection to it.
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use fuser::{BackgroundSession, Config, SessionACL};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    armed::Armed,
+    backing::Beneath,
+    fs::{Fs, Served},
+};
+use crate::{
+    host::{
+        errno::Errno,
+        error::{HostError, HostResult},
+        fuse,
+    },
+    protocol::{IoRule, RuleFacts},
+};
+
+/// Threads that serve requests; none of them ever sleeps on purpose.
+const THREADS: usize = 4;
+/// The share of the descriptors we may have that is kept as a cache.
+const KEPT: u64 = 4;
+/// Type of the root, before the kernel asks.
+const DIRECTORY: u32 = 0o40000;
+
+/// What an interposer is made of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setup {
+    /// What lies beneath.
+    pub beneath: Beneath,
+    /// Node of the FUSE device.
+    pub device: PathBuf,
+    /// Source name of the mount, which marks it as ours.
+    pub source: String,
+    /// Names that begin with this are for trials.
+    pub mark: String,
+    /// Rules that may come.
+    pub expected: Vec<IoRule>,
+}
+
+/// A served filesystem, as a mount in nobody's tree.
+pub struct Session {
+    fs: Arc<Fs>,
+    mount: OwnedFd,
+    served: BackgroundSession,
+}
+
+impl Session {
+    /// Opens what lies beneath, and serves it.
+    ///
+    /// # Errors
+    /// The failed call; `EINVAL` for a rule that cannot be read.
+    pub fn start(setup: &Setup) -> HostResult<Self> {
+        let failed = |op: &'static str, error: io::Error| {
+            HostError::sys(op, &setup.device, Errno::of_io(&error))
+        };
+        let root = setup.beneath.open()?;
+        let invalid = |_| HostError::sys("rules", Path::new(&setup.mark), Errno(libc::EINVAL));
+        let armed = Armed::new(setup.expected.clone()).map_err(invalid)?;
+        let fs = Fs::new(root, setup.beneath.is_ours(), setup.mark.clone(), armed, kept());
+        let fs = fs.map_err(|errno| HostError::sys("serve", &setup.device, errno))?;
+        let device = fuse::device(&setup.device)?;
+        let mount = fuse::mount(&device, &setup.source, DIRECTORY)?;
+        let mut config = Config::default();
+        config.n_threads = Some(THREADS);
+        // a descriptor for each thread would be opened by the name `/dev/fuse`, which the helper has not
+        let served = Served(Arc::clone(&fs));
+        let session = fuser::Session::from_fd(served, device, SessionACL::All, config);
+        let served = session.and_then(fuser::Session::spawn).map_err(|e| failed("serve", e))?;
+        Ok(Self { fs, mount, served })
+    }
+
+    /// Attaches it to a directory of the calling thread's namespace.
+    ///
+    /// # Errors
+    /// The failed call.
+    pub fn attach(&self, at: &Path) -> HostResult<()> {
+        fuse::attach(&self.mount, at)
+    }
+
+    /// What other threads may do with its rules.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        Rules(Arc::clone(&self.fs))
+    }
+
+    /// Serves until the connection ends.
+    ///
+    /// # Errors
+    /// When it ended for another reason than that nobody has it mounted any more.
+    pub fn wait(self) -> io::Result<()> {
+        drop(self.mount);
+        self.served.join()
+    }
+}
+
+/// The rules of a session.
+#[derive(Clone)]
+pub struct Rules(Arc<Fs>);
+
+impl Rules {
+    /// Puts a set in force.
+    ///
+    /// # Errors
+    /// In words, when a path is no glob.
+    pub fn arm(&self, set: &str, seed: u64, rules: Vec<IoRule>) -> Result<(), String> {
+        self.0.armed.arm(set, seed, rules).map_err(|error| error.to_string())
+    }
+
+    /// Puts a set out of force; what it delays goes on at once. False where there was none.
+    #[must_use]
+    pub fn disarm(&self, set: &str) -> bool {
+        let was = self.0.armed.disarm(set);
+        self.0.timer.hurry();
+        was
+    }
+
+    /// What a set has done; none where there never was one.
+    #[must_use]
+    pub fn facts(&self, set: &str) -> Option<RuleFacts> {
+        self.0.facts(set)
+    }
+}
+
+/// How many descriptors are kept as a cache.
+fn kept() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let limit = limit.current.unwrap_or(1 << 20);
+    usize::try_from((limit / KEPT).min(16_384)).unwrap_or(256)
+}

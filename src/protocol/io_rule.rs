@@ -1,0 +1,234 @@
+//! Rules of the file interposer: which operations are hit, when, and what is done to them.
+//!
+//! Data only. A rule matches by path, operation, caller, range and size; its trigger picks among
+//! what matches; its action is what the caller gets.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Place;
+use crate::units::{Duration, Percent, Size};
+
+/// What a process does to a file, as the interposer sees it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum IoOp {
+    /// Make a file, a directory, a link or a node.
+    Create,
+    /// `fsync`, `fdatasync`, and `fsync` of a directory.
+    Fsync,
+    /// Open a file.
+    Open,
+    /// Read its bytes.
+    Read,
+    /// Give it another name.
+    Rename,
+    /// Look at its attributes, or for its name.
+    Stat,
+    /// Change its size, or allocate in it.
+    Truncate,
+    /// Remove a name.
+    Unlink,
+    /// Write its bytes.
+    Write,
+}
+
+impl IoOp {
+    /// Every operation.
+    pub const ALL: [Self; 9] = [
+        Self::Create,
+        Self::Fsync,
+        Self::Open,
+        Self::Read,
+        Self::Rename,
+        Self::Stat,
+        Self::Truncate,
+        Self::Unlink,
+        Self::Write,
+    ];
+
+    /// The word in YAML.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Fsync => "fsync",
+            Self::Open => "open",
+            Self::Read => "read",
+            Self::Rename => "rename",
+            Self::Stat => "stat",
+            Self::Truncate => "truncate",
+            Self::Unlink => "unlink",
+            Self::Write => "write",
+        }
+    }
+
+    /// It moves a file's bytes: the kernel can do it without us where no rule is about it.
+    #[must_use]
+    pub fn moves_data(self) -> bool {
+        matches!(self, Self::Read | Self::Write)
+    }
+}
+
+/// Whose operations are hit; without any of these, everybody's.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Caller {
+    /// User id, as the host counts.
+    pub uid: Option<u32>,
+    /// Command name; the kernel keeps 15 characters of it.
+    pub process: Option<String>,
+}
+
+/// Which of the matching operations are hit; without any of these, all of them. Operations are
+/// counted for each file and operation by itself, so that threads do not change the count.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Trigger {
+    /// This share of them, chosen by the seed.
+    pub probability: Option<Percent>,
+    /// The n-th, from 1.
+    pub nth: Option<u64>,
+    /// Every n-th.
+    pub every: Option<u64>,
+    /// Only after this many.
+    pub after: Option<u64>,
+    /// Only after this many bytes.
+    pub after_bytes: Option<Size>,
+    /// Not before this time after the injection.
+    pub from: Option<Duration>,
+    /// Not after this time after the injection.
+    pub until: Option<Duration>,
+}
+
+/// Bytes from an offset up to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ByteRange {
+    /// The first byte.
+    pub from: Size,
+    /// The first byte after it.
+    pub to: Size,
+}
+
+/// What happens to an operation that is hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum IoAction {
+    /// It is not done, and fails.
+    Error {
+        /// With this error number.
+        errno: i32,
+    },
+    /// It is done, later.
+    Delay {
+        /// By so many microseconds,
+        us: u64,
+        /// and up to so many more.
+        jitter_us: u64,
+    },
+}
+
+/// A rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IoRule {
+    /// Globs of paths below the volume's root, which is the empty path; one must match. A file is
+    /// known by the name under which it was opened.
+    pub paths: Vec<String>,
+    /// Operations.
+    pub ops: Vec<IoOp>,
+    /// Whose.
+    pub by: Caller,
+    /// Only reads and writes that touch this range.
+    pub range: Option<ByteRange>,
+    /// Only reads and writes of this many bytes or more.
+    pub at_least: Option<Size>,
+    /// Which of them.
+    pub when: Trigger,
+    /// What happens.
+    pub action: IoAction,
+}
+
+/// What lies under an interposer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Backing {
+    /// A directory on the engine's host.
+    Directory {
+        /// Its path in the engine's mount namespace.
+        host_path: String,
+    },
+    /// The filesystem on the loop device of an image of the run.
+    Image {
+        /// File name of the image in the run's image directory.
+        name: String,
+        /// Its type: `ext4`.
+        fs_type: String,
+        /// Mount options.
+        options: Vec<String>,
+    },
+}
+
+/// How an interposer is made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Interposer {
+    /// Its name, unique to the run: one plain path component.
+    pub name: String,
+    /// Names that begin with this are the interposer's own; a trial uses them.
+    pub mark: String,
+    /// What lies beneath.
+    pub backing: Backing,
+    /// Rules that may come. Files that none of them can hit are left to the kernel.
+    pub expected: Vec<IoRule>,
+}
+
+/// What a set of rules has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleFacts {
+    /// It is in force.
+    pub armed: bool,
+    /// Operations that matched.
+    pub matched: u64,
+    /// Operations that were hit.
+    pub hit: u64,
+    /// Files open for which the kernel asks nobody: no rule reaches them until they are opened
+    /// again.
+    pub out_of_reach: u64,
+}
+
+/// Operations to be tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IoAttempt {
+    /// The root of the interposer's mount in a container.
+    pub place: Place,
+    /// What names of the interposer's own begin with.
+    pub mark: String,
+    /// The operations.
+    pub ops: Vec<IoOp>,
+    /// Each is tried this often, or until it was hit.
+    pub most: u64,
+    /// It counts as hit when it takes this many microseconds, or fails.
+    pub slow_us: u64,
+}
+
+/// One operation of a trial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TriedOp {
+    /// Which.
+    pub op: IoOp,
+    /// Attempts until it was hit, or all of them.
+    pub attempts: u64,
+    /// The last attempt was hit.
+    pub hit: bool,
+    /// What the last attempt got; none when it worked.
+    pub errno: Option<String>,
+    /// Microseconds that the last attempt took.
+    pub took_us: u64,
+}

@@ -1,0 +1,43 @@
+//! What ops and their outcomes are made of.
+
+use serde::{Deserialize, Serialize};
+
+use super::Dev;
+
+/// An attribute of a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MountFlag {
+    /// Refuse writes.
+    ReadOnly,
+    /// Refuse to execute.
+    NoExec,
+    /// Ignore set-user-id bits.
+    NoSuid,
+    /// Ignore device nodes.
+    NoDev,
+    /// Do not update access times.
+    NoAtime,
+}
+
+/// Tells one file or directory apart from every other one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileId {
+    /// Device, as stat(2) has it.
+    pub dev: Dev,
+    /// Inode number.
+    pub inode: u64,
+}
+
+/// What a name points to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkState {
+    /// Device of the file.
+    pub dev: Dev,
+    /// Inode number.
+    pub inode: u64,
+    /// Number of names.
+    pub links: u64,
+}

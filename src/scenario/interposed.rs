@@ -1,0 +1,54 @@
+//! Which rules the faults of a scenario may bring to a volume's interposer. Pure.
+//!
+//! Known before anything runs: the interposer leaves every file to the kernel that none of them can
+//! hit.
+
+use super::{Action, Scenario};
+use crate::protocol::IoRule;
+
+/// Rules of every fault on this volume.
+#[must_use]
+pub fn io_rules(scenario: &Scenario, volume: &str) -> Vec<IoRule> {
+    let injected = scenario.steps.iter().filter_map(|step| match &step.action {
+        Action::Inject(inject) => Some(&inject.fault),
+        _ => None,
+    });
+    let rules = injected.filter_map(|fault| {
+        let target = fault.target();
+        let path = target.path.as_deref()?;
+        let mounts = &scenario.services.get(&target.service)?.mounts;
+        let above = mounts.iter().filter_map(|(point, mount)| {
+            let below = path.strip_prefix(point.trim_end_matches('/'))?;
+            (below.is_empty() || below.starts_with('/')).then_some((below, mount))
+        });
+        let (below, mount) = above.min_by_key(|(below, _)| below.len())?;
+        (mount.volume == volume).then(|| fault.io_rules(below.trim_matches('/')))
+    });
+    rules.flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_brings_its_rules_to_the_volume_it_lies_on() {
+        let scenario: Scenario = serde_saphyr::from_str(
+            "keelhaul: 1
+name: x
+volumes: { data: { docker: { interpose: file } }, logs: { docker: { interpose: file } } }
+services: { agent: { image: i, mounts: { /data: data, /data/logs: logs } } }
+steps:
+  - inject: { io-error: { target: 'agent:/data/wal', ops: [write] } }
+  - inject: { io-error: { target: 'agent:/data/logs', ops: [fsync] } }
+  - inject: { kill: { target: agent } }
+",
+        )
+        .unwrap();
+        let data = io_rules(&scenario, "data");
+        assert_eq!(data.len(), 1);
+        assert_eq!(data[0].paths, ["wal", "wal/**"]);
+        assert_eq!(io_rules(&scenario, "logs")[0].paths, ["**"]);
+        assert!(io_rules(&scenario, "other").is_empty());
+    }
+}

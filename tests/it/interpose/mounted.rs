@@ -1,0 +1,157 @@
+//! An interposer over a directory of an ext4 of its own, until it is dropped.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use keelhaul::{
+    interpose::{
+        Beneath, Setup,
+        control::{self, Answer, Ask},
+        serve::{Orders, READY},
+    },
+    protocol::{Caller, IoAction, IoOp, IoRule, RuleFacts, Trigger},
+};
+
+/// An ext4 on a loop device, in a directory.
+pub(super) struct Ext4 {
+    dir: tempfile::TempDir,
+}
+
+/// Whether interposers can be tried here; says so where not.
+pub(super) fn can_be_tried() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    let can = root && Path::new("/dev/fuse").exists() && Path::new("/dev/loop-control").exists();
+    if !can {
+        let _ = writeln!(std::io::stderr(), "skipped: needs root, FUSE and loop devices");
+    }
+    can
+}
+
+fn run(program: &str, args: &[&str]) {
+    let output = Command::new(program).args(args).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{program} {args:?}: {told}");
+}
+
+impl Ext4 {
+    pub(super) fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("kh-ext4").tempdir().unwrap();
+        let image = dir.path().join("image");
+        fs::File::create(&image).unwrap().set_len(128 << 20).unwrap();
+        let at = dir.path().join("fs");
+        fs::create_dir(&at).unwrap();
+        let (image, at) = (image.to_str().unwrap(), at.to_str().unwrap());
+        run("mkfs.ext4", &["-q", "-F", "-b", "4096", image]);
+        run("mount", &["-o", "loop", image, at]);
+        Self { dir }
+    }
+
+    /// A new directory on it.
+    pub(super) fn directory(&self, name: &str) -> PathBuf {
+        let path = self.dir.path().join("fs").join(name);
+        fs::create_dir(&path).unwrap();
+        path
+    }
+}
+
+impl Drop for Ext4 {
+    fn drop(&mut self) {
+        let at = self.dir.path().join("fs");
+        let _ = Command::new("umount").args(["-l", at.to_str().unwrap()]).status();
+    }
+}
+
+/// An interposer, mounted in this namespace.
+pub(super) struct Mounted {
+    dir: tempfile::TempDir,
+    pub(super) child: Child,
+}
+
+/// Names that begin with this are its own.
+pub(super) const MARK: &str = ".kh-trial";
+
+impl Mounted {
+    /// Over a directory, with rules that may come.
+    pub(super) fn over(beneath: &Path, expected: Vec<IoRule>) -> Self {
+        let dir = tempfile::Builder::new().prefix("kh-fuse").tempdir().unwrap();
+        let at = dir.path().join("at");
+        fs::create_dir(&at).unwrap();
+        let orders = Orders {
+            setup: Setup {
+                beneath: Beneath::Directory(beneath.to_owned()),
+                device: "/dev/fuse".into(),
+                source: "keelhaul-test".into(),
+                mark: MARK.into(),
+                expected,
+            },
+            at,
+            within: None,
+            socket: dir.path().join("socket"),
+            ends_with: None,
+        };
+        let mut child = Command::new(env!("CARGO_BIN_EXE_keelhaul"))
+            .args(["helper-interposer", "keelhaul-test"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let text = serde_json::to_string(&orders).unwrap();
+        writeln!(child.stdin.take().unwrap(), "{text}").unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line.trim(), READY);
+        Self { dir, child }
+    }
+
+    pub(super) fn at(&self) -> PathBuf {
+        self.dir.path().join("at")
+    }
+
+    fn ask(&self, ask: &Ask) -> Answer {
+        let socket = self.dir.path().join("socket");
+        control::ask(&socket, ask, Duration::from_secs(10)).unwrap()
+    }
+
+    pub(super) fn arm(&self, rules: Vec<IoRule>) {
+        let ask = Ask::Arm { set: "set".into(), seed: 7, rules };
+        assert_eq!(self.ask(&ask), Answer::Done);
+    }
+
+    pub(super) fn disarm(&self) {
+        assert_eq!(self.ask(&Ask::Disarm { set: "set".into() }), Answer::Done);
+        assert_eq!(self.ask(&Ask::Disarm { set: "set".into() }), Answer::Already);
+    }
+
+    pub(super) fn facts(&self) -> RuleFacts {
+        match self.ask(&Ask::Facts { set: "set".into() }) {
+            Answer::Facts(Some(facts)) => facts,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").args(["-l", self.at().to_str().unwrap()]).status();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A rule about every file.
+pub(super) fn rule(ops: &[IoOp], action: IoAction) -> IoRule {
+    IoRule {
+        paths: vec!["**".into()],
+        ops: ops.to_vec(),
+        by: Caller::default(),
+        range: None,
+        at_least: None,
+        when: Trigger::default(),
+        action,
+    }
+}

@@ -1,0 +1,133 @@
+//! Rules strike what they name, through real system calls, and nothing else.
+
+use std::{
+    fs::{self, File},
+    io::{Read as _, Write as _},
+    os::unix::fs::FileExt as _,
+    time::{Duration, Instant},
+};
+
+use keelhaul::{
+    host::io_trial::Tries,
+    protocol::{IoAction, IoOp, IoRule, Trigger},
+};
+
+use super::mounted::{Ext4, MARK, Mounted, can_be_tried, rule};
+
+const EIO: IoAction = IoAction::Error { errno: libc::EIO };
+
+fn errno<T>(result: std::io::Result<T>) -> Option<i32> {
+    result.err().and_then(|error| error.raw_os_error())
+}
+
+#[test]
+fn every_operation_can_be_struck_and_a_trial_sees_it() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let beneath = ext4.directory("d");
+    let all = |action| vec![rule(&IoOp::ALL, action)];
+    let mounted = Mounted::over(&beneath, all(EIO));
+    let dir = mounted.at();
+    let tries = |most| Tries { dir: &dir, mark: MARK, most, slow_us: 400_000 };
+    for op in IoOp::ALL {
+        let before = tries(1).of(op);
+        assert!(!before.hit && before.errno.is_none(), "{before:?}");
+        mounted.arm(vec![rule(&[op], IoAction::Error { errno: libc::EUCLEAN })]);
+        let struck = tries(1).of(op);
+        assert_eq!(struck.errno.as_deref(), Some("EUCLEAN"), "{struck:?}");
+        mounted.arm(vec![rule(&[op], IoAction::Delay { us: 400_000, jitter_us: 0 })]);
+        let slow = tries(1).of(op);
+        assert!(slow.hit && slow.errno.is_none(), "{slow:?}");
+        mounted.disarm();
+    }
+    assert_eq!(mounted.facts().matched, 0, "trials are not counted");
+    assert_eq!(fs::read_dir(&beneath).unwrap().count(), 0, "trials leave nothing");
+}
+
+#[test]
+fn files_that_were_open_before_are_struck_where_the_rule_was_expected() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let beneath = ext4.directory("d");
+    fs::write(beneath.join("x.log"), "log").unwrap();
+    fs::write(beneath.join("x.db"), "db").unwrap();
+    let about_logs = IoRule { paths: vec!["*.log".into()], ..rule(&[IoOp::Read], EIO) };
+    let mounted = Mounted::over(&beneath, vec![about_logs.clone()]);
+    let log = File::open(mounted.at().join("x.log")).unwrap();
+    let db = File::open(mounted.at().join("x.db")).unwrap();
+    let byte = |file: &File| file.read_at(&mut [0], 0);
+    mounted.arm(vec![about_logs]);
+    assert_eq!(errno(byte(&log)), Some(libc::EIO));
+    assert_eq!(errno(byte(&db)), None);
+    assert_eq!(mounted.facts().out_of_reach, 0);
+    mounted.disarm();
+    assert_eq!(errno(byte(&log)), None);
+    // one that nobody expected does not reach what the kernel reads by itself, and says so
+    mounted.arm(vec![rule(&[IoOp::Read], EIO)]);
+    assert_eq!(errno(byte(&db)), None);
+    assert_eq!(mounted.facts().out_of_reach, 1);
+    drop(db);
+    let db = File::open(mounted.at().join("x.db")).unwrap();
+    assert_eq!(errno(byte(&db)), Some(libc::EIO));
+}
+
+#[test]
+fn what_is_struck_is_not_done_and_the_same_seed_strikes_the_same() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let mut patterns = Vec::new();
+    for name in ["one", "two"] {
+        let beneath = ext4.directory(name);
+        let when = Trigger { probability: Some("30%".parse().unwrap()), ..Trigger::default() };
+        let rules = vec![IoRule { when, ..rule(&[IoOp::Write], EIO) }];
+        let mounted = Mounted::over(&beneath, rules.clone());
+        mounted.arm(rules);
+        let mut file = File::create(mounted.at().join("file")).unwrap();
+        let kept: Vec<u8> = (0..100).filter(|n| file.write_all(&[*n]).is_ok()).collect();
+        assert_eq!(fs::read(beneath.join("file")).unwrap(), kept);
+        let facts = mounted.facts();
+        assert_eq!((facts.matched, facts.hit), (100, 100 - kept.len() as u64));
+        patterns.push(kept);
+    }
+    assert_eq!(patterns[0], patterns[1]);
+    assert!((40..90).contains(&patterns[0].len()), "{}", patterns[0].len());
+}
+
+#[test]
+fn many_wait_side_by_side_and_go_on_at_once_when_disarmed() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let beneath = ext4.directory("d");
+    fs::write(beneath.join("file"), "x").unwrap();
+    let slow = |us| vec![rule(&[IoOp::Read], IoAction::Delay { us, jitter_us: 0 })];
+    let mounted = Mounted::over(&beneath, slow(1));
+    mounted.arm(slow(300_000));
+    let path = mounted.at().join("file");
+    let read = || {
+        let mut text = String::new();
+        File::open(&path).unwrap().read_to_string(&mut text).unwrap();
+        text
+    };
+    let started = Instant::now();
+    std::thread::scope(|scope| (0..32).for_each(|_| drop(scope.spawn(read))));
+    let took = started.elapsed();
+    // two reads each: the bytes and the end; in a row they would take twenty seconds
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(8), "{took:?}");
+    mounted.arm(slow(3_600_000_000));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(read);
+        while mounted.facts().matched == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        mounted.disarm();
+        assert_eq!(waiting.join().unwrap(), "x");
+    });
+}

@@ -1,0 +1,39 @@
+//! An interposer is killed or stopped while a fault is in force in it: whoever uses its volume gets
+//! errors and does not hang, the run says so, and nothing of it stays.
+
+use std::time::Instant;
+
+use rustix::process::Signal;
+
+use super::harness::Test;
+use super::{
+    fixtures::Fixture,
+    host::{assert_clean, await_unmounted, interposers, signal},
+    say, soak,
+};
+
+#[test]
+fn a_killed_or_stopped_interposer_ends_its_run_and_leaves_nothing() {
+    let rounds = if soak() { 10 } else { 1 };
+    for round in 0..rounds {
+        for (name, how) in [("io-error-docker", Signal::KILL), ("io-error-ext4", Signal::STOP)] {
+            strike(&Fixture::called(name).scenario("30s"), how, &format!("{name} {how:?} {round}"));
+        }
+    }
+}
+
+fn strike(scenario: &str, how: Signal, who: &str) {
+    let mut run = Test::of(scenario).start();
+    let (id, env) = (run.id(), run.env());
+    run.until("injected");
+    let found = interposers(&id);
+    assert_eq!(found.len(), 1, "{who}");
+    signal(found[0], how);
+    let took = await_unmounted(&id, who);
+    let struck = Instant::now();
+    let ended = run.end();
+    let told = ended.told();
+    say(&format!("{who}: unmounted after {took:?}, over after {:?} more", struck.elapsed()));
+    assert_eq!((ended.code, ended.verdict()), (3, "error".into()), "{who}: {told}");
+    assert_clean(&id, &env, who);
+}
