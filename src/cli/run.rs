@@ -7,9 +7,10 @@ use std::{
 };
 
 use anyhow::Context;
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    args::{FailOn, RunArgs},
+    args::{FailOn, RunArgs, Selection},
     check, output,
     progress::Progress,
     signals,
@@ -31,16 +32,8 @@ use crate::{
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let Some(cases) = check::cases(&args.selection)? else { return Ok(ExitCode::Usage) };
-    if cases.is_empty() && args.selection.shard.is_some() {
-        // another shard has them; one that has none of so few is no mistake
-        output::say("nothing to do: no case is in this shard");
-        return Ok(ExitCode::Pass);
-    }
     if cases.is_empty() {
-        output::say(
-            "error: no case left to run\n\nhint: `keelhaul plan` with the same options shows what is selected",
-        );
-        return Ok(ExitCode::Usage);
+        return nothing_selected(args.selection);
     }
     let interrupt = signals::interrupt();
     let run = new_run_id();
@@ -56,25 +49,18 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     // before the first event: the command line may hold what a case wants hidden
     cases.iter().for_each(|case| recorder.redact(Redactor::of(case)));
 
-    let docker = Docker::connect(None).map(Arc::new);
-    let engine = match &docker {
-        Ok(docker) => tokio::select! {
-            engine = docker.engine() => engine.map_err(|error| error.to_string()),
-            // it may hang for as long as its time limit
-            () = interrupt.cancelled() => Err("interrupted before the engine answered".to_owned()),
-        },
-        Err(error) => Err(error.to_string()),
-    };
-    recorder.emit(Event::RunStarted(Box::new(start(&run, &cases, engine.as_ref().ok()))));
-    let (mut verdict, ending) = match (docker, engine) {
-        (Ok(docker), Ok(engine)) => {
+    let engine = connected(&interrupt).await;
+    let facts = engine.as_ref().ok().map(|(_, facts)| facts);
+    recorder.emit(Event::RunStarted(Box::new(start(&run, &cases, facts))));
+    let (mut verdict, ending) = match engine {
+        Ok((docker, engine)) => {
             // beside the run: it has all the time that the run takes
             tokio::spawn(recover::sweep(Arc::clone(&docker)));
             let stages = DockerStages::new(docker, engine, run.clone()).with_journals(&directory);
             suite::run(cases, options(&args), &stages, &recorder, &interrupt).await
         }
-        (_, engine) => {
-            recorder.emit(Event::Noted { case: None, text: engine.err().unwrap_or_default() });
+        Err(text) => {
+            recorder.emit(Event::Noted { case: None, text });
             let interrupted = interrupt.is_cancelled();
             (Verdict::Error, Ending { interrupted, ..Ending::default() })
         }
@@ -84,6 +70,33 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     }
     recorder.emit(Event::RunEnded { verdict, ending });
     finish(&args, &recorder, &progress, (&directory, &unprinted))
+}
+
+/// A shard may have none of so few cases: another has them. Nothing at all is a mistake.
+fn nothing_selected(mut selection: Selection) -> anyhow::Result<ExitCode> {
+    let shard = selection.shard.take();
+    let others = check::cases(&selection)?.is_some_and(|cases| !cases.is_empty());
+    if shard.is_some() && others {
+        output::say("nothing to do: no case is in this shard");
+        return Ok(ExitCode::Pass);
+    }
+    output::say(
+        "error: no case left to run\n\nhint: `keelhaul plan` with the same options shows what is selected",
+    );
+    Ok(ExitCode::Usage)
+}
+
+/// The engine and what it is, or why there is none.
+async fn connected(
+    interrupt: &CancellationToken,
+) -> Result<(Arc<Docker>, runtime::EngineFacts), String> {
+    let docker = Docker::connect(None).map(Arc::new).map_err(|error| error.to_string())?;
+    let facts = tokio::select! {
+        facts = docker.engine() => facts.map_err(|error| error.to_string())?,
+        // it may hang for as long as its time limit
+        () = interrupt.cancelled() => return Err("interrupted before the engine answered".into()),
+    };
+    Ok((docker, facts))
 }
 
 /// Writes the reports, prints the last screen, and says how it ended.

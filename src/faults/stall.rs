@@ -169,7 +169,7 @@ mod tests {
     fn own_image(fake: &Fake) {
         let (device, backing_file) = ("/dev/loop3".into(), "/run/keelhaul/images/data".into());
         let mut world = fake.world();
-        world.loops = vec![LoopFacts { device, backing_file }];
+        world.beneath.loops = vec![LoopFacts { device, backing_file }];
         world.mounts.get_mut("/data").unwrap()[0].source = "/dev/loop3".into();
     }
 

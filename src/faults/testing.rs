@@ -1,12 +1,12 @@
 //! A world that answers as the helper and the engine would, for unit tests of faults, probes and
 //! volumes. Never stands in for proof that a fault works.
 
+mod engine;
 mod link;
 
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard},
-    time::Duration,
 };
 
 use futures_util::future::{self, BoxFuture, FutureExt as _};
@@ -18,16 +18,15 @@ use crate::{
     helper::HelperError,
     ledger::LedgerReport,
     protocol::{
-        Access, AccessFacts, ArchiveFacts, ClockFacts, Dev, EngineOp, Entry, EventFacts, FileFacts,
-        FsFacts, HttpReply, Init, InnerEngineFacts, IoAttempt, IoFacts, IoLimits, IoOp, LabelFacts,
+        Access, AccessFacts, ArchiveFacts, ClockFacts, Dev, Entry, EventFacts, FileFacts, FsFacts,
+        HttpReply, Init, InnerEngineFacts, IoAttempt, IoFacts, IoLimits, IoOp, LabelFacts,
         LinkState, LoadCall, LoadStats, LoopFacts, MemoryFacts, MountFacts, NetFacts, OpenFile,
         Pace, PaceTrial, PageFacts, Place, ProcessFacts, QuotaFacts, Read, Reading, RuleFacts,
         StartTrial, TimesFacts, TreeFacts, Trial, TriedOp, UserFacts, WriterFacts,
     },
     runtime::{
-        ContainerFacts, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput, Health, ImageRef,
-        MemoryLimit, NetworkSpec, ObjectRef, Result as RuntimeResult, Runtime, RuntimeError, State,
-        VolumeSpec,
+        ContainerFacts, ContainerNetwork, ExecOutput, Health, MemoryLimit, Result as RuntimeResult,
+        State, VolumeSpec,
     },
     volumes,
 };
@@ -50,8 +49,6 @@ pub(crate) struct World {
     pub(crate) trees: BTreeMap<String, TreeFacts>,
     /// Microseconds until a change comes back.
     pub(crate) answers_us: Option<u64>,
-    /// Loop devices of the run.
-    pub(crate) loops: Vec<LoopFacts>,
     /// What is in the page cache.
     pub(crate) pages: PageFacts,
     /// What limits I/O.
@@ -132,6 +129,8 @@ pub(crate) struct Beneath {
     pub(crate) label: LabelFacts,
     /// Pages that come into the cgroup from one look at it to the next.
     pub(crate) pages_per_look: u64,
+    /// Loop devices of the run.
+    pub(crate) loops: Vec<LoopFacts>,
     /// An interposer.
     pub(crate) interposed: IoWorld,
 }
@@ -187,7 +186,6 @@ impl Default for World {
             beneath: Beneath::default(),
             trees: BTreeMap::new(),
             answers_us: Some(100),
-            loops: Vec::new(),
             pages: PageFacts::default(),
             io: IoFacts { device: None, limits: IoLimits::default() },
             ops_per_second: 100_000,
@@ -442,7 +440,7 @@ impl World {
             Read::Pace { trial, .. } => Reading::Pace(self.pace(*trial)),
             Read::PageCache(_) => Reading::PageCache(self.pages),
             Read::Answers { .. } => Reading::Answered(self.answers_us),
-            Read::Loops => Reading::Loops(self.loops.clone()),
+            Read::Loops => Reading::Loops(self.beneath.loops.clone()),
             other => self.beneath.answer(other),
         }
     }
@@ -451,82 +449,5 @@ impl World {
         let [own, bare] =
             self.access.map(|errno| Access { read: None, write: errno.map(str::to_owned) });
         AccessFacts { uid: 1001, own, bare }
-    }
-}
-
-/// Nothing under test asks for this.
-fn unasked<T>(doing: &str) -> RuntimeResult<T> {
-    Err(RuntimeError::Refused { doing: doing.into(), detail: "the fake cannot".into() })
-}
-
-impl Runtime for Fake {
-    fn engine(&self) -> BoxFuture<'_, RuntimeResult<EngineFacts>> {
-        ready(unasked("asking for the engine"))
-    }
-
-    fn ensure_image<'a>(&'a self, _: &'a ImageRef) -> BoxFuture<'a, RuntimeResult<String>> {
-        ready(unasked("pulling"))
-    }
-
-    fn create_network<'a>(&'a self, _: &'a NetworkSpec) -> BoxFuture<'a, RuntimeResult<String>> {
-        ready(unasked("creating a network"))
-    }
-
-    fn create_volume<'a>(&'a self, spec: &'a VolumeSpec) -> BoxFuture<'a, RuntimeResult<()>> {
-        self.world().volumes.push(spec.clone());
-        ready(Ok(()))
-    }
-
-    fn volume_directory<'a>(&'a self, name: &'a str) -> BoxFuture<'a, RuntimeResult<String>> {
-        ready(Ok(format!("/var/lib/volumes/{name}")))
-    }
-
-    fn create_container<'a>(
-        &'a self,
-        _: &'a ContainerSpec,
-    ) -> BoxFuture<'a, RuntimeResult<String>> {
-        ready(unasked("creating a container"))
-    }
-
-    fn inspect<'a>(&'a self, _: &'a str) -> BoxFuture<'a, RuntimeResult<ContainerFacts>> {
-        ready(self.world().container.clone())
-    }
-
-    fn logs<'a>(
-        &'a self,
-        _: &'a str,
-        _: i64,
-        limit: usize,
-    ) -> BoxFuture<'a, RuntimeResult<Vec<u8>>> {
-        let logs = self.world().logs.clone();
-        let from = logs.len().saturating_sub(limit);
-        ready(Ok(logs[from..].to_vec()))
-    }
-
-    fn exec<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'a [String],
-        _: Duration,
-    ) -> BoxFuture<'a, RuntimeResult<ExecOutput>> {
-        ready(self.world().exec.clone())
-    }
-
-    fn image_holds<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'a str,
-        paths: &'a [String],
-    ) -> BoxFuture<'a, RuntimeResult<Vec<bool>>> {
-        let files = &self.world().files;
-        ready(Ok(paths.iter().map(|path| files.contains_key(path)).collect()))
-    }
-
-    fn perform<'a>(&'a self, _: &'a EngineOp) -> BoxFuture<'a, RuntimeResult<()>> {
-        ready(Ok(()))
-    }
-
-    fn objects<'a>(&'a self, _: &'a str) -> BoxFuture<'a, RuntimeResult<Vec<ObjectRef>>> {
-        ready(Ok(Vec::new()))
     }
 }

@@ -8,6 +8,7 @@ mod capability;
 mod engine_op;
 mod entry;
 mod histogram;
+mod http;
 mod inner_engine;
 mod inotify;
 mod io;
@@ -15,6 +16,7 @@ mod io_rule;
 mod load;
 mod op;
 mod op_parts;
+mod op_place;
 mod place;
 mod read;
 mod time;
@@ -24,6 +26,7 @@ pub use capability::Capability;
 pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
 pub use histogram::Histogram;
+pub use http::{HttpReply, HttpRequest};
 pub use inner_engine::{Ending, InnerEngineFacts, StartTrial};
 pub use inotify::InotifyStock;
 pub use io::{Direction, IoFacts, IoLimits, Pace, PaceTrial, PageFacts};
@@ -36,9 +39,8 @@ pub use op::Op;
 pub use op_parts::{FileId, LinkState, MountFlag};
 pub use place::{Dev, Init, Place, ProcessFacts};
 pub use read::{
-    ArchiveFacts, EventFacts, FileFacts, FsFacts, HostFacts, HttpReply, HttpRequest, LoopFacts,
-    MemoryFacts, MountFacts, NetFacts, OpenFile, QuotaFacts, Read, Reading, Ready, TreeFacts,
-    Trial, UserFacts, WriterFacts,
+    ArchiveFacts, EventFacts, FileFacts, FsFacts, HostFacts, LoopFacts, MemoryFacts, MountFacts,
+    NetFacts, OpenFile, QuotaFacts, Read, Reading, Ready, TreeFacts, Trial, UserFacts, WriterFacts,
 };
 pub use time::{ClockFacts, FileTimes, TimeOp, TimesFacts, Told};
 

@@ -7,9 +7,9 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccessFacts, ClockFacts, Dev, Init, InnerEngineFacts, IoAttempt, IoFacts, LabelFacts,
-    LinkState, Pace, PaceTrial, PageFacts, Place, ProcessFacts, RuleFacts, StartTrial, TimesFacts,
-    TriedOp,
+    AccessFacts, ClockFacts, Dev, HttpReply, HttpRequest, Init, InnerEngineFacts, IoAttempt,
+    IoFacts, LabelFacts, LinkState, Pace, PaceTrial, PageFacts, Place, ProcessFacts, RuleFacts,
+    StartTrial, TimesFacts, TriedOp,
 };
 
 /// A question to the worker.
@@ -466,34 +466,6 @@ pub struct NetFacts {
     pub interfaces: Vec<String>,
     /// Its own IPv4 addresses, each once.
     pub addresses: Vec<String>,
-}
-
-/// An HTTP request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HttpRequest {
-    /// `GET`, `PUT`, …
-    pub method: String,
-    /// TCP port on the container's loopback.
-    pub port: u16,
-    /// Path with query.
-    pub path: String,
-    /// Body.
-    pub body: String,
-    /// Milliseconds until the attempt is given up.
-    pub timeout_ms: u64,
-}
-
-/// An HTTP reply.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HttpReply {
-    /// Status code.
-    pub status: u16,
-    /// Body, bounded; invalid UTF-8 replaced.
-    pub body: String,
-    /// Microseconds from connect to the last byte.
-    pub took_us: u64,
 }
 
 /// A loop device of ours.
