@@ -15,6 +15,8 @@ services:
     image: keelhaul/specimen
     args: [--logs, /logs]
     mounts: { /data: data, /logs: logs }
+verify:
+  - container: { service: agent, state: running }
 "#;
 
 /// After the promise to remove, after each device, and in between before it is known to be there.
