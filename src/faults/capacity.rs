@@ -99,11 +99,13 @@ fn way(cx: &Cx<'_>, fs: &FsFacts) -> Result<Way, FaultError> {
 pub(super) async fn acts(cx: &Cx<'_>, fs: &FsFacts, left: Supply) -> Result<(Op, Op), FaultError> {
     match way(cx, fs)? {
         Way::Limit => limit(cx, fs, left).await,
-        Way::Fill if filler_is_left(cx).await? => Err(FaultError::Refused(format!(
-            "`{}` is filled by another fault of this run already, and what undoes one would undo \
+        Way::Fill if !cx.continues && filler_is_left(cx).await? => {
+            Err(FaultError::Refused(format!(
+                "`{}` is filled by another fault of this run already, and what undoes one would undo \
              both\n\nhint: revert that first, or fill another directory of the volume",
-            cx.site.place.path
-        ))),
+                cx.site.place.path
+            )))
+        }
         Way::Fill => Ok(fill(cx, fs, left)),
     }
 }

@@ -249,7 +249,16 @@ impl Fake {
 
     /// What a fault may use at this site.
     pub(crate) fn cx<'a>(&'a self, site: &'a Site) -> Cx<'a> {
-        Cx { runtime: self, helper: self, site, run: "r1", host_wide: false, share: 1.0, seed: 7 }
+        Cx {
+            runtime: self,
+            helper: self,
+            site,
+            run: "r1",
+            host_wide: false,
+            share: 1.0,
+            continues: false,
+            seed: 7,
+        }
     }
 }
 

@@ -140,7 +140,8 @@ async fn try_inject(world: &Arc<World>, call: &Call<'_>) -> Result<(Injection, A
     let Call { fault, part, .. } = call;
     let lasts = [part.lasts, fault.lasts_at_most()].into_iter().flatten().min();
     let site = site(world, fault).await.map_err(|error| error.to_string())?;
-    let cx = Cx { share: part.share, ..cx(world, &site) };
+    let continues = part.number > 1 && part.lasts.is_none();
+    let cx = Cx { share: part.share, continues, ..cx(world, &site) };
     let prepared = fault.prepare(&cx).await.map_err(|error| error.to_string())?;
     let entry = Entry {
         what: format!("{} {}", fault.name(), fault.target()),
