@@ -228,12 +228,29 @@ impl Aim<'_> {
             }
             tried = self.attempt(before, cx, slow_us).await?;
         }
+        if let Some(one) = tried.iter().find(|one| one.hit) {
+            return Ok(Effect::unproven(told(one)));
+        }
         let facts = cx.rule_facts(before).await?.unwrap_or_default();
+        if facts.matched == 0 && self.is_narrow(cx) {
+            return Err(FaultError::ReachedNobody(format!(
+                "the rule is gone, and nothing that the service did matched it: {}\n\nhint: look at \
+                 the target's path, `files`, `by`, `range` and `at_least`, or let it last longer",
+                self.words()
+            )));
+        }
         let done = format!("{} of {} operations of others were", facts.hit, facts.matched);
-        Ok(match tried.iter().find(|one| one.hit) {
-            Some(one) => Effect::unproven(told(one)),
-            None => Effect::proven(format!("no {} is struck any more; {done}", names(self.ops))),
-        })
+        Ok(Effect::proven(format!("no {} is struck any more; {done}", names(self.ops))))
+    }
+
+    /// Whether it is about some operations of some callers on some files only. A trial counts as
+    /// anybody's, anywhere, of any size, so that it cannot show that these are what the service does.
+    fn is_narrow(&self, cx: &Cx<'_>) -> bool {
+        self.files.is_some()
+            || *self.by != Caller::default()
+            || self.range.is_some()
+            || self.at_least.is_some()
+            || !cx.site.below().unwrap_or_default().is_empty()
     }
 }
 

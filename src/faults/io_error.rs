@@ -163,6 +163,10 @@ mod tests {
         fake.world().beneath.interposed.struck = Some((Some("ENOSPC"), 30));
         assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven);
         fake.world().beneath.interposed.struck = None;
+        let nobody = fault.verify_reverted(&before, &cx).await;
+        assert!(matches!(nobody, Err(FaultError::ReachedNobody(_))), "{nobody:?}");
+        fake.world().beneath.interposed.rules =
+            Some(RuleFacts { matched: 1, ..RuleFacts::default() });
         assert!(fault.verify_reverted(&before, &cx).await.unwrap().proven);
     }
 

@@ -128,6 +128,9 @@ pub enum FaultError {
     /// The helper answered something else than what was asked.
     #[error("the helper answered out of turn: {0}")]
     Unexpected(String),
+    /// It was in force, is gone, and reached nobody.
+    #[error("{0}")]
+    ReachedNobody(String),
 }
 
 /// What a fault has seen, and what it wants done.

@@ -13,7 +13,7 @@ use super::{
     world::World,
 };
 use crate::{
-    faults::{Effect, Kind},
+    faults::{Effect, FaultError, Kind},
     helper::Result as HelperResult,
     protocol::Undone,
     scenario::Hypothesis,
@@ -91,6 +91,7 @@ async fn judge(
     match injection.fault.verify_reverted(&injection.before, &cx).await {
         Ok(effect) if effect.proven => (Some(Verdict::Pass), effect),
         Ok(effect) => (Some(Verdict::Error), effect),
+        Err(FaultError::ReachedNobody(why)) => (Some(Verdict::Inconclusive), Effect::proven(why)),
         // undone, and nowhere left to look from: neither seen nor a failure of the harness
         Err(error) => match ended(world, &injection.site).await {
             Some(why) => (None, Effect::unproven(format!("undone, and not looked for: {why}"))),

@@ -22,6 +22,22 @@ fn a_killed_or_stopped_interposer_ends_its_run_and_leaves_nothing() {
     }
 }
 
+/// The trial that proves a rule counts as anybody's, anywhere: what it cannot show must be seen on
+/// the service's own operations.
+#[test]
+fn a_rule_that_nothing_of_the_service_matches_proves_nothing() {
+    let whole = Fixture::called("io-error-docker").scenario("");
+    for narrow in ["files: \"*.lgo\"", "by: { uid: 4711 }"] {
+        let target = "{ target: \"agent:/data\" }";
+        let narrowed = whole.replace(target, &format!("{{ target: \"agent:/data\", {narrow} }}"));
+        assert_ne!(narrowed, whole);
+        let ended = Test::of(&narrowed).finish();
+        let told = ended.told();
+        assert_eq!((ended.code, ended.verdict()), (5, "inconclusive".into()), "{narrow}: {told}");
+        assert_clean(&ended.id(), &ended.env, narrow);
+    }
+}
+
 fn strike(scenario: &str, how: Signal, who: &str) {
     let mut run = Test::of(scenario).start();
     let (id, env) = (run.id(), run.env());
