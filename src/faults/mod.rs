@@ -61,6 +61,8 @@ mod inode_exhaustion;
 mod inotify_exhaustion;
 mod io_error;
 mod io_latency;
+mod io_stall;
+mod io_then;
 mod kill;
 mod label;
 mod lost_mount;
@@ -442,6 +444,7 @@ faults! {
     "inotify-exhaustion" => inotify_exhaustion::InotifyExhaustion,
     "io-error" => io_error::IoError,
     "io-latency" => io_latency::IoLatency,
+    "io-stall" => io_stall::IoStall,
     "kill" => kill::Kill,
     "label" => label::Label,
     "lost-mount" => lost_mount::LostMount,

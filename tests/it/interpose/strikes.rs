@@ -30,7 +30,7 @@ fn every_operation_can_be_struck_and_a_trial_sees_it() {
     let all = |action| vec![rule(&IoOp::ALL, action)];
     let mounted = Mounted::over(&beneath, all(EIO));
     let dir = mounted.at();
-    let tries = |most| Tries { dir: &dir, mark: MARK, most, slow_us: 400_000 };
+    let tries = |most| Tries { dir: dir.clone(), mark: MARK.into(), most, slow_us: 400_000 };
     for op in IoOp::ALL {
         let before = tries(1).of(op);
         assert!(!before.hit && before.errno.is_none(), "{before:?}");

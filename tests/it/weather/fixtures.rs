@@ -184,6 +184,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\", latency: 800ms, ops: [read] }",
         Trace::Slow("/data/journal.log"),
     ),
+    state(
+        ("io-stall", ""),
+        (INTERPOSED, "/data"),
+        "{ target: \"agent:/data\", ops: [read] }",
+        Trace::Hangs("/data/journal.log"),
+    ),
     event("kill", "{ target: agent }"),
     state(
         ("label", ""),
