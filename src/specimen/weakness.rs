@@ -101,6 +101,8 @@ pub enum Weakness {
     TrustsLinkIdentity,
     /// A journal that was removed is written to all the same.
     TrustsOpenFile,
+    /// Records wait for the storage, however many there are.
+    UnboundedQueue,
     /// The configuration's inode is watched, not its name.
     WatchesInode,
     /// Writes to wherever the data path points.
@@ -369,6 +371,12 @@ const TABLE: &[Row] = &[
         "trusts-open-file",
         "goes on writing to a journal that was removed",
         "removed-journal",
+    ),
+    row(
+        Weakness::UnboundedQueue,
+        "unbounded-queue",
+        "lets any number of records wait for its storage",
+        "io-starvation",
     ),
     row(
         Weakness::WatchesInode,
