@@ -66,6 +66,8 @@ impl JsonSchema for Then {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let known: Vec<_> = [SUCCESS].into_iter().chain(errno::names()).collect();
         json_schema!({
+            // what `explain` says instead of all of them
+            "title": "success | the name of an errno",
             "description": "`success`, or an errno by its name: `ESTALE`",
             "type": "string",
             "anyOf": [{ "enum": known }, { "pattern": r"^\$\{.*\}$" }],

@@ -84,6 +84,7 @@ mod replace_file;
 mod restart;
 mod shadow_mount;
 mod snapshot;
+mod stale_handle;
 mod stall;
 mod stop;
 mod throttle;
@@ -466,6 +467,7 @@ faults! {
     "restart" => restart::Restart,
     "shadow-mount" => shadow_mount::ShadowMount,
     "snapshot" => snapshot::Snapshot,
+    "stale-handle" => stale_handle::StaleHandle,
     "stall" => stall::Stall,
     "stop" => stop::Stop,
     "throttle" => throttle::Throttle,

@@ -129,6 +129,9 @@ pub enum IoAction {
         /// and up to so many more.
         jitter_us: u64,
     },
+    /// It fails with `ESTALE` on a file that was open before the rule came into force. A trial's file
+    /// counts as one.
+    Stale,
     /// It hangs until the rule is gone. A caller that is killed meanwhile is let go.
     Stall {
         /// For so many microseconds at most.

@@ -41,6 +41,8 @@ pub enum Weakness {
     IgnoresShortWrites,
     /// SIGTERM is not listened to.
     IgnoresStop,
+    /// A file whose handle went stale is not opened again.
+    KeepsHandle,
     /// The journal lives in the container's own layer.
     LayerState,
     /// Records are taken after the end of the term.
@@ -222,6 +224,12 @@ const TABLE: &[Row] = &[
         "disk-full",
     ),
     row(Weakness::IgnoresStop, "ignores-stop", "does not end when it is asked to", "graceful-stop"),
+    row(
+        Weakness::KeepsHandle,
+        "keeps-handle",
+        "goes on with a handle that its server forgot",
+        "stale-handle",
+    ),
     row(
         Weakness::LayerState,
         "layer-state",

@@ -68,7 +68,11 @@ impl Fs {
             _ => None,
         };
         let (uid, pid) = (who.uid, who.pid);
-        self.armed.strike(&Call { op, path: &path, span, uid, pid, trial })
+        let open_for = match at {
+            At::Bytes(open, ..) | At::Open(open) => Some(open.since.elapsed()),
+            At::File(_) | At::Name(..) => None,
+        };
+        self.armed.strike(&Call { op, path: &path, span, open_for, uid, pid, trial })
     }
 
     /// The name by which rules know what an operation is done to, and whether it is a trial.

@@ -27,6 +27,8 @@ pub struct Call<'a> {
     pub path: &'a str,
     /// Where it reads or writes, and how many bytes.
     pub span: Option<(u64, u64)>,
+    /// How long the file has been open; none where it is found by its name.
+    pub open_for: Option<Duration>,
     /// User of the caller, as the host counts.
     pub uid: u32,
     /// Pid of the caller, as the host counts.

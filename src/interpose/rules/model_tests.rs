@@ -73,7 +73,7 @@ type Plan = Vec<(usize, usize, u32, u16)>;
 fn call(path: usize, op: usize, uid: u32) -> Call<'static> {
     let (path, op) = (PATHS[path], OPS[op]);
     let span = op.moves_data().then_some((0, 100));
-    Call { op, path, span, uid, pid: 1, trial: false }
+    Call { op, path, span, open_for: None, uid, pid: 1, trial: false }
 }
 
 /// How often each rule hits on each path and operation, by the model. Only where the outcome does
@@ -113,7 +113,7 @@ fn by(rule: &IoRule, strike: Strike) -> bool {
     match rule.action {
         IoAction::Delay { us, .. } => has(strike.delay, us),
         IoAction::Stall { us, .. } => has(hang, us),
-        IoAction::Error { .. } => false,
+        IoAction::Error { .. } | IoAction::Stale => false,
     }
 }
 

@@ -80,7 +80,7 @@ impl RuleSet {
         let mut strike = Strike::default();
         let mut matched = false;
         for (index, rule) in self.rules.iter().enumerate() {
-            if !rule.matches(call, name_of) {
+            if !rule.reaches(call, since) || !rule.matches(call, name_of) {
                 continue;
             }
             matched = true;
@@ -126,6 +126,7 @@ fn act(action: IoAction, call: &Call<'_>, hash: Hash) -> Strike {
             let delay = Duration::from_micros(us.saturating_add(more));
             Strike { delay, ..Strike::default() }
         }
+        IoAction::Stale => Strike { errno: Some(libc::ESTALE), ..Strike::default() },
         IoAction::Stall { us, errno } => {
             let hang = Hang { at_most: Duration::from_micros(us), errno, task: call.pid };
             Strike { hang: Some(hang), ..Strike::default() }

@@ -276,6 +276,13 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\" }",
         Trace::Snapshot("/data/.snapshot"),
     ),
+    state(
+        ("stale-handle", ""),
+        (INTERPOSED, "/data"),
+        "{ target: \"agent:/data\" }",
+        // what is opened to look for it is not stale
+        Trace::Nothing,
+    ),
     state(("stall", ""), (EXT4, "/data"), "{ target: \"agent:/data\" }", Trace::Stalled("/data")),
     state(
         ("throttle", ""),
