@@ -14,6 +14,8 @@ mod effect;
 mod grace;
 mod inner_engine;
 mod io;
+mod io_then;
+mod kind;
 mod lifecycle;
 mod observe;
 mod profile;
@@ -41,6 +43,7 @@ use crate::{
 };
 pub use cx::Cx;
 pub use effect::Effect;
+pub use kind::{Kind, Scope};
 pub use profile::{Part, Profile};
 pub use select::{Pick, Selector};
 pub use site::{Site, SiteVolume};
@@ -62,6 +65,7 @@ mod inode_exhaustion;
 mod inotify_exhaustion;
 mod io_error;
 mod io_latency;
+mod io_stall;
 mod kill;
 mod label;
 mod lost_mount;
@@ -82,37 +86,12 @@ mod replace_file;
 mod restart;
 mod shadow_mount;
 mod snapshot;
+mod stale_handle;
 mod stall;
 mod stop;
 mod throttle;
 mod tmpfs_growth;
 mod tmpfs_restart;
-
-/// How long a fault lasts, and what undoes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// In force until it is reverted.
-    State,
-    /// Happens once; nothing to revert.
-    Event,
-    /// Changes data.
-    Damage,
-}
-
-/// The widest thing a fault can touch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    /// One container.
-    Container,
-    /// One volume.
-    Volume,
-    /// Every user of one filesystem.
-    Superblock,
-    /// The host.
-    Host,
-}
 
 /// Why a fault could not be prepared or verified.
 #[derive(Debug, thiserror::Error)]
@@ -443,6 +422,7 @@ faults! {
     "inotify-exhaustion" => inotify_exhaustion::InotifyExhaustion,
     "io-error" => io_error::IoError,
     "io-latency" => io_latency::IoLatency,
+    "io-stall" => io_stall::IoStall,
     "kill" => kill::Kill,
     "label" => label::Label,
     "lost-mount" => lost_mount::LostMount,
@@ -463,6 +443,7 @@ faults! {
     "restart" => restart::Restart,
     "shadow-mount" => shadow_mount::ShadowMount,
     "snapshot" => snapshot::Snapshot,
+    "stale-handle" => stale_handle::StaleHandle,
     "stall" => stall::Stall,
     "stop" => stop::Stop,
     "throttle" => throttle::Throttle,

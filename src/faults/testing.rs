@@ -112,6 +112,8 @@ pub(crate) struct World {
 pub(crate) struct IoWorld {
     /// How the first operation of a trial is hit: its errno and its microseconds.
     pub(crate) struck: Option<(Option<&'static str>, u64)>,
+    /// Operations do not come back.
+    pub(crate) hangs: bool,
     /// What its rules have done.
     pub(crate) rules: Option<RuleFacts>,
 }
@@ -401,11 +403,12 @@ impl World {
 
     fn io_tried(&self, attempt: &IoAttempt) -> Vec<TriedOp> {
         let (errno, took_us) = self.beneath.interposed.struck.unwrap_or((None, 20));
-        let hit = self.beneath.interposed.struck.is_some();
+        let hung = self.beneath.interposed.hangs;
+        let hit = hung || self.beneath.interposed.struck.is_some();
         let attempts = if hit { 1 } else { attempt.most };
         let tried = |op: &IoOp| {
             let errno = errno.map(str::to_owned);
-            TriedOp { op: *op, attempts, hit, errno, took_us }
+            TriedOp { op: *op, attempts, hit, errno, took_us, hung }
         };
         attempt.ops.iter().map(tried).collect()
     }

@@ -9,12 +9,14 @@ mod decide;
 #[cfg(test)]
 mod model_tests;
 mod set;
+mod sets;
 
 use std::time::Duration;
 
 use crate::protocol::IoOp;
 pub use compiled::{BadGlob, Globs};
 pub use set::RuleSet;
+pub use sets::Sets;
 
 /// An operation, as far as rules look at it.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +27,8 @@ pub struct Call<'a> {
     pub path: &'a str,
     /// Where it reads or writes, and how many bytes.
     pub span: Option<(u64, u64)>,
+    /// How long the file has been open; none where it is found by its name.
+    pub open_for: Option<Duration>,
     /// User of the caller, as the host counts.
     pub uid: u32,
     /// Pid of the caller, as the host counts.
@@ -40,6 +44,21 @@ pub struct Strike {
     pub delay: Duration,
     /// Then it fails with this error number.
     pub errno: Option<i32>,
+    /// Before all that it hangs.
+    pub hang: Option<Hang>,
+    /// Whose end ends the wait.
+    pub by: Sets,
+}
+
+/// An operation that hangs until the rule is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hang {
+    /// For so long at most.
+    pub at_most: Duration,
+    /// Then it fails with this error number.
+    pub errno: Option<i32>,
+    /// The task that waits, as the host counts.
+    pub task: u32,
 }
 
 impl Strike {
@@ -49,9 +68,23 @@ impl Strike {
         *self == Self::default()
     }
 
-    /// Several rules hit: delays add up, the first error stays.
+    /// Several rules hit: times add up, the first error stays. What hangs is let go by those that
+    /// hang it; a delay beside is nothing to wait for then.
     pub(super) fn add(&mut self, other: Self) {
+        self.by = match (self.hang, other.hang) {
+            (Some(_), None) => self.by,
+            (None, Some(_)) => other.by,
+            _ => self.by.and(other.by),
+        };
         self.delay += other.delay;
         self.errno = self.errno.or(other.errno);
+        self.hang = match (self.hang, other.hang) {
+            (Some(one), Some(other)) => Some(Hang {
+                at_most: one.at_most + other.at_most,
+                errno: one.errno.or(other.errno),
+                ..one
+            }),
+            (one, other) => one.or(other),
+        };
     }
 }

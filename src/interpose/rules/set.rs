@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    BadGlob, Call, Strike,
+    BadGlob, Call, Hang, Strike,
     compiled::Compiled,
     decide::{Count, Hash, fires},
 };
@@ -80,7 +80,7 @@ impl RuleSet {
         let mut strike = Strike::default();
         let mut matched = false;
         for (index, rule) in self.rules.iter().enumerate() {
-            if !rule.matches(call, name_of) {
+            if !rule.reaches(call, since) || !rule.matches(call, name_of) {
                 continue;
             }
             matched = true;
@@ -90,7 +90,7 @@ impl RuleSet {
             let count = self.count(index, call);
             let hash = self.hash(index, call, count);
             if in_window && fires(when, count, hash) {
-                strike.add(act(rule.rule.action, hash));
+                strike.add(act(rule.rule.action, call, hash));
             }
         }
         if matched && !call.trial {
@@ -118,12 +118,18 @@ impl RuleSet {
     }
 }
 
-fn act(action: IoAction, hash: Hash) -> Strike {
+fn act(action: IoAction, call: &Call<'_>, hash: Hash) -> Strike {
     match action {
         IoAction::Error { errno } => Strike { errno: Some(errno), ..Strike::default() },
         IoAction::Delay { us, jitter_us } => {
             let more = hash.and(b"jitter").below(jitter_us.saturating_add(1));
-            Strike { delay: Duration::from_micros(us.saturating_add(more)), errno: None }
+            let delay = Duration::from_micros(us.saturating_add(more));
+            Strike { delay, ..Strike::default() }
+        }
+        IoAction::Stale => Strike { errno: Some(libc::ESTALE), ..Strike::default() },
+        IoAction::Stall { us, errno } => {
+            let hang = Hang { at_most: Duration::from_micros(us), errno, task: call.pid };
+            Strike { hang: Some(hang), ..Strike::default() }
         }
     }
 }

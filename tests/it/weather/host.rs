@@ -176,6 +176,8 @@ pub(super) enum Trace {
     Unreadable(&'static str),
     /// Reading this file takes half a second or more.
     Slow(&'static str),
+    /// Reading this file does not come back.
+    Hangs(&'static str),
     /// A change at this path does not come back.
     Stalled(&'static str),
     /// The I/O of the container's cgroup is limited.
@@ -204,9 +206,7 @@ impl Trace {
                 }
             }
             Self::Missing(path) => fs::metadata(root(path)).is_err(),
-            Self::Holds(path, text) => {
-                fs::read_to_string(root(path)).is_ok_and(|found| found == text)
-            }
+            Self::Holds(path, text) => holds(&root(path), text),
             Self::Mode(path, bits) => {
                 fs::metadata(root(path)).is_ok_and(|meta| meta.mode() & 0o7777 == bits)
             }
@@ -222,6 +222,7 @@ impl Trace {
             Self::MemoryBelow(bytes) => memory_limit(init).is_some_and(|limit| limit < bytes),
             Self::Unreadable(path) => unreadable(&root(path)),
             Self::Slow(path) => slow(&root(path)),
+            Self::Hangs(path) => hangs(root(path)),
             Self::Stalled(path) => stalled(root(path)),
             Self::Throttled => throttled(init),
             Self::Detached => detached(init),
@@ -356,6 +357,10 @@ fn throttled(pid: i32) -> bool {
     })
 }
 
+fn holds(path: &str, text: &str) -> bool {
+    fs::read_to_string(path).is_ok_and(|found| found == text)
+}
+
 fn unreadable(path: &str) -> bool {
     fs::read(path).is_err_and(|error| error.raw_os_error() == Some(libc::EIO))
 }
@@ -363,6 +368,14 @@ fn unreadable(path: &str) -> bool {
 fn slow(path: &str) -> bool {
     let started = Instant::now();
     fs::read(path).is_ok() && started.elapsed() >= Duration::from_millis(500)
+}
+
+fn hangs(path: String) -> bool {
+    let (answer, answered) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = answer.send(fs::read(path).is_ok());
+    });
+    answered.recv_timeout(Duration::from_millis(500)).is_err()
 }
 
 /// Removing a name that is not there waits as long as any other change does.
