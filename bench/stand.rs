@@ -86,7 +86,7 @@ impl Stand {
             run: &self.run,
             host_wide: false,
             share: 1.0,
-            continues: false,
+            first: None,
             seed: 7,
         };
         let prepared = fault.prepare(&cx).await?;

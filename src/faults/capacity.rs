@@ -100,7 +100,7 @@ fn way(cx: &Cx<'_>, fs: &FsFacts) -> Result<Way, FaultError> {
 pub(super) async fn acts(cx: &Cx<'_>, fs: &FsFacts, left: Supply) -> Result<(Op, Op), FaultError> {
     match way(cx, fs)? {
         Way::Limit => limit(cx, fs, left).await,
-        Way::Fill if !cx.continues && filler_is_left(cx).await? => {
+        Way::Fill if cx.first.is_none() && filler_is_left(cx).await? => {
             Err(FaultError::Refused(format!(
                 "`{}` is filled by another fault of this run already, and what undoes one would undo \
              both\n\nhint: revert that first, or fill another directory of the volume",
@@ -139,6 +139,11 @@ fn fill(cx: &Cx<'_>, fs: &FsFacts, left: Supply) -> (Op, Op) {
 )]
 pub(super) fn part(total: u64, share: f64) -> u64 {
     ((total as f64 * share) as u64).min(total)
+}
+
+/// All that there is: of a tmpfs, before an earlier stage of a ramp has moved its limit.
+pub(super) fn total(cx: &Cx<'_>, now: u64) -> u64 {
+    cx.first.and_then(|before| before.get("total")?.as_u64()).unwrap_or(now)
 }
 
 /// What is left free where this much of all is in use.

@@ -18,8 +18,9 @@ pub struct Cx<'a> {
     /// Share of the way from what is now to the fault's amount: 1 for all of it, less in the stages
     /// of a ramp.
     pub share: f64,
-    /// A later stage of a ramp: what its earlier stages have done is there, and is undone with it.
-    pub continues: bool,
+    /// In a later stage of a ramp, what was there before the first one. What the earlier stages have
+    /// done is there, and is undone with it.
+    pub first: Option<&'a serde_json::Value>,
     /// Decides what a probability hits.
     pub seed: u64,
 }

@@ -72,25 +72,26 @@ impl DiskFull {
     }
 
     /// Bytes to be left free in the end.
-    fn goal(&self, fs: &FsFacts) -> u64 {
+    fn goal(&self, cx: &Cx<'_>, fs: &FsFacts) -> u64 {
         match self.percent {
             // exact enough: the share of a filesystem is meant, not its last block
-            Some(percent) => capacity::unused(fs.bytes_total, percent),
+            Some(percent) => capacity::unused(capacity::total(cx, fs.bytes_total), percent),
             None => self.leave.unwrap_or_default().0,
         }
     }
 
     /// Bytes to be left free by this injection: in a ramp, a share of the way.
     fn leave(&self, cx: &Cx<'_>, fs: &FsFacts) -> u64 {
-        let way = room(fs).saturating_sub(self.goal(fs));
-        self.goal(fs) + (way - part(way, cx.share))
+        let goal = self.goal(cx, fs);
+        let way = room(fs).saturating_sub(goal);
+        goal + (way - part(way, cx.share))
     }
 
     /// Refuses where nothing would be filled, and what would stop the host.
     fn admit(&self, cx: &Cx<'_>, fs: &FsFacts) -> Result<(), FaultError> {
         let path = &cx.site.place.path;
         let refuse = |why: String| Err(FaultError::Refused(why));
-        let leave = self.goal(fs);
+        let leave = self.goal(cx, fs);
         if fs.bytes_total == 0 {
             return refuse(format!(
                 "{} at `{path}` has no limit of bytes, so they cannot run out\n\nhint: give the \

@@ -60,17 +60,18 @@ impl InodeExhaustion {
     }
 
     /// Inodes to be left free in the end.
-    fn goal(&self, fs: &FsFacts) -> u64 {
+    fn goal(&self, cx: &Cx<'_>, fs: &FsFacts) -> u64 {
         match self.percent {
-            Some(percent) => capacity::unused(fs.inodes_total, percent),
+            Some(percent) => capacity::unused(capacity::total(cx, fs.inodes_total), percent),
             None => self.leave.unwrap_or_default(),
         }
     }
 
     /// Inodes to be left free by this injection: in a ramp, a share of the way.
     fn leave(&self, cx: &Cx<'_>, fs: &FsFacts) -> u64 {
-        let way = fs.inodes_free.saturating_sub(self.goal(fs));
-        self.goal(fs) + (way - part(way, cx.share))
+        let goal = self.goal(cx, fs);
+        let way = fs.inodes_free.saturating_sub(goal);
+        goal + (way - part(way, cx.share))
     }
 
     /// Refuses where there is nothing to exhaust, and on the host's own filesystem.
@@ -333,7 +334,10 @@ mod tests {
         assert!(matches!(ops[0], Op::FillInodes { leave: 550, .. }), "{ops:?}");
         fake.world().fs.inodes_free = 550;
         assert!(fault.verify(&before, &[], &half).await.unwrap().proven);
-        let rest = Cx { share: 1.0, continues: true, ..fake.cx(&site) };
+        // as on a tmpfs, whose limit the first stage has moved
+        fake.world().fs.inodes_total = 700;
+        let first = serde_json::to_value(&before).unwrap();
+        let rest = Cx { share: 1.0, first: Some(&first), ..fake.cx(&site) };
         let Prepared { before, ops, .. } = fault.prepare(&rest).await.unwrap();
         assert!(matches!(ops[0], Op::FillInodes { leave: 250, .. }), "{ops:?}");
         assert!(!fault.verify(&before, &[], &rest).await.unwrap().proven);

@@ -258,7 +258,7 @@ impl Fake {
             run: "r1",
             host_wide: false,
             share: 1.0,
-            continues: false,
+            first: None,
             seed: 7,
         }
     }

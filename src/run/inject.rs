@@ -62,6 +62,8 @@ pub(super) struct Call<'a> {
     /// The fault, on one object.
     pub(super) fault: &'a FaultSpec,
     pub(super) part: Part,
+    /// In a later stage of a ramp, what was there before the first one.
+    pub(super) first: Option<serde_json::Value>,
 }
 
 impl Call<'_> {
@@ -140,8 +142,8 @@ async fn try_inject(world: &Arc<World>, call: &Call<'_>) -> Result<(Injection, A
     let Call { fault, part, .. } = call;
     let lasts = [part.lasts, fault.lasts_at_most()].into_iter().flatten().min();
     let site = site(world, fault).await.map_err(|error| error.to_string())?;
-    let continues = part.number > 1 && part.lasts.is_none();
-    let cx = Cx { share: part.share, continues, ..cx(world, &site) };
+    let first = call.first.as_ref();
+    let cx = Cx { share: part.share, first, ..cx(world, &site) };
     let prepared = fault.prepare(&cx).await.map_err(|error| error.to_string())?;
     let entry = Entry {
         what: format!("{} {}", fault.name(), fault.target()),

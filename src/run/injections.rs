@@ -51,7 +51,9 @@ impl Injections {
                 if world.is_over() {
                     return;
                 }
-                let call = Call { id: name(&id, step, fault, &part), step: &id, fault, part };
+                let first = self.before_the_first(&id, fault, &part);
+                let call =
+                    Call { id: name(&id, step, fault, &part), step: &id, fault, part, first };
                 ends.extend(self.one(world, &call).await);
             }
             if step.profile.comes_and_goes() {
@@ -62,6 +64,21 @@ impl Injections {
                 self.expiries.extend(ends);
             }
         }
+    }
+
+    /// What was there before the first stage, for those after it.
+    fn before_the_first(
+        &self,
+        step: &str,
+        fault: &FaultSpec,
+        part: &Part,
+    ) -> Option<serde_json::Value> {
+        // one that comes and goes finds everything as it was
+        if part.lasts.is_some() {
+            return None;
+        }
+        let first = self.all.iter().find(|one| one.step == step && one.fault == *fault)?;
+        Some(first.before.clone())
     }
 
     /// Injects on one object; what ends when the fault has expired, where it does.

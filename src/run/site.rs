@@ -52,7 +52,7 @@ pub(super) fn cx<'a>(world: &'a World, site: &'a Site) -> Cx<'a> {
         seed: world.case.seed,
         host_wide: world.case.scenario.allow.contains(&Allow::HostWide),
         share: 1.0,
-        continues: false,
+        first: None,
     }
 }
 
