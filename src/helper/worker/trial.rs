@@ -13,7 +13,7 @@ use crate::{
         io_trial,
         probe_write::{self, Attempt},
     },
-    protocol::{IoAttempt, Place, Trial, TriedOp},
+    protocol::{ByteAttempt, IoAttempt, Place, Trial, TriedBytes, TriedOp},
 };
 
 fn trial(
@@ -51,6 +51,16 @@ pub(super) fn io(attempt: &IoAttempt) -> Result<Vec<TriedOp>, HelperError> {
     let tried = inside(init(place)?, &place.path, |here| {
         let tries = io_trial::Tries { dir: here.path, mark, most: *most, slow_us: *slow_us };
         Ok(ops.iter().map(|op| tries.of(*op)).collect())
+    });
+    Ok(tried?)
+}
+
+/// Moves known bytes to or from an interposer's own files.
+pub(super) fn bytes(attempt: &ByteAttempt) -> Result<TriedBytes, HelperError> {
+    let ByteAttempt { place, mark, op, block, most } = attempt;
+    let tried = inside(init(place)?, &place.path, |here| {
+        let tries = io_trial::Tries { dir: here.path, mark, most: *most, slow_us: u64::MAX };
+        Ok(tries.of_bytes(*op, *block))
     });
     Ok(tried?)
 }

@@ -4,7 +4,7 @@ use std::{ffi::OsStr, sync::Arc};
 
 use rustix::io::Errno;
 
-use super::{Fs, Who, open::Open};
+use super::{Fs, Who, data, open::Open};
 use crate::{
     interpose::rules::{Call, Strike},
     protocol::IoOp,
@@ -64,8 +64,16 @@ impl Fs {
             At::Bytes(_, offset, length) => Some((offset, length)),
             _ => None,
         };
+        let bytes = match at {
+            // at its end there is less to read than is asked for
+            At::Bytes(open, offset, length) if op == IoOp::Read && self.armed.touches_bytes() => {
+                length.min(data::left(open, offset))
+            }
+            At::Bytes(_, _, length) => length,
+            _ => 0,
+        };
         let (uid, pid) = (who.uid, who.pid);
-        self.armed.strike(&Call { op, path: &path, span, uid, pid, trial })
+        self.armed.strike(&Call { op, path: &path, span, bytes, uid, pid, trial })
     }
 
     /// The name by which rules know what an operation is done to, and whether it is a trial.
@@ -105,7 +113,7 @@ impl Fs {
         work: impl FnOnce(&Arc<Self>, R) + Send + 'static,
     ) {
         let fs = Arc::clone(self);
-        let go_on = move || match strike.errno {
+        let go_on = move || match strike.refuses() {
             Some(errno) => reply.refuse(Errno::from_raw_os_error(errno)),
             None => work(&fs, reply),
         };

@@ -105,7 +105,15 @@ mod tests {
     }
 
     fn call(path: &str) -> Call<'_> {
-        Call { op: IoOp::Write, path, span: Some((4096, 512)), uid: 7, pid: 42, trial: false }
+        Call {
+            op: IoOp::Write,
+            path,
+            span: Some((4096, 512)),
+            bytes: 512,
+            uid: 7,
+            pid: 42,
+            trial: false,
+        }
     }
 
     fn hits(rule: IoRule, call: &Call<'_>) -> bool {

@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     BadGlob, Call, Strike,
+    bytes::{Harm, kept},
     compiled::Compiled,
     decide::{Count, Hash, fires},
 };
@@ -64,6 +65,12 @@ impl RuleSet {
         self.rules.iter().any(|rule| rule.rule.ops.contains(&op))
     }
 
+    /// Whether some rule is about the bytes of an operation, and not of it as a whole.
+    #[must_use]
+    pub fn touches_bytes(&self) -> bool {
+        self.rules.iter().any(|rule| rule.rule.action.touches_bytes())
+    }
+
     /// Operations that matched and that were hit; those of trials are not among them.
     #[must_use]
     pub fn counted(&self) -> (u64, u64) {
@@ -90,7 +97,7 @@ impl RuleSet {
             let count = self.count(index, call);
             let hash = self.hash(index, call, count);
             if in_window && fires(when, count, hash) {
-                strike.add(act(rule.rule.action, hash));
+                strike.add(act(rule.rule.action, call.bytes, hash));
             }
         }
         if matched && !call.trial {
@@ -118,12 +125,23 @@ impl RuleSet {
     }
 }
 
-fn act(action: IoAction, hash: Hash) -> Strike {
+/// What an action does to an operation that moves so many bytes: nothing, where it is about bytes
+/// and finds none to do it to.
+fn act(action: IoAction, bytes: u64, hash: Hash) -> Strike {
+    let none = Strike::default();
     match action {
-        IoAction::Error { errno } => Strike { errno: Some(errno), ..Strike::default() },
+        IoAction::Error { errno } => Strike { errno: Some(errno), ..none },
         IoAction::Delay { us, jitter_us } => {
             let more = hash.and(b"jitter").below(jitter_us.saturating_add(1));
-            Strike { delay: Duration::from_micros(us.saturating_add(more)), errno: None }
+            Strike { delay: Duration::from_micros(us.saturating_add(more)), ..none }
+        }
+        IoAction::Tear { keep, errno } => match kept(keep, bytes, hash) {
+            Some(keep) => Strike { errno: Some(errno), keep: Some(keep), ..none },
+            None => none,
+        },
+        IoAction::Shorten { keep } => Strike { keep: kept(keep, bytes, hash), ..none },
+        IoAction::Corrupt { damage, bytes: most } => {
+            Strike { harm: Harm::of(damage, most, bytes, hash), ..none }
         }
     }
 }
