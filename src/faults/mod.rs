@@ -14,6 +14,7 @@ mod effect;
 mod grace;
 mod inner_engine;
 mod io;
+mod kind;
 mod lifecycle;
 mod observe;
 mod profile;
@@ -40,6 +41,7 @@ use crate::{
 };
 pub use cx::Cx;
 pub use effect::Effect;
+pub use kind::{Kind, Scope};
 pub use profile::{Part, Profile};
 pub use select::{Pick, Selector};
 pub use site::{Site, SiteVolume};
@@ -86,32 +88,6 @@ mod stop;
 mod throttle;
 mod tmpfs_growth;
 mod tmpfs_restart;
-
-/// How long a fault lasts, and what undoes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// In force until it is reverted.
-    State,
-    /// Happens once; nothing to revert.
-    Event,
-    /// Changes data.
-    Damage,
-}
-
-/// The widest thing a fault can touch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    /// One container.
-    Container,
-    /// One volume.
-    Volume,
-    /// Every user of one filesystem.
-    Superblock,
-    /// The host.
-    Host,
-}
 
 /// Why a fault could not be prepared or verified.
 #[derive(Debug, thiserror::Error)]
