@@ -14,6 +14,7 @@ mod effect;
 mod grace;
 mod inner_engine;
 mod io;
+mod io_bytes;
 mod kind;
 mod lifecycle;
 mod observe;
@@ -88,6 +89,7 @@ mod stop;
 mod throttle;
 mod tmpfs_growth;
 mod tmpfs_restart;
+mod torn_write;
 
 /// Why a fault could not be prepared or verified.
 #[derive(Debug, thiserror::Error)]
@@ -443,6 +445,7 @@ faults! {
     "throttle" => throttle::Throttle,
     "tmpfs-growth" => tmpfs_growth::TmpfsGrowth,
     "tmpfs-restart" => tmpfs_restart::TmpfsRestart,
+    "torn-write" => torn_write::TornWrite,
 }
 
 fn erase<B: Serialize>(prepared: Prepared<B>) -> Result<Prepared<serde_json::Value>, FaultError> {
