@@ -83,6 +83,7 @@ mod remove_volume;
 mod replace_file;
 mod restart;
 mod shadow_mount;
+mod short_write;
 mod snapshot;
 mod stall;
 mod stop;
@@ -439,6 +440,7 @@ faults! {
     "replace-file" => replace_file::ReplaceFile,
     "restart" => restart::Restart,
     "shadow-mount" => shadow_mount::ShadowMount,
+    "short-write" => short_write::ShortWrite,
     "snapshot" => snapshot::Snapshot,
     "stall" => stall::Stall,
     "stop" => stop::Stop,
