@@ -52,6 +52,7 @@ mod broken_hardlinks;
 mod cache_pollution;
 mod clock_skew;
 mod copy_up;
+mod corruption;
 mod crash;
 mod dependency_delay;
 mod disconnect;
@@ -409,6 +410,7 @@ faults! {
     "clock-skew" => clock_skew::ClockSkew,
     "commit-and-recreate" => commit_and_recreate::CommitAndRecreate,
     "copy-up" => copy_up::CopyUp,
+    "corruption" => corruption::Corruption,
     "crash" => crash::Crash,
     "dependency-delay" => dependency_delay::DependencyDelay,
     "disconnect" => disconnect::Disconnect,
