@@ -1,182 +1,160 @@
 #!/usr/bin/env bash
-# Many repeats of every scenario, each with its own seed, and then the tests
-# that kill and stop, with every kill point and many more rounds. In slices:
-# stops after MINUTES, and the next call goes on where this one ended. One
-# result file per scenario or test in reports/soak/, begun anew when the binary
-# has changed. A test is not cut off: it may take half an hour beyond MINUTES.
+# Many rounds of every scenario, each round with its own seed, and then the
+# tests that kill and stop, with every kill point and many more rounds. In
+# slices: no round begins after MINUTES, and the next call goes on where this
+# one ended. What was seen is written to reports/soak/ after every round, and
+# begun anew when the binary or a scenario has changed. A round or a test is
+# not cut off: it may take half an hour beyond MINUTES.
 #
-#   scripts/soak.sh [SCENARIO…]      REPEATS=20 MINUTES=55 scripts/soak.sh
-#   scripts/soak.sh weather          the tests alone
+#   scripts/soak.sh              REPEATS=10 MINUTES=55 JOBS=2 scripts/soak.sh
+#   scripts/soak.sh scenarios    the scenarios alone
+#   scripts/soak.sh weather      the tests alone
 #
-# KEELHAUL           the binary to run, instead of the release build
-# KEELHAUL_PREBUILT  if set, nothing is built first, and no test is run unless
-#                    it is asked for
-#
-# Exit: 0 every repeat done and passed · 1 some did not pass · 75 more to do
+# Exit: 0 every round done and passed · 1 some did not pass · 75 more to do
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=lib.sh
 . scripts/lib.sh
 
-REPEATS=${REPEATS:-20}
+REPEATS=${REPEATS:-10}
 MINUTES=${MINUTES:-55}
+JOBS=${JOBS:-$(nproc)}
 RESULTS=reports/soak
-WORK=${CARGO_TARGET_DIR:-target}/soak
-KEELHAUL=${KEELHAUL:-${CARGO_TARGET_DIR:-target}/release/keelhaul}
+TARGET=${CARGO_TARGET_DIR:-target}
+KEELHAUL=$TARGET/release/keelhaul
 DEADLINE=$((SECONDS + MINUTES * 60))
 
-# A field of a result file, or the default. The files have a field per line
-# because this script writes them.
-field() {
-  local value=""
-  [ -r "$1" ] && value=$(sed -n "s/^  \"$2\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" "$1")
-  printf '%s\n' "${value:-$3}"
+# What is on trial: results of anything else do not count.
+build_id() { cat "$@" | sha256sum | cut -c 1-16; }
+
+in_time() { [ "$SECONDS" -lt "$DEADLINE" ]; }
+
+# One round: every scenario with its controls. What passed is not kept.
+soak_round() {
+  local seed=$1 out=$WORK/round-$1 rc=0
+  [ ! -r "$out/done.md" ] || return 0
+  in_time || return 75
+  rm -rf "$out"
+  mkdir -p "$out"
+  "$KEELHAUL" run --seed "$seed" --jobs "$JOBS" --out "$out" scenarios >"$out.log" 2>&1 || rc=$?
+  case $rc in
+    0 | 1 | 3 | 5) ;;
+    *) die "exit code $rc in round $seed: nothing more is run on this host" "its output is in $out.log" ;;
+  esac
+  cp "$out"/latest/summary.md "$out/done.md" || die "round $seed has left no summary" "its output is in $out.log"
+  say "round $seed of $REPEATS: $(sed -n 3p "$out/done.md")"
+  [ "$rc" -ne 0 ] || find "$out" -mindepth 1 -maxdepth 1 ! -name done.md -exec rm -rf {} +
 }
 
-# The binary and the scenario's text: results of another pair do not count.
-build_id() { cat "$KEELHAUL" "$1" | sha256sum | cut -c 1-16; }
-
-load_result() {
-  local file=$1
-  DONE=0 PASS=0 FAIL=0 ERROR=0 INCONCLUSIVE=0 TOOK=0 BAD=""
-  [ "$(field "$file" build "")" = "$BUILD" ] || return 0
-  DONE=$(field "$file" "done" 0)
-  PASS=$(field "$file" pass 0)
-  FAIL=$(field "$file" fail 0)
-  ERROR=$(field "$file" error 0)
-  INCONCLUSIVE=$(field "$file" inconclusive 0)
-  TOOK=$(field "$file" seconds 0)
-  BAD=$(field "$file" bad_seeds "")
+# A line per case over all rounds: how often it ended how, and with which seeds
+# it did not pass.
+tabulate() {
+  awk -F ' *[|] *' '
+    FNR == 1 { seed = FILENAME; sub(/\/done\.md$/, "", seed); sub(/.*round-/, "", seed) }
+    $2 ~ /^(pass|fail|error|inconclusive|skipped)$/ {
+      seen[$3]++; count[$3, $2]++; seconds[$3] += $4
+      if ($2 != "pass" && $2 != "skipped") bad[$3] = bad[$3] " " seed
+      if ($8 ~ / of /) { split($8, of, " of "); caught[$3] += of[1]; controls[$3] += of[2] }
+    }
+    END {
+      for (name in seen)
+        printf "| %s | %d | %d | %d | %d of %d | %.1f s |%s |\n", name, count[name, "pass"],
+          seen[name] - count[name, "pass"] - count[name, "skipped"], count[name, "skipped"],
+          caught[name], controls[name], seconds[name] / seen[name], bad[name]
+    }' "$@" | LC_ALL=C sort
 }
 
 # Whole or not at all: a slice may be cut off at any instant.
-save_result() {
-  cat >"$1.new" <<JSON
-{
-  "version": 1,
-  "scenario": "$2",
-  "build": "$BUILD",
-  "wanted": $REPEATS,
-  "done": $DONE,
-  "pass": $PASS,
-  "fail": $FAIL,
-  "error": $ERROR,
-  "inconclusive": $INCONCLUSIVE,
-  "seconds": $TOOK,
-  "bad_seeds": "$BAD"
-}
-JSON
-  mv "$1.new" "$1"
+write_table() {
+  local rounds
+  mapfile -t rounds < <(find "$WORK" -name done.md | sort -V)
+  [ "${#rounds[@]}" -gt 0 ] || return 0
+  {
+    printf '# Every scenario, %d of %d times\n\n' "${#rounds[@]}" "$REPEATS"
+    printf 'Written by `make soak`, a seed a round, %d cases side by side. Build %s, %s.\n\n' \
+      "$JOBS" "$BUILD" "$(sed -n 's/.* · \(engine .*\)/\1/p' "${rounds[0]}")"
+    printf '| scenario | passed | did not | skipped | controls caught | mean time | seeds that did not pass |\n'
+    printf '|---|--:|--:|--:|--:|--:|---|\n'
+    tabulate "${rounds[@]}"
+  } >"$RESULTS/scenarios.md.new"
+  mv "$RESULTS/scenarios.md.new" "$RESULTS/scenarios.md"
 }
 
-# Counts an exit code of `keelhaul run`; the reports of a pass are not kept.
-count() {
-  local rc=$1 seed=$2 out=$3
-  case $rc in
-    0)
-      PASS=$((PASS + 1))
-      rm -rf "$out" "$out.log"
-      return 0
-      ;;
-    1) FAIL=$((FAIL + 1)) ;;
-    3) ERROR=$((ERROR + 1)) ;;
-    5) INCONCLUSIVE=$((INCONCLUSIVE + 1)) ;;
-    *) die "exit code $rc at seed $seed: nothing more is run on this host" "its output is in $out.log" ;;
-  esac
-  BAD="$BAD${BAD:+ }$seed:$rc"
-  say "seed $seed: exit code $rc, reports in $out"
-}
-
-soak_one() {
-  local scenario=$1 name file out rc start
-  name=$(printf '%s' "${scenario#scenarios/}" | sed 's/\.ya\{0,1\}ml$//; s#/#-#g')
-  file=$RESULTS/$name.json
-  BUILD=$(build_id "$scenario")
-  load_result "$file"
-  while [ "$DONE" -lt "$REPEATS" ]; do
-    [ "$SECONDS" -lt "$DEADLINE" ] || return 75
-    DONE=$((DONE + 1)) rc=0 start=$SECONDS out=$WORK/$name-$DONE
-    rm -rf "$out"
-    # a repeat that this host skips proves nothing
-    "$KEELHAUL" run --require --seed "$DONE" --out "$out" "$scenario" >"$out.log" 2>&1 || rc=$?
-    TOOK=$((TOOK + SECONDS - start))
-    count "$rc" "$DONE" "$out"
-    save_result "$file" "$scenario" || die "cannot write $file"
+soak_scenarios() {
+  local seed
+  stage build cargo build --release --locked
+  mapfile -t files < <(find scenarios -name '*.yaml' | sort)
+  BUILD=$(build_id "$KEELHAUL" "${files[@]}")
+  WORK=$TARGET/soak/$BUILD
+  mkdir -p "$WORK"
+  for ((seed = 1; seed <= REPEATS; seed++)); do
+    soak_round "$seed" || return
+    write_table
   done
-  say "$name: $PASS of $DONE passed in $TOOK s"
-  [ "$PASS" -eq "$DONE" ] || FAILED=1
+  if grep -qE '^\| (fail|error|inconclusive) ' "$WORK"/round-*/done.md; then FAILED=1; fi
 }
 
-# One test of the weather with KEELHAUL_SOAK=1; its output is kept unless it passes.
+# One test of the weather with KEELHAUL_SOAK=1; its output is kept unless it
+# passes. The line it leaves is the result, and says that it need not run again.
 soak_test() {
-  local name=$1 REPEATS=1 file out rc=0 start=$SECONDS
-  file=$RESULTS/${name//::/-}.json out=$WORK/${name//::/-}.log
-  load_result "$file"
-  if [ "$DONE" -eq 0 ]; then
-    [ "$SECONDS" -lt "$DEADLINE" ] || return 75
-    KEELHAUL_SOAK=1 cargo nextest run --locked --profile soak -E "test(=$name)" \
-      --success-output immediate >"$out" 2>&1 || rc=$?
-    TOOK=$((SECONDS - start)) DONE=1
-    # 100: it ran, and did not pass
-    case $rc in
-      0) PASS=1 ;;
-      100) FAIL=1 ;;
-      *) die "nextest exited with $rc at $name" "its output is in $out" ;;
-    esac
-    save_result "$file" "$name" || die "cannot write $file"
-  fi
-  say "$name: $PASS of $DONE passed in $TOOK s"
-  [ "$PASS" -eq 1 ] || { FAILED=1; say "its output: $out"; }
+  local name=$1 file=$WORK/${1//::/-} rc=0 start=$SECONDS
+  [ ! -r "$file.md" ] || return 0
+  in_time || return 75
+  KEELHAUL_SOAK=1 cargo nextest run --locked --profile soak -E "test(=$name)" \
+    --success-output immediate >"$file.log" 2>&1 || rc=$?
+  # 100: it ran, and did not pass
+  case $rc in
+    0) printf '| %s | passed | %d s |\n' "$name" $((SECONDS - start)) >"$file.md" ;;
+    100) printf '| %s | **failed** | %d s |\n' "$name" $((SECONDS - start)) >"$file.md" ;;
+    *) die "nextest exited with $rc at $name" "its output is in $file.log" ;;
+  esac
+  say "$name: exit code $rc, its output is in $file.log"
 }
 
 soak_weather() {
-  local tests test rc
+  local tests test
   have cargo && cargo nextest --version >/dev/null 2>&1 ||
     die "the kill points need cargo-nextest" "cargo install cargo-nextest --locked" \
-      "or name the scenarios that are to run alone"
+      "or run \`scripts/soak.sh scenarios\` alone"
   stage tests cargo nextest run --locked --profile soak --no-run
-  BUILD=$(cat "${CARGO_TARGET_DIR:-target}/debug/keelhaul" tests/it/weather/*.rs | sha256sum | cut -c 1-16)
+  BUILD=$(build_id "$TARGET/debug/keelhaul" tests/it/weather/*.rs)
+  WORK=$TARGET/soak/$BUILD
+  mkdir -p "$WORK"
   mapfile -t tests < <(cargo nextest list --locked --profile soak -E 'test(/^weather::/)' 2>/dev/null |
     grep -o 'weather::.*')
   [ "${#tests[@]}" -gt 0 ] || die "no tests found under weather::"
   for test in "${tests[@]}"; do
-    rc=0
-    soak_test "$test" || rc=$?
-    [ "$rc" -eq 0 ] || return "$rc"
+    soak_test "$test" || return
+    {
+      printf '# Kill points and bad weather, whole\n\nWritten by `make soak`. Build %s.\n\n' "$BUILD"
+      printf '| test | result | time |\n|---|---|--:|\n'
+      cat "$WORK"/*.md
+    } >"$RESULTS/weather.md"
   done
+  if grep -q failed "$RESULTS/weather.md"; then FAILED=1; fi
 }
 
-# Ends the script where the slice is over.
-go_on() {
-  if [ "$1" -eq 75 ]; then say "the slice of $MINUTES min is over; run this again for the rest"; fi
-  [ "$1" -eq 0 ] || exit "$1"
+# Runs a part; ends the script where the slice is over.
+part() {
+  local rc=0
+  "$1" || rc=$?
+  if [ "$rc" -eq 75 ]; then say "the slice of $MINUTES min is over; run this again for the rest"; fi
+  [ "$rc" -eq 0 ] || exit "$rc"
 }
 
 main() {
-  local scenarios=("$@") scenario rc=0 weather=1
   FAILED=0
-  mkdir -p "$RESULTS" "$WORK"
-  if [ "$*" = weather ]; then
-    stage setup scripts/setup.sh
-    soak_weather || rc=$?
-    go_on "$rc"
-    exit "$FAILED"
-  fi
-  if [ "$#" -gt 0 ] || [ -n "${KEELHAUL_PREBUILT:-}" ]; then weather=""; fi
-  [ "${#scenarios[@]}" -gt 0 ] || mapfile -t scenarios < <(find scenarios -name '*.yaml' 2>/dev/null | sort)
-  [ "${#scenarios[@]}" -gt 0 ] || die "no scenarios found under scenarios/"
+  mkdir -p "$RESULTS"
   stage setup scripts/setup.sh
-  [ -n "${KEELHAUL_PREBUILT:-}" ] || stage build cargo build --release --locked
-  for scenario in "${scenarios[@]}"; do
-    rc=0
-    soak_one "$scenario" || rc=$?
-    go_on "$rc"
-  done
-  if [ -n "$weather" ]; then
-    rc=0
-    soak_weather || rc=$?
-    go_on "$rc"
-  fi
+  case ${1:-all} in
+    scenarios) part soak_scenarios ;;
+    weather) part soak_weather ;;
+    all)
+      part soak_scenarios
+      part soak_weather
+      ;;
+    *) die "unknown part \`$1\`" "scripts/soak.sh [scenarios | weather]" ;;
+  esac
   exit "$FAILED"
 }
 

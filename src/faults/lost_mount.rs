@@ -9,13 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
-    observe::flags,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    whole_mount::{self, WholeMount, note_writers},
 };
-use crate::{
-    protocol::{Capability, FileId, Init, Op, Outcome},
-    volumes::{Filesystem, VolumeSpec},
-};
+use crate::protocol::{Capability, FileId, Init, Outcome};
 
 /// Takes a mount away, as a lost disk or an unmount on the host does.
 ///
@@ -94,46 +91,14 @@ impl Fault for LostMount {
     }
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {
-        let mut wrong: Vec<_> = checks::needs_path(NAME, &self.target).into_iter().collect();
-        wrong.extend(checks::needs_mount_point(NAME, &self.target, declared));
-        if declared.volume.and_then(VolumeSpec::filesystem) == Some(Filesystem::Tmpfs) {
-            wrong.push(format!(
-                "`{}` is a tmpfs, whose data would go with its mount\n\nhint: use `tmpfs-restart` \
-                 with `in_place: true`, or another kind of volume",
-                self.target
-            ));
-        }
-        wrong
+        whole_mount::complaints(NAME, &self.target, declared)
     }
 
     async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
-        cx.running().await?;
-        let place = cx.site.place.clone();
-        let path = &place.path;
-        let stack = cx.mount_stack(&place).await?;
-        let [top] = &stack[..] else {
-            return Err(FaultError::Refused(format!(
-                "{} mounts lie at `{path}` in `{}`, and `lost-mount` takes exactly one\n\nhint: \
-                 name a mount, and revert what covers it first",
-                stack.len(),
-                cx.site.service
-            )));
-        };
-        if top.fs_type == "tmpfs" || place.host_path.is_none() {
-            return Err(FaultError::Refused(format!(
-                "only this container shows the {} at `{path}`, so it might not come back",
-                top.fs_type
-            )));
-        }
-        let root = cx
-            .file_id(&place)
-            .await?
-            .ok_or_else(|| FaultError::Refused(format!("there is no `{path}`")))?;
-        let (init, writers) = (cx.init().await?, cx.writers(&place).await?);
-        let ops = vec![Op::DetachMount { place: place.clone(), mount: top.id, root }];
-        let undo = vec![Op::AttachMount { place: place.clone(), init, root, flags: flags(top) }];
-        let before = Before { root, options: top.options.clone(), init, writers };
-        Ok(Prepared { before, ops, undo })
+        let WholeMount { facts, root, init, writers, detach, attach } =
+            WholeMount::find(NAME, cx).await?;
+        let before = Before { root, options: facts.options, init, writers };
+        Ok(Prepared { before, ops: vec![detach], undo: vec![attach] })
     }
 
     async fn verify(
@@ -145,11 +110,7 @@ impl Fault for LostMount {
         let look = Look::at(cx).await?;
         let proven = look.mounts == 0 && look.root != Some(before.root);
         let effect = Effect { proven, evidence: look.evidence(before), notes: Vec::new() };
-        Ok(match before.writers {
-            0 => effect,
-            1 => effect.note("1 descriptor open for writing still reaches the volume"),
-            n => effect.note(format!("{n} descriptors open for writing still reach the volume")),
-        })
+        Ok(note_writers(effect, before.writers, "on the volume"))
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
@@ -175,7 +136,7 @@ mod tests {
             Site,
             testing::{self, Fake},
         },
-        protocol::MountFlag,
+        protocol::{MountFlag, Op},
         runtime::State,
     };
 

@@ -27,6 +27,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod want_of_memory;
+mod whole_mount;
 
 use std::future::Future;
 

@@ -8,13 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
-    observe::flags,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    whole_mount::{self, WholeMount, note_writers},
 };
-use crate::{
-    protocol::{Capability, FileId, Op, Outcome},
-    volumes::{Filesystem, VolumeSpec},
-};
+use crate::protocol::{Capability, FileId, Outcome};
 
 /// Unmounts a volume and mounts it again at once, as an automounter does.
 ///
@@ -65,42 +62,14 @@ impl Fault for Remount {
     }
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {
-        let mut wrong: Vec<_> = checks::needs_path(NAME, &self.target).into_iter().collect();
-        wrong.extend(checks::needs_mount_point(NAME, &self.target, declared));
-        if declared.volume.and_then(VolumeSpec::filesystem) == Some(Filesystem::Tmpfs) {
-            wrong.push(format!(
-                "`{}` is a tmpfs, whose data would go with its mount\n\nhint: use `tmpfs-restart` \
-                 with `in_place: true`, or another kind of volume",
-                self.target
-            ));
-        }
-        wrong
+        whole_mount::complaints(NAME, &self.target, declared)
     }
 
     async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
-        cx.running().await?;
-        let place = cx.site.place.clone();
-        let path = &place.path;
-        let stack = cx.mount_stack(&place).await?;
-        let ([top], Some(root)) = (&stack[..], cx.file_id(&place).await?) else {
-            return Err(FaultError::Refused(format!(
-                "{} mounts lie at `{path}` in `{}`, and `{NAME}` takes exactly one\n\nhint: name \
-                 a mount, and revert what covers it first",
-                stack.len(),
-                cx.site.service
-            )));
-        };
-        if top.fs_type == "tmpfs" || place.host_path.is_none() {
-            return Err(FaultError::Refused(format!(
-                "only this container shows the {} at `{path}`, so it might not come back",
-                top.fs_type
-            )));
-        }
-        let before = Before { mount: top.id, root, writers: cx.writers(&place).await? };
-        let init = cx.init().await?;
-        let attach = Op::AttachMount { place: place.clone(), init, root, flags: flags(top) };
-        let detach = Op::DetachMount { place, mount: top.id, root };
-        Ok(Prepared { before, ops: vec![detach, attach.clone()], undo: vec![attach] })
+        let found = WholeMount::find(NAME, cx).await?;
+        let before = Before { mount: found.facts.id, root: found.root, writers: found.writers };
+        let undo = vec![found.attach.clone()];
+        Ok(Prepared { before, ops: vec![found.detach, found.attach], undo })
     }
 
     async fn verify(
@@ -118,11 +87,7 @@ impl Fault for Remount {
         let now = now.map_or("none".to_owned(), |id| id.to_string());
         let evidence = format!("mount {now}, before it {}; {shown} directory", before.mount);
         let effect = Effect { proven, evidence, notes: Vec::new() };
-        Ok(match before.writers {
-            0 => effect,
-            1 => effect.note("1 descriptor open for writing stays on the old mount"),
-            n => effect.note(format!("{n} descriptors open for writing stay on the old mount")),
-        })
+        Ok(note_writers(effect, before.writers, "on the old mount"))
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
@@ -135,9 +100,12 @@ impl Fault for Remount {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::faults::{
-        Site,
-        testing::{self, Fake},
+    use crate::{
+        faults::{
+            Site,
+            testing::{self, Fake},
+        },
+        protocol::Op,
     };
 
     fn fault() -> Remount {

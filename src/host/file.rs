@@ -12,6 +12,7 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::device;
 use super::errno::Errno;
 use super::error::{Context, HostError, HostResult};
 
@@ -63,7 +64,7 @@ pub struct FileSummary {
     pub links: u64,
     /// Inode number.
     pub inode: u64,
-    /// `st_dev`.
+    /// Its file system, see [`device`].
     pub dev: u64,
     /// Modification time, nanoseconds since 1970.
     pub mtime_ns: i128,
@@ -77,7 +78,8 @@ impl FileSummary {
     /// # Errors
     /// The failed call, `ENOENT` when there is nothing.
     pub fn of(path: &Path) -> HostResult<Self> {
-        Ok(Self::from_meta(&fs::symlink_metadata(path).op("stat", path)?))
+        let found = Self::from_meta(&fs::symlink_metadata(path).op("stat", path)?);
+        Ok(Self { dev: device::of(path, found.dev), ..found })
     }
 
     fn from_meta(meta: &Metadata) -> Self {

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Timespec, Timestamps, futimens, link, rename, unlink};
 use serde::{Deserialize, Serialize};
 
+use super::device;
 use super::errno::Errno;
 use super::error::{Context, HostError, HostResult};
 use super::probe_write::PROBE_PREFIX;
@@ -25,7 +26,7 @@ use super::probe_write::PROBE_PREFIX;
 /// What ties a name to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LinkState {
-    /// `st_dev`.
+    /// Its file system, see [`device`].
     pub dev: u64,
     /// Inode number.
     pub inode: u64,
@@ -40,7 +41,8 @@ impl LinkState {
     /// The failed call.
     pub fn of(path: &Path) -> HostResult<Self> {
         let meta = fs::symlink_metadata(path).op("stat", path)?;
-        Ok(Self { dev: meta.dev(), inode: meta.ino(), links: meta.nlink() })
+        let dev = device::of(path, meta.dev());
+        Ok(Self { dev, inode: meta.ino(), links: meta.nlink() })
     }
 
     /// Whether two names lead to the same file.

@@ -8,15 +8,16 @@ use std::path::Path;
 
 use rustix::fs::fgetxattr_query;
 
+use super::device;
 use super::error::{Context, HostError, HostResult};
 
 /// Where the kernel keeps the capabilities of a program (capabilities(7)).
 const FILE_CAPABILITIES: &str = "security.capability";
 
-/// Which file is meant: `st_dev` and inode number.
+/// Which file is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meant {
-    /// `st_dev`.
+    /// Its file system, see [`device`].
     pub dev: u64,
     /// Inode number.
     pub inode: u64,
@@ -89,7 +90,7 @@ pub(super) fn change(
         other => other.op("open", path)?,
     };
     let meta = file.metadata().op("stat", path)?;
-    if (meta.dev(), meta.ino()) != (meant.dev, meant.inode) {
+    if (device::of_file(&file, meta.dev()), meta.ino()) != (meant.dev, meant.inode) {
         return Ok(Change::Elsewhere);
     }
     make(&file, &meta)

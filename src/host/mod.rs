@@ -14,6 +14,7 @@ pub mod cgroup;
 pub mod container_process;
 pub mod credentials;
 pub mod detach;
+pub mod device;
 pub mod direct_io;
 pub mod error;
 pub mod file;

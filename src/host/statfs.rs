@@ -7,6 +7,7 @@ use std::path::Path;
 use rustix::fs::{StatVfsMountFlags, major, minor, stat, statfs, statvfs};
 use serde::{Deserialize, Serialize};
 
+use super::device;
 use super::error::{Context, HostResult};
 
 /// The state of the file system that a path resolves to. Sizes are in bytes.
@@ -15,8 +16,8 @@ pub struct FsUsage {
     /// The type's name, such as `ext4`, `xfs`, `tmpfs`; a hexadecimal magic if it is not known.
     /// ext2 and ext3 count as `ext4`: they share a magic.
     pub fs_type: String,
-    /// Device number (major, minor) that files there have; on btrfs and overlay it differs from
-    /// the one in mountinfo.
+    /// Which one it is (major, minor), see [`device`]; on btrfs and overlay it differs from the
+    /// number in mountinfo.
     pub dev: (u32, u32),
     /// Whether the mount or the superblock is read-only.
     pub read_only: bool,
@@ -42,7 +43,7 @@ impl FsUsage {
     pub fn of(path: &Path) -> HostResult<Self> {
         let numbers = statvfs(path).op("statfs", path)?;
         let magic = u64::try_from(statfs(path).op("statfs", path)?.f_type).unwrap_or_default();
-        let dev = stat(path).op("stat", path)?.st_dev;
+        let dev = device::of(path, stat(path).op("stat", path)?.st_dev);
         let unit = numbers.f_frsize.max(1);
         Ok(Self {
             fs_type: type_name(magic),

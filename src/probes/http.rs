@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Pattern, Probe, ProbeCx, ProbeError, Sample,
+    Pattern, Probe, ProbeCx, ProbeError, Sample, Wanted,
     subject::{self, Wrong, brief, expect_reading},
 };
 use crate::{
@@ -39,9 +39,10 @@ pub struct Http {
     status: u16,
     /// A regular expression found in the body.
     body: Option<Pattern>,
-    /// Values in a JSON body, by pointer (RFC 6901): `{ /state: RUNNING }`.
+    /// Values in a JSON body, by pointer (RFC 6901), or bounds on a number: `{ /state: RUNNING,
+    /// /waiting: { max: 15 } }`.
     #[serde(default)]
-    json: BTreeMap<String, Value>,
+    json: BTreeMap<String, Wanted>,
     /// It answers within this time.
     #[serde(default = "default_timeout")]
     timeout: Duration,
@@ -75,21 +76,13 @@ impl Http {
             match serde_json::from_str::<Value>(&reply.body) {
                 Ok(body) => {
                     for (pointer, wanted) in &self.json {
-                        let found = body.pointer(pointer);
-                        wrong.unless(found == Some(wanted), || differs(pointer, found, wanted));
+                        wrong.add(wanted.violation(pointer, body.pointer(pointer)));
                     }
                 }
                 Err(error) => wrong.add(Some(format!("body is not JSON: {error}"))),
             }
         }
         Ok(wrong.violation())
-    }
-}
-
-fn differs(pointer: &str, found: Option<&Value>, wanted: &Value) -> String {
-    match found {
-        Some(found) => format!("`{pointer}` is {}, not {wanted}", brief(&found.to_string())),
-        None => format!("`{pointer}` is not there"),
     }
 }
 
@@ -129,6 +122,9 @@ impl Probe for Http {
         let pointer = |pointer: &&String| !pointer.is_empty() && !pointer.starts_with('/');
         if let Some(pointer) = self.json.keys().find(pointer) {
             wrong.add(Some(format!("`{pointer}` is no JSON pointer\n\nhint: write `/{pointer}`")));
+        }
+        for (pointer, wanted) in &self.json {
+            wrong.add(wanted.check(pointer));
         }
         wrong.list()
     }
@@ -208,7 +204,7 @@ mod tests {
     #[test]
     fn static_complaints() {
         let bad = "{ service: a, path: h, port: 0, method: get, status: 99, body: \"(\", json: { \
-                   state: 1 }, timeout: 0s }";
-        assert_eq!(probe(bad).check().len(), 7);
+                   state: 1, /n: { min: 2, max: 1 } }, timeout: 0s }";
+        assert_eq!(probe(bad).check().len(), 8);
     }
 }

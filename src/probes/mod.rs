@@ -30,6 +30,7 @@ mod testing;
 mod tests;
 mod tolerance;
 mod tree;
+mod wanted;
 mod write;
 
 use std::{future::Future, time::Duration};
@@ -43,6 +44,7 @@ use crate::{
     runtime::{Runtime, RuntimeError},
 };
 pub use tolerance::{Bounds, Pattern};
+pub use wanted::Wanted;
 
 /// Why a probe could not be read. That is not a failed hypothesis: the verdict is `error`.
 #[derive(Debug, thiserror::Error)]

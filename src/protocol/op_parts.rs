@@ -24,7 +24,7 @@ pub enum MountFlag {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileId {
-    /// Device, as stat(2) has it.
+    /// Its file system.
     pub dev: Dev,
     /// Inode number.
     pub inode: u64,

@@ -30,7 +30,8 @@ pub struct Init {
     pub start_time: u64,
 }
 
-/// Device number of a superblock, as in `st_dev`.
+/// Tells one superblock apart from every other one: `st_dev`, or, where that is made up at each
+/// mount, the file system's own id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dev {

@@ -7,13 +7,13 @@ use tokio::time::Instant;
 use super::{
     event::{Event, Origin},
     inject::{Injection, look},
-    site::{cx, ended},
+    site::{cx, ended, site},
     starts,
     steps::record,
     world::World,
 };
 use crate::{
-    faults::{Effect, FaultError, Kind},
+    faults::{Effect, FaultError, Kind, Site},
     helper::Result as HelperResult,
     protocol::Undone,
     scenario::Hypothesis,
@@ -87,8 +87,7 @@ async fn judge(
         let why = "undo waits for the engine, which does not answer";
         return (Some(Verdict::Error), Effect::unproven(why));
     }
-    let cx = cx(world, &injection.site);
-    match injection.fault.verify_reverted(&injection.before, &cx).await {
+    match gone(world, injection).await {
         Ok(effect) if effect.proven => (Some(Verdict::Pass), effect),
         Ok(effect) => (Some(Verdict::Error), effect),
         Err(FaultError::ReachedNobody(why)) => (Some(Verdict::Inconclusive), Effect::proven(why)),
@@ -100,6 +99,22 @@ async fn judge(
                 (Some(Verdict::Error), Effect::unproven(why))
             }
         },
+    }
+}
+
+/// Looks for the effect where it was, or, if that container has ended, in the one that the service
+/// has now: what is on a volume outlives a container.
+async fn gone(world: &World, injection: &Injection) -> Result<Effect, FaultError> {
+    let look = async |place: &Site| {
+        injection.fault.verify_reverted(&injection.before, &cx(world, place)).await
+    };
+    let first = look(&injection.site).await;
+    if first.is_ok() || ended(world, &injection.site).await.is_none() {
+        return first;
+    }
+    match site(world, &injection.fault).await {
+        Ok(now) if now.place.container != injection.site.place.container => look(&now).await,
+        _ => first,
     }
 }
 

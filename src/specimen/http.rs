@@ -235,15 +235,15 @@ fn no_config() -> Response {
 async fn rounds(Shared(service): App) -> Response {
     let patience = service.args.patience();
     let Some(dir) = service.args.rounds_dir.clone() else { return no_rounds() };
-    blocking(patience, move || rounds::report(&dir).map(|report| Json(report).into_response()))
-        .await
+    let report = move || rounds::report(&dir, &service.pace);
+    blocking(patience, move || report().map(|report| Json(report).into_response())).await
 }
 
 async fn advance(Shared(service): App) -> Response {
     let patience = service.args.patience();
     let Some(dir) = service.args.rounds_dir.clone() else { return no_rounds() };
     let rename_only = service.args.has(Weakness::RenameOnly);
-    let advance = move || rounds::advance(&dir, ROUNDS, rename_only);
+    let advance = move || rounds::advance(&dir, ROUNDS, rename_only, &service.pace);
     blocking(patience, move || advance().map(|report| Json(report).into_response())).await
 }
 

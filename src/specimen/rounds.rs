@@ -10,6 +10,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -24,15 +25,41 @@ pub(super) struct Report {
     pub(super) items: u64,
     /// Those whose names and modes are what a round has made them.
     pub(super) in_sync: u64,
-    /// Rounds made now, and the mean time of one.
+    /// Rounds made now.
     pub(super) rounds: u64,
-    pub(super) mean_us: u64,
     /// Every item was tried.
     pub(super) through: bool,
+    /// The mean time of a round since the start, in microseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mean_us: Option<u64>,
+}
+
+/// Rounds made since the start.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    made: AtomicU64,
+    took_us: AtomicU64,
+}
+
+impl Pace {
+    fn add(&self, made: u64, took: Duration) {
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.made.fetch_add(made, Ordering::Relaxed);
+        self.took_us.fetch_add(took, Ordering::Relaxed);
+    }
+
+    fn mean_us(&self) -> Option<u64> {
+        self.took_us.load(Ordering::Relaxed).checked_div(self.made.load(Ordering::Relaxed))
+    }
 }
 
 /// Makes a round with each item that had none, as many as fit into the time.
-pub(super) fn advance(root: &Path, time: Duration, rename_only: bool) -> io::Result<Report> {
+pub(super) fn advance(
+    root: &Path,
+    time: Duration,
+    rename_only: bool,
+    pace: &Pace,
+) -> io::Result<Report> {
     let started = Instant::now();
     let (mut rounds, mut through) = (0, true);
     for item in items(root)?.iter().filter(|item| item.extension().is_none()) {
@@ -44,16 +71,18 @@ pub(super) fn advance(root: &Path, time: Duration, rename_only: bool) -> io::Res
         let _ = round(item, rename_only);
         rounds += 1;
     }
-    let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let mean_us = took.checked_div(rounds).unwrap_or(0);
-    Ok(Report { rounds, mean_us, through, ..report(root)? })
+    if rounds > 0 {
+        pace.add(rounds, started.elapsed());
+    }
+    Ok(Report { rounds, through, ..report(root, pace)? })
 }
 
 /// Counts what is in sync.
-pub(super) fn report(root: &Path) -> io::Result<Report> {
+pub(super) fn report(root: &Path, pace: &Pace) -> io::Result<Report> {
     let items = items(root)?;
     let in_sync = items.iter().filter(|item| is_in_sync(item)).count() as u64;
-    Ok(Report { items: items.len() as u64, in_sync, ..Report::default() })
+    let mean_us = pace.mean_us();
+    Ok(Report { items: items.len() as u64, in_sync, mean_us, ..Report::default() })
 }
 
 fn items(root: &Path) -> io::Result<Vec<PathBuf>> {
@@ -112,14 +141,18 @@ mod tests {
             fs::create_dir(&item).unwrap();
             fs::write(item.join("data"), "x").unwrap();
         }
-        let none = advance(dir.path(), Duration::ZERO, false).unwrap();
+        let pace = Pace::default();
+        let none = advance(dir.path(), Duration::ZERO, false, &pace).unwrap();
         assert_eq!((none.items, none.in_sync, none.rounds, none.through), (3, 0, 0, false));
-        let all = advance(dir.path(), Duration::from_secs(60), false).unwrap();
+        assert_eq!(none.mean_us, None);
+        let all = advance(dir.path(), Duration::from_secs(60), false, &pace).unwrap();
         assert_eq!((all.items, all.in_sync, all.rounds, all.through), (3, 3, 3, true));
+        assert!(all.mean_us.is_some());
         let data = dir.path().join("item-1.750/data.640");
         fs::set_permissions(data, fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(report(dir.path()).unwrap().in_sync, 2);
-        assert!(advance(dir.path(), Duration::from_secs(60), false).unwrap().through);
+        assert_eq!(report(dir.path(), &pace).unwrap().in_sync, 2);
+        let over = advance(dir.path(), Duration::from_secs(60), false, &pace).unwrap();
+        assert!(over.through && over.rounds == 0 && over.mean_us == all.mean_us);
     }
 
     #[test]

@@ -27,6 +27,7 @@ use super::office::Office;
 use super::quota::Frozen;
 use super::records::{self, RecordsHandle};
 use super::releases::Releases;
+use super::rounds::Pace;
 use super::serve::SpecimenError;
 use super::session::{Session, SessionError, StateFile};
 use super::shared;
@@ -45,6 +46,7 @@ pub(super) struct Service {
     /// None without `--config`.
     pub(super) config: Option<Config>,
     pub(super) metrics: Metrics,
+    pub(super) pace: Pace,
     pub(super) stop: Stop,
     pub(super) controller: Controller,
     pub(super) uplink: Option<Uplink>,
@@ -80,6 +82,7 @@ impl Service {
             frozen: Frozen::default(),
             config: args.config.clone().map(Config::new),
             metrics: Metrics::new(),
+            pace: Pace::default(),
             stop: Stop::default(),
             controller: Controller::new(&args),
             office: Office::new(&args),

@@ -66,6 +66,13 @@ impl Spool {
             service.metrics.undelivered.set(end.saturating_sub(self.delivered));
             self.send(uplink, line)
         });
+        let sent = sent.or_else(|error| {
+            if !self.drops {
+                return Err(error);
+            }
+            self.delivered = before + waiting.len() as u64;
+            Ok(())
+        });
         service.metrics.undelivered.set(end.saturating_sub(self.delivered));
         if self.delivered > before {
             service.home.check(&service.args.data)?;
@@ -93,9 +100,8 @@ impl Spool {
             // damaged: nobody could take it
             Err(_) => Ok(()),
         };
-        if sent.is_ok() || self.drops {
+        if sent.is_ok() {
             self.delivered += line.len() as u64;
-            return Ok(());
         }
         sent
     }

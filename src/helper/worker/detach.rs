@@ -14,7 +14,7 @@ use super::{
     super::HelperError,
     act::{Context, Done},
     engine,
-    place::{Inside, init, inside},
+    place::{Inside, dev_of, init, inside},
 };
 use crate::{
     host::{
@@ -23,7 +23,7 @@ use crate::{
         mount_clone::MountChange,
         process::Identity,
     },
-    protocol::{Dev, FileId, Init, MountFlag, Outcome, Place},
+    protocol::{FileId, Init, MountFlag, Outcome, Place},
 };
 
 /// Whose mount it was, and where.
@@ -150,8 +150,7 @@ fn exactly(flags: &[MountFlag]) -> MountChange {
 
 fn root_at(path: &Path) -> HostResult<FileId> {
     let stat = rustix::fs::stat(path).map_err(|errno| HostError::sys("stat", path, errno))?;
-    let dev = Dev { major: rustix::fs::major(stat.st_dev), minor: rustix::fs::minor(stat.st_dev) };
-    Ok(FileId { dev, inode: stat.st_ino })
+    Ok(FileId { dev: dev_of(path)?, inode: stat.st_ino })
 }
 
 fn not_the_one(path: &Path, detail: &str) -> HostError {

@@ -12,6 +12,7 @@ use super::super::HelperError;
 use crate::{
     host::{
         container_process::container_init,
+        device,
         error::{HostError, HostResult},
         mountinfo::Reader,
         namespace::in_mount_ns,
@@ -139,8 +140,9 @@ pub(super) fn ways(place: &Place) -> HostResult<Vec<Way>> {
     Ok(ways)
 }
 
-/// `st_dev` of what a path resolves to.
+/// Which file system a resolved path is on.
 pub(super) fn dev_of(path: &Path) -> HostResult<Dev> {
     let stat = rustix::fs::stat(path).map_err(|errno| HostError::sys("stat", path, errno))?;
-    Ok(Dev { major: rustix::fs::major(stat.st_dev), minor: rustix::fs::minor(stat.st_dev) })
+    let dev = device::of(path, stat.st_dev);
+    Ok(Dev { major: rustix::fs::major(dev), minor: rustix::fs::minor(dev) })
 }

@@ -46,11 +46,12 @@ fn probes(loaded: &Loaded) -> BTreeSet<&'static str> {
         let items = scenario.steady_state.iter().chain(&scenario.verify).chain(&scenario.stop_when);
         found.extend(items.map(|item| item.probe.name()));
         found.extend(scenario.observe.iter().map(|item| item.probe.name()));
-        for step in &scenario.steps {
-            if let Action::Expect { probes, .. } = &step.action {
-                found.extend(probes.iter().map(|item| item.probe.name()));
-            }
-        }
+        let in_steps = scenario.steps.iter().flat_map(|step| match &step.action {
+            Action::Expect { probes, .. } => probes.as_slice(),
+            Action::Inject(inject) => inject.when.as_ref().map_or(&[][..], |when| &when.probes),
+            _ => &[],
+        });
+        found.extend(in_steps.map(|item| item.probe.name()));
     }
     found
 }
