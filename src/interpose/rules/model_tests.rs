@@ -77,7 +77,7 @@ fn model_fires(when: &Trigger, n: u64, bytes: u64) -> bool {
     let counted = n.saturating_sub(when.after.unwrap_or(0));
     counted > 0
         && when.nth.is_none_or(|nth| nth == counted)
-        && when.every.is_none_or(|every| counted % every == 0)
+        && when.every.is_none_or(|every| counted.is_multiple_of(every))
         && when.after_bytes.is_none_or(|after| bytes >= after.0)
 }
 
@@ -217,15 +217,15 @@ proptest! {
     }
 
     #[test]
-    fn where_writes_are_cut_does_not_hang_on_threads(count in 1_u64..200) {
-        let cuts = |threads: u64| {
+    fn where_writes_are_cut_does_not_hang_on_threads(count in 1_usize..200) {
+        let cuts = |threads: usize| {
             let set = about_bytes(IoAction::Shorten { keep: Keep::Seeded }, Trigger::default());
             let cuts = Mutex::new(Vec::new());
             std::thread::scope(|scope| {
                 for thread in 0..threads {
                     let (set, cuts) = (&set, &cuts);
                     scope.spawn(move || {
-                        for _ in (thread..count).step_by(threads as usize) {
+                        for _ in (thread..count).step_by(threads) {
                             let strike = set.strike(&call(1, 1, 1), Duration::ZERO, &|_| None);
                             cuts.lock().unwrap().extend(strike.keep);
                         }
@@ -237,7 +237,7 @@ proptest! {
             cuts
         };
         let alone = cuts(1);
-        prop_assert_eq!(alone.len() as u64, count);
+        prop_assert_eq!(alone.len(), count);
         prop_assert_eq!(alone, cuts(4));
     }
 }
