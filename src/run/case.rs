@@ -9,7 +9,6 @@ use super::{
     announce::announce,
     clean,
     event::{Event, Phase},
-    expect::{Patience, steady_state, wait_until_all_hold},
     guards::Guards,
     interrupt::{GRACE, Interrupt, LOGS, REVERTS},
     ledgers::Ledgers,
@@ -17,7 +16,7 @@ use super::{
     observe::Observers,
     recorder::Recorder,
     redact::Redactor,
-    setup, site,
+    setup, steady,
     steps::{Walk, record},
     verify,
     world::{Stop, World},
@@ -25,11 +24,6 @@ use super::{
 use crate::{
     helper::HelperLink, plan::Case, runtime::Runtime, scenario::Hypothesis, verdict::Verdict,
 };
-
-/// The steady state must be reached within this time, or nothing is proven.
-const STEADY_STATE_DEADLINE: Duration = Duration::from_secs(30);
-/// And must last for this long: a service that ends as soon as it has started runs at some instant.
-const STEADY: Duration = Duration::from_millis(300);
 
 /// Reverting the faults one by one takes no longer; the rollback takes care of the rest.
 const REVERTING: Duration = Duration::from_secs(300);
@@ -118,7 +112,7 @@ async fn act(
     world.enter(Phase::SetUp);
     set_up(world).await;
     if !world.is_over() {
-        reach_steady_state(world).await;
+        steady::reach(world).await;
     }
     let observers = Observers::start(world);
     if !world.is_over() {
@@ -167,38 +161,6 @@ async fn set_up(world: &Arc<World>) {
         let verdict = Some(Verdict::Error);
         record(world, id, Hypothesis::SteadyState, title, verdict, &error, started);
         world.findings().break_off("the set-up failed");
-    }
-}
-
-async fn reach_steady_state(world: &Arc<World>) {
-    world.enter(Phase::SteadyState);
-    let started = Instant::now();
-    let within = STEADY_STATE_DEADLINE.min(world.case.scenario.timeout.0);
-    let patience = Patience { within, hold: STEADY };
-    let awaited = wait_until_all_hold(world, &steady_state(world), &patience).await;
-    for one in awaited.judged {
-        // before injection nothing can fail: it can only not be there
-        let verdict =
-            if one.verdict == Verdict::Fail { Verdict::Inconclusive } else { one.verdict };
-        let (group, message) = (Hypothesis::SteadyState, &one.message);
-        record(world, &one.id, group, &one.title, Some(verdict), message, started);
-    }
-    if awaited.since.is_none() && !awaited.cut_short {
-        tokio::select! {
-            () = name_the_ended(world) => {}
-            () = world.stop.cancelled() => {}
-        }
-        world.findings().break_off("the steady state was not reached before injection");
-    }
-}
-
-/// A subject that exits at once is the likely cause of whatever its probes saw.
-async fn name_the_ended(world: &World) {
-    for (service, container) in world.containers() {
-        if let Some(why) = site::container_ended(world, &service, &container).await {
-            world.note(&why);
-            world.findings().add(&service, Some(Verdict::Inconclusive), &why);
-        }
     }
 }
 

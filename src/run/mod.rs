@@ -27,6 +27,7 @@ mod setup;
 mod site;
 pub mod stages;
 mod starts;
+mod steady;
 mod steps;
 pub mod suite;
 #[cfg(test)]

@@ -138,6 +138,7 @@ async fn a_steady_state_that_is_not_reached_is_inconclusive_and_names_who_exited
     assert_eq!(ran.found("recover").0, None);
     assert_eq!(ran.found("verify[0]").0, None);
     assert!(ran.case("t").faults.is_empty());
+    assert!(ran.took.as_secs() < 10, "nobody starts it again: {:?}", ran.took);
 }
 
 #[tokio::test(start_paused = true)]
