@@ -80,16 +80,16 @@ mod tests {
 
     use super::*;
 
-    fn violation(wanted: Value, found: Value) -> Option<String> {
-        Wanted::try_from(wanted).unwrap().violation("/n", Some(&found))
+    fn violation(wanted: Value, found: &Value) -> Option<String> {
+        Wanted::try_from(wanted).unwrap().violation("/n", Some(found))
     }
 
     #[test]
     fn a_map_of_bounds_bounds_a_number_and_nothing_else() {
-        assert_eq!(violation(json!({ "max": 5 }), json!(5)), None);
-        let over = violation(json!({ "max": 5 }), json!(6));
+        assert_eq!(violation(json!({ "max": 5 }), &json!(5)), None);
+        let over = violation(json!({ "max": 5 }), &json!(6));
         assert_eq!(over.unwrap(), "`/n` is 6, not at most 5");
-        let text = violation(json!({ "min": 5 }), json!("6"));
+        let text = violation(json!({ "min": 5 }), &json!("6"));
         assert_eq!(text.unwrap(), "`/n` is \"6\", not at least 5");
         assert!(Wanted::try_from(json!({ "min": "x" })).is_err());
     }
@@ -97,9 +97,9 @@ mod tests {
     #[test]
     fn any_other_value_is_wanted_as_it_is() {
         for value in [json!({}), json!({ "min": 1, "n": 2 }), json!([1]), json!(null), json!("a")] {
-            assert_eq!(violation(value.clone(), value), None);
+            assert_eq!(violation(value.clone(), &value), None);
         }
-        let other = violation(json!({ "a": 1 }), json!({ "a": 2 }));
+        let other = violation(json!({ "a": 1 }), &json!({ "a": 2 }));
         assert_eq!(other.unwrap(), "`/n` is {\"a\":2}, not {\"a\":1}");
         let none = Wanted::Exactly(json!(1)).violation("/n", None);
         assert_eq!(none.unwrap(), "`/n` is not there");
