@@ -80,8 +80,8 @@ pub(super) fn only_bytes(name: &str, ops: &[IoOp]) -> Option<String> {
 
 /// A fault's aim, and the block that shows its effect.
 pub(super) struct Bytes<'a> {
-    pub(super) aim: Aim<'a>,
-    pub(super) block: u32,
+    aim: Aim<'a>,
+    block: u32,
 }
 
 impl<'a> Bytes<'a> {
@@ -111,11 +111,7 @@ impl<'a> Bytes<'a> {
     }
 
     /// Moves a block by each operation until it is hit.
-    pub(super) async fn attempt(
-        &self,
-        before: &Before,
-        cx: &Cx<'_>,
-    ) -> Result<Vec<TriedBytes>, FaultError> {
+    async fn attempt(&self, before: &Before, cx: &Cx<'_>) -> Result<Vec<TriedBytes>, FaultError> {
         self.tried(before, cx, self.aim.tries()).await
     }
 
