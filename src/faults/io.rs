@@ -54,6 +54,32 @@ const MOST_BYTES: Size = Size(16 << 10);
 /// No operation counts as slow.
 pub(super) const NEVER_SLOW: u64 = u64::MAX;
 
+/// What an operation counts as hit by, beside an error.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hit {
+    /// It takes this many microseconds.
+    slow_us: u64,
+    /// It may hang, and is not back after this many milliseconds.
+    within_ms: Option<u64>,
+}
+
+impl Hit {
+    /// It takes this many microseconds.
+    pub(super) fn slow(slow_us: u64) -> Self {
+        Self { slow_us, within_ms: None }
+    }
+
+    /// It is not back after this many milliseconds.
+    pub(super) fn hung(within_ms: u64) -> Self {
+        Self { slow_us: NEVER_SLOW, within_ms: Some(within_ms) }
+    }
+
+    /// It takes this many microseconds, or is not back after so many milliseconds.
+    pub(super) fn slow_or_hung(slow_us: u64, within_ms: u64) -> Self {
+        Self { slow_us, within_ms: Some(within_ms) }
+    }
+}
+
 impl Aim<'_> {
     /// The rule for a target at this path below the volume's root.
     pub(super) fn rule(&self, below: &str, action: IoAction) -> IoRule {
@@ -173,6 +199,16 @@ impl Aim<'_> {
         cx: &Cx<'_>,
         rules: Vec<IoRule>,
     ) -> Result<Prepared<Before>, FaultError> {
+        self.prepare_if(cx, rules, Hit::slow(NEVER_SLOW)).await
+    }
+
+    /// Likewise, unless an operation is hit as it is.
+    pub(super) async fn prepare_if(
+        &self,
+        cx: &Cx<'_>,
+        rules: Vec<IoRule>,
+        hit: Hit,
+    ) -> Result<Prepared<Before>, FaultError> {
         static LAST: AtomicU64 = AtomicU64::new(0);
         cx.running().await?;
         let volume = cx.site.volume.as_ref().ok_or_else(|| {
@@ -181,14 +217,15 @@ impl Aim<'_> {
         let interposer = object_name(cx.run, &volume.name);
         let root = Place { path: volume.mount_point.clone(), ..cx.site.place.clone() };
         let set = format!("{}-{}", self.name, LAST.fetch_add(1, Ordering::Relaxed));
-        let tried = tried(cx, &interposer, &root, (self.ops, 1), NEVER_SLOW).await?;
-        if let Some(TriedOp { op, errno: Some(errno), .. }) =
-            tried.iter().find(|one| one.errno.is_some())
-        {
+        let tried = tried(cx, &interposer, &root, (self.ops, 1), hit).await?;
+        if let Some(one) = tried.iter().find(|one| one.hit) {
+            let (op, path) = (one.op.name(), &root.path);
+            let how = match &one.errno {
+                Some(errno) => format!("fails with {errno}"),
+                None => format!("is {}", how(one)),
+            };
             return Err(FaultError::Refused(format!(
-                "`{}` of a file of our own at `{}` fails with {errno} as it is",
-                op.name(),
-                root.path
+                "`{op}` of a file of our own at `{path}` {how} as it is"
             )));
         }
         let took_us = tried.iter().map(|one| one.took_us).collect();
@@ -206,8 +243,18 @@ impl Aim<'_> {
         cx: &Cx<'_>,
         slow_us: u64,
     ) -> Result<Vec<TriedOp>, FaultError> {
+        self.attempt_until(before, cx, Hit::slow(slow_us)).await
+    }
+
+    /// Likewise, where it is hit by something else than an error.
+    pub(super) async fn attempt_until(
+        &self,
+        before: &Before,
+        cx: &Cx<'_>,
+        hit: Hit,
+    ) -> Result<Vec<TriedOp>, FaultError> {
         let root = Place { path: before.root.path.clone(), ..cx.site.place.clone() };
-        tried(cx, &before.interposer, &root, (self.ops, self.tries()), slow_us).await
+        tried(cx, &before.interposer, &root, (self.ops, self.tries()), hit).await
     }
 
     /// The effect is gone, and what the rules have done meanwhile.
@@ -228,6 +275,16 @@ impl Aim<'_> {
             }
             tried = self.attempt(before, cx, slow_us).await?;
         }
+        self.over(before, &tried, cx).await
+    }
+
+    /// Of operations that were tried afterwards none is hit, and somebody was before.
+    pub(super) async fn over(
+        &self,
+        before: &Before,
+        tried: &[TriedOp],
+        cx: &Cx<'_>,
+    ) -> Result<Effect, FaultError> {
         if let Some(one) = tried.iter().find(|one| one.hit) {
             return Ok(Effect::unproven(told(one)));
         }
@@ -266,10 +323,16 @@ fn names(ops: &[IoOp]) -> String {
 
 /// How one operation went.
 pub(super) fn told(tried: &TriedOp) -> String {
-    let TriedOp { op, attempts, errno, took_us, .. } = tried;
-    let how = errno.clone().unwrap_or_else(|| format!("done after {} ms", took_us / 1000));
-    let nth = if *attempts == 1 { String::new() } else { format!(" at attempt {attempts}") };
+    let TriedOp { op, attempts, errno, .. } = tried;
+    let how = errno.clone().unwrap_or_else(|| how(tried));
+    let nth = if *attempts <= 1 { String::new() } else { format!(" at attempt {attempts}") };
     format!("{}: {how}{nth}", op.name())
+}
+
+/// How one went that did not fail.
+fn how(tried: &TriedOp) -> String {
+    let done = if tried.hung { "not back" } else { "done" };
+    format!("{done} after {} ms", tried.took_us / 1000)
 }
 
 async fn tried(
@@ -277,10 +340,11 @@ async fn tried(
     interposer: &str,
     root: &Place,
     (ops, most): (&[IoOp], u64),
-    slow_us: u64,
+    hit: Hit,
 ) -> Result<Vec<TriedOp>, FaultError> {
-    let attempt =
-        IoAttempt { place: root.clone(), mark: mark(interposer), ops: ops.to_vec(), most, slow_us };
+    let Hit { slow_us, within_ms } = hit;
+    let (place, mark, ops) = (root.clone(), mark(interposer), ops.to_vec());
+    let attempt = IoAttempt { place, mark, ops, most, slow_us, within_ms };
     match cx.helper.read(Read::TryIo(attempt)).await? {
         Reading::IoTried(tried) => Ok(tried),
         other => Err(unexpected(&other)),

@@ -1,4 +1,4 @@
-//! How long a fault lasts, and how far it reaches. Data only.
+//! How long a fault lasts, and how far it reaches.
 
 use serde::{Deserialize, Serialize};
 

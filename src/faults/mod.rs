@@ -15,6 +15,7 @@ mod grace;
 mod inner_engine;
 mod io;
 mod io_bytes;
+mod io_then;
 mod kind;
 mod lifecycle;
 mod observe;
@@ -66,6 +67,7 @@ mod inode_exhaustion;
 mod inotify_exhaustion;
 mod io_error;
 mod io_latency;
+mod io_stall;
 mod kill;
 mod label;
 mod lost_mount;
@@ -87,6 +89,7 @@ mod restart;
 mod shadow_mount;
 mod short_write;
 mod snapshot;
+mod stale_handle;
 mod stall;
 mod stop;
 mod throttle;
@@ -424,6 +427,7 @@ faults! {
     "inotify-exhaustion" => inotify_exhaustion::InotifyExhaustion,
     "io-error" => io_error::IoError,
     "io-latency" => io_latency::IoLatency,
+    "io-stall" => io_stall::IoStall,
     "kill" => kill::Kill,
     "label" => label::Label,
     "lost-mount" => lost_mount::LostMount,
@@ -445,6 +449,7 @@ faults! {
     "shadow-mount" => shadow_mount::ShadowMount,
     "short-write" => short_write::ShortWrite,
     "snapshot" => snapshot::Snapshot,
+    "stale-handle" => stale_handle::StaleHandle,
     "stall" => stall::Stall,
     "stop" => stop::Stop,
     "throttle" => throttle::Throttle,

@@ -115,6 +115,8 @@ pub(crate) struct IoWorld {
     pub(crate) struck: Option<(Option<&'static str>, u64)>,
     /// What becomes of a trial's bytes: errno, moved, arrived and untouched; all arrive without it.
     pub(crate) bytes: Option<(Option<&'static str>, u64, u64, u64)>,
+    /// Operations do not come back.
+    pub(crate) hangs: bool,
     /// What its rules have done.
     pub(crate) rules: Option<RuleFacts>,
 }
@@ -414,11 +416,12 @@ impl World {
 
     fn io_tried(&self, attempt: &IoAttempt) -> Vec<TriedOp> {
         let (errno, took_us) = self.beneath.interposed.struck.unwrap_or((None, 20));
-        let hit = self.beneath.interposed.struck.is_some();
+        let hung = self.beneath.interposed.hangs;
+        let hit = hung || self.beneath.interposed.struck.is_some();
         let attempts = if hit { 1 } else { attempt.most };
         let tried = |op: &IoOp| {
             let errno = errno.map(str::to_owned);
-            TriedOp { op: *op, attempts, hit, errno, took_us }
+            TriedOp { op: *op, attempts, hit, errno, took_us, hung }
         };
         attempt.ops.iter().map(tried).collect()
     }

@@ -21,7 +21,7 @@ struct Moved {
     now: Vec<u8>,
 }
 
-impl Tries<'_> {
+impl Tries {
     /// Moves a block by this operation until not all of it arrives.
     #[must_use]
     pub fn of_bytes(&self, op: IoOp, block: u32) -> TriedBytes {

@@ -4,8 +4,10 @@
 //! subject uses. The files are the interposer's: nothing is made, changed or left behind.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, fdatasync, ftruncate, open, rename, stat, unlink};
@@ -19,43 +21,79 @@ pub const UNTOUCHED: Errno = Errno::XFULL;
 pub const NEW: &str = "new";
 
 /// How operations are tried.
-#[derive(Debug, Clone, Copy)]
-pub struct Tries<'a> {
+#[derive(Debug, Clone)]
+pub struct Tries {
     /// The root of the interposer's mount.
-    pub dir: &'a Path,
+    pub dir: PathBuf,
     /// What its own names begin with.
-    pub mark: &'a str,
+    pub mark: String,
     /// How often at most.
     pub most: u64,
     /// From how many microseconds on it was hit.
     pub slow_us: u64,
 }
 
-impl Tries<'_> {
+impl Tries {
     /// Tries an operation until it is hit.
     #[must_use]
     pub fn of(&self, op: IoOp) -> TriedOp {
+        self.counting(op, &AtomicU64::new(0))
+    }
+
+    /// Tries operations side by side, and gives up those that are not back in time: their threads
+    /// end with the process, if they do not before.
+    #[must_use]
+    pub fn within(&self, ops: &[IoOp], time: Duration) -> Vec<TriedOp> {
+        let end = Instant::now() + time;
+        let try_it = |op: &IoOp| {
+            let (tries, op) = (self.clone(), *op);
+            let (answer, answered) = mpsc::channel();
+            let attempts = Arc::new(AtomicU64::new(0));
+            let counted = Arc::clone(&attempts);
+            // one that is not there answers nobody
+            std::thread::spawn(move || drop(answer.send(tries.counting(op, &counted))));
+            (op, answered, attempts)
+        };
+        let under_way: Vec<_> = ops.iter().map(try_it).collect();
+        let wait_for =
+            |(op, answered, attempts): (IoOp, mpsc::Receiver<TriedOp>, Arc<AtomicU64>)| {
+                let left = end.saturating_duration_since(Instant::now());
+                answered.recv_timeout(left).unwrap_or_else(|_| {
+                    let attempts = attempts.load(Ordering::Relaxed);
+                    TriedOp {
+                        op,
+                        attempts,
+                        hit: true,
+                        errno: None,
+                        took_us: micros(time),
+                        hung: true,
+                    }
+                })
+            };
+        under_way.into_iter().map(wait_for).collect()
+    }
+
+    fn counting(&self, op: IoOp, counted: &AtomicU64) -> TriedOp {
         let path = self.name("");
         // what is opened beforehand is no try; where that fails, it is the answer to all of them
         let file = match op {
             IoOp::Read | IoOp::Write | IoOp::Fsync | IoOp::Truncate => Some(open_own(&path)),
             _ => None,
         };
-        let mut attempts = 0;
         loop {
-            attempts += 1;
+            let attempts = counted.fetch_add(1, Ordering::Relaxed) + 1;
             let started = Instant::now();
             let done = match &file {
                 Some(Ok(file)) => on_file(op, file),
                 Some(Err(errno)) => Err(*errno),
                 None => self.on_name(op, &path),
             };
-            let took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            let took_us = micros(started.elapsed());
             let errno = done.err().filter(|errno| *errno != UNTOUCHED);
             let hit = errno.is_some() || took_us >= self.slow_us;
             if hit || attempts >= self.most {
                 let errno = errno.map(name_of);
-                return TriedOp { op, attempts, hit, errno, took_us };
+                return TriedOp { op, attempts, hit, errno, took_us, hung: false };
             }
         }
     }
@@ -79,6 +117,10 @@ impl Tries<'_> {
             }
         }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The same name, of a file that is not there yet.

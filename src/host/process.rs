@@ -46,6 +46,12 @@ impl Identity {
         if Self::of(self.pid)? == self { Ok(()) } else { Err(HostError::Gone { pid: self.pid }) }
     }
 
+    /// Whether it was stopped: it lives and does nothing until it is told to go on.
+    #[must_use]
+    pub fn is_stopped(self) -> bool {
+        matches!(read_stat(self.pid), Ok(Some(stat)) if stat.stopped && stat.start_time == self.start_time)
+    }
+
     /// A file of this process below `/proc`.
     #[must_use]
     pub fn proc_path(self, name: &str) -> PathBuf {
@@ -118,6 +124,7 @@ pub fn boot_id() -> HostResult<String> {
 struct Stat {
     start_time: u64,
     running: bool,
+    stopped: bool,
 }
 
 /// `None` when there is no such process.
@@ -140,7 +147,8 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?;
     let start_time = fields.nth(18)?.parse().ok()?;
-    Some(Stat { start_time, running: !matches!(state, "Z" | "X" | "x") })
+    let (running, stopped) = (!matches!(state, "Z" | "X" | "x"), state == "T");
+    Some(Stat { start_time, running, stopped })
 }
 
 #[cfg(test)]
@@ -163,7 +171,11 @@ mod tests {
         assert!(who.is_alive());
         let impostor = Identity { start_time: who.start_time + 1, ..who };
         assert_eq!(impostor.signal(libc::SIGKILL), Err(HostError::Gone { pid: who.pid }));
-        assert!(who.is_alive());
+        assert!(who.is_alive() && !who.is_stopped());
+        who.signal(libc::SIGSTOP).unwrap();
+        while !who.is_stopped() {
+            std::thread::yield_now();
+        }
         who.signal(libc::SIGKILL).unwrap();
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
         assert!(!who.is_alive());

@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use super::rules::{BadGlob, Call, RuleSet, Strike};
+use super::rules::{BadGlob, Call, RuleSet, Sets, Strike};
 use crate::protocol::{IoOp, IoRule, RuleFacts};
 
 /// A set, and whether it is in force.
@@ -17,6 +17,8 @@ struct One {
     set: RuleSet,
     since: Instant,
     armed: bool,
+    /// As which of the sets what it lets wait waits.
+    waits: Sets,
 }
 
 /// Every set of an interposer.
@@ -43,26 +45,27 @@ impl Armed {
         Ok(Self { expected, expects, sets, about, touches_bytes })
     }
 
-    /// Puts a set in force, in place of one of the same name.
-    pub(super) fn arm(&self, name: &str, seed: u64, rules: Vec<IoRule>) -> Result<(), BadGlob> {
-        let set = RuleSet::new(seed, rules)?;
-        let one = One { set, since: Instant::now(), armed: true };
+    /// Puts a set in force, in place of one of the same name: who waits for that.
+    pub(super) fn arm(&self, name: &str, set: RuleSet, waits: Sets) -> Option<Sets> {
+        let one = One { set, since: Instant::now(), armed: true, waits };
         let mut sets = self.sets.write().unwrap_or_else(PoisonError::into_inner);
-        sets.insert(name.to_owned(), Arc::new(one));
+        let before = sets.insert(name.to_owned(), Arc::new(one));
         self.recount(&sets);
-        Ok(())
+        before.filter(|one| one.armed).map(|one| one.waits)
     }
 
-    /// Puts a set out of force; false where there was none. What it has done is remembered.
-    pub(super) fn disarm(&self, name: &str) -> bool {
+    /// Puts a set out of force: who waits for it; none where there was none. What it has done is
+    /// remembered.
+    pub(super) fn disarm(&self, name: &str) -> Option<Sets> {
         let mut sets = self.sets.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(one) = sets.get(name).filter(|one| one.armed).cloned() else { return false };
+        let one = sets.get(name).filter(|one| one.armed).cloned()?;
         // calls in progress still hold the old one: what they count is lost to nobody who asks
         let (matched, hit) = one.set.counted();
         let set = RuleSet::remembering(matched, hit);
-        sets.insert(name.to_owned(), Arc::new(One { set, since: one.since, armed: false }));
+        let over = One { set, since: one.since, armed: false, waits: one.waits };
+        sets.insert(name.to_owned(), Arc::new(over));
         self.recount(&sets);
-        true
+        Some(one.waits)
     }
 
     fn recount(&self, sets: &BTreeMap<String, Arc<One>>) {
@@ -108,7 +111,10 @@ impl Armed {
         };
         let mut strike = Strike::default();
         for one in sets {
-            strike.add(one.set.strike(call, one.since.elapsed(), &name_of));
+            let struck = one.set.strike(call, one.since.elapsed(), &name_of);
+            if !struck.is_none() {
+                strike.add(Strike { by: one.waits, ..struck });
+            }
         }
         strike
     }

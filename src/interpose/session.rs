@@ -14,6 +14,7 @@ use super::{
     armed::Armed,
     backing::Beneath,
     fs::{Fs, Served},
+    rules::RuleSet,
 };
 use crate::{
     host::{
@@ -113,15 +114,18 @@ impl Rules {
     /// # Errors
     /// In words, when a path is no glob.
     pub fn arm(&self, set: &str, seed: u64, rules: Vec<IoRule>) -> Result<(), String> {
-        self.0.armed.arm(set, seed, rules).map_err(|error| error.to_string())
+        let rules = RuleSet::new(seed, rules).map_err(|error| error.to_string())?;
+        let before = self.0.armed.arm(set, rules, self.0.timer.begin());
+        before.into_iter().for_each(|before| self.0.timer.end(before));
+        Ok(())
     }
 
-    /// Puts a set out of force; what it delays goes on at once. False where there was none.
+    /// Puts a set out of force; what it alone lets wait goes on at once. False where there was none.
     #[must_use]
     pub fn disarm(&self, set: &str) -> bool {
         let was = self.0.armed.disarm(set);
-        self.0.timer.hurry();
-        was
+        was.into_iter().for_each(|was| self.0.timer.end(was));
+        was.is_some()
     }
 
     /// What a set has done; none where there never was one.

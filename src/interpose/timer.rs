@@ -1,7 +1,8 @@
 //! Operations that wait: a queue by time, and a few threads that do what is due.
 //!
 //! Whoever delays an operation puts it here and serves the next one. A thread that slept instead
-//! would delay all that come behind it.
+//! would delay all that come behind it. What waits for the sake of a set of rules waits no longer
+//! than the set is in force, and what hangs no longer than its caller lives.
 
 use std::{
     cmp::Reverse,
@@ -10,15 +11,44 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What is done when its time has come.
-type Work = Box<dyn FnOnce() + Send>;
+use super::rules::Sets;
+use crate::host::task::is_killed;
+
+/// Why a wait is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The time has come, or nothing is left to wait for.
+    Due,
+    /// Whoever waited was killed.
+    Killed,
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wait {
+    /// This time,
+    pub(super) delay: Duration,
+    /// or the end of all of these,
+    pub(super) by: Sets,
+    /// or the death of this task.
+    pub(super) task: Option<u32>,
+}
+
+/// What is done then.
+type Work = Box<dyn FnOnce(End) + Send>;
 
 /// Threads that do what is due: it may wait for a disk.
 const THREADS: usize = 4;
+/// Between two looks at who was killed. The kernel would say so itself, by an interrupt, but fuser
+/// (0.18) refuses those; a killed task waits until it is answered.
+const LOOK: Duration = Duration::from_millis(50);
 
 struct Job {
     /// When, and in which order of those at the same time.
     at: (Instant, u64),
+    by: Sets,
+    task: Option<u32>,
+    end: End,
     work: Work,
 }
 
@@ -46,12 +76,29 @@ impl Ord for Job {
 struct Queue {
     jobs: BinaryHeap<Reverse<Job>>,
     number: u64,
+    /// Sets in force, and the number of the last one.
+    in_force: Sets,
+    set: u64,
+}
+
+impl Queue {
+    /// Changes jobs that wait.
+    fn change(&mut self, mut change: impl FnMut(&mut Job)) {
+        let jobs = std::mem::take(&mut self.jobs).into_iter();
+        let changed = jobs.map(|Reverse(mut job)| {
+            change(&mut job);
+            Reverse(job)
+        });
+        self.jobs = changed.collect();
+    }
 }
 
 #[derive(Default)]
 struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
+    /// Something waits that hangs.
+    hangs: Condvar,
 }
 
 /// The queue. Its threads live as long as the process.
@@ -62,39 +109,70 @@ impl Timer {
     /// Starts it.
     pub(super) fn start() -> std::io::Result<Self> {
         let shared = Arc::<Shared>::default();
+        let thread = |name: String| std::thread::Builder::new().name(name);
         for number in 0..THREADS {
             let shared = Arc::clone(&shared);
-            let thread = std::thread::Builder::new().name(format!("late-{number}"));
-            thread.spawn(move || {
+            let work = move || {
                 loop {
-                    shared.next()();
+                    shared.do_next();
                 }
-            })?;
+            };
+            thread(format!("late-{number}")).spawn(work)?;
         }
+        let looks = Arc::clone(&shared);
+        let look = move || {
+            loop {
+                looks.let_killed_go();
+                std::thread::sleep(LOOK);
+            }
+        };
+        thread("killed".into()).spawn(look)?;
         Ok(Self(shared))
     }
 
-    /// Has something done after this time.
-    pub(super) fn after(&self, delay: Duration, work: impl FnOnce() + Send + 'static) {
+    /// A set of rules comes into force: the one that waits are made for.
+    pub(super) fn begin(&self) -> Sets {
         let mut queue = self.0.lock();
-        queue.number += 1;
-        let at = (Instant::now() + delay, queue.number);
-        queue.jobs.push(Reverse(Job { at, work: Box::new(work) }));
-        drop(queue);
-        self.0.changed.notify_one();
+        queue.set += 1;
+        let set = Sets::one(queue.set);
+        queue.in_force = queue.in_force.and(set);
+        set
     }
 
-    /// Has everything done at once that is waiting now.
-    pub(super) fn hurry(&self) {
+    /// Sets are out of force: nothing waits for their sake any longer, nor what comes late.
+    pub(super) fn end(&self, sets: Sets) {
         let mut queue = self.0.lock();
+        queue.in_force = queue.in_force.without(sets);
         let now = Instant::now();
-        let jobs = std::mem::take(&mut queue.jobs).into_iter();
-        let due = |Reverse(Job { at: (at, number), work })| {
-            Reverse(Job { at: (at.min(now), number), work })
-        };
-        queue.jobs = jobs.map(due).collect();
+        queue.change(|job| {
+            job.by = job.by.without(sets);
+            if job.by.is_none() {
+                job.at.0 = job.at.0.min(now);
+            }
+        });
         drop(queue);
         self.0.changed.notify_all();
+    }
+
+    /// Has something done after a wait.
+    pub(super) fn after(&self, wait: Wait, work: impl FnOnce(End) + Send + 'static) {
+        // those that waited for a lock that another one held come one after the other
+        if wait.task.is_some_and(is_killed) {
+            return work(End::Killed);
+        }
+        let mut queue = self.0.lock();
+        queue.number += 1;
+        // a set may have ended while we were on the way here
+        let by = wait.by.among(queue.in_force);
+        let delay = if by.is_none() { Duration::ZERO } else { wait.delay };
+        let at = (Instant::now() + delay, queue.number);
+        let job = Job { at, by, task: wait.task, end: End::Due, work: Box::new(work) };
+        queue.jobs.push(Reverse(job));
+        drop(queue);
+        self.0.changed.notify_one();
+        if wait.task.is_some() {
+            self.0.hangs.notify_one();
+        }
     }
 }
 
@@ -103,8 +181,13 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn do_next(&self) {
+        let job = self.next();
+        (job.work)(job.end);
+    }
+
     /// Waits for what is due next.
-    fn next(&self) -> Work {
+    fn next(&self) -> Job {
         let mut queue = self.lock();
         loop {
             let now = Instant::now();
@@ -112,7 +195,7 @@ impl Shared {
             match first {
                 Some(at) if at <= now => {
                     if let Some(Reverse(job)) = queue.jobs.pop() {
-                        return job.work;
+                        return job;
                     }
                 }
                 Some(at) => {
@@ -126,6 +209,34 @@ impl Shared {
             }
         }
     }
+
+    /// Tasks that wait, as soon as there are any.
+    fn waiting(&self) -> Vec<u32> {
+        let mut queue = self.lock();
+        loop {
+            let tasks: Vec<u32> = queue.jobs.iter().filter_map(|Reverse(job)| job.task).collect();
+            if !tasks.is_empty() {
+                return tasks;
+            }
+            queue = self.hangs.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Ends the waits of tasks that were killed.
+    fn let_killed_go(&self) {
+        let mut killed = self.waiting();
+        killed.retain(|task| is_killed(*task));
+        if killed.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        self.lock().change(|job| {
+            if job.task.is_some_and(|task| killed.contains(&task)) {
+                (job.at.0, job.end) = (now, End::Killed);
+            }
+        });
+        self.changed.notify_all();
+    }
 }
 
 #[cfg(test)]
@@ -134,14 +245,23 @@ mod tests {
 
     use super::*;
 
+    const HOUR: Duration = Duration::from_secs(3600);
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn wait(delay: Duration, by: Sets) -> Wait {
+        Wait { delay, by, task: None }
+    }
+
     #[test]
     fn what_is_due_first_is_done_first_and_many_wait_side_by_side() {
         let timer = Timer::start().unwrap();
+        let set = timer.begin();
         let (done, order) = mpsc::channel();
         let started = Instant::now();
         for (name, millis) in [("late", 60), ("early", 20)] {
             let done = done.clone();
-            timer.after(Duration::from_millis(millis), move || done.send(name).unwrap());
+            let delay = wait(Duration::from_millis(millis), set);
+            timer.after(delay, move |_| done.send(name).unwrap());
         }
         assert_eq!(order.recv().unwrap(), "early");
         assert!(started.elapsed() >= Duration::from_millis(20));
@@ -149,7 +269,8 @@ mod tests {
         let started = Instant::now();
         for _ in 0..64 {
             let done = done.clone();
-            timer.after(Duration::from_millis(50), move || done.send("").unwrap());
+            let delay = wait(Duration::from_millis(50), set);
+            timer.after(delay, move |_| done.send("").unwrap());
         }
         assert_eq!(order.iter().take(64).count(), 64);
         // one after the other they would take more than three seconds
@@ -157,11 +278,42 @@ mod tests {
     }
 
     #[test]
-    fn in_a_hurry_nothing_waits_any_longer() {
+    fn nothing_waits_longer_than_all_of_its_sets_are_in_force() {
         let timer = Timer::start().unwrap();
+        let (one, other) = (timer.begin(), timer.begin());
         let (done, order) = mpsc::channel();
-        timer.after(Duration::from_secs(3600), move || done.send(()).unwrap());
-        timer.hurry();
-        order.recv_timeout(Duration::from_secs(10)).unwrap();
+        for (name, by) in [("one", one), ("both", one.and(other)), ("other", other)] {
+            let done = done.clone();
+            timer.after(wait(HOUR, by), move |end| done.send((name, end)).unwrap());
+        }
+        timer.end(one);
+        assert_eq!(order.recv_timeout(PATIENCE).unwrap(), ("one", End::Due));
+        assert!(order.recv_timeout(Duration::from_millis(100)).is_err(), "the other is in force");
+        timer.end(other);
+        let mut rest = [order.recv_timeout(PATIENCE).unwrap().0, order.recv().unwrap().0];
+        rest.sort_unstable();
+        assert_eq!(rest, ["both", "other"]);
+        // decided while it was in force, and here too late
+        let late = done.clone();
+        timer.after(wait(HOUR, other), move |end| late.send(("late", end)).unwrap());
+        assert_eq!(order.recv_timeout(PATIENCE).unwrap(), ("late", End::Due));
+    }
+
+    #[test]
+    fn who_is_dead_does_not_wait() {
+        let timer = Timer::start().unwrap();
+        let set = timer.begin();
+        let (done, order) = mpsc::channel();
+        let mut child = std::process::Command::new("sleep").arg("3600").spawn().unwrap();
+        for (name, task) in [("dead", child.id()), ("alive", std::process::id())] {
+            let done = done.clone();
+            let hang = Wait { task: Some(task), ..wait(HOUR, set) };
+            timer.after(hang, move |end| done.send((name, end)).unwrap());
+        }
+        assert!(order.recv_timeout(Duration::from_millis(200)).is_err(), "both are alive");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(order.recv_timeout(PATIENCE).unwrap(), ("dead", End::Killed));
+        assert!(order.recv_timeout(Duration::from_millis(200)).is_err());
     }
 }

@@ -148,6 +148,16 @@ pub enum IoAction {
         /// How many, at most, one after the other.
         bytes: u32,
     },
+    /// It fails with `ESTALE` on a file that was open before the rule came into force. A trial's file
+    /// counts as one.
+    Stale,
+    /// It hangs until the rule is gone. A caller that is killed meanwhile is let go.
+    Stall {
+        /// For so many microseconds at most.
+        us: u64,
+        /// Then it is not done, and fails with this error number; done without one.
+        errno: Option<i32>,
+    },
 }
 
 impl IoAction {
@@ -242,6 +252,9 @@ pub struct IoAttempt {
     pub most: u64,
     /// It counts as hit when it takes this many microseconds, or fails.
     pub slow_us: u64,
+    /// They may hang: one that is not back after this many milliseconds is given up, and counts as
+    /// hit.
+    pub within_ms: Option<u64>,
 }
 
 /// One operation of a trial.
@@ -258,4 +271,6 @@ pub struct TriedOp {
     pub errno: Option<String>,
     /// Microseconds that the last attempt took.
     pub took_us: u64,
+    /// The last attempt did not come back.
+    pub hung: bool,
 }

@@ -7,6 +7,9 @@ use std::time::Duration;
 use super::backup::Job;
 use super::weakness::{self, Weakness, WeaknessChoice};
 
+/// More than ever wait in a test: what `unbounded-queue` lets wait.
+const UNBOUNDED: u32 = 1 << 20;
+
 /// Run the reference subject: a small service that survives its storage.
 #[derive(Debug, Clone, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -106,6 +109,10 @@ pub struct SpecimenArgs {
     /// How long the storage may take before the answer is that nobody knows
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub deadline: Duration,
+
+    /// Records that may wait for the storage; more are refused
+    #[arg(long, value_name = "RECORDS", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    pub queue: u32,
 
     /// How long the data directory may be lost before an alarm is raised
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
@@ -221,6 +228,11 @@ impl SpecimenArgs {
     /// How long an answer of the storage is waited for.
     pub(super) fn patience(&self) -> Duration {
         if self.has(Weakness::NoDeadline) { Duration::MAX } else { self.deadline }
+    }
+
+    /// How many records may wait for it.
+    pub(super) fn queue(&self) -> u32 {
+        if self.has(Weakness::UnboundedQueue) { UNBOUNDED } else { self.queue }
     }
 
     pub(super) fn logs_dir(&self) -> PathBuf {

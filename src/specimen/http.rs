@@ -84,6 +84,7 @@ async fn health(Shared(service): App) -> Response {
 }
 
 async fn metrics(Shared(service): App) -> Response {
+    service.metrics.waiting.set(service.records().map_or(0, |records| records.waiting()));
     // Asking a stuck filesystem for its free room would take this worker along.
     blocking(service.args.patience(), move || {
         let logs = service.args.logs_dir();

@@ -24,6 +24,7 @@ pub(super) struct Journal {
     trusts_open_file: bool,
     retries_sync: bool,
     no_checksum: bool,
+    keeps_handle: bool,
     /// Only with `dirty-exit`: lines that wait for company before they are written.
     waiting: Option<Vec<u8>>,
     /// None after a failed sync: the kernel may have dropped pages it could not write, so nothing
@@ -55,6 +56,7 @@ impl Journal {
             trusts_open_file: args.has(Weakness::TrustsOpenFile),
             retries_sync: args.has(Weakness::RetriesSync),
             no_checksum: args.has(Weakness::NoChecksum),
+            keeps_handle: args.has(Weakness::KeepsHandle),
             waiting: args.has(Weakness::DirtyExit).then(Vec::new),
             file: None,
             end: 0,
@@ -137,6 +139,10 @@ impl Journal {
         let before = self.end;
         if let Err(error) = self.write(format!("{line}\n").as_bytes()) {
             self.rewind(before);
+            if error.kind() == io::ErrorKind::StaleNetworkFileHandle && !self.keeps_handle {
+                // the server knows this handle no more, but perhaps the name
+                self.file = None;
+            }
             return Err(error);
         }
         self.keys.insert(record.key.clone(), record.checksum);

@@ -49,6 +49,8 @@ pub(super) struct Metrics {
     pub(super) stale_taken: Counter,
     /// Bytes of the journal that wait for the controller.
     pub(super) undelivered: Gauge,
+    /// Appends that wait for the storage.
+    pub(super) waiting: Gauge,
     pub(super) index_warmed: Counter,
     pub(super) cleanups: Counter,
     pub(super) temp_deleted: Counter,
@@ -72,6 +74,7 @@ impl Metrics {
             stale_refused: Counter::default(),
             stale_taken: Counter::default(),
             undelivered: Gauge::default(),
+            waiting: Gauge::default(),
             index_warmed: Counter::default(),
             cleanups: Counter::default(),
             temp_deleted: Counter::default(),
@@ -108,11 +111,13 @@ impl Metrics {
         for (taken, count) in [("no", &self.stale_refused), ("yes", &self.stale_taken)] {
             let _ = writeln!(out, "specimen_stale_work_total{{taken=\"{taken}\"}} {}", count.get());
         }
-        let undelivered = self.undelivered.0.load(Ordering::Relaxed);
-        let _ = writeln!(
-            out,
-            "# TYPE specimen_undelivered_bytes gauge\nspecimen_undelivered_bytes {undelivered}"
-        );
+        for (name, gauge) in [
+            ("specimen_undelivered_bytes", &self.undelivered),
+            ("specimen_appends_waiting", &self.waiting),
+        ] {
+            let value = gauge.0.load(Ordering::Relaxed);
+            let _ = writeln!(out, "# TYPE {name} gauge\n{name} {value}");
+        }
         let _ = writeln!(out, "# TYPE specimen_errors_total counter");
         for (errno, count) in &view.errors {
             let _ = writeln!(out, "specimen_errors_total{{errno=\"{errno}\"}} {count}");

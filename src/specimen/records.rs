@@ -17,8 +17,6 @@ use super::service::Service;
 use super::weakness::Weakness;
 use crate::ledger::Record;
 
-/// Appends waiting for the thread.
-const QUEUE: usize = 256;
 /// Appends that share one sync.
 const GROUP: usize = 64;
 
@@ -65,8 +63,9 @@ pub(super) struct RecordsHandle {
 
 pub(super) struct RecordsQueue(mpsc::Receiver<Request>);
 
-pub(super) fn channel(patience: Duration) -> (RecordsHandle, RecordsQueue) {
-    let (sender, receiver) = mpsc::channel(QUEUE);
+/// A queue for so many appends.
+pub(super) fn channel(patience: Duration, most: u32) -> (RecordsHandle, RecordsQueue) {
+    let (sender, receiver) = mpsc::channel(usize::try_from(most).unwrap_or(usize::MAX));
     (RecordsHandle { queue: sender, patience }, RecordsQueue(receiver))
 }
 
@@ -80,6 +79,11 @@ impl RecordsHandle {
             Ok(Ok(result)) => result,
             Ok(Err(_)) | Err(_) => Err(Refusal::Unknown),
         }
+    }
+
+    /// Appends that wait for the thread.
+    pub(super) fn waiting(&self) -> u64 {
+        (self.queue.max_capacity() - self.queue.capacity()) as u64
     }
 
     pub(super) fn verify(&self) {

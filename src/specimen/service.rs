@@ -119,7 +119,7 @@ impl Service {
         agent::register(self)?;
         self.publish_journal(&journal);
         let (log, log_queue) = applog::channel();
-        let (records, records_queue) = records::channel(self.args.patience());
+        let (records, records_queue) = records::channel(self.args.patience(), self.args.queue());
         *lock(&self.log) = Some(log);
         *lock(&self.records) = Some(records);
         self.spawn("log", move |service| applog::run(service, &log_queue))?;

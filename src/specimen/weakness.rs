@@ -41,6 +41,8 @@ pub enum Weakness {
     IgnoresShortWrites,
     /// SIGTERM is not listened to.
     IgnoresStop,
+    /// A file whose handle went stale is not opened again.
+    KeepsHandle,
     /// The journal lives in the container's own layer.
     LayerState,
     /// Records are taken after the end of the term.
@@ -103,6 +105,8 @@ pub enum Weakness {
     TrustsLinkIdentity,
     /// A journal that was removed is written to all the same.
     TrustsOpenFile,
+    /// Records wait for the storage, however many there are.
+    UnboundedQueue,
     /// The configuration's inode is watched, not its name.
     WatchesInode,
     /// Writes to wherever the data path points.
@@ -222,6 +226,12 @@ const TABLE: &[Row] = &[
         "disk-full",
     ),
     row(Weakness::IgnoresStop, "ignores-stop", "does not end when it is asked to", "graceful-stop"),
+    row(
+        Weakness::KeepsHandle,
+        "keeps-handle",
+        "goes on with a handle that its server forgot",
+        "stale-handle",
+    ),
     row(
         Weakness::LayerState,
         "layer-state",
@@ -377,6 +387,12 @@ const TABLE: &[Row] = &[
         "trusts-open-file",
         "goes on writing to a journal that was removed",
         "removed-journal",
+    ),
+    row(
+        Weakness::UnboundedQueue,
+        "unbounded-queue",
+        "lets any number of records wait for its storage",
+        "io-starvation",
     ),
     row(
         Weakness::WatchesInode,

@@ -41,6 +41,9 @@ const VERB: &str = "helper-interposer";
 const DIRECTORY: &str = "interposed";
 /// How long an interposer may take to answer.
 const ANSWER: Duration = Duration::from_millis(1500);
+/// And how long to say that it is there: whoever uses the volume of one that is wedged hangs no
+/// longer than 2 s, and the rest of them is for ending it.
+const PONG: Duration = Duration::from_millis(1200);
 /// Between two looks at it.
 const LOOK: Duration = Duration::from_millis(200);
 /// A killed process is gone within this time, but for one that hangs in the kernel.
@@ -77,6 +80,7 @@ impl Interposers {
     fn watch(&self, name: String, mut child: Child, socket: PathBuf) {
         let mine = self.clone();
         let watch = move || {
+            let process = Identity::of(child.id());
             let how = loop {
                 std::thread::sleep(LOOK);
                 match child.try_wait() {
@@ -84,13 +88,16 @@ impl Interposers {
                     Ok(Some(status)) => break format!("ended: {status}"),
                     Err(error) => break error.to_string(),
                 }
-                if let Err(error) = control::ask(&socket, &Ask::Ping, ANSWER)
-                    && matches!(child.try_wait(), Ok(None))
-                {
-                    // stopped or wedged: without it, whoever waits gets an error
+                // one that is stopped need not be waited for
+                let wrong = match process.as_ref().is_ok_and(|process| process.is_stopped()) {
+                    true => Some("it is stopped".to_owned()),
+                    false => control::ask(&socket, &Ask::Ping, PONG).err().map(|e| e.to_string()),
+                };
+                if let Some(wrong) = wrong.filter(|_| matches!(child.try_wait(), Ok(None))) {
+                    // without it, whoever waits gets an error
                     let _ = child.kill();
                     let _ = child.wait();
-                    break format!("did not answer and was ended: {error}");
+                    break format!("did not answer and was ended: {wrong}");
                 }
             };
             if mine.ends(&name)

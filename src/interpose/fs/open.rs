@@ -10,6 +10,7 @@ use std::{
         Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use fuser::{BackingId, FopenFlags};
@@ -36,6 +37,8 @@ pub(super) struct Open {
     pub(super) node: Arc<Node>,
     /// The name by which rules know it; none where nobody asked when it was opened.
     pub(super) path: Option<Arc<str>>,
+    /// When it was opened.
+    pub(super) since: Instant,
     mover: Mover,
     writes: bool,
 }
@@ -148,7 +151,8 @@ impl Fs {
         } else {
             FopenFlags::empty()
         };
-        let fh = self.opened.add(Open { node: Arc::clone(node), path, mover, writes });
+        let (node, since) = (Arc::clone(node), Instant::now());
+        let fh = self.opened.add(Open { node, path, since, mover, writes });
         Ok((fh, answer, given))
     }
 

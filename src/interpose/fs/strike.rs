@@ -1,12 +1,15 @@
 //! Between an operation and its rules: what strikes it, and the way on when something does.
 
-use std::{ffi::OsStr, sync::Arc};
+use std::{ffi::OsStr, sync::Arc, time::Duration};
 
 use rustix::io::Errno;
 
 use super::{Fs, Who, data, open::Open};
 use crate::{
-    interpose::rules::{Call, Strike},
+    interpose::{
+        rules::{Call, Strike},
+        timer::{End, Wait},
+    },
     protocol::IoOp,
 };
 
@@ -73,7 +76,11 @@ impl Fs {
             _ => 0,
         };
         let (uid, pid) = (who.uid, who.pid);
-        self.armed.strike(&Call { op, path: &path, span, bytes, uid, pid, trial })
+        let open_for = match at {
+            At::Bytes(open, ..) | At::Open(open) => Some(open.since.elapsed()),
+            At::File(_) | At::Name(..) => None,
+        };
+        self.armed.strike(&Call { op, path: &path, span, bytes, open_for, uid, pid, trial })
     }
 
     /// The name by which rules know what an operation is done to, and whether it is a trial.
@@ -113,14 +120,20 @@ impl Fs {
         work: impl FnOnce(&Arc<Self>, R) + Send + 'static,
     ) {
         let fs = Arc::clone(self);
-        let go_on = move || match strike.refuses() {
-            Some(errno) => reply.refuse(Errno::from_raw_os_error(errno)),
-            None => work(&fs, reply),
+        let errno = match strike.errno {
+            Some(_) => strike.refuses(),
+            None => strike.hang.and_then(|hang| hang.errno),
         };
-        if strike.delay.is_zero() {
-            go_on();
-        } else {
-            self.timer.after(strike.delay, go_on);
+        let go_on = move |end| match (end, errno) {
+            (End::Killed, _) => reply.refuse(Errno::INTR),
+            (End::Due, Some(errno)) => reply.refuse(Errno::from_raw_os_error(errno)),
+            (End::Due, None) => work(&fs, reply),
+        };
+        let delay = strike.delay + strike.hang.map_or(Duration::ZERO, |hang| hang.at_most);
+        if delay.is_zero() {
+            return go_on(End::Due);
         }
+        let task = strike.hang.map(|hang| hang.task);
+        self.timer.after(Wait { delay, by: strike.by, task }, go_on);
     }
 }

@@ -1,9 +1,11 @@
 //! A rule with its globs compiled: what it matches. Pure.
 
+use std::time::Duration;
+
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::Call;
-use crate::protocol::{IoOp, IoRule};
+use crate::protocol::{IoAction, IoOp, IoRule};
 
 /// A glob that is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +66,12 @@ impl Compiled {
                 || self.paths.matches(call.path) && self.spans(call) && self.is_by(call, name_of))
     }
 
+    /// Whether it is about files that are open for so long, `since` it came into force.
+    pub(super) fn reaches(&self, call: &Call<'_>, since: Duration) -> bool {
+        let old = || call.open_for.is_some_and(|open_for| open_for > since);
+        self.rule.action != IoAction::Stale || call.trial || old()
+    }
+
     fn spans(&self, call: &Call<'_>) -> bool {
         let Some((offset, length)) = call.span else { return true };
         self.rule.at_least.is_none_or(|least| length >= least.0)
@@ -88,7 +96,7 @@ impl Compiled {
 mod tests {
     use super::*;
     use crate::{
-        protocol::{ByteRange, Caller, IoAction, Trigger},
+        protocol::{ByteRange, Caller, Trigger},
         units::Size,
     };
 
@@ -110,6 +118,7 @@ mod tests {
             path,
             span: Some((4096, 512)),
             bytes: 512,
+            open_for: None,
             uid: 7,
             pid: 42,
             trial: false,
@@ -130,6 +139,18 @@ mod tests {
         assert!(hits(rule(&["wal", "wal/**"]), &call("wal/1/2")));
         assert!(!hits(rule(&["wal", "wal/**"]), &call("wall")));
         assert!(Globs::new(&["a[".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn a_file_is_stale_that_was_open_before() {
+        let stale = Compiled::new(IoRule { action: IoAction::Stale, ..rule(&["**"]) }).unwrap();
+        let since = Duration::from_secs(5);
+        let open_for = |seconds| Call { open_for: Some(Duration::from_secs(seconds)), ..call("a") };
+        assert!(stale.reaches(&open_for(6), since) && !stale.reaches(&open_for(5), since));
+        assert!(!stale.reaches(&call("a"), since));
+        assert!(stale.reaches(&Call { trial: true, ..open_for(1) }, since));
+        let any = Compiled::new(rule(&["**"])).unwrap();
+        assert!(any.reaches(&open_for(1), since) && any.reaches(&call("a"), since));
     }
 
     #[test]

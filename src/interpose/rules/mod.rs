@@ -10,6 +10,7 @@ mod decide;
 #[cfg(test)]
 mod model_tests;
 mod set;
+mod sets;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::protocol::IoOp;
 pub use bytes::Harm;
 pub use compiled::{BadGlob, Globs};
 pub use set::RuleSet;
+pub use sets::Sets;
 
 /// An operation, as far as rules look at it.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +31,8 @@ pub struct Call<'a> {
     pub span: Option<(u64, u64)>,
     /// How many bytes there are for it to move: less than it asks for, at the end of a file.
     pub bytes: u64,
+    /// How long the file has been open; none where it is found by its name.
+    pub open_for: Option<Duration>,
     /// User of the caller, as the host counts.
     pub uid: u32,
     /// Pid of the caller, as the host counts.
@@ -48,6 +52,21 @@ pub struct Strike {
     pub keep: Option<u64>,
     /// Bytes that are made wrong on the way.
     pub harm: Option<Harm>,
+    /// Before all that it hangs.
+    pub hang: Option<Hang>,
+    /// Whose end ends the wait.
+    pub by: Sets,
+}
+
+/// An operation that hangs until the rule is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hang {
+    /// For so long at most.
+    pub at_most: Duration,
+    /// Then it fails with this error number.
+    pub errno: Option<i32>,
+    /// The task that waits, as the host counts.
+    pub task: u32,
 }
 
 impl Strike {
@@ -69,9 +88,15 @@ impl Strike {
         self.keep.is_some() || self.harm.is_some()
     }
 
-    /// Several rules hit: delays add up, the first error stays and says how much is done, and of
-    /// what is done the least that a rule has kept; the first harm stays.
+    /// Several rules hit: times add up, the first error stays and says how much is done, and of
+    /// what is done the least that a rule has kept; the first harm stays. What hangs is let go by
+    /// those that hang it; a delay beside is nothing to wait for then.
     pub(super) fn add(&mut self, other: Self) {
+        self.by = match (self.hang, other.hang) {
+            (Some(_), None) => self.by,
+            (None, Some(_)) => other.by,
+            _ => self.by.and(other.by),
+        };
         self.delay += other.delay;
         self.harm = self.harm.or(other.harm);
         match (self.errno, other.errno) {
@@ -81,5 +106,13 @@ impl Strike {
                 self.keep = self.keep.into_iter().chain(other.keep).min();
             }
         }
+        self.hang = match (self.hang, other.hang) {
+            (Some(one), Some(other)) => Some(Hang {
+                at_most: one.at_most + other.at_most,
+                errno: one.errno.or(other.errno),
+                ..one
+            }),
+            (one, other) => one.or(other),
+        };
     }
 }

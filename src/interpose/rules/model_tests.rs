@@ -45,19 +45,23 @@ fn when() -> impl Strategy<Value = Trigger> {
 
 fn rules() -> impl Strategy<Value = Vec<IoRule>> {
     let ops = prop::collection::btree_set(prop::sample::select(&OPS[..]), 1..4);
-    let rule = (prop::sample::select(&GLOBS[..]), ops, when(), prop::option::of(1..3_u32));
+    let (uid, stalls) = (prop::option::of(1..3_u32), prop::bool::ANY);
+    let rule = (prop::sample::select(&GLOBS[..]), ops, when(), uid, stalls);
     prop::collection::vec(rule, 1..5).prop_map(|rules| {
         let rules = rules.into_iter().enumerate();
         rules
-            .map(|(index, (glob, ops, when, uid))| IoRule {
+            .map(|(index, (glob, ops, when, uid, stalls))| IoRule {
                 paths: vec![glob.to_owned()],
                 ops: ops.into_iter().collect(),
                 by: Caller { uid, process: None },
                 range: None,
                 at_least: None,
                 when,
-                // a delay of its own for each rule says which of them hit
-                action: IoAction::Delay { us: 1 << index, jitter_us: 0 },
+                // a time of its own for each rule says which of them hit
+                action: match stalls {
+                    false => IoAction::Delay { us: 1 << index, jitter_us: 0 },
+                    true => IoAction::Stall { us: 1 << index, errno: None },
+                },
             })
             .collect()
     })
@@ -69,7 +73,7 @@ type Plan = Vec<(usize, usize, u32, u16)>;
 fn call(path: usize, op: usize, uid: u32) -> Call<'static> {
     let (path, op) = (PATHS[path], OPS[op]);
     let span = op.moves_data().then_some((0, 100));
-    Call { op, path, span, bytes: 100, uid, pid: 1, trial: false }
+    Call { op, path, span, bytes: 100, open_for: None, uid, pid: 1, trial: false }
 }
 
 /// Whether the n-th operation is hit, with so many bytes before it.
@@ -106,6 +110,17 @@ fn model(rules: &[IoRule], plan: &Plan) -> BTreeMap<(usize, usize, usize), u64> 
     hits
 }
 
+/// Whether this rule is among those that hit: its time is part of what they do together.
+fn by(rule: &IoRule, strike: Strike) -> bool {
+    let hang = strike.hang.map_or(Duration::ZERO, |hang| hang.at_most);
+    let has = |time: Duration, us: u64| time.as_micros() & u128::from(us) != 0;
+    match rule.action {
+        IoAction::Delay { us, .. } => has(strike.delay, us),
+        IoAction::Stall { us, .. } => has(hang, us),
+        IoAction::Error { .. } | IoAction::Stale => false,
+    }
+}
+
 /// Runs a plan on several threads; hits by rule, path and operation.
 fn run(rules: &[IoRule], plan: &Plan, threads: u16) -> BTreeMap<(usize, usize, usize), u64> {
     let set = RuleSet::new(11, rules.to_vec()).unwrap();
@@ -119,10 +134,9 @@ fn run(rules: &[IoRule], plan: &Plan, threads: u16) -> BTreeMap<(usize, usize, u
                     let share = times / threads + u16::from(thread < times % threads);
                     for _ in 0..share {
                         let call = call(path, op, uid);
-                        let Strike { delay, .. } = set.strike(&call, Duration::ZERO, &|_| None);
-                        let bits = delay.as_micros();
+                        let strike = set.strike(&call, Duration::ZERO, &|_| None);
                         let mut hits = hits.lock().unwrap();
-                        for index in (0..rules.len()).filter(|index| bits >> index & 1 == 1) {
+                        for index in (0..rules.len()).filter(|index| by(&rules[*index], strike)) {
                             *hits.entry((index, path, op)).or_insert(0_u64) += 1;
                         }
                     }

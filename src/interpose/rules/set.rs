@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    BadGlob, Call, Strike,
+    BadGlob, Call, Hang, Strike,
     bytes::{Harm, kept},
     compiled::Compiled,
     decide::{Count, Hash, fires},
@@ -87,7 +87,7 @@ impl RuleSet {
         let mut strike = Strike::default();
         let mut matched = false;
         for (index, rule) in self.rules.iter().enumerate() {
-            if !rule.matches(call, name_of) {
+            if !rule.reaches(call, since) || !rule.matches(call, name_of) {
                 continue;
             }
             matched = true;
@@ -97,7 +97,7 @@ impl RuleSet {
             let count = self.count(index, call);
             let hash = self.hash(index, call, count);
             if in_window && fires(when, count, hash) {
-                strike.add(act(rule.rule.action, call.bytes, hash));
+                strike.add(act(rule.rule.action, call, hash));
             }
         }
         if matched && !call.trial {
@@ -125,9 +125,8 @@ impl RuleSet {
     }
 }
 
-/// What an action does to an operation that moves so many bytes: nothing, where it is about bytes
-/// and finds none to do it to.
-fn act(action: IoAction, bytes: u64, hash: Hash) -> Strike {
+/// What an action does to an operation: nothing, where it is about bytes and finds none to do it to.
+fn act(action: IoAction, call: &Call<'_>, hash: Hash) -> Strike {
     let none = Strike::default();
     match action {
         IoAction::Error { errno } => Strike { errno: Some(errno), ..none },
@@ -135,13 +134,18 @@ fn act(action: IoAction, bytes: u64, hash: Hash) -> Strike {
             let more = hash.and(b"jitter").below(jitter_us.saturating_add(1));
             Strike { delay: Duration::from_micros(us.saturating_add(more)), ..none }
         }
-        IoAction::Tear { keep, errno } => match kept(keep, bytes, hash) {
+        IoAction::Tear { keep, errno } => match kept(keep, call.bytes, hash) {
             Some(keep) => Strike { errno: Some(errno), keep: Some(keep), ..none },
             None => none,
         },
-        IoAction::Shorten { keep } => Strike { keep: kept(keep, bytes, hash), ..none },
+        IoAction::Shorten { keep } => Strike { keep: kept(keep, call.bytes, hash), ..none },
         IoAction::Corrupt { damage, bytes: most } => {
-            Strike { harm: Harm::of(damage, most, bytes, hash), ..none }
+            Strike { harm: Harm::of(damage, most, call.bytes, hash), ..none }
+        }
+        IoAction::Stale => Strike { errno: Some(libc::ESTALE), ..none },
+        IoAction::Stall { us, errno } => {
+            let hang = Hang { at_most: Duration::from_micros(us), errno, task: call.pid };
+            Strike { hang: Some(hang), ..none }
         }
     }
 }

@@ -114,8 +114,7 @@ fn a_trial_sees_each_of_them() {
     let beneath = ext4.directory("d");
     let both = &[IoOp::Read, IoOp::Write];
     let mounted = Mounted::over(&beneath, vec![rule(both, FLIP)]);
-    let dir = mounted.at();
-    let tries = Tries { dir: &dir, mark: MARK, most: 3, slow_us: u64::MAX };
+    let tries = Tries { dir: mounted.at(), mark: MARK.into(), most: 3, slow_us: u64::MAX };
     let keep = 64 << 10;
     let far = Keep::Bytes(Size(keep));
     let half = Keep::Share(Percent(50.0));

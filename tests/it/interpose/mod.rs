@@ -3,6 +3,7 @@
 
 mod bytes;
 mod fsx;
+mod hangs;
 mod killed;
 mod mounted;
 mod posix;

@@ -30,7 +30,7 @@ fn every_operation_can_be_struck_and_a_trial_sees_it() {
     let all = |action| vec![rule(&IoOp::ALL, action)];
     let mounted = Mounted::over(&beneath, all(EIO));
     let dir = mounted.at();
-    let tries = |most| Tries { dir: &dir, mark: MARK, most, slow_us: 400_000 };
+    let tries = |most| Tries { dir: dir.clone(), mark: MARK.into(), most, slow_us: 400_000 };
     for op in IoOp::ALL {
         let before = tries(1).of(op);
         assert!(!before.hit && before.errno.is_none(), "{before:?}");
@@ -130,4 +130,29 @@ fn many_wait_side_by_side_and_go_on_at_once_when_disarmed() {
         mounted.disarm();
         assert_eq!(waiting.join().unwrap(), "x");
     });
+}
+
+#[test]
+fn what_was_open_before_is_stale_and_opened_anew_it_works() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let beneath = ext4.directory("d");
+    fs::write(beneath.join("file"), "x").unwrap();
+    let stale = vec![rule(&[IoOp::Read, IoOp::Write, IoOp::Fsync], IoAction::Stale)];
+    let mounted = Mounted::over(&beneath, stale.clone());
+    let open = || File::options().read(true).write(true).open(mounted.at().join("file")).unwrap();
+    let old = open();
+    mounted.arm(stale);
+    for done in [old.read_at(&mut [0], 0), old.write_at(b"y", 0), old.sync_all().map(|()| 0)] {
+        assert_eq!(errno(done), Some(libc::ESTALE));
+    }
+    let new = open();
+    assert_eq!(new.write_at(b"z", 0).unwrap(), 1);
+    new.sync_all().unwrap();
+    assert_eq!(mounted.facts().matched, 3, "what is opened anew is none of the rule's");
+    mounted.disarm();
+    assert_eq!(old.read_at(&mut [0], 0).unwrap(), 1);
+    assert_eq!(fs::read(beneath.join("file")).unwrap(), b"z");
 }

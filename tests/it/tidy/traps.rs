@@ -44,6 +44,7 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         &[
             "a_writer_waits_for_the_thaw",
             "what_is_mounted_nowhere_any_more_is_thawed_through_its_device",
+            "whoever_hangs_can_be_killed",
         ],
     ),
     (

@@ -190,6 +190,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\", latency: 800ms, ops: [read] }",
         Trace::Slow("/data/journal.log"),
     ),
+    state(
+        ("io-stall", ""),
+        (INTERPOSED, "/data"),
+        "{ target: \"agent:/data\", ops: [read] }",
+        Trace::Hangs("/data/journal.log"),
+    ),
     event("kill", "{ target: agent }"),
     state(
         ("label", ""),
@@ -281,6 +287,13 @@ pub(super) const FIXTURES: &[Fixture] = &[
         ("{ btrfs: { size: 128MiB } }", "/data"),
         "{ target: \"agent:/data\" }",
         Trace::Snapshot("/data/.snapshot"),
+    ),
+    state(
+        ("stale-handle", ""),
+        (INTERPOSED, "/data"),
+        "{ target: \"agent:/data\" }",
+        // what is opened to look for it is not stale
+        Trace::Nothing,
     ),
     state(("stall", ""), (EXT4, "/data"), "{ target: \"agent:/data\" }", Trace::Stalled("/data")),
     state(

@@ -178,6 +178,8 @@ pub(super) enum Trace {
     Unreadable(&'static str),
     /// Reading this file takes half a second or more.
     Slow(&'static str),
+    /// Reading this file does not come back.
+    Hangs(&'static str),
     /// A change at this path does not come back.
     Stalled(&'static str),
     /// The I/O of the container's cgroup is limited.
@@ -201,9 +203,7 @@ impl Trace {
                 .is_ok_and(|fs| fs.f_blocks > 0 && (fs.f_ffree == 0 || fs.f_bavail == 0)),
             Self::Untied(one, other) => untied(&root(one), &root(other)),
             Self::Missing(path) => fs::metadata(root(path)).is_err(),
-            Self::Holds(path, text) => {
-                fs::read_to_string(root(path)).is_ok_and(|found| found == text)
-            }
+            Self::Holds(path, text) => holds(&root(path), text),
             Self::Mode(path, bits) => {
                 fs::metadata(root(path)).is_ok_and(|meta| meta.mode() & 0o7777 == bits)
             }
@@ -220,6 +220,7 @@ impl Trace {
             Self::Mangled(path) => mangled(&root(path)),
             Self::Unreadable(path) => unreadable(&root(path)),
             Self::Slow(path) => slow(&root(path)),
+            Self::Hangs(path) => hangs(root(path)),
             Self::Stalled(path) => stalled(root(path)),
             Self::Throttled => throttled(init),
             Self::Detached => detached(init),
@@ -373,6 +374,10 @@ fn mangled(path: &str) -> bool {
     there != sent
 }
 
+fn holds(path: &str, text: &str) -> bool {
+    fs::read_to_string(path).is_ok_and(|found| found == text)
+}
+
 fn unreadable(path: &str) -> bool {
     fs::read(path).is_err_and(|error| error.raw_os_error() == Some(libc::EIO))
 }
@@ -380,6 +385,14 @@ fn unreadable(path: &str) -> bool {
 fn slow(path: &str) -> bool {
     let started = Instant::now();
     fs::read(path).is_ok() && started.elapsed() >= Duration::from_millis(500)
+}
+
+fn hangs(path: String) -> bool {
+    let (answer, answered) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = answer.send(fs::read(path).is_ok());
+    });
+    answered.recv_timeout(Duration::from_millis(500)).is_err()
 }
 
 /// Removing a name that is not there waits as long as any other change does.

@@ -5,6 +5,7 @@
 //! the keeper from noticing. An errand leaves nothing behind, whenever it is killed. What it asks
 //! for is one argument, what it answers one line of JSON.
 
+mod io;
 mod pace;
 mod touch;
 
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::super::HelperError;
 use crate::host::process::Identity;
+pub(super) use io::IoErrand;
 pub(super) use pace::PaceErrand;
 pub(super) use touch::TouchErrand;
 
@@ -27,6 +29,8 @@ pub(super) use touch::TouchErrand;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum Errand {
+    /// Tries operations with an interposer's own files. → `TriedOp`s
+    Io(IoErrand),
     /// Measures I/O in the target's cgroup. → `Pace`
     Pace(PaceErrand),
     /// Tries a change. → microseconds
@@ -82,6 +86,7 @@ pub fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
         return ExitCode::from(2);
     };
     let answer = match errand {
+        Errand::Io(errand) => serde_json::to_string(&errand.run()),
         Errand::Pace(errand) => serde_json::to_string(&errand.run()),
         Errand::Touch(errand) => serde_json::to_string(&errand.run()),
     };
