@@ -10,6 +10,8 @@
 #   scripts/soak.sh scenarios    the scenarios alone
 #   scripts/soak.sh weather      the tests alone
 #
+# KEELHAUL  the binary on trial, instead of a release build of this checkout
+#
 # Exit: 0 every round done and passed · 1 some did not pass · 75 more to do
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -21,7 +23,7 @@ MINUTES=${MINUTES:-55}
 JOBS=${JOBS:-$(nproc)}
 RESULTS=reports/soak
 TARGET=${CARGO_TARGET_DIR:-target}
-KEELHAUL=$TARGET/release/keelhaul
+BINARY=${KEELHAUL:-$TARGET/release/keelhaul}
 DEADLINE=$((SECONDS + MINUTES * 60))
 
 # What is on trial: results of anything else do not count.
@@ -36,7 +38,7 @@ soak_round() {
   in_time || return 75
   rm -rf "$out"
   mkdir -p "$out"
-  "$KEELHAUL" run --seed "$seed" --jobs "$JOBS" --out "$out" scenarios >"$out.log" 2>&1 || rc=$?
+  "$BINARY" run --seed "$seed" --jobs "$JOBS" --out "$out" scenarios >"$out.log" 2>&1 || rc=$?
   case $rc in
     0 | 1 | 3 | 5) ;;
     *) die "exit code $rc in round $seed: nothing more is run on this host" "its output is in $out.log" ;;
@@ -82,9 +84,9 @@ write_table() {
 
 soak_scenarios() {
   local seed
-  stage build cargo build --release --locked
+  [ -n "${KEELHAUL:-}" ] || stage build cargo build --release --locked
   mapfile -t files < <(find scenarios -name '*.yaml' | sort)
-  BUILD=$(build_id "$KEELHAUL" "${files[@]}")
+  BUILD=$(build_id "$BINARY" "${files[@]}")
   WORK=$TARGET/soak/$BUILD
   mkdir -p "$WORK"
   for ((seed = 1; seed <= REPEATS; seed++)); do

@@ -5,6 +5,7 @@
 use super::{Cx, Declared, Effect, FaultError, Target, checks, observe::sibling};
 use crate::{
     protocol::{FsFacts, MountFacts, Op},
+    units::Percent,
     volumes::Filesystem,
 };
 
@@ -129,6 +130,32 @@ fn fill(cx: &Cx<'_>, fs: &FsFacts, left: Supply) -> (Op, Op) {
         Supply::Inodes(leave) => Op::FillInodes { place, dev, marker, leave },
     };
     (act, undo)
+}
+
+/// A share, from 0 to 1, of an amount.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the share of a size is not larger than the size, and not negative"
+)]
+pub(super) fn part(total: u64, share: f64) -> u64 {
+    ((total as f64 * share) as u64).min(total)
+}
+
+/// What is left free where this much of all is in use.
+pub(super) fn unused(total: u64, used: Percent) -> u64 {
+    total - part(total, used.0 / 100.0)
+}
+
+/// Complaints about an amount that can be given in two ways.
+pub(super) fn check_amount(leave: bool, percent: Option<Percent>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if leave && percent.is_some() {
+        wrong.push("`leave` and `percent` say the same thing\n\nhint: write one".into());
+    }
+    if percent.is_some_and(|percent| percent.0 <= 0.0) {
+        wrong.push("`percent: 0%` fills nothing\n\nhint: write `percent: 95%`".into());
+    }
+    wrong
 }
 
 /// Complaints about the target of any of them.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
-    capacity::{self, Supply},
+    capacity::{self, Supply, part},
     observe::tried,
 };
 use crate::{
@@ -75,7 +75,7 @@ impl DiskFull {
     fn goal(&self, fs: &FsFacts) -> u64 {
         match self.percent {
             // exact enough: the share of a filesystem is meant, not its last block
-            Some(Percent(percent)) => fs.bytes_total - part(fs.bytes_total, percent / 100.0),
+            Some(percent) => capacity::unused(fs.bytes_total, percent),
             None => self.leave.unwrap_or_default().0,
         }
     }
@@ -184,14 +184,6 @@ async fn try_write(cx: &Cx<'_>, bytes: u64) -> Result<Option<String>, FaultError
     cx.trial(Read::TryWrite { place: cx.site.place.clone(), bytes }).await
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the share of a size is not larger than the size, and not negative"
-)]
-fn part(total: u64, share: f64) -> u64 {
-    ((total as f64 * share) as u64).min(total)
-}
-
 impl Fault for DiskFull {
     type Before = Before;
 
@@ -226,12 +218,7 @@ impl Fault for DiskFull {
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {
         let mut wrong = capacity::check(NAME, &self.target, declared);
-        if self.leave.is_some() && self.percent.is_some() {
-            wrong.push("`leave` and `percent` say the same thing\n\nhint: write one".into());
-        }
-        if self.percent.is_some_and(|percent| percent.0 <= 0.0) {
-            wrong.push("`percent: 0%` fills nothing\n\nhint: write `percent: 95%`".into());
-        }
+        wrong.extend(capacity::check_amount(self.leave.is_some(), self.percent));
         let shared = declared.volume.filter(|volume| volume.shares_host());
         if let Some(volume) = shared.filter(|_| !declared.host_wide) {
             wrong.push(format!(

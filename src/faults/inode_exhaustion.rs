@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
-    capacity::{self, Supply},
+    capacity::{self, Supply, part},
     observe::tried,
 };
 use crate::{
     protocol::{Capability, FsFacts, Outcome, Read},
+    units::Percent,
     volumes::{Filesystem, VolumeSpec},
 };
 
@@ -21,14 +22,15 @@ use crate::{
 ///
 /// New files fail with `ENOSPC`, and `df -h` shows nothing wrong. Works on `tmpfs`, `ext4` and `xfs`
 /// volumes. Use it to see whether retention frees files, and whether the service recovers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InodeExhaustion {
     /// A directory on the volume: `service:/path`.
     pub(super) target: Target,
-    /// Inodes to leave free.
-    #[serde(default)]
-    leave: u64,
+    /// Inodes to leave free; none without it.
+    leave: Option<u64>,
+    /// Instead of `leave`: go on until this share of the inodes is in use.
+    percent: Option<Percent>,
 }
 
 /// What was there before.
@@ -38,6 +40,8 @@ pub struct Before {
     total: u64,
     /// Inodes free.
     free: u64,
+    /// Inodes to be left free.
+    leave: u64,
 }
 
 /// XFS makes inodes by the chunk of 64, so what does not fill one may stay free for good. Where no
@@ -52,13 +56,21 @@ const NO_LIMIT: &str = "btrfs has no limit of inodes, so they cannot run out\n\n
 impl InodeExhaustion {
     /// All but so many inodes of a volume.
     pub(super) fn leaving(target: Target, leave: u64) -> Self {
-        Self { target, leave }
+        Self { target, leave: Some(leave), percent: None }
     }
 
-    /// At most so many stay free when they are used up.
-    fn rest(&self, fs: &FsFacts) -> u64 {
-        let kept = if fs.fs_type == "xfs" { XFS_CHUNK - 1 } else { 0 };
-        self.leave.max(kept)
+    /// Inodes to be left free in the end.
+    fn goal(&self, fs: &FsFacts) -> u64 {
+        match self.percent {
+            Some(percent) => capacity::unused(fs.inodes_total, percent),
+            None => self.leave.unwrap_or_default(),
+        }
+    }
+
+    /// Inodes to be left free by this injection: in a ramp, a share of the way.
+    fn leave(&self, cx: &Cx<'_>, fs: &FsFacts) -> u64 {
+        let way = fs.inodes_free.saturating_sub(self.goal(fs));
+        self.goal(fs) + (way - part(way, cx.share))
     }
 
     /// Refuses where there is nothing to exhaust, and on the host's own filesystem.
@@ -82,7 +94,7 @@ impl InodeExhaustion {
                 fs.fs_type
             ));
         }
-        if fs.inodes_free <= self.rest(fs) {
+        if fs.inodes_free <= rest(self.leave(cx, fs), fs) {
             return refuse(format!(
                 "only {} inodes are free at `{path}`, so there is nothing to exhaust",
                 fs.inodes_free
@@ -90,6 +102,12 @@ impl InodeExhaustion {
         }
         Ok(())
     }
+}
+
+/// At most so many stay free when all but `leave` are used up.
+fn rest(leave: u64, fs: &FsFacts) -> u64 {
+    let kept = if fs.fs_type == "xfs" { XFS_CHUNK - 1 } else { 0 };
+    leave.max(kept)
 }
 
 async fn try_create(cx: &Cx<'_>) -> Result<Option<String>, FaultError> {
@@ -102,6 +120,7 @@ impl Fault for InodeExhaustion {
     const SCOPE: Scope = Scope::Superblock;
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "inode-exhaustion: { target: agent:/data }";
+    const RAMPS: bool = true;
 
     fn kind(&self) -> Kind {
         Kind::State
@@ -112,8 +131,15 @@ impl Fault for InodeExhaustion {
     }
 
     fn describe(&self) -> Described {
+        let act = match self.percent {
+            Some(percent) => format!("use up {percent} of the inodes of `{}`", self.target),
+            None => {
+                let leave = self.leave.unwrap_or_default();
+                format!("leave {leave} inodes free at `{}`", self.target)
+            }
+        };
         Described {
-            act: format!("leave {} inodes free at `{}`", self.leave, self.target),
+            act,
             undo: "put the tmpfs's limit back, or remove our files".into(),
             proof: "creating a file there fails with ENOSPC, and statfs still counts free bytes"
                 .into(),
@@ -126,6 +152,7 @@ impl Fault for InodeExhaustion {
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {
         let mut wrong = capacity::check(NAME, &self.target, declared);
+        wrong.extend(capacity::check_amount(self.leave.is_some(), self.percent));
         if declared.volume.and_then(VolumeSpec::filesystem) == Some(Filesystem::Btrfs) {
             wrong.push(NO_LIMIT.into());
         }
@@ -144,7 +171,8 @@ impl Fault for InodeExhaustion {
         cx.running().await?;
         let fs = cx.filesystem(&cx.site.place).await?;
         self.admit(cx, &fs)?;
-        let (op, undo) = capacity::acts(cx, &fs, Supply::Inodes(self.leave)).await?;
+        let leave = self.leave(cx, &fs);
+        let (op, undo) = capacity::acts(cx, &fs, Supply::Inodes(leave)).await?;
         if let Some(errno) = try_create(cx).await? {
             return Err(FaultError::Refused(format!(
                 "creating a file at `{}` fails with {errno} already, so a fault could not be told \
@@ -152,7 +180,7 @@ impl Fault for InodeExhaustion {
                 cx.site.place.path
             )));
         }
-        let before = Before { total: fs.inodes_total, free: fs.inodes_free };
+        let before = Before { total: fs.inodes_total, free: fs.inodes_free, leave };
         Ok(Prepared { before, ops: vec![op], undo: vec![undo] })
     }
 
@@ -164,10 +192,13 @@ impl Fault for InodeExhaustion {
     ) -> Result<Effect, FaultError> {
         let errno = try_create(cx).await?;
         let fs = cx.filesystem(&cx.site.place).await?;
-        let refused = self.leave > 0 || errno.as_deref() == Some("ENOSPC");
+        let refused = before.leave > 0 || errno.as_deref() == Some("ENOSPC");
         // where some are left the subject goes on, and may have freed a few of its own since
-        let slack = if self.leave > 0 { before.free.saturating_sub(self.leave) / 20 } else { 0 };
-        let exhausted = fs.inodes_free <= self.rest(&fs) + slack;
+        let slack = match before.leave {
+            0 => 0,
+            leave => before.free.saturating_sub(leave) / 20,
+        };
+        let exhausted = fs.inodes_free <= rest(before.leave, &fs) + slack;
         let proven = refused && exhausted && fs.bytes_available > 0;
         let evidence = format!(
             "creating a file: {}; {} inodes and {} bytes free, {} inodes before",
@@ -290,6 +321,24 @@ mod tests {
         assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven);
         fake.world().fs.inodes_free = 10;
         assert!(fault.verify(&before, &[], &cx).await.unwrap().proven);
+    }
+
+    #[tokio::test]
+    async fn a_share_is_used_up_in_stages() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "ext4: { size: 64MiB }"));
+        let fault = fault("{ target: agent:/data, percent: 75% }");
+        (fake.world().fs.inodes_total, fake.world().fs.inodes_free) = (1000, 850);
+        let half = Cx { share: 0.5, ..fake.cx(&site) };
+        let Prepared { before, ops, .. } = fault.prepare(&half).await.unwrap();
+        assert!(matches!(ops[0], Op::FillInodes { leave: 550, .. }), "{ops:?}");
+        fake.world().fs.inodes_free = 550;
+        assert!(fault.verify(&before, &[], &half).await.unwrap().proven);
+        let rest = Cx { share: 1.0, continues: true, ..fake.cx(&site) };
+        let Prepared { before, ops, .. } = fault.prepare(&rest).await.unwrap();
+        assert!(matches!(ops[0], Op::FillInodes { leave: 250, .. }), "{ops:?}");
+        assert!(!fault.verify(&before, &[], &rest).await.unwrap().proven);
+        fake.world().fs.inodes_free = 250;
+        assert!(fault.verify(&before, &[], &rest).await.unwrap().proven);
     }
 
     #[tokio::test]

@@ -19,13 +19,12 @@ use crate::{
     units::{Duration, Size},
 };
 
-/// Lets reads, writes, syncs or other operations on files hang, as a network filesystem does whose
-/// server is gone.
+/// Lets reads, writes, syncs or other operations on files hang.
 ///
-/// They come back when it is reverted, after `at_most` at the latest, or each of them after `for`:
-/// done, or with the error that `then` names. Who hangs can be killed. The volume needs
-/// `interpose: file`. Use it to see whether the service answers within its own deadline, and what it
-/// makes of what comes back late.
+/// So does a network filesystem whose server is gone. They come back when it is reverted, after
+/// `at_most` at the latest, or each of them after `for`: done, or with the error that `then` names.
+/// Who hangs can be killed. The volume needs `interpose: file`. Use it to see whether the service
+/// answers within its own deadline, and what it makes of what comes back late.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IoStall {

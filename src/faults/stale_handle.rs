@@ -13,11 +13,11 @@ use super::{
 };
 use crate::protocol::{Caller, Capability, IoAction, IoOp, IoRule, Outcome, Trigger};
 
-/// Makes files that are open fail with `ESTALE`, as after the restart of a file server that knows
-/// none of them; opened anew they work.
+/// Makes files that are open fail with `ESTALE`; opened anew they work.
 ///
-/// The volume needs `interpose: file`. Use it to see whether the service opens its files again, or
-/// goes on with handles that never work any more.
+/// It is so after the restart of a file server that knows none of them. The volume needs
+/// `interpose: file`. Use it to see whether the service opens its files again, or goes on with
+/// handles that never work any more.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StaleHandle {

@@ -1,5 +1,10 @@
 //! Vacuity: ops that do nothing and say that they did must never pass, for every fault of the table.
 
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use super::harness::{Ended, Test};
 use super::{
     fixtures::{FIXTURES, Fixture},
@@ -36,17 +41,24 @@ fn the_same_scenarios_pass_when_ops_are_done() {
     });
 }
 
+/// As many at a time: a run mostly waits.
+const SIDE_BY_SIDE: usize = 3;
+
 /// All of them, whatever becomes of one.
-fn each(test: impl Fn(&Fixture) + std::panic::RefUnwindSafe) {
-    let failed: Vec<String> = FIXTURES
-        .iter()
-        .filter(|fixture| {
-            let fixture = std::panic::AssertUnwindSafe(fixture);
-            std::panic::catch_unwind(|| test(&fixture)).is_err()
-        })
-        .map(Fixture::name)
-        .collect();
-    assert_eq!(failed, Vec::<String>::new(), "these failed");
+fn each(test: impl Fn(&Fixture) + Sync + std::panic::RefUnwindSafe) {
+    let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..SIDE_BY_SIDE {
+            scope.spawn(|| {
+                while let Some(fixture) = FIXTURES.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if std::panic::catch_unwind(|| test(fixture)).is_err() {
+                        failed.lock().unwrap().push(fixture.name());
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(failed.into_inner().unwrap(), Vec::<String>::new(), "these failed");
 }
 
 fn skipped(ended: &Ended, fixture: &Fixture) -> bool {
