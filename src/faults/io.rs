@@ -180,7 +180,7 @@ impl Aim<'_> {
 
     /// How many operations of a kind are hit at least once.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
-    fn tries(&self) -> u64 {
+    pub(super) fn tries(&self) -> u64 {
         let when = self.when;
         let after = when.after.unwrap_or_default() + when.after_bytes.map_or(0, |after| after.0);
         let counted = when.nth.or(when.every).unwrap_or(1);
@@ -288,6 +288,11 @@ impl Aim<'_> {
         if let Some(one) = tried.iter().find(|one| one.hit) {
             return Ok(Effect::unproven(told(one)));
         }
+        self.reached(before, cx).await
+    }
+
+    /// What the rules have done while they were in force, now that they are not.
+    pub(super) async fn reached(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
         let facts = cx.rule_facts(before).await?.unwrap_or_default();
         if facts.matched == 0 && self.is_narrow(cx) {
             return Err(FaultError::ReachedNobody(format!(
@@ -348,7 +353,10 @@ async fn tried(
 
 impl Cx<'_> {
     /// What the rules of a fault have done.
-    async fn rule_facts(&self, before: &Before) -> Result<Option<RuleFacts>, FaultError> {
+    pub(super) async fn rule_facts(
+        &self,
+        before: &Before,
+    ) -> Result<Option<RuleFacts>, FaultError> {
         let (interposer, set) = (before.interposer.clone(), before.set.clone());
         match self.helper.read(Read::Rules { interposer, set }).await? {
             Reading::Rules(facts) => Ok(facts),
@@ -377,6 +385,13 @@ impl Cx<'_> {
 }
 
 impl Before {
+    /// The root of the interposer's mount in the container as it is now, and what names of the
+    /// interposer's own begin with.
+    pub(super) fn where_to_try(&self, cx: &Cx<'_>) -> (Place, String) {
+        let root = Place { path: self.root.path.clone(), ..cx.site.place.clone() };
+        (root, mark(&self.interposer))
+    }
+
     /// The longest that an operation took before, in microseconds.
     pub(super) fn longest_us(&self) -> u64 {
         self.took_us.iter().copied().max().unwrap_or_default()

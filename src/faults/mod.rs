@@ -14,6 +14,7 @@ mod effect;
 mod grace;
 mod inner_engine;
 mod io;
+mod io_bytes;
 mod io_then;
 mod kind;
 mod lifecycle;
@@ -53,6 +54,7 @@ mod broken_hardlinks;
 mod cache_pollution;
 mod clock_skew;
 mod copy_up;
+mod corruption;
 mod crash;
 mod dependency_delay;
 mod disconnect;
@@ -85,6 +87,7 @@ mod remove_volume;
 mod replace_file;
 mod restart;
 mod shadow_mount;
+mod short_write;
 mod snapshot;
 mod stale_handle;
 mod stall;
@@ -92,6 +95,7 @@ mod stop;
 mod throttle;
 mod tmpfs_growth;
 mod tmpfs_restart;
+mod torn_write;
 
 /// Why a fault could not be prepared or verified.
 #[derive(Debug, thiserror::Error)]
@@ -410,6 +414,7 @@ faults! {
     "clock-skew" => clock_skew::ClockSkew,
     "commit-and-recreate" => commit_and_recreate::CommitAndRecreate,
     "copy-up" => copy_up::CopyUp,
+    "corruption" => corruption::Corruption,
     "crash" => crash::Crash,
     "dependency-delay" => dependency_delay::DependencyDelay,
     "disconnect" => disconnect::Disconnect,
@@ -442,6 +447,7 @@ faults! {
     "replace-file" => replace_file::ReplaceFile,
     "restart" => restart::Restart,
     "shadow-mount" => shadow_mount::ShadowMount,
+    "short-write" => short_write::ShortWrite,
     "snapshot" => snapshot::Snapshot,
     "stale-handle" => stale_handle::StaleHandle,
     "stall" => stall::Stall,
@@ -449,6 +455,7 @@ faults! {
     "throttle" => throttle::Throttle,
     "tmpfs-growth" => tmpfs_growth::TmpfsGrowth,
     "tmpfs-restart" => tmpfs_restart::TmpfsRestart,
+    "torn-write" => torn_write::TornWrite,
 }
 
 fn erase<B: Serialize>(prepared: Prepared<B>) -> Result<Prepared<serde_json::Value>, FaultError> {

@@ -18,11 +18,12 @@ use crate::{
     helper::HelperError,
     ledger::LedgerReport,
     protocol::{
-        Access, AccessFacts, ArchiveFacts, ClockFacts, Dev, Entry, EventFacts, FileFacts, FsFacts,
-        HttpReply, Init, InnerEngineFacts, IoAttempt, IoFacts, IoLimits, IoOp, LabelFacts,
-        LinkState, LoadCall, LoadStats, LoopFacts, MemoryFacts, MountFacts, NetFacts, OpenFile,
-        Pace, PaceTrial, PageFacts, Place, ProcessFacts, QuotaFacts, Read, Reading, RuleFacts,
-        StartTrial, TimesFacts, TreeFacts, Trial, TriedOp, UserFacts, WriterFacts,
+        Access, AccessFacts, ArchiveFacts, ByteAttempt, ClockFacts, Dev, Entry, EventFacts,
+        FileFacts, FsFacts, HttpReply, Init, InnerEngineFacts, IoAttempt, IoFacts, IoLimits, IoOp,
+        LabelFacts, LinkState, LoadCall, LoadStats, LoopFacts, MemoryFacts, MountFacts, NetFacts,
+        OpenFile, Pace, PaceTrial, PageFacts, Place, ProcessFacts, QuotaFacts, Read, Reading,
+        RuleFacts, StartTrial, TimesFacts, TreeFacts, Trial, TriedBytes, TriedOp, UserFacts,
+        WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ExecOutput, Health, MemoryLimit, Result as RuntimeResult,
@@ -112,10 +113,21 @@ pub(crate) struct World {
 pub(crate) struct IoWorld {
     /// How the first operation of a trial is hit: its errno and its microseconds.
     pub(crate) struck: Option<(Option<&'static str>, u64)>,
+    /// What becomes of a trial's bytes: errno, moved, arrived and untouched; all arrive without it.
+    pub(crate) bytes: Option<(Option<&'static str>, u64, u64, u64)>,
     /// Operations do not come back.
     pub(crate) hangs: bool,
     /// What its rules have done.
     pub(crate) rules: Option<RuleFacts>,
+}
+
+impl IoWorld {
+    fn bytes_tried(&self, attempt: &ByteAttempt) -> TriedBytes {
+        let block = u64::from(attempt.block);
+        let (errno, moved, arrived, untouched) = self.bytes.unwrap_or((None, block, block, 0));
+        let errno = errno.map(str::to_owned);
+        TriedBytes { op: attempt.op, block, attempts: 1, errno, moved, arrived, untouched }
+    }
 }
 
 /// What lies beneath files and processes.
@@ -144,6 +156,7 @@ impl Beneath {
             Read::Clock { .. } => Reading::Clock(self.clock.clone()),
             Read::Upper(_) => Reading::Upper(self.upper),
             Read::Label(_) => Reading::Label(self.label.clone()),
+            Read::TryBytes(attempt) => Reading::BytesTried(self.interposed.bytes_tried(attempt)),
             _ => Reading::Nothing,
         }
     }

@@ -92,16 +92,14 @@ impl Tries {
             let errno = done.err().filter(|errno| *errno != UNTOUCHED);
             let hit = errno.is_some() || took_us >= self.slow_us;
             if hit || attempts >= self.most {
-                let errno = errno.map(super::errno::Errno::from);
-                let errno = errno
-                    .map(|errno| errno.name().map_or_else(|| errno.0.to_string(), str::to_owned));
+                let errno = errno.map(name_of);
                 return TriedOp { op, attempts, hit, errno, took_us, hung: false };
             }
         }
     }
 
     /// A name that nobody has used: what is counted for it begins anew.
-    fn name(&self, kind: &str) -> PathBuf {
+    pub(super) fn name(&self, kind: &str) -> PathBuf {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let number = LAST.fetch_add(1, Ordering::Relaxed);
         self.dir.join(format!("{}{kind}-{}-{number}", self.mark, std::process::id()))
@@ -132,7 +130,13 @@ fn with_new(path: &Path) -> PathBuf {
     name.into()
 }
 
-fn open_own(path: &Path) -> Result<OwnedFd, Errno> {
+/// As users write it.
+pub(super) fn name_of(errno: Errno) -> String {
+    let errno = super::errno::Errno::from(errno);
+    errno.name().map_or_else(|| errno.0.to_string(), str::to_owned)
+}
+
+pub(super) fn open_own(path: &Path) -> Result<OwnedFd, Errno> {
     open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .or_else(|_| open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()))
 }

@@ -9,6 +9,7 @@ pub mod acting_for;
 pub mod archive;
 pub mod aside;
 pub mod block_device;
+pub mod byte_trial;
 pub mod cgroup;
 pub mod container_process;
 pub mod credentials;

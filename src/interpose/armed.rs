@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Instant,
 };
@@ -29,6 +29,8 @@ pub(super) struct Armed {
     sets: RwLock<BTreeMap<String, Arc<One>>>,
     /// Operations that some set in force is about, a bit each.
     about: AtomicU32,
+    /// Some set in force is about the bytes that operations move.
+    touches_bytes: AtomicBool,
 }
 
 fn bit(op: IoOp) -> u32 {
@@ -39,7 +41,8 @@ impl Armed {
     pub(super) fn new(expected: Vec<IoRule>) -> Result<Self, BadGlob> {
         let expects = !expected.is_empty();
         let expected = RuleSet::new(0, expected)?;
-        Ok(Self { expected, expects, sets: RwLock::default(), about: AtomicU32::new(0) })
+        let (sets, about, touches_bytes) = Default::default();
+        Ok(Self { expected, expects, sets, about, touches_bytes })
     }
 
     /// Puts a set in force, in place of one of the same name: who waits for that.
@@ -69,11 +72,18 @@ impl Armed {
         let armed = || sets.values().filter(|one| one.armed);
         let ops = IoOp::ALL.iter().filter(|op| armed().any(|one| one.set.has(**op)));
         self.about.store(ops.fold(0, |about, op| about | bit(*op)), Ordering::Release);
+        let touches_bytes = armed().any(|one| one.set.touches_bytes());
+        self.touches_bytes.store(touches_bytes, Ordering::Release);
     }
 
     /// Whether a set in force is about this operation at all.
     pub(super) fn is_about(&self, op: IoOp) -> bool {
         self.about.load(Ordering::Acquire) & bit(op) != 0
+    }
+
+    /// Whether a set in force is about the bytes that operations move.
+    pub(super) fn touches_bytes(&self) -> bool {
+        self.touches_bytes.load(Ordering::Acquire)
     }
 
     /// Whether some rule may ever look at paths.

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Place;
+use super::{Damage, Keep, Place};
 use crate::units::{Duration, Percent, Size};
 
 /// What a process does to a file, as the interposer sees it.
@@ -114,7 +114,7 @@ pub struct ByteRange {
 }
 
 /// What happens to an operation that is hit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum IoAction {
     /// It is not done, and fails.
@@ -129,6 +129,25 @@ pub enum IoAction {
         /// and up to so many more.
         jitter_us: u64,
     },
+    /// A write is done up to a byte within it, and fails.
+    Tear {
+        /// How much of it is done.
+        keep: Keep,
+        /// What it fails with.
+        errno: i32,
+    },
+    /// A read or a write is done up to a byte within it, and says so.
+    Shorten {
+        /// How much of it is done.
+        keep: Keep,
+    },
+    /// A read or a write is done, with some other bytes.
+    Corrupt {
+        /// What becomes of them.
+        damage: Damage,
+        /// How many, at most, one after the other.
+        bytes: u32,
+    },
     /// It fails with `ESTALE` on a file that was open before the rule came into force. A trial's file
     /// counts as one.
     Stale,
@@ -139,6 +158,14 @@ pub enum IoAction {
         /// Then it is not done, and fails with this error number; done without one.
         errno: Option<i32>,
     },
+}
+
+impl IoAction {
+    /// It is about the bytes that an operation moves, and not about it as a whole.
+    #[must_use]
+    pub fn touches_bytes(&self) -> bool {
+        matches!(self, Self::Tear { .. } | Self::Shorten { .. } | Self::Corrupt { .. })
+    }
 }
 
 /// A rule.

@@ -12,6 +12,7 @@ mod http;
 mod inner_engine;
 mod inotify;
 mod io;
+mod io_bytes;
 mod io_rule;
 mod load;
 mod op;
@@ -30,6 +31,7 @@ pub use http::{HttpReply, HttpRequest};
 pub use inner_engine::{Ending, InnerEngineFacts, StartTrial};
 pub use inotify::InotifyStock;
 pub use io::{Direction, IoFacts, IoLimits, Pace, PaceTrial, PageFacts};
+pub use io_bytes::{ByteAttempt, Damage, Keep, TriedBytes};
 pub use io_rule::{
     Backing, ByteRange, Caller, Interposer, IoAction, IoAttempt, IoOp, IoRule, RuleFacts, TriedOp,
     Trigger,

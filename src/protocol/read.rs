@@ -7,9 +7,9 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccessFacts, ClockFacts, Dev, HttpReply, HttpRequest, Init, InnerEngineFacts, IoAttempt,
-    IoFacts, LabelFacts, LinkState, Pace, PaceTrial, PageFacts, Place, ProcessFacts, RuleFacts,
-    StartTrial, TimesFacts, TriedOp,
+    AccessFacts, ByteAttempt, ClockFacts, Dev, HttpReply, HttpRequest, Init, InnerEngineFacts,
+    IoAttempt, IoFacts, LabelFacts, LinkState, Pace, PaceTrial, PageFacts, Place, ProcessFacts,
+    RuleFacts, StartTrial, TimesFacts, TriedBytes, TriedOp,
 };
 
 /// A question to the worker.
@@ -152,6 +152,9 @@ pub enum Read {
     /// Try operations with an interposer's own files, which leave nothing behind, until each was
     /// hit. → `IoTried`
     TryIo(IoAttempt),
+    /// Move known bytes to or from an interposer's own files, which leave nothing behind, until not
+    /// all of them arrived as they were. → `BytesTried`
+    TryBytes(ByteAttempt),
     /// Every mount in the container's namespace. → `Mounts`
     AllMounts(Place),
     /// Memory of the container's cgroup; the path is not used. → `Memory`
@@ -220,6 +223,8 @@ pub enum Reading {
     Rules(Option<RuleFacts>),
     /// How operations went.
     IoTried(Vec<TriedOp>),
+    /// What became of known bytes.
+    BytesTried(TriedBytes),
     /// Loop devices.
     Loops(Vec<LoopFacts>),
     /// A container's memory.

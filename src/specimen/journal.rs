@@ -23,6 +23,7 @@ pub(super) struct Journal {
     ignores_short_writes: bool,
     trusts_open_file: bool,
     retries_sync: bool,
+    no_checksum: bool,
     keeps_handle: bool,
     /// Only with `dirty-exit`: lines that wait for company before they are written.
     waiting: Option<Vec<u8>>,
@@ -54,6 +55,7 @@ impl Journal {
             ignores_short_writes: args.has(Weakness::IgnoresShortWrites),
             trusts_open_file: args.has(Weakness::TrustsOpenFile),
             retries_sync: args.has(Weakness::RetriesSync),
+            no_checksum: args.has(Weakness::NoChecksum),
             keeps_handle: args.has(Weakness::KeepsHandle),
             waiting: args.has(Weakness::DirtyExit).then(Vec::new),
             file: None,
@@ -97,6 +99,7 @@ impl Journal {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let (keys, whole) = survey(&bytes);
+        let whole = if self.no_checksum { bytes.len() } else { whole };
         let torn = bytes.len() - whole;
         if torn > 0 {
             file.set_len(whole as u64)?;
@@ -204,10 +207,14 @@ pub(super) fn survey(bytes: &[u8]) -> (HashMap<String, u32>, usize) {
     let mut at = 0;
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         at += line.len();
+        if !line.ends_with(b"\n") {
+            // not even one that lacks nothing but its end: it is cut off, so it is not there
+            break;
+        }
         for piece in ReadBack::stream(line) {
             if let Ok(record) = Record::decode(piece.bytes) {
                 keys.insert(record.key, record.checksum);
-                whole = if line.ends_with(b"\n") { at } else { whole };
+                whole = at;
             }
         }
     }

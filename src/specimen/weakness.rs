@@ -55,6 +55,8 @@ pub enum Weakness {
     MirrorsBlindly,
     /// An agent that misses its beats is not marked.
     NeverMarked,
+    /// What a torn write has left in the journal is taken for a record.
+    NoChecksum,
     /// Waits for its storage for as long as that takes.
     NoDeadline,
     /// Work of an earlier term is taken.
@@ -265,6 +267,12 @@ const TABLE: &[Row] = &[
         "never-marked",
         "never marks an agent that misses its beats",
         "heartbeat-offline",
+    ),
+    row(
+        Weakness::NoChecksum,
+        "no-checksum",
+        "takes what a torn write has left for a record",
+        "torn-write",
     ),
     row(
         Weakness::NoDeadline,

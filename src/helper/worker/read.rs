@@ -57,6 +57,7 @@ fn attempt(read: &Read) -> Result<Reading, HelperError> {
             Reading::Events(hold::try_events(place, from, *within_ms)?)
         }
         Read::TryIo(attempt) => Reading::IoTried(trial::io(attempt)?),
+        Read::TryBytes(attempt) => Reading::BytesTried(trial::bytes(attempt)?),
         Read::Clock { place, within_ms } => Reading::Clock(clock::facts(place, *within_ms)?),
         Read::Connect { place, to, timeout_ms } => {
             Reading::Tried(net::connect(place, *to, *timeout_ms)?)

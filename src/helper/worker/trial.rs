@@ -15,7 +15,7 @@ use crate::{
         probe_write::{self, Attempt},
         process::Identity,
     },
-    protocol::{IoAttempt, IoOp, Place, Trial, TriedOp},
+    protocol::{ByteAttempt, IoAttempt, IoOp, Place, Trial, TriedBytes, TriedOp},
 };
 
 /// More than a process takes to start on a busy machine, and to get rid of what hangs in it.
@@ -79,6 +79,17 @@ pub(super) fn io_in(target: Identity, attempt: &IoAttempt) -> Result<Vec<TriedOp
             Some(ms) => tries.within(ops, Duration::from_millis(*ms)),
             None => ops.iter().map(|op| tries.of(*op)).collect(),
         })
+    });
+    Ok(tried?)
+}
+
+/// Moves known bytes to or from an interposer's own files.
+pub(super) fn bytes(attempt: &ByteAttempt) -> Result<TriedBytes, HelperError> {
+    let ByteAttempt { place, mark, op, block, most } = attempt;
+    let tried = inside(init(place)?, &place.path, |here| {
+        let (dir, mark) = (here.path.to_owned(), mark.clone());
+        let tries = io_trial::Tries { dir, mark, most: *most, slow_us: u64::MAX };
+        Ok(tries.of_bytes(*op, *block))
     });
     Ok(tried?)
 }

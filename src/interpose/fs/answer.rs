@@ -9,6 +9,7 @@ use fuser::{
 use rustix::{fs::fstatvfs, io::Errno};
 
 use super::{Fs, Who, data, names::Found, strike::Refusable as _, table::ROOT};
+use crate::interpose::rules::Strike;
 
 thread_local! {
     /// What was read, until it is answered.
@@ -42,7 +43,15 @@ impl Fs {
         }
     }
 
-    pub(super) fn answer_read(&self, reply: ReplyData, fh: u64, offset: u64, size: u32) {
+    /// Reads, as far and as right as what strikes it lets it.
+    pub(super) fn answer_read(
+        &self,
+        reply: ReplyData,
+        fh: u64,
+        (offset, size): (u64, u32),
+        strike: Strike,
+    ) {
+        let size = u64::from(size).min(strike.keep.unwrap_or(u64::MAX));
         let size = usize::try_from(size).unwrap_or_default();
         let open = match self.opened.get(fh) {
             Ok(open) => open,
@@ -51,16 +60,50 @@ impl Fs {
         BUFFER.with_borrow_mut(|buffer| {
             buffer.resize(buffer.len().max(size), 0);
             match data::read(&open, &mut buffer[..size], offset) {
-                Ok(length) => reply.data(&buffer[..length]),
+                Ok(length) => {
+                    strike.harm.iter().for_each(|harm| harm.apply(&mut buffer[..length]));
+                    reply.data(&buffer[..length]);
+                }
                 Err(errno) => reply.refuse(errno),
             }
         });
     }
 
-    pub(super) fn answer_write(&self, reply: ReplyWrite, fh: u64, offset: u64, data: &[u8]) {
+    /// Writes; what is torn fails after that with this error.
+    pub(super) fn answer_write(
+        &self,
+        reply: ReplyWrite,
+        fh: u64,
+        (offset, data): (u64, &[u8]),
+        torn: Option<i32>,
+    ) {
         let written = self.opened.get(fh).and_then(|open| data::write(&open, data, offset));
-        match written {
-            Ok(length) => reply.written(u32::try_from(length).unwrap_or(u32::MAX)),
+        match (written, torn) {
+            (Ok(_), Some(errno)) => reply.refuse(Errno::from_raw_os_error(errno)),
+            (Ok(length), None) => {
+                reply.written(u32::try_from(length).unwrap_or(u32::MAX));
+            }
+            (Err(errno), _) => reply.refuse(errno),
+        }
+    }
+
+    /// Copies from one open file to another, as far and as right as what strikes it lets it.
+    pub(super) fn answer_copy(
+        &self,
+        reply: ReplyWrite,
+        from: (u64, u64),
+        (to, offset): (u64, u64),
+        length: u64,
+        strike: Strike,
+    ) {
+        if strike.touches_bytes() {
+            return match self.to_be_copied(from.0, (from.1, length), strike) {
+                Ok(data) => self.answer_write(reply, to, (offset, &data), strike.errno),
+                Err(errno) => reply.refuse(errno),
+            };
+        }
+        match self.copy(from, (to, offset), length) {
+            Ok(copied) => reply.written(u32::try_from(copied).unwrap_or(u32::MAX)),
             Err(errno) => reply.refuse(errno),
         }
     }

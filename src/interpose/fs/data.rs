@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use rustix::{
-    fs::{FallocateFlags, SeekFrom, copy_file_range, fallocate, fdatasync, fsync, seek},
+    fs::{FallocateFlags, SeekFrom, copy_file_range, fallocate, fdatasync, fstat, fsync, seek},
     io::{Errno, pread, pwrite},
 };
 
 use super::{Fs, open::Open};
+use crate::interpose::rules::Strike;
+
+/// Bytes of a copy that go through our own memory at a time.
+const MOST_COPIED: u64 = 1 << 20;
 
 /// Tries that are made again because a signal came in between.
 fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
@@ -68,7 +72,43 @@ pub(super) fn next(open: &Open, offset: i64, whence: i32) -> Result<i64, Errno> 
     i64::try_from(seek(open.file(), to)?).map_err(|_| Errno::OVERFLOW)
 }
 
+/// How many bytes there are from an offset on.
+pub(super) fn left(open: &Open, offset: u64) -> u64 {
+    let size = fstat(open.file()).map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or_default());
+    size.saturating_sub(offset)
+}
+
+/// What a write that is struck writes.
+pub(super) fn shaped(data: &[u8], strike: Strike) -> Vec<u8> {
+    let keep = strike.keep.and_then(|keep| usize::try_from(keep).ok()).unwrap_or(data.len());
+    let mut data = data[..keep.min(data.len())].to_vec();
+    strike.harm.iter().for_each(|harm| harm.apply(&mut data));
+    data
+}
+
 impl Fs {
+    /// How much of a copy there is to be done, as far as rules want to know.
+    pub(super) fn there_to_copy(&self, from: u64, (offset, length): (u64, u64)) -> u64 {
+        match self.opened.get(from) {
+            Ok(open) if self.armed.touches_bytes() => length.min(left(&open, offset)),
+            _ => length,
+        }
+    }
+
+    /// What a copy that is struck writes: as much as a read takes at a time.
+    pub(super) fn to_be_copied(
+        &self,
+        from: u64,
+        (offset, length): (u64, u64),
+        strike: Strike,
+    ) -> Result<Vec<u8>, Errno> {
+        let open = self.opened.get(from)?;
+        let length = length.min(MOST_COPIED);
+        let mut data = vec![0; usize::try_from(length).unwrap_or_default()];
+        let read = read(&open, &mut data, offset)?;
+        Ok(shaped(&data[..read], strike))
+    }
+
     /// Copies between two open files, in the filesystem beneath; how much.
     pub(super) fn copy(
         &self,

@@ -272,7 +272,9 @@ impl Filesystem for Served {
         };
         let at = At::Bytes(&open, offset, u64::from(size));
         let strike = self.0.strike(who(request), IoOp::Read, at);
-        self.0.after(strike, reply, move |fs, reply| fs.answer_read(reply, fh.0, offset, size));
+        self.0.after(strike, reply, move |fs, reply| {
+            fs.answer_read(reply, fh.0, (offset, size), strike);
+        });
     }
 
     fn write(
@@ -295,11 +297,11 @@ impl Filesystem for Served {
         let strike = self.0.strike(who(request), IoOp::Write, at);
         if strike.is_none() {
             // the bytes are the kernel's: not copied where nothing has to wait
-            return self.0.answer_write(reply, fh.0, offset, data);
+            return self.0.answer_write(reply, fh.0, (offset, data), None);
         }
-        let data = data.to_vec();
+        let data = data::shaped(data, strike);
         self.0.after(strike, reply, move |fs, reply| {
-            fs.answer_write(reply, fh.0, offset, &data);
+            fs.answer_write(reply, fh.0, (offset, &data), strike.errno);
         });
     }
 
@@ -451,13 +453,11 @@ impl Filesystem for Served {
             Ok(open) => open,
             Err(errno) => return reply.refuse(errno),
         };
+        let length = self.0.there_to_copy(from.0, (from_offset, length));
         let at = At::Bytes(&open, to_offset, length);
         let strike = self.0.strike(who(request), IoOp::Write, at);
         self.0.after(strike, reply, move |fs, reply| {
-            match fs.copy((from.0, from_offset), (to.0, to_offset), length) {
-                Ok(copied) => reply.written(u32::try_from(copied).unwrap_or(u32::MAX)),
-                Err(errno) => reply.refuse(errno),
-            }
+            fs.answer_copy(reply, (from.0, from_offset), (to.0, to_offset), length, strike);
         });
     }
 }

@@ -4,7 +4,7 @@ use std::{ffi::OsStr, sync::Arc, time::Duration};
 
 use rustix::io::Errno;
 
-use super::{Fs, Who, open::Open};
+use super::{Fs, Who, data, open::Open};
 use crate::{
     interpose::{
         rules::{Call, Strike},
@@ -67,12 +67,20 @@ impl Fs {
             At::Bytes(_, offset, length) => Some((offset, length)),
             _ => None,
         };
+        let bytes = match at {
+            // at its end there is less to read than is asked for
+            At::Bytes(open, offset, length) if op == IoOp::Read && self.armed.touches_bytes() => {
+                length.min(data::left(open, offset))
+            }
+            At::Bytes(_, _, length) => length,
+            _ => 0,
+        };
         let (uid, pid) = (who.uid, who.pid);
         let open_for = match at {
             At::Bytes(open, ..) | At::Open(open) => Some(open.since.elapsed()),
             At::File(_) | At::Name(..) => None,
         };
-        self.armed.strike(&Call { op, path: &path, span, open_for, uid, pid, trial })
+        self.armed.strike(&Call { op, path: &path, span, bytes, open_for, uid, pid, trial })
     }
 
     /// The name by which rules know what an operation is done to, and whether it is a trial.
@@ -112,7 +120,10 @@ impl Fs {
         work: impl FnOnce(&Arc<Self>, R) + Send + 'static,
     ) {
         let fs = Arc::clone(self);
-        let errno = strike.errno.or(strike.hang.and_then(|hang| hang.errno));
+        let errno = match strike.errno {
+            Some(_) => strike.refuses(),
+            None => strike.hang.and_then(|hang| hang.errno),
+        };
         let go_on = move |end| match (end, errno) {
             (End::Killed, _) => reply.refuse(Errno::INTR),
             (End::Due, Some(errno)) => reply.refuse(Errno::from_raw_os_error(errno)),

@@ -113,8 +113,16 @@ mod tests {
     }
 
     fn call(path: &str) -> Call<'_> {
-        let (op, span) = (IoOp::Write, Some((4096, 512)));
-        Call { op, path, span, open_for: None, uid: 7, pid: 42, trial: false }
+        Call {
+            op: IoOp::Write,
+            path,
+            span: Some((4096, 512)),
+            bytes: 512,
+            open_for: None,
+            uid: 7,
+            pid: 42,
+            trial: false,
+        }
     }
 
     fn hits(rule: IoRule, call: &Call<'_>) -> bool {

@@ -3,7 +3,7 @@
 use crate::{protocol::Trigger, units::Percent};
 
 /// FNV-1a over what a decision depends on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Hash(u64);
 
 impl Hash {

@@ -4,6 +4,7 @@
 //! before on that path, never a draw. So the same seed hits the same operations whatever the
 //! threads do.
 
+mod bytes;
 mod compiled;
 mod decide;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod sets;
 use std::time::Duration;
 
 use crate::protocol::IoOp;
+pub use bytes::Harm;
 pub use compiled::{BadGlob, Globs};
 pub use set::RuleSet;
 pub use sets::Sets;
@@ -27,6 +29,8 @@ pub struct Call<'a> {
     pub path: &'a str,
     /// Where it reads or writes, and how many bytes.
     pub span: Option<(u64, u64)>,
+    /// How many bytes there are for it to move: less than it asks for, at the end of a file.
+    pub bytes: u64,
     /// How long the file has been open; none where it is found by its name.
     pub open_for: Option<Duration>,
     /// User of the caller, as the host counts.
@@ -44,6 +48,10 @@ pub struct Strike {
     pub delay: Duration,
     /// Then it fails with this error number.
     pub errno: Option<i32>,
+    /// Before it fails, or instead, so many of its bytes are moved.
+    pub keep: Option<u64>,
+    /// Bytes that are made wrong on the way.
+    pub harm: Option<Harm>,
     /// Before all that it hangs.
     pub hang: Option<Hang>,
     /// Whose end ends the wait.
@@ -68,8 +76,21 @@ impl Strike {
         *self == Self::default()
     }
 
-    /// Several rules hit: times add up, the first error stays. What hangs is let go by those that
-    /// hang it; a delay beside is nothing to wait for then.
+    /// What it fails with, where nothing of it is done.
+    #[must_use]
+    pub fn refuses(&self) -> Option<i32> {
+        self.errno.filter(|_| self.keep.is_none())
+    }
+
+    /// Whether what is moved is not what was asked for.
+    #[must_use]
+    pub fn touches_bytes(&self) -> bool {
+        self.keep.is_some() || self.harm.is_some()
+    }
+
+    /// Several rules hit: times add up, the first error stays and says how much is done, and of
+    /// what is done the least that a rule has kept; the first harm stays. What hangs is let go by
+    /// those that hang it; a delay beside is nothing to wait for then.
     pub(super) fn add(&mut self, other: Self) {
         self.by = match (self.hang, other.hang) {
             (Some(_), None) => self.by,
@@ -77,7 +98,14 @@ impl Strike {
             _ => self.by.and(other.by),
         };
         self.delay += other.delay;
-        self.errno = self.errno.or(other.errno);
+        self.harm = self.harm.or(other.harm);
+        match (self.errno, other.errno) {
+            (Some(_), _) => {}
+            (None, Some(_)) => (self.errno, self.keep) = (other.errno, other.keep),
+            (None, None) => {
+                self.keep = self.keep.into_iter().chain(other.keep).min();
+            }
+        }
         self.hang = match (self.hang, other.hang) {
             (Some(one), Some(other)) => Some(Hang {
                 at_most: one.at_most + other.at_most,

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::{Call, RuleSet, Strike};
 use crate::{
-    protocol::{Caller, IoAction, IoOp, IoRule, Trigger},
+    protocol::{Caller, Damage, IoAction, IoOp, IoRule, Keep, Trigger},
     units::{Percent, Size},
 };
 
@@ -73,7 +73,16 @@ type Plan = Vec<(usize, usize, u32, u16)>;
 fn call(path: usize, op: usize, uid: u32) -> Call<'static> {
     let (path, op) = (PATHS[path], OPS[op]);
     let span = op.moves_data().then_some((0, 100));
-    Call { op, path, span, open_for: None, uid, pid: 1, trial: false }
+    Call { op, path, span, bytes: 100, open_for: None, uid, pid: 1, trial: false }
+}
+
+/// Whether the n-th operation is hit, with so many bytes before it.
+fn model_fires(when: &Trigger, n: u64, bytes: u64) -> bool {
+    let counted = n.saturating_sub(when.after.unwrap_or(0));
+    counted > 0
+        && when.nth.is_none_or(|nth| nth == counted)
+        && when.every.is_none_or(|every| counted.is_multiple_of(every))
+        && when.after_bytes.is_none_or(|after| bytes >= after.0)
 }
 
 /// How often each rule hits on each path and operation, by the model. Only where the outcome does
@@ -93,12 +102,7 @@ fn model(rules: &[IoRule], plan: &Plan) -> BTreeMap<(usize, usize, usize), u64> 
                 let n = counts.entry((path, op)).or_default();
                 let bytes = if OPS[op].moves_data() { *n * 100 } else { 0 };
                 *n += 1;
-                let when = &rule.when;
-                let counted = n.saturating_sub(when.after.unwrap_or(0));
-                let fires = counted > 0
-                    && when.nth.is_none_or(|nth| nth == counted)
-                    && when.every.is_none_or(|every| counted % every == 0)
-                    && when.after_bytes.is_none_or(|after| bytes >= after.0);
+                let fires = model_fires(&rule.when, *n, bytes);
                 *hits.entry((index, path, op)).or_default() += u64::from(fires);
             }
         }
@@ -160,6 +164,95 @@ proptest! {
         let model: BTreeMap<_, _> =
             model(&rules, &plan).into_iter().filter(|(_, hits)| *hits > 0).collect();
         prop_assert_eq!(certain, model);
+    }
+}
+
+/// Actions about bytes, where no hash decides how many are kept.
+fn action() -> impl Strategy<Value = IoAction> {
+    (0_u32..250, 0..3).prop_map(|(bytes, kind)| {
+        let keep = Keep::Bytes(Size(u64::from(bytes)));
+        match kind {
+            0 => IoAction::Tear { keep, errno: 5 },
+            1 => IoAction::Shorten { keep },
+            _ => IoAction::Corrupt { damage: Damage::Garbage, bytes },
+        }
+    })
+}
+
+/// What an action does to so many bytes: its error, what is kept, and whether some are made wrong.
+fn model_act(action: IoAction, of: u64) -> (Option<i32>, Option<u64>, bool) {
+    let cut = |keep| match keep {
+        Keep::Bytes(Size(bytes)) => Some(bytes).filter(|bytes| (1..of).contains(bytes)),
+        _ => None,
+    };
+    match action {
+        IoAction::Tear { keep, errno } => (cut(keep).map(|_| errno), cut(keep), false),
+        IoAction::Shorten { keep } => (None, cut(keep), false),
+        IoAction::Corrupt { bytes, .. } => (None, None, bytes > 0 && of > 0),
+        _ => (None, None, false),
+    }
+}
+
+fn about_bytes(action: IoAction, when: Trigger) -> RuleSet {
+    let rule = IoRule {
+        paths: vec!["**".into()],
+        ops: vec![IoOp::Write],
+        by: Caller::default(),
+        range: None,
+        at_least: None,
+        when,
+        action,
+    };
+    RuleSet::new(3, vec![rule]).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn bytes_are_struck_where_there_are_enough_of_them_and_counted_only_then(
+        action in action(),
+        when in when(),
+        lengths in prop::collection::vec(0_u64..300, 1..60),
+    ) {
+        let when = Trigger { probability: None, ..when };
+        let set = about_bytes(action, when.clone());
+        let (mut before, mut hit) = (0, 0);
+        for (n, length) in (1..).zip(&lengths) {
+            let call = Call { span: Some((0, *length)), bytes: *length, ..call(1, 1, 1) };
+            let strike = set.strike(&call, Duration::ZERO, &|_| None);
+            let expected = match model_fires(&when, n, before) {
+                true => model_act(action, *length),
+                false => (None, None, false),
+            };
+            prop_assert_eq!((strike.errno, strike.keep, strike.harm.is_some()), expected);
+            hit += u64::from(expected != (None, None, false));
+            before += length;
+        }
+        prop_assert_eq!(set.counted(), (lengths.len() as u64, hit));
+    }
+
+    #[test]
+    fn where_writes_are_cut_does_not_hang_on_threads(count in 1_usize..200) {
+        let cuts = |threads: usize| {
+            let set = about_bytes(IoAction::Shorten { keep: Keep::Seeded }, Trigger::default());
+            let cuts = Mutex::new(Vec::new());
+            std::thread::scope(|scope| {
+                for thread in 0..threads {
+                    let (set, cuts) = (&set, &cuts);
+                    scope.spawn(move || {
+                        for _ in (thread..count).step_by(threads) {
+                            let strike = set.strike(&call(1, 1, 1), Duration::ZERO, &|_| None);
+                            cuts.lock().unwrap().extend(strike.keep);
+                        }
+                    });
+                }
+            });
+            let mut cuts = cuts.into_inner().unwrap();
+            cuts.sort_unstable();
+            cuts
+        };
+        let alone = cuts(1);
+        prop_assert_eq!(alone.len(), count);
+        prop_assert_eq!(alone, cuts(4));
     }
 }
 

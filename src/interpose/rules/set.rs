@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     BadGlob, Call, Hang, Strike,
+    bytes::{Harm, kept},
     compiled::Compiled,
     decide::{Count, Hash, fires},
 };
@@ -62,6 +63,12 @@ impl RuleSet {
     #[must_use]
     pub fn has(&self, op: IoOp) -> bool {
         self.rules.iter().any(|rule| rule.rule.ops.contains(&op))
+    }
+
+    /// Whether some rule is about the bytes of an operation, and not of it as a whole.
+    #[must_use]
+    pub fn touches_bytes(&self) -> bool {
+        self.rules.iter().any(|rule| rule.rule.action.touches_bytes())
     }
 
     /// Operations that matched and that were hit; those of trials are not among them.
@@ -118,18 +125,27 @@ impl RuleSet {
     }
 }
 
+/// What an action does to an operation: nothing, where it is about bytes and finds none to do it to.
 fn act(action: IoAction, call: &Call<'_>, hash: Hash) -> Strike {
+    let none = Strike::default();
     match action {
-        IoAction::Error { errno } => Strike { errno: Some(errno), ..Strike::default() },
+        IoAction::Error { errno } => Strike { errno: Some(errno), ..none },
         IoAction::Delay { us, jitter_us } => {
             let more = hash.and(b"jitter").below(jitter_us.saturating_add(1));
-            let delay = Duration::from_micros(us.saturating_add(more));
-            Strike { delay, ..Strike::default() }
+            Strike { delay: Duration::from_micros(us.saturating_add(more)), ..none }
         }
-        IoAction::Stale => Strike { errno: Some(libc::ESTALE), ..Strike::default() },
+        IoAction::Tear { keep, errno } => match kept(keep, call.bytes, hash) {
+            Some(keep) => Strike { errno: Some(errno), keep: Some(keep), ..none },
+            None => none,
+        },
+        IoAction::Shorten { keep } => Strike { keep: kept(keep, call.bytes, hash), ..none },
+        IoAction::Corrupt { damage, bytes: most } => {
+            Strike { harm: Harm::of(damage, most, call.bytes, hash), ..none }
+        }
+        IoAction::Stale => Strike { errno: Some(libc::ESTALE), ..none },
         IoAction::Stall { us, errno } => {
             let hang = Hang { at_most: Duration::from_micros(us), errno, task: call.pid };
-            Strike { hang: Some(hang), ..Strike::default() }
+            Strike { hang: Some(hang), ..none }
         }
     }
 }

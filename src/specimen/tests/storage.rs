@@ -105,6 +105,31 @@ async fn a_torn_tail_is_cut_at_the_start_and_damage_before_it_stays_visible() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_lacks_its_last_byte_is_taken_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = Driver::new("torn").next(50).encode();
+    fs::write(dir.path().join("journal.log"), &line).unwrap();
+    let running = Running::start(dir.path(), &[]).await;
+    assert_eq!(running.get("/records").await.1, "");
+    assert_eq!(running.request("PUT", "/records/w0-1", line.as_bytes()).await.0, 200);
+    assert_eq!(running.get("/records").await.1, format!("{line}\n"));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_checksum_a_torn_tail_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut driver = Driver::new("torn");
+    let torn = driver.next(50).encode()[..60].to_owned();
+    fs::write(dir.path().join("journal.log"), torn).unwrap();
+    let running = Running::start(dir.path(), &["--weakness=no-checksum"]).await;
+    driver.put_all(&running, 3).await;
+    let report = driver.judge(&running).await;
+    assert_eq!((report.torn, report.present), (1, 3), "{report}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_refused_named_and_survived() {
     let dir = tempfile::tempdir().unwrap();
     let Some(volume) = Mount::tmpfs(dir.path(), "size=2m") else { return };

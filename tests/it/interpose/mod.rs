@@ -1,6 +1,7 @@
 //! The file interposer by itself, without an engine: as a filesystem it must be one that nobody
 //! notices, its rules strike what they name, and when it is killed nobody hangs.
 
+mod bytes;
 mod fsx;
 mod hangs;
 mod killed;

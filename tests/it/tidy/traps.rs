@@ -53,6 +53,11 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         &["each_phase_sees_its_own", "a_phase_that_never_comes_proves_nothing"],
     ),
     (
+        "corruption that the page cache hides",
+        "dstest",
+        &["what_is_written_wrong_lasts_and_what_is_read_wrong_does_not"],
+    ),
+    (
         "a checker that cannot fail",
         "gravity-sdk#799, RocksDB#12528",
         &[

@@ -95,6 +95,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
     state(("clock-skew", ""), (DOCKER, "/data"), "{ target: agent, by: +1h }", Trace::OtherClock),
     event("commit-and-recreate", "{ target: agent }"),
     event("copy-up", "{ target: \"agent:/opt/specimen/releases/1.dat\" }"),
+    state(
+        ("corruption", ""),
+        (INTERPOSED, "/data"),
+        "{ target: \"agent:/data\" }",
+        Trace::Mangled("/data/tried"),
+    ),
     event("crash", "{ target: agent }"),
     Fixture {
         beside: "\n  controller: { image: keelhaul/specimen, memory: 64MiB, stop_grace: 1s }",
@@ -271,6 +277,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Stacked("/data"),
     ),
     state(
+        ("short-write", ""),
+        (INTERPOSED, "/data"),
+        "{ target: \"agent:/data\" }",
+        Trace::Mangled("/data/tried"),
+    ),
+    state(
         ("snapshot", ""),
         ("{ btrfs: { size: 128MiB } }", "/data"),
         "{ target: \"agent:/data\" }",
@@ -313,6 +325,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
         trace: Trace::Stacked("/data"),
         ..PLAIN
     },
+    state(
+        ("torn-write", ""),
+        (INTERPOSED, "/data"),
+        "{ target: \"agent:/data\" }",
+        Trace::Mangled("/data/tried"),
+    ),
 ];
 
 impl Fixture {

@@ -172,6 +172,8 @@ pub(super) enum Trace {
     Frozen,
     /// Fewer bytes of memory than this are allowed.
     MemoryBelow(u64),
+    /// Bytes that are written to a new file at this path are not all there.
+    Mangled(&'static str),
     /// Reading this file fails with EIO.
     Unreadable(&'static str),
     /// Reading this file takes half a second or more.
@@ -199,12 +201,7 @@ impl Trace {
             Self::Lost(path) => mounts(init, path) == 0,
             Self::Full(path) => rustix::fs::statfs(root(path))
                 .is_ok_and(|fs| fs.f_blocks > 0 && (fs.f_ffree == 0 || fs.f_bavail == 0)),
-            Self::Untied(one, other) => {
-                match (fs::metadata(root(one)), fs::metadata(root(other))) {
-                    (Ok(one), Ok(other)) => one.ino() != other.ino(),
-                    _ => false,
-                }
-            }
+            Self::Untied(one, other) => untied(&root(one), &root(other)),
             Self::Missing(path) => fs::metadata(root(path)).is_err(),
             Self::Holds(path, text) => holds(&root(path), text),
             Self::Mode(path, bits) => {
@@ -220,6 +217,7 @@ impl Trace {
             Self::Held(what) => held(init, what),
             Self::Frozen => frozen(init),
             Self::MemoryBelow(bytes) => memory_limit(init).is_some_and(|limit| limit < bytes),
+            Self::Mangled(path) => mangled(&root(path)),
             Self::Unreadable(path) => unreadable(&root(path)),
             Self::Slow(path) => slow(&root(path)),
             Self::Hangs(path) => hangs(root(path)),
@@ -244,6 +242,13 @@ impl Trace {
 fn mounts(init: i32, path: &str) -> usize {
     let table = fs::read_to_string(format!("/proc/{init}/mountinfo")).unwrap_or_default();
     table.lines().filter(|line| line.split(' ').nth(4) == Some(path)).count()
+}
+
+fn untied(one: &str, other: &str) -> bool {
+    match (fs::metadata(one), fs::metadata(other)) {
+        (Ok(one), Ok(other)) => one.ino() != other.ino(),
+        _ => false,
+    }
 }
 
 /// The limit of the top subvolume's quota group, of the device mounted there.
@@ -355,6 +360,18 @@ fn throttled(pid: i32) -> bool {
         controllers == "blkio" && limited(v1)
             || controllers.is_empty() && limited(format!("/sys/fs/cgroup{path}/io.max"))
     })
+}
+
+/// Writes once to a new file, and looks what is there.
+fn mangled(path: &str) -> bool {
+    use std::io::Write as _;
+    let sent = [0x35; 512];
+    let Ok(mut file) = fs::File::create(path) else { return false };
+    // what it says is not the question
+    let _ = file.write(&sent);
+    let there = fs::read(path).unwrap_or_default();
+    let _ = fs::remove_file(path);
+    there != sent
 }
 
 fn holds(path: &str, text: &str) -> bool {
