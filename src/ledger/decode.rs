@@ -4,10 +4,7 @@
 //! *Corrupt* means: some byte is not what was written. Nothing is repaired here.
 
 use super::payload::payload;
-use super::record::{MAGIC, Record, RecordId, is_name_byte};
-
-/// Longest payload in bytes; a damaged length cannot ask for more.
-pub const MAX_LENGTH: u32 = 1 << 20;
+use super::record::{MAGIC, MAX_LENGTH, Record, RecordId, is_name_byte};
 
 /// Why a line is not a whole record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -23,11 +23,11 @@ mod shared;
 mod model_tests;
 
 pub use check::{Promise, check};
-pub use decode::{DecodeError, MAX_LENGTH};
+pub use decode::DecodeError;
 pub use entry::{Entry, Event, Intent};
 pub use log::{Log, LogError, LogWriter};
 pub use rate::{acks_per_second, longest_gap};
 pub use readback::ReadBack;
-pub use record::{Record, RecordError, RecordId};
+pub use record::{MAX_LENGTH, Record, RecordError, RecordId};
 pub use report::{LedgerReport, Lost};
 pub use shared::{SharedLog, line as shared_line};

@@ -11,8 +11,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::decode::MAX_LENGTH;
 use super::payload::payload;
+
+/// Longest payload in bytes; a damaged length cannot ask for more.
+pub const MAX_LENGTH: u32 = 1 << 20;
 
 /// What every record begins with: mark, format version, blank.
 pub(super) const MAGIC: &[u8] = b"@khl1 ";

@@ -1,8 +1,8 @@
 //! What is recorded of a case when it begins, run or not.
 
 use super::{
+    assert::whole_micros,
     event::{CaseStart, Event},
-    inject::whole_micros,
     recorder::Recorder,
 };
 use crate::plan::Case;

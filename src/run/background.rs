@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    steps::{Outcome, record},
+    assert::{Outcome, record},
     world::World,
 };
 use crate::{

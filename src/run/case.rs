@@ -7,6 +7,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     announce::announce,
+    assert::record,
     clean,
     event::{Event, Phase},
     guards::Guards,
@@ -17,7 +18,7 @@ use super::{
     recorder::Recorder,
     redact::Redactor,
     setup, steady,
-    steps::{Walk, record},
+    steps::Walk,
     verify,
     world::{Stop, World},
 };

@@ -8,8 +8,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     event::Origin,
-    inject::Injection,
-    revert::{conclude, ended_early, is_looked_for_again, lasting, leave},
+    injection::{Injection, ended_early},
+    revert::{conclude, is_looked_for_again, lasting, leave},
     site::ended,
     starts,
     world::World,

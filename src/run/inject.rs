@@ -1,59 +1,25 @@
 //! One fault of a case: prepared, injected, verified. `revert` is the way back.
 
 use std::{
-    sync::{Arc, Mutex as Lock, PoisonError},
+    sync::{Arc, Mutex as Lock},
     time::Duration,
 };
 
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
+    assert::{record, whole_micros},
     event::Event,
+    injection::{Injection, Start, look},
     site::{cx, refresh, site},
-    starts::Start,
-    steps::record,
     world::World,
 };
 use crate::{
-    faults::{Cx, Effect, FaultError, FaultSpec, Kind, Part, Site},
-    protocol::{Entry, EntryId, Outcome},
+    faults::{Cx, Effect, FaultError, FaultSpec, Part},
+    protocol::{Entry, Outcome},
     scenario::Hypothesis,
     verdict::Verdict,
 };
-
-/// A fault that was injected.
-pub(super) struct Injection {
-    /// Id in reports: the step's, and which of several it is.
-    pub(super) id: String,
-    /// Id of the step: its `as`, or `steps[i]`.
-    pub(super) step: String,
-    pub(super) fault: FaultSpec,
-    pub(super) entry: EntryId,
-    pub(super) before: serde_json::Value,
-    pub(super) site: Site,
-    pub(super) proven: bool,
-    /// The earliest moment at which the keeper may revert it by itself.
-    pub(super) expires: Option<Instant>,
-    /// It was reverted. Held by whoever reverts it, so that a step and the expiry do not meet.
-    pub(super) over: Mutex<bool>,
-    /// The start of its container under which the effect was last seen.
-    start: Lock<Option<Start>>,
-}
-
-impl Injection {
-    /// There is something to revert before the end.
-    pub(super) fn lasts(&self) -> bool {
-        self.fault.kind() != Kind::Event
-    }
-
-    pub(super) fn seen_under(&self, start: &Start) -> bool {
-        self.start.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(start)
-    }
-
-    pub(super) fn saw_under(&self, start: Start) {
-        *self.start.lock().unwrap_or_else(PoisonError::into_inner) = Some(start);
-    }
-}
 
 /// One injection that is called for.
 pub(super) struct Call<'a> {
@@ -169,25 +135,6 @@ async fn try_inject(world: &Arc<World>, call: &Call<'_>) -> Result<(Injection, A
     Ok((injection, Applied { outcomes: applied.outcomes, called, done: Instant::now() }))
 }
 
-/// Looks whether the effect is there.
-pub(super) async fn look(
-    world: &World,
-    injection: &Injection,
-    outcomes: &[Outcome],
-) -> Result<Effect, FaultError> {
-    look_at(world, injection, &injection.site, outcomes).await
-}
-
-/// Likewise, at a site that is not the one that was injected at.
-pub(super) async fn look_at(
-    world: &World,
-    injection: &Injection,
-    site: &Site,
-    outcomes: &[Outcome],
-) -> Result<Effect, FaultError> {
-    injection.fault.verify(&injection.before, outcomes, &cx(world, site)).await
-}
-
 /// Records what was seen of the effect; true when it was seen.
 fn report(
     world: &World,
@@ -235,8 +182,4 @@ fn finish(
     if !proven {
         world.findings().break_off(&format!("the effect of `{id}` was not proven"));
     }
-}
-
-pub(super) fn whole_micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -7,12 +7,13 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
+    assert::record,
     event::Origin,
     expect::{Patience, Watched, wait_until_all_hold},
     expiry,
-    inject::{self, Call, Injection},
+    inject::{self, Call},
+    injection::Injection,
     loads, revert, starts,
-    steps::record,
     world::World,
 };
 use crate::{

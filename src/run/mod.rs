@@ -3,6 +3,7 @@
 //! It turns a plan into one stream of events; every report is a fold of that stream.
 
 mod announce;
+mod assert;
 mod background;
 mod case;
 mod clean;
@@ -11,13 +12,16 @@ mod expect;
 mod expiry;
 mod guards;
 mod inject;
+mod injection;
 mod injections;
 mod interrupt;
 mod judge;
 mod ledgers;
+mod load_watch;
 mod loads;
 mod observe;
 mod record;
+mod recorded;
 mod recorder;
 mod recover;
 mod redact;

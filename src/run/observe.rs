@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{event::Phase, steps::record, world::World};
+use super::{assert::record, event::Phase, world::World};
 use crate::{
     probes::Sample,
     scenario::{Hypothesis, Observe, Require, Spot, When},

@@ -5,10 +5,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
+    assert::{Outcome, whole_micros},
     event::Event,
     expect::{Awaited, Judged, Patience, steady_state, wait_until_all_hold},
-    inject::whole_micros,
-    steps::Outcome,
     world::World,
 };
 use crate::{scenario::RecoverStep, verdict::Verdict};

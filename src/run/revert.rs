@@ -5,11 +5,11 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{
+    assert::record,
     event::{Event, Origin},
-    inject::{Injection, look},
+    injection::{Injection, ended_early, look},
     site::{cx, ended, site},
     starts,
-    steps::record,
     world::World,
 };
 use crate::{
@@ -150,12 +150,4 @@ pub(super) async fn lasting(world: &World, injection: &Injection) -> Result<(), 
         Ok(effect) => Err(format!("the effect ended before the revert: {}", effect.evidence)),
         Err(error) => Err(format!("the effect could not be looked for before the revert: {error}")),
     }
-}
-
-/// Nothing that was observed under this fault proves anything.
-pub(super) fn ended_early(world: &World, injection: &Injection, why: &str, started: Instant) {
-    let id = format!("{}.lasting", injection.id);
-    let (title, verdict) = ("the fault is still in force", Verdict::Inconclusive);
-    record(world, &id, Hypothesis::Fault, title, Some(verdict), why, started);
-    world.findings().break_off(why);
 }

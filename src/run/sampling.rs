@@ -1,13 +1,7 @@
 //! Readings of probes: bounded in time, attributed to the faults in force, recorded in bounded
 //! number.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
-
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::{
     event::{Event, Phase},
@@ -19,28 +13,6 @@ use crate::{
     protocol::{LoadStats, Place},
     runtime::Runtime,
 };
-
-/// Readings of one assertion that say the same are recorded this far apart: an event file must not
-/// grow with the pace of polling. A reading that says something else always is.
-const RECORD_EVERY: Duration = Duration::from_millis(200);
-
-/// When each assertion's reading was last recorded, and whether it held.
-#[derive(Default)]
-pub(super) struct Sampling(Mutex<HashMap<String, (Instant, Option<bool>)>>);
-
-impl Sampling {
-    fn is_due(&self, assertion: &str, held: Option<bool>) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let due = last
-            .get(assertion)
-            .is_none_or(|(at, same)| *same != held || now.duration_since(*at) >= RECORD_EVERY);
-        if due {
-            last.insert(assertion.to_owned(), (now, held));
-        }
-        due
-    }
-}
 
 /// What the reading of a probe counts against: rates start with the step, or slide.
 struct View<'a> {
@@ -83,7 +55,7 @@ impl World {
         during: Vec<String>,
         result: &Result<Sample, String>,
     ) {
-        if !self.sampling.is_due(assertion, result.as_ref().ok().map(Sample::holds)) {
+        if !self.recorded.is_due(assertion, result.as_ref().ok().map(Sample::holds)) {
             return;
         }
         self.emit(Event::Sampled {

@@ -8,15 +8,14 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    inject::{Injection, look_at},
-    revert::ended_early,
+    injection::{Injection, Start, ended_early, look_at},
     setup::container_name,
     site::{container_ended, refresh, site},
     world::World,
 };
 use crate::{
     faults::{Effect, FaultError, FaultSpec, Kind, Scope, Site},
-    runtime::{ContainerFacts, State},
+    runtime::State,
 };
 
 /// Between two looks at a container. None is missed: a start changes the start time for good.
@@ -30,20 +29,6 @@ const SETTLED: Duration = Duration::from_secs(2);
 
 /// Between two attempts to look into it.
 const AGAIN: Duration = Duration::from_millis(50);
-
-/// One start of one container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Start {
-    container: String,
-    /// As the engine prints it.
-    at: String,
-}
-
-impl Start {
-    pub(super) fn of(facts: &ContainerFacts) -> Self {
-        Self { container: facts.id.clone(), at: facts.started_at.clone() }
-    }
-}
 
 /// The fault is in force in something that ends with the container: its mounts, its tmpfs, its
 /// cgroup.

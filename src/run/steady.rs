@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
+    assert::record,
     event::Phase,
     expect::{Awaited, Patience, Watched, steady_state, wait_until_all_hold},
     site,
-    steps::record,
     world::World,
 };
 use crate::{runtime::RestartPolicy, scenario::Hypothesis, verdict::Verdict};

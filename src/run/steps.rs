@@ -5,10 +5,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
 use super::{
+    assert::{Outcome, record},
     background::{Background, execute},
-    event::Event,
     expect::{Patience, Watched, wait_until_all_hold},
-    inject::whole_micros,
     injections::Injections,
     interrupt::GRACE,
     loads, recover,
@@ -26,9 +25,6 @@ pub(super) struct Walk {
     background: Background,
     failed: bool,
 }
-
-/// What a step asserts: a verdict and why.
-pub(super) type Outcome = (Verdict, String);
 
 impl Walk {
     pub(super) fn new(world: Arc<World>) -> Self {
@@ -196,26 +192,4 @@ fn title(step: &Step) -> String {
         Action::Exec(exec) => format!("{}: {}", exec.service, exec.command.join(" ")),
         Action::Await { step, .. } => format!("{step} ends"),
     }
-}
-
-/// Records a finding and its event.
-pub(super) fn record(
-    world: &World,
-    id: &str,
-    hypothesis: Hypothesis,
-    title: &str,
-    verdict: Option<Verdict>,
-    message: &str,
-    started: Instant,
-) {
-    world.findings().add(id, verdict, message);
-    world.emit(Event::Asserted {
-        case: world.id(),
-        assertion: id.to_owned(),
-        hypothesis,
-        title: title.to_owned(),
-        verdict,
-        message: message.to_owned(),
-        took_us: whole_micros(started.elapsed()),
-    });
 }

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
 
 use super::{
+    assert::{Outcome, record},
     expect::judge,
-    steps::{Outcome, record},
     world::{NEVER, World},
 };
 use crate::{

@@ -15,9 +15,9 @@ use super::{
     event::{Event, Phase},
     interrupt::Interrupt,
     judge::Findings,
-    loads::LoadWatch,
+    load_watch::LoadWatch,
+    recorded::Recorded,
     recorder::Recorder,
-    sampling::Sampling,
 };
 use crate::{
     helper::HelperLink,
@@ -43,7 +43,7 @@ pub(super) struct World {
     pub(super) helper: Arc<dyn HelperLink>,
     pub(super) recorder: Recorder,
     pub(super) loads: LoadWatch,
-    pub(super) sampling: Sampling,
+    pub(super) recorded: Recorded,
     pub(super) interrupt: Interrupt,
     /// Ends the steps: an interrupt, a lost helper, a stop condition, the timeout.
     pub(super) stop: CancellationToken,
@@ -106,7 +106,7 @@ impl World {
             helper,
             recorder,
             loads: LoadWatch::default(),
-            sampling: Sampling::default(),
+            recorded: Recorded::default(),
             stop: interrupt.child(),
             interrupt,
             logs_since: AtomicI64::new(unix_nanoseconds()),

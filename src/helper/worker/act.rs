@@ -3,41 +3,13 @@
 //! Blocking; runs on threads that may block. What makes an act wrong (identity, blast radius) is
 //! checked in the files it dispatches to, before anything is changed.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
-    time::Instant,
-};
-
 use super::{
     super::HelperError,
-    detach::{self, Kept},
-    fill, freeze, hold, image, inner_engine, interpose,
-    interpose::Interposers,
-    link, memory, metadata, mount, page_cache, process, quota, snapshot, stream, throttle, time,
-    tmpfs,
+    context::{Context, Done},
+    detach, fill, freeze, hold, image, inner_engine, interpose, link, memory, metadata, mount,
+    page_cache, process, quota, snapshot, stream, throttle, time, tmpfs,
 };
 use crate::protocol::{Op, Outcome};
-
-/// What an act may use.
-#[derive(Debug, Clone)]
-pub(super) struct Context {
-    /// The run's directory: the mounted helper volume.
-    pub(super) dir: PathBuf,
-    /// The same directory on the engine's host.
-    pub(super) host_dir: String,
-    /// Mounts that were taken away.
-    pub(super) kept: Kept,
-    /// Interposers that were made here.
-    pub(super) interposers: Interposers,
-    /// When the act is given up.
-    pub(super) deadline: Instant,
-    /// Set when it is to be given up at once.
-    pub(super) cancel: Arc<AtomicBool>,
-}
-
-/// What an act came to.
-pub(super) type Done = Result<Outcome, HelperError>;
 
 /// Performs one op.
 pub(super) fn act(op: &Op, cx: &Context) -> Done {
@@ -49,9 +21,9 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
             tmpfs::stack(place, &spec)
         }
         Op::UnstackMarked { place, init, mark } => tmpfs::unstack(place, *init, mark),
-        Op::DetachMount { place, mount, root } => detach::detach(place, *mount, *root, cx),
+        Op::DetachMount { place, mount, root } => detach::detach(place, *mount, *root, &cx.kept),
         Op::AttachMount { place, init, root, flags } => {
-            detach::attach(place, *init, *root, flags, cx)
+            detach::attach(place, *init, *root, flags, &cx.kept)
         }
         Op::SetTmpfsLimits { place, dev, size, inodes } => {
             tmpfs::set_limits(place, *dev, *size, *inodes)

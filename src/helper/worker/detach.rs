@@ -12,7 +12,6 @@ use std::{
 
 use super::{
     super::HelperError,
-    act::{Context, Done},
     engine,
     place::{Inside, dev_of, init, inside},
 };
@@ -48,7 +47,12 @@ impl Kept {
 }
 
 /// Keeps a clone of the mount at `place`, and detaches it.
-pub(super) fn detach(place: &Place, mount: u64, root: FileId, cx: &Context) -> Done {
+pub(super) fn detach(
+    place: &Place,
+    mount: u64,
+    root: FileId,
+    kept: &Kept,
+) -> Result<Outcome, HelperError> {
     let target = init(place)?;
     drop(from_engine(place, root, MountChange::default())?);
     let key = (target, place.path.clone());
@@ -56,7 +60,7 @@ pub(super) fn detach(place: &Place, mount: u64, root: FileId, cx: &Context) -> D
         if root_at(here.path)? != root {
             return Err(not_the_one(here.path, "another directory is mounted there"));
         }
-        detach_at(here.mounts, here.path, mount, |clone| cx.kept.put(key, clone))
+        detach_at(here.mounts, here.path, mount, |clone| kept.put(key, clone))
     })?;
     Ok(Outcome::Done)
 }
@@ -67,17 +71,17 @@ pub(super) fn attach(
     target: Init,
     root: FileId,
     flags: &[MountFlag],
-    cx: &Context,
-) -> Done {
+    kept: &Kept,
+) -> Result<Outcome, HelperError> {
     let target = Identity::from(target);
     let key = (target, place.path.clone());
-    let done = attach_again(place, target, root, flags, cx.kept.get(&key).as_deref());
+    let done = attach_again(place, target, root, flags, kept.get(&key).as_deref());
     let done = match done {
         Err(_) if !target.is_alive() => Ok(Outcome::Already),
         other => other,
     };
     if done.is_ok() {
-        cx.kept.drop_for(&key);
+        kept.drop_for(&key);
     }
     done
 }
@@ -88,7 +92,7 @@ fn attach_again(
     root: FileId,
     flags: &[MountFlag],
     kept: Option<&OwnedFd>,
-) -> Done {
+) -> Result<Outcome, HelperError> {
     if inside(target, &place.path, |here| is_there(here, root))? {
         return Ok(Outcome::Already);
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     super::HelperError,
-    act::{Context, Done},
+    context::{Context, Done},
     errand::{self, Errand, TouchErrand},
     image::{self, nodes},
     mount::same_dev,

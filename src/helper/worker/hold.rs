@@ -16,8 +16,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
     super::HelperError,
-    act::{Context, Done},
     clock,
+    context::{Context, Done},
     facts::refused,
     place::{init, inside},
     stream,

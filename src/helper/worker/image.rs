@@ -14,7 +14,7 @@ use base64::Engine as _;
 
 use super::{
     super::HelperError,
-    act::{Context, Done},
+    context::{Context, Done},
     engine,
 };
 use crate::{

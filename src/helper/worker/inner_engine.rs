@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::{
     super::HelperError,
-    act::Done,
+    context::Done,
     http::{blocking, connect},
     place::{init, short},
 };

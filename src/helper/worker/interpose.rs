@@ -5,18 +5,17 @@
 //! kept here; that only tells an end that was meant from one that was not.
 
 use std::{
-    collections::BTreeSet,
     fs, io,
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, OnceLock, PoisonError, mpsc},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
 use super::{
     super::HelperError,
-    act::{Context, Done},
+    context::{Context, Done},
     engine, image,
 };
 use crate::{
@@ -41,75 +40,8 @@ const VERB: &str = "helper-interposer";
 const DIRECTORY: &str = "interposed";
 /// How long an interposer may take to answer.
 const ANSWER: Duration = Duration::from_millis(1500);
-/// And how long to say that it is there: whoever uses the volume of one that is wedged hangs no
-/// longer than 2 s, and the rest of them is for ending it.
-const PONG: Duration = Duration::from_millis(1200);
-/// Between two looks at it.
-const LOOK: Duration = Duration::from_millis(200);
 /// A killed process is gone within this time, but for one that hangs in the kernel.
 const GONE: Duration = Duration::from_secs(3);
-
-type Alarm = Box<dyn Fn(String) + Send + Sync>;
-
-/// Interposers that were made here.
-#[derive(Clone, Default)]
-pub(super) struct Interposers {
-    /// Those that are to end, or have ended.
-    ending: Arc<Mutex<BTreeSet<String>>>,
-    alarm: Arc<OnceLock<Alarm>>,
-}
-
-impl std::fmt::Debug for Interposers {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Interposers").field("ending", &self.ending).finish_non_exhaustive()
-    }
-}
-
-impl Interposers {
-    /// Says what to do when one ends that was not to.
-    pub(super) fn on_loss(&self, alarm: impl Fn(String) + Send + Sync + 'static) {
-        let _ = self.alarm.set(Box::new(alarm));
-    }
-
-    /// Marks one as ending; false where it was already.
-    fn ends(&self, name: &str) -> bool {
-        self.ending.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned())
-    }
-
-    /// Watches one until it ends.
-    fn watch(&self, name: String, mut child: Child, socket: PathBuf) {
-        let mine = self.clone();
-        let watch = move || {
-            let process = Identity::of(child.id());
-            let how = loop {
-                std::thread::sleep(LOOK);
-                match child.try_wait() {
-                    Ok(None) => {}
-                    Ok(Some(status)) => break format!("ended: {status}"),
-                    Err(error) => break error.to_string(),
-                }
-                // one that is stopped need not be waited for
-                let wrong = match process.as_ref().is_ok_and(|process| process.is_stopped()) {
-                    true => Some("it is stopped".to_owned()),
-                    false => control::ask(&socket, &Ask::Ping, PONG).err().map(|e| e.to_string()),
-                };
-                if let Some(wrong) = wrong.filter(|_| matches!(child.try_wait(), Ok(None))) {
-                    // without it, whoever waits gets an error
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    break format!("did not answer and was ended: {wrong}");
-                }
-            };
-            if mine.ends(&name)
-                && let Some(alarm) = mine.alarm.get()
-            {
-                alarm(format!("the file interposer `{name}` {how}"));
-            }
-        };
-        // without a watch an end is noticed by whoever uses the volume
-        let _ = std::thread::Builder::new().name("interposer".into()).spawn(watch);
-    }
-}
 
 fn socket(dir: &Path, name: &str) -> PathBuf {
     dir.join(DIRECTORY).join(format!("{name}.sock"))

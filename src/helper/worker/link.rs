@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     super::HelperError,
-    act::Done,
+    context::Done,
     place::{beside, init, ways},
 };
 use crate::{

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     super::HelperError,
-    act::{Context, Done},
+    context::{Context, Done},
     memory_cgroup,
     mount::same_dev,
     place::{find_init, init, inside, short},

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     super::HelperError,
-    act::Done,
+    context::Done,
     facts::refused,
     place::{beside, init, inside, ways},
 };

@@ -6,6 +6,7 @@
 mod act;
 mod cgroup;
 mod clock;
+mod context;
 mod detach;
 pub(in crate::helper) mod engine;
 mod errand;
@@ -18,6 +19,7 @@ mod http;
 pub(in crate::helper) mod image;
 mod inner_engine;
 mod interpose;
+mod interposers;
 mod label;
 mod layer;
 mod link;

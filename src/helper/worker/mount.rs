@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     super::HelperError,
-    act::{Context, Done},
+    context::{Context, Done},
     facts::is_host,
     place::{dev_of, init, inside},
 };

@@ -2,7 +2,7 @@
 
 use super::{
     super::HelperError,
-    act::Done,
+    context::Done,
     place::{init, inside},
 };
 use crate::{

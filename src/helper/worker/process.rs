@@ -4,7 +4,7 @@ use std::fs;
 
 use super::{
     super::HelperError,
-    act::Done,
+    context::Done,
     place::{find_init, short},
 };
 use crate::{

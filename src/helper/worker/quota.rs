@@ -2,7 +2,7 @@
 
 use super::{
     super::HelperError,
-    act::{Context, Done},
+    context::{Context, Done},
     facts::is_host,
     mount::same_dev,
     place::{dev_of, init, inside, ways},

@@ -17,10 +17,11 @@ use super::{
         HelperError,
         wire::{Frame, WorkerAnswer, WorkerAsk, incoming, input, outgoing, output},
     },
-    act::{Context, act},
+    act::act,
+    context::Context,
     detach::Kept,
     http::blocking,
-    interpose::Interposers,
+    interposers::Interposers,
     load::Loads,
     read, trial, vacuous,
 };

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     super::HelperError,
-    act::{Context, Done},
+    context::{Context, Done},
     hold, memory_cgroup,
     place::{init, inside},
 };

@@ -4,8 +4,8 @@ use std::{path::Path, time::Duration};
 
 use super::{
     super::HelperError,
-    act::Done,
     cgroup,
+    context::Done,
     errand::{self, Errand, PaceErrand},
     image::nodes,
     place::{init, inside},

@@ -2,8 +2,8 @@
 
 use super::{
     super::HelperError,
-    act::{Context, Done},
     clock,
+    context::{Context, Done},
     metadata::change,
     place::{dev_of, init, inside},
 };

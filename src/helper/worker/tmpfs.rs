@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     super::HelperError,
-    act::Done,
+    context::Done,
     mount::{refuse_shared, same_dev, undone},
     place::{dev_of, init, inside, ways},
 };

@@ -1,0 +1,82 @@
+//! The interposers that were made here, each watched until it ends.
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    process::Child,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    host::process::Identity,
+    interpose::control::{self, Ask},
+};
+
+/// And how long to say that it is there: whoever uses the volume of one that is wedged hangs no
+/// longer than 2 s, and the rest of them is for ending it.
+const PONG: Duration = Duration::from_millis(1200);
+/// Between two looks at it.
+const LOOK: Duration = Duration::from_millis(200);
+
+type Alarm = Box<dyn Fn(String) + Send + Sync>;
+
+/// Interposers that were made here.
+#[derive(Clone, Default)]
+pub(super) struct Interposers {
+    /// Those that are to end, or have ended.
+    ending: Arc<Mutex<BTreeSet<String>>>,
+    alarm: Arc<OnceLock<Alarm>>,
+}
+
+impl std::fmt::Debug for Interposers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Interposers").field("ending", &self.ending).finish_non_exhaustive()
+    }
+}
+
+impl Interposers {
+    /// Says what to do when one ends that was not to.
+    pub(super) fn on_loss(&self, alarm: impl Fn(String) + Send + Sync + 'static) {
+        let _ = self.alarm.set(Box::new(alarm));
+    }
+
+    /// Marks one as ending; false where it was already.
+    pub(super) fn ends(&self, name: &str) -> bool {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned())
+    }
+
+    /// Watches one until it ends.
+    pub(super) fn watch(&self, name: String, mut child: Child, socket: PathBuf) {
+        let mine = self.clone();
+        let watch = move || {
+            let process = Identity::of(child.id());
+            let how = loop {
+                std::thread::sleep(LOOK);
+                match child.try_wait() {
+                    Ok(None) => {}
+                    Ok(Some(status)) => break format!("ended: {status}"),
+                    Err(error) => break error.to_string(),
+                }
+                // one that is stopped need not be waited for
+                let wrong = match process.as_ref().is_ok_and(|process| process.is_stopped()) {
+                    true => Some("it is stopped".to_owned()),
+                    false => control::ask(&socket, &Ask::Ping, PONG).err().map(|e| e.to_string()),
+                };
+                if let Some(wrong) = wrong.filter(|_| matches!(child.try_wait(), Ok(None))) {
+                    // without it, whoever waits gets an error
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    break format!("did not answer and was ended: {wrong}");
+                }
+            };
+            if mine.ends(&name)
+                && let Some(alarm) = mine.alarm.get()
+            {
+                alarm(format!("the file interposer `{name}` {how}"));
+            }
+        };
+        // without a watch an end is noticed by whoever uses the volume
+        let _ = std::thread::Builder::new().name("interposer".into()).spawn(watch);
+    }
+}
