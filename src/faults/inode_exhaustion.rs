@@ -95,7 +95,8 @@ impl InodeExhaustion {
                 fs.fs_type
             ));
         }
-        if fs.inodes_free <= rest(self.leave(cx, fs), fs) {
+        let leave = self.leave(cx, fs);
+        if fs.inodes_free <= rest(leave, fs) + slack(leave, fs.inodes_free) {
             return refuse(format!(
                 "only {} inodes are free at `{path}`, so there is nothing to exhaust",
                 fs.inodes_free
@@ -109,6 +110,11 @@ impl InodeExhaustion {
 fn rest(leave: u64, fs: &FsFacts) -> u64 {
     let kept = if fs.fs_type == "xfs" { XFS_CHUNK - 1 } else { 0 };
     leave.max(kept)
+}
+
+/// Where some are left the subject goes on, and may have freed a few of its own since.
+fn slack(leave: u64, free: u64) -> u64 {
+    if leave == 0 { 0 } else { free.saturating_sub(leave) / 20 }
 }
 
 async fn try_create(cx: &Cx<'_>) -> Result<Option<String>, FaultError> {
@@ -194,12 +200,8 @@ impl Fault for InodeExhaustion {
         let errno = try_create(cx).await?;
         let fs = cx.filesystem(&cx.site.place).await?;
         let refused = before.leave > 0 || errno.as_deref() == Some("ENOSPC");
-        // where some are left the subject goes on, and may have freed a few of its own since
-        let slack = match before.leave {
-            0 => 0,
-            leave => before.free.saturating_sub(leave) / 20,
-        };
-        let exhausted = fs.inodes_free <= rest(before.leave, &fs) + slack;
+        let most = rest(before.leave, &fs) + slack(before.leave, before.free);
+        let exhausted = fs.inodes_free <= most;
         let proven = refused && exhausted && fs.bytes_available > 0;
         let evidence = format!(
             "creating a file: {}; {} inodes and {} bytes free, {} inodes before",

@@ -168,6 +168,14 @@ impl Aim<'_> {
                 self.name
             ));
         }
+        if when.from.is_some() || when.until.is_some() {
+            return Some(format!(
+                "`{}` must be in force when it is looked at, at once and just before its \
+                 revert\n\nhint: leave `from` and `until` out; `wait` before the step, and `for` \
+                 beside the fault, say when it begins and ends",
+                self.name
+            ));
+        }
         let bytes = when.after_bytes.is_some_and(|after| after > MOST_BYTES);
         (self.tries() > MOST_TRIES || bytes).then(|| {
             format!(
@@ -293,11 +301,22 @@ impl Aim<'_> {
 
     /// What the rules have done while they were in force, now that they are not.
     pub(super) async fn reached(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
-        let facts = cx.rule_facts(before).await?.unwrap_or_default();
+        let Some(facts) = cx.rule_facts(before).await? else {
+            return Ok(Effect::unproven("the interposer knows nothing of the rule"));
+        };
         if facts.matched == 0 && self.is_narrow(cx) {
             return Err(FaultError::ReachedNobody(format!(
                 "the rule is gone, and nothing that the service did matched it: {}\n\nhint: look at \
                  the target's path, `files`, `by`, `range` and `at_least`, or let it last longer",
+                self.words()
+            )));
+        }
+        // a trial comes as often as it takes to be struck, and the service may not
+        if facts.hit == 0 && *self.when != Trigger::default() {
+            return Err(FaultError::ReachedNobody(format!(
+                "the rule is gone, and struck none of {} operations of the service that matched: \
+                 {}\n\nhint: let it strike more often, or last longer",
+                facts.matched,
                 self.words()
             )));
         }

@@ -66,6 +66,8 @@ fn default_ops() -> Vec<IoOp> {
 
 /// The kernel calls a task hung that waits for two minutes.
 const MOST: Duration = Duration::from_secs(60);
+/// Each look waits for an operation to come back.
+const MOST_EACH: Duration = Duration::from_secs(5);
 /// Less is lost among what a busy machine takes by itself.
 const LEAST: Duration = Duration::from_millis(200);
 /// What is not back by then hangs; it was back sooner before the injection.
@@ -162,10 +164,11 @@ impl Fault for IoStall {
                 self.at_most
             ));
         }
-        if let Some(each) = self.each.filter(|each| *each < LEAST || *each > self.at_most) {
+        let most = MOST_EACH.min(self.at_most);
+        if let Some(each) = self.each.filter(|each| *each < LEAST || *each > most) {
             wrong.push(format!(
-                "`for: {each}` is not a time that an operation may hang\n\nhint: write {LEAST} or \
-                 more, and no more than `at_most`"
+                "`for: {each}` is not a time that an operation may hang\n\nhint: write from {LEAST} \
+                 to {most}, or leave it out: they hang until it is over"
             ));
         }
         wrong

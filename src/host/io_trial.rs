@@ -4,9 +4,8 @@
 //! subject uses. The files are the interposer's: nothing is made, changed or left behind.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::fd::OwnedFd;
@@ -33,47 +32,83 @@ pub struct Tries {
     pub slow_us: u64,
 }
 
+/// All attempts of an operation together, where each comes back in time, may take so much longer.
+const BUDGET: Duration = Duration::from_secs(3);
+
+/// How far the attempts have come.
+#[derive(Debug)]
+struct Progress(Mutex<(u64, Instant)>);
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self(Mutex::new((0, Instant::now())))
+    }
+}
+
+impl Progress {
+    fn now(&self) -> MutexGuard<'_, (u64, Instant)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next attempt: its number, and when it began.
+    fn begin(&self) -> (u64, Instant) {
+        let mut now = self.now();
+        *now = (now.0 + 1, Instant::now());
+        *now
+    }
+
+    fn attempts(&self) -> u64 {
+        self.now().0
+    }
+
+    /// For how long this attempt has been under way.
+    fn under_way(&self) -> Duration {
+        self.now().1.elapsed()
+    }
+}
+
 impl Tries {
     /// Tries an operation until it is hit.
     #[must_use]
     pub fn of(&self, op: IoOp) -> TriedOp {
-        self.counting(op, &AtomicU64::new(0))
+        self.counting(op, &Progress::default())
     }
 
-    /// Tries operations side by side, and gives up those that are not back in time: their threads
-    /// end with the process, if they do not before.
+    /// Tries operations side by side, and gives those up of which one attempt is not back in this
+    /// time: their threads end with the process, if they do not before.
     #[must_use]
     pub fn within(&self, ops: &[IoOp], time: Duration) -> Vec<TriedOp> {
-        let end = Instant::now() + time;
+        let end = Instant::now() + time + BUDGET;
         let try_it = |op: &IoOp| {
             let (tries, op) = (self.clone(), *op);
             let (answer, answered) = mpsc::channel();
-            let attempts = Arc::new(AtomicU64::new(0));
-            let counted = Arc::clone(&attempts);
+            let progress = Arc::new(Progress::default());
+            let noted = Arc::clone(&progress);
             // one that is not there answers nobody
-            std::thread::spawn(move || drop(answer.send(tries.counting(op, &counted))));
-            (op, answered, attempts)
+            std::thread::spawn(move || drop(answer.send(tries.counting(op, &noted))));
+            (op, answered, progress)
         };
         let under_way: Vec<_> = ops.iter().map(try_it).collect();
         let wait_for =
-            |(op, answered, attempts): (IoOp, mpsc::Receiver<TriedOp>, Arc<AtomicU64>)| {
-                let left = end.saturating_duration_since(Instant::now());
-                answered.recv_timeout(left).unwrap_or_else(|_| {
-                    let attempts = attempts.load(Ordering::Relaxed);
-                    TriedOp {
-                        op,
-                        attempts,
-                        hit: true,
-                        errno: None,
-                        took_us: micros(time),
-                        hung: true,
+            |(op, answered, progress): (IoOp, mpsc::Receiver<TriedOp>, Arc<Progress>)| {
+                loop {
+                    let under_way = progress.under_way();
+                    let left = time.saturating_sub(under_way).min(end - Instant::now().min(end));
+                    if let Ok(tried) = answered.recv_timeout(left) {
+                        return tried;
                     }
-                })
+                    let (attempts, under_way) = (progress.attempts(), progress.under_way());
+                    let hung = under_way >= time;
+                    if hung || Instant::now() >= end {
+                        let took_us = micros(under_way);
+                        return TriedOp { op, attempts, hit: hung, errno: None, took_us, hung };
+                    }
+                }
             };
         under_way.into_iter().map(wait_for).collect()
     }
 
-    fn counting(&self, op: IoOp, counted: &AtomicU64) -> TriedOp {
+    fn counting(&self, op: IoOp, progress: &Progress) -> TriedOp {
         let path = self.name("");
         // what is opened beforehand is no try; where that fails, it is the answer to all of them
         let file = match op {
@@ -81,8 +116,7 @@ impl Tries {
             _ => None,
         };
         loop {
-            let attempts = counted.fetch_add(1, Ordering::Relaxed) + 1;
-            let started = Instant::now();
+            let (attempts, started) = progress.begin();
             let done = match &file {
                 Some(Ok(file)) => on_file(op, file),
                 Some(Err(errno)) => Err(*errno),

@@ -104,14 +104,17 @@ impl Armed {
     }
 
     /// What happens to an operation.
-    pub(super) fn strike(&self, call: &Call<'_>) -> Strike {
+    pub(super) fn strike(&self, call: &Call<'_>, opened: Option<Instant>) -> Strike {
+        // one clock for both: what was open first has been for longer, whoever is held up here
+        let now = Instant::now();
+        let call = &Call { open_for: opened.map(|opened| now.duration_since(opened)), ..*call };
         let sets: Vec<Arc<One>> = {
             let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner);
             sets.values().filter(|one| one.armed).cloned().collect()
         };
         let mut strike = Strike::default();
         for one in sets {
-            let struck = one.set.strike(call, one.since.elapsed(), &name_of);
+            let struck = one.set.strike(call, now.duration_since(one.since), &name_of);
             if !struck.is_none() {
                 strike.add(Strike { by: one.waits, ..struck });
             }

@@ -133,8 +133,11 @@ impl Timer {
     /// A set of rules comes into force: the one that waits are made for.
     pub(super) fn begin(&self) -> Sets {
         let mut queue = self.0.lock();
-        queue.set += 1;
-        let set = Sets::one(queue.set);
+        // the next number that none in force has
+        let free = |number: &u64| Sets::one(*number).among(queue.in_force).is_none();
+        let number = (queue.set + 1..=queue.set + 64).find(free).unwrap_or(queue.set + 1);
+        queue.set = number;
+        let set = Sets::one(number);
         queue.in_force = queue.in_force.and(set);
         set
     }
@@ -297,6 +300,21 @@ mod tests {
         let late = done.clone();
         timer.after(wait(HOUR, other), move |end| late.send(("late", end)).unwrap());
         assert_eq!(order.recv_timeout(PATIENCE).unwrap(), ("late", End::Due));
+    }
+
+    #[test]
+    fn a_set_in_force_shares_its_place_with_none_that_comes_and_goes() {
+        let timer = Timer::start().unwrap();
+        let lasts = timer.begin();
+        let (done, order) = mpsc::channel();
+        timer.after(wait(HOUR, lasts), move |end| done.send(end).unwrap());
+        for _ in 0..200 {
+            let set = timer.begin();
+            timer.end(set);
+        }
+        assert!(order.recv_timeout(Duration::from_millis(50)).is_err(), "it was let go");
+        timer.end(lasts);
+        assert_eq!(order.recv_timeout(Duration::from_secs(10)).unwrap(), End::Due);
     }
 
     #[test]

@@ -134,6 +134,10 @@ async fn still_in_force(world: &World, injection: &Injection) {
     match ended(world, &injection.site).await {
         // a subject that ends takes its mounts along: what it did before that was under the fault
         Some(ended) => world.note(format!("`{}` is not looked for again: {ended}", injection.id)),
+        // a look takes its time too
+        None if injection.expires.is_some_and(|at| Instant::now() >= at) => {
+            world.note(format!("the time of `{}` was up while it was looked for", injection.id));
+        }
         None => ended_early(world, injection, &why, started),
     }
 }

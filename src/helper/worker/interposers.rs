@@ -41,6 +41,11 @@ impl Interposers {
         let _ = self.alarm.set(Box::new(alarm));
     }
 
+    /// One is made, perhaps with the name of one that has ended: another case's volume.
+    pub(super) fn begins(&self, name: &str) {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
     /// Marks one as ending; false where it was already.
     pub(super) fn ends(&self, name: &str) -> bool {
         self.ending.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned())

@@ -72,10 +72,24 @@ pub(super) fn next(open: &Open, offset: i64, whence: i32) -> Result<i64, Errno> 
     i64::try_from(seek(open.file(), to)?).map_err(|_| Errno::OVERFLOW)
 }
 
+/// Where a file ends.
+fn end(open: &Open) -> Option<u64> {
+    u64::try_from(fstat(open.file()).ok()?.st_size).ok()
+}
+
 /// How many bytes there are from an offset on.
 pub(super) fn left(open: &Open, offset: u64) -> u64 {
-    let size = fstat(open.file()).map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or_default());
-    size.saturating_sub(offset)
+    end(open).unwrap_or_default().saturating_sub(offset)
+}
+
+/// Where a write goes. An append goes to the end as it is: after a write that failed in its middle
+/// the kernel does not know that the file has grown (fs/fuse/file.c, `fuse_write_update_attr`). It
+/// holds the inode's lock meanwhile, so nobody else appends.
+pub(super) fn place(open: &Open, offset: u64, flags: i32) -> u64 {
+    match flags & libc::O_APPEND {
+        0 => offset,
+        _ => end(open).unwrap_or(offset),
+    }
 }
 
 /// What a write that is struck writes.

@@ -11,6 +11,7 @@ use fuser::{
     ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use rustix::fs::{AtFlags, fsync};
+use rustix::io::Errno;
 
 use super::{
     Fs, Who,
@@ -285,7 +286,7 @@ impl Filesystem for Served {
         offset: u64,
         data: &[u8],
         _: WriteFlags,
-        _: OpenFlags,
+        flags: OpenFlags,
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
@@ -293,6 +294,7 @@ impl Filesystem for Served {
             Ok(open) => open,
             Err(errno) => return reply.refuse(errno),
         };
+        let offset = data::place(&open, offset, flags.0);
         let at = At::Bytes(&open, offset, data.len() as u64);
         let strike = self.0.strike(who(request), IoOp::Write, at);
         if strike.is_none() {
@@ -449,6 +451,10 @@ impl Filesystem for Served {
         _: CopyFileRangeFlags,
         reply: ReplyWrite,
     ) {
+        // the kernel copies by reads and writes then, which rules strike
+        if self.0.armed.is_about(IoOp::Read) {
+            return reply.refuse(Errno::XDEV);
+        }
         let open = match self.0.opened.get(to.0) {
             Ok(open) => open,
             Err(errno) => return reply.refuse(errno),

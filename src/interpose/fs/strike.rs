@@ -76,11 +76,12 @@ impl Fs {
             _ => 0,
         };
         let (uid, pid) = (who.uid, who.pid);
-        let open_for = match at {
-            At::Bytes(open, ..) | At::Open(open) => Some(open.since.elapsed()),
+        let opened = match at {
+            At::Bytes(open, ..) | At::Open(open) => Some(open.since),
             At::File(_) | At::Name(..) => None,
         };
-        self.armed.strike(&Call { op, path: &path, span, bytes, open_for, uid, pid, trial })
+        let call = Call { op, path: &path, span, bytes, open_for: None, uid, pid, trial };
+        self.armed.strike(&call, opened)
     }
 
     /// The name by which rules know what an operation is done to, and whether it is a trial.

@@ -27,7 +27,7 @@ fn a_killed_or_stopped_interposer_ends_its_run_and_leaves_nothing() {
 #[test]
 fn a_rule_that_nothing_of_the_service_matches_proves_nothing() {
     let whole = Fixture::called("io-error-docker").scenario("");
-    for narrow in ["files: \"*.lgo\"", "by: { uid: 4711 }"] {
+    for narrow in ["files: \"*.lgo\"", "by: { uid: 4711 }", "when: { nth: 15000 }"] {
         let target = "{ target: \"agent:/data\" }";
         let narrowed = whole.replace(target, &format!("{{ target: \"agent:/data\", {narrow} }}"));
         assert_ne!(narrowed, whole);
