@@ -76,7 +76,6 @@ pub(super) fn make(interposer: &Interposer, cx: &Context) -> Done {
             .and_then(|keeper| Identity::of(keeper.as_raw_nonzero().get().unsigned_abs()).ok()),
     };
     let child = spawn(name, &orders, cx.deadline)?;
-    cx.interposers.begins(name);
     cx.interposers.watch(name.clone(), child, orders.socket);
     Ok(Outcome::Directory { host_path })
 }

@@ -1,10 +1,13 @@
 //! The interposers that were made here, each watched until it ends.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     path::PathBuf,
     process::Child,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,14 +27,14 @@ type Alarm = Box<dyn Fn(String) + Send + Sync>;
 /// Interposers that were made here.
 #[derive(Clone, Default)]
 pub(super) struct Interposers {
-    /// Those that are to end, or have ended.
-    ending: Arc<Mutex<BTreeSet<String>>>,
+    /// By name, and whether it is to end.
+    made: Arc<Mutex<BTreeMap<String, Arc<AtomicBool>>>>,
     alarm: Arc<OnceLock<Alarm>>,
 }
 
 impl std::fmt::Debug for Interposers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Interposers").field("ending", &self.ending).finish_non_exhaustive()
+        f.debug_struct("Interposers").field("made", &self.made).finish_non_exhaustive()
     }
 }
 
@@ -41,19 +44,23 @@ impl Interposers {
         let _ = self.alarm.set(Box::new(alarm));
     }
 
-    /// One is made, perhaps with the name of one that has ended: another case's volume.
-    pub(super) fn begins(&self, name: &str) {
-        self.ending.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    /// The one of this name that was made last is to end.
+    pub(super) fn ends(&self, name: &str) {
+        if let Some(ending) = self.made().remove(name) {
+            ending.store(true, Ordering::Release);
+        }
     }
 
-    /// Marks one as ending; false where it was already.
-    pub(super) fn ends(&self, name: &str) -> bool {
-        self.ending.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned())
+    fn made(&self) -> MutexGuard<'_, BTreeMap<String, Arc<AtomicBool>>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Watches one until it ends.
     pub(super) fn watch(&self, name: String, mut child: Child, socket: PathBuf) {
-        let mine = self.clone();
+        let alarm = Arc::clone(&self.alarm);
+        // another case may have one of the same name while this one is still going
+        let ending = Arc::new(AtomicBool::new(false));
+        self.made().insert(name.clone(), Arc::clone(&ending));
         let watch = move || {
             let process = Identity::of(child.id());
             let how = loop {
@@ -75,8 +82,8 @@ impl Interposers {
                     break format!("did not answer and was ended: {wrong}");
                 }
             };
-            if mine.ends(&name)
-                && let Some(alarm) = mine.alarm.get()
+            if !ending.load(Ordering::Acquire)
+                && let Some(alarm) = alarm.get()
             {
                 alarm(format!("the file interposer `{name}` {how}"));
             }

@@ -22,6 +22,24 @@ fn a_killed_or_stopped_interposer_ends_its_run_and_leaves_nothing() {
     }
 }
 
+/// The volume of a later case has the name of an earlier one's.
+#[test]
+fn an_interposer_of_a_later_case_is_watched_too() {
+    let scenario = Fixture::called("io-error-docker").scenario("3s");
+    let twice = scenario.replace("timeout: 60s", "timeout: 60s\nrepeat: 2");
+    assert_ne!(twice, scenario);
+    let mut run = Test::of(&twice).start();
+    let (id, env) = (run.id(), run.env());
+    run.until("case-ended");
+    run.until("injected");
+    interposers(&id).into_iter().for_each(|pid| signal(pid, Signal::KILL));
+    let ended = run.end();
+    let told = ended.told();
+    assert_eq!(ended.code, 3, "{told}");
+    assert!(told.contains("the file interposer"), "{told}");
+    assert_clean(&id, &env, "a later case");
+}
+
 /// The trial that proves a rule counts as anybody's, anywhere: what it cannot show must be seen on
 /// the service's own operations.
 #[test]
