@@ -302,7 +302,8 @@ impl Aim<'_> {
     /// What the rules have done while they were in force, now that they are not.
     pub(super) async fn reached(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
         let Some(facts) = cx.rule_facts(before).await? else {
-            return Ok(Effect::unproven("the interposer knows nothing of the rule"));
+            let why = "the interposer knows nothing of the rule, which so struck nobody";
+            return Err(FaultError::ReachedNobody(why.into()));
         };
         if facts.matched == 0 && self.is_narrow(cx) {
             return Err(FaultError::ReachedNobody(format!(
