@@ -79,6 +79,7 @@ impl Corruption {
             range: self.range,
             at_least: self.at_least,
             when: &self.when,
+            besides: None,
         }
     }
 

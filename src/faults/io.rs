@@ -41,6 +41,8 @@ pub(super) struct Aim<'a> {
     pub(super) range: Option<ByteRange>,
     pub(super) at_least: Option<Size>,
     pub(super) when: &'a Trigger,
+    /// What else decides whom it strikes, as a hint: a trial is struck in any case.
+    pub(super) besides: Option<&'static str>,
 }
 
 /// More attempts than this take too long for a proof.
@@ -313,10 +315,11 @@ impl Aim<'_> {
             )));
         }
         // a trial comes as often as it takes to be struck, and the service may not
-        if facts.hit == 0 && *self.when != Trigger::default() {
+        let seldom = (*self.when != Trigger::default()).then_some("let it strike more often");
+        if let Some(hint) = self.besides.or(seldom).filter(|_| facts.hit == 0) {
             return Err(FaultError::ReachedNobody(format!(
                 "the rule is gone, and struck none of {} operations of the service that matched: \
-                 {}\n\nhint: let it strike more often, or last longer",
+                 {}\n\nhint: {hint}, or let it last longer",
                 facts.matched,
                 self.words()
             )));

@@ -50,6 +50,11 @@ impl Cut {
         u32::try_from(twice).unwrap_or(u32::MAX).max(BLOCK)
     }
 
+    /// What the service moves may have no more than is kept; a trial's block has.
+    pub(super) fn hint(self) -> Option<&'static str> {
+        self.keep.map(|_| "write a smaller `keep`, or a `percent`: what has no more is left alone")
+    }
+
     /// What is wrong with it.
     pub(super) fn check(self, name: &str) -> Option<String> {
         if self.keep.is_some() && self.percent.is_some() {
@@ -156,28 +161,6 @@ impl<'a> Bytes<'a> {
         match self.attempt(before, cx).await?.iter().find(|one| one.hit()) {
             Some(one) => Ok(Effect::unproven(told(one))),
             None => self.aim.reached(before, cx).await,
-        }
-    }
-
-    /// Likewise, of what is cut: a trial's block is long enough, and what the service moves may not
-    /// be.
-    pub(super) async fn gone_and_cut(
-        &self,
-        before: &Before,
-        cx: &Cx<'_>,
-        cut: Cut,
-    ) -> Result<Effect, FaultError> {
-        let effect = self.gone(before, cx).await?;
-        let facts = cx.rule_facts(before).await?.unwrap_or_default();
-        match cut.keep {
-            Some(keep) if effect.proven && facts.matched > 0 && facts.hit == 0 => {
-                Err(FaultError::ReachedNobody(format!(
-                    "the rule is gone, and of {} operations that matched none was cut\n\nhint: they \
-                     may all be of {keep} or less: write a smaller `keep`, or a `percent`",
-                    facts.matched
-                )))
-            }
-            _ => Ok(effect),
         }
     }
 }

@@ -64,6 +64,7 @@ impl IoError {
             range: self.range,
             at_least: self.at_least,
             when: &self.when,
+            besides: None,
         }
     }
 }

@@ -71,6 +71,7 @@ impl IoLatency {
             range: self.range,
             at_least: self.at_least,
             when: &self.when,
+            besides: None,
         }
     }
 

@@ -90,6 +90,7 @@ impl IoStall {
             range: self.range,
             at_least: self.at_least,
             when: &self.when,
+            besides: None,
         }
     }
 

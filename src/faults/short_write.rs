@@ -67,6 +67,7 @@ impl ShortWrite {
             range: self.range,
             at_least: self.at_least,
             when: &self.when,
+            besides: self.cut().hint(),
         }
     }
 
@@ -136,7 +137,7 @@ impl Fault for ShortWrite {
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
-        self.bytes().gone_and_cut(before, cx, self.cut()).await
+        self.bytes().gone(before, cx).await
     }
 }
 

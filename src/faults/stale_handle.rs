@@ -62,6 +62,7 @@ impl StaleHandle {
             range: None,
             at_least: None,
             when: ALWAYS,
+            besides: Some("the service must go on with a file that it has opened before"),
         }
     }
 }
@@ -162,7 +163,8 @@ mod tests {
         fake.world().beneath.interposed.struck = None;
         let nobody = fault.verify_reverted(&before, &cx).await;
         assert!(matches!(nobody, Err(FaultError::ReachedNobody(_))), "{nobody:?}");
-        fake.world().beneath.interposed.rules = facts(false, 1);
+        fake.world().beneath.interposed.rules =
+            Some(RuleFacts { matched: 1, hit: 1, ..RuleFacts::default() });
         assert!(fault.verify_reverted(&before, &cx).await.unwrap().proven);
         fake.world().beneath.interposed.struck = Some((Some("ESTALE"), 30));
         assert!(!fault.verify_reverted(&before, &cx).await.unwrap().proven);

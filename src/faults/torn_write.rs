@@ -68,6 +68,7 @@ impl TornWrite {
             range: self.range,
             at_least: self.at_least,
             when: &self.when,
+            besides: self.cut().hint(),
         }
     }
 
@@ -144,7 +145,7 @@ impl Fault for TornWrite {
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
-        self.bytes().gone_and_cut(before, cx, self.cut()).await
+        self.bytes().gone(before, cx).await
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Fixture {
     image: &'static str,
     /// More keys of the service.
     service: &'static str,
-    /// Another service, as a line of YAML.
+    /// Another service, or what else the scenario has, as a line of YAML.
     beside: &'static str,
     /// How the kernel shows that it is in force.
     pub(super) trace: Trace,
@@ -32,6 +32,9 @@ const EXT4: &str = "{ ext4: { size: 16MiB, inodes: 256 } }";
 const LAYERS: &str = "{ ext4: { size: 512MiB, inodes: 2048 } }";
 const HEAD: &str = "/opt/specimen/current.dat";
 const RELEASE: &str = "/opt/specimen/releases/1.dat";
+
+const RECORDS: &str =
+    "\nworkloads: { records: { ledger: { via: { http: { service: agent } }, rate: 200/s } } }";
 
 /// One that happens to the reference subject.
 const PLAIN: Fixture = Fixture {
@@ -288,13 +291,17 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\" }",
         Trace::Snapshot("/data/.snapshot"),
     ),
-    state(
-        ("stale-handle", ""),
-        (INTERPOSED, "/data"),
-        "{ target: \"agent:/data\" }",
+    Fixture {
+        // somebody must have a file open
+        beside: RECORDS,
         // what is opened to look for it is not stale
-        Trace::Nothing,
-    ),
+        ..state(
+            ("stale-handle", ""),
+            (INTERPOSED, "/data"),
+            "{ target: \"agent:/data\" }",
+            Trace::Nothing,
+        )
+    },
     state(("stall", ""), (EXT4, "/data"), "{ target: \"agent:/data\" }", Trace::Stalled("/data")),
     state(
         ("throttle", ""),
