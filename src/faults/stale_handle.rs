@@ -153,8 +153,8 @@ mod tests {
         let [Op::ArmRules { rules, .. }] = &ops[..] else { panic!("{ops:?}") };
         assert_eq!(rules[0].action, IoAction::Stale);
         assert!(matches!(&undo[..], [Op::DisarmRules { .. }]));
-        let facts = |armed, matched| Some(RuleFacts { armed, matched, ..RuleFacts::default() });
-        fake.world().beneath.interposed.rules = facts(true, 0);
+        fake.world().beneath.interposed.rules =
+            Some(RuleFacts { armed: true, ..RuleFacts::default() });
         assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven);
         fake.world().beneath.interposed.struck = Some((Some("EIO"), 30));
         assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven);
