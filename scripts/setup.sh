@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Makes a bare machine ready for `make demo` and `make test`: checks the Rust
-# toolchain, installs what is missing from the distribution's packages, starts
-# the Docker engine. Safe to run again; touches nothing that already works, and
-# needs root only for what is really missing.
+# Makes a bare machine ready for `make demo` and, with the argument `test`, for
+# `make test`: checks the Rust toolchain, installs what is missing from the
+# distribution's packages, starts the Docker engine. Safe to run again; touches
+# nothing that already works, and needs root only for what is really missing.
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=lib.sh
 . "$HERE/lib.sh"
 
+PURPOSE=${1:-use}
 APT_LOG=$(mktemp -t keelhaul-apt.XXXXXX)
 trap 'rm -f "$APT_LOG"' EXIT
 
@@ -47,6 +48,8 @@ missing_packages() {
   have mkfs.btrfs || echo btrfs-progs
   cc_links || printf '%s\n' gcc libc6-dev
   have make || echo make
+  # the tests check JUnit files with it
+  [ "$PURPOSE" != test ] || have xmllint || echo libxml2-utils
   "$ENGINE_UP" || have dockerd || printf '%s\n' docker.io iptables
 }
 

@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=checks.sh
 . scripts/checks.sh
 
-stage setup scripts/setup.sh
+stage setup scripts/setup.sh test
 check_format
 check_clippy
 check_scripts
