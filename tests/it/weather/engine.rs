@@ -17,6 +17,7 @@ use super::{
     beside::Beside,
     fixtures::Fixture,
     host::{Trace, assert_clean, docker, drawn, init_in, init_of, recover_twice, signal},
+    quiet::Quiet,
     say, soak,
 };
 
@@ -294,12 +295,12 @@ fn strike_anywhere(engine: &mut Engine, how: Signal, round: u32) {
     let id = run.id();
     let after = drawn(&["anywhere", &who], 4000);
     std::thread::sleep(Duration::from_millis(after));
+    let struck = Quiet::start();
     signal(engine.pid(), how);
     // the engine cannot be asked any more
     let started = run.arrived("subject-started");
     let init = started.map_or(0, |event| init_in(event["container"].as_str().unwrap()));
-    std::thread::sleep(Duration::from_secs(2));
-    READ_ONLY.await_gone(init, &who);
+    READ_ONLY.assert_none_once_promised(init, &struck, &who);
     if how == Signal::KILL {
         engine.restart();
     }

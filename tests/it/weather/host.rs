@@ -11,10 +11,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::harness::keelhaul;
+use super::{harness::keelhaul, quiet::Quiet};
 
-/// Far above what is promised (2 s), so that a busy machine fails nothing.
-pub(super) const GONE: Duration = Duration::from_secs(6);
+/// For what is promised nobody in seconds.
+const GONE: Duration = Duration::from_secs(6);
 /// A run whose command line is gone must be recoverable by then.
 const RECOVERABLE: Duration = Duration::from_secs(45);
 
@@ -64,12 +64,8 @@ pub(super) fn interposers(run: &str) -> Vec<i32> {
 
 /// Waits until no engine has an interposer of a run mounted; how long that took.
 pub(super) fn await_unmounted(run: &str, who: &str) -> Duration {
-    let started = Instant::now();
-    while mounted(run).iter().any(|line| line.contains("fuse.keelhaul")) {
-        assert!(started.elapsed() < GONE, "{who}: still mounted");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    started.elapsed()
+    await_over(|| mounted(run).iter().any(|line| line.contains("fuse.keelhaul")))
+        .unwrap_or_else(|late| panic!("{who}: {late} still mounted"))
 }
 
 /// The worker of a keeper.
@@ -230,12 +226,32 @@ impl Trace {
 
     /// Waits until it is not in force; how long that took.
     pub(super) fn await_gone(self, init: i32, who: &str) -> Duration {
-        let started = Instant::now();
-        while self.in_force(init) {
-            assert!(started.elapsed() < GONE, "{who}: {self:?} is still in force");
-            std::thread::sleep(Duration::from_millis(2));
+        await_over(|| self.in_force(init))
+            .unwrap_or_else(|late| panic!("{who}: {late} {self:?} is still in force"))
+    }
+
+    /// Once the promised time has passed, it is not in force, whenever it came.
+    pub(super) fn assert_none_once_promised(self, init: i32, since: &Quiet, who: &str) {
+        while !since.is_over() {
+            std::thread::sleep(Duration::from_millis(5));
         }
-        started.elapsed()
+        assert!(!self.in_force(init), "{who}: after {since}, {self:?} is in force");
+    }
+}
+
+/// Looks until something is no longer so, and says how long that took; or that a look begun after
+/// the promised time still saw it.
+fn await_over(mut is_so: impl FnMut() -> bool) -> Result<Duration, String> {
+    let quiet = Quiet::start();
+    loop {
+        let (wall, over) = (quiet.wall(), quiet.is_over());
+        if !is_so() {
+            return Ok(wall);
+        }
+        if over {
+            return Err(format!("after {quiet}"));
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -13,6 +13,7 @@ mod interrupts;
 mod kill_points;
 mod mortals;
 mod pairs;
+mod quiet;
 mod refusals;
 mod subjects;
 mod switch;
