@@ -21,8 +21,8 @@ use crate::{
 /// Makes some bytes wrong in writes or reads, and says nothing.
 ///
 /// What is written wrong lasts; what is read wrong is right again when it is read the next time, or
-/// wrong elsewhere. Where, the seed says. The volume needs `interpose: file`; memory maps are not
-/// struck. Use it to see whether anybody looks at a checksum.
+/// wrong elsewhere. Where, the seed says. It takes `interpose: file` at the volume, or `insert:
+/// true`; memory maps are not struck. Use it to see whether anybody looks at a checksum.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Corruption {
@@ -49,6 +49,10 @@ pub struct Corruption {
     /// Which of them; all without it.
     #[serde(default)]
     when: Trigger,
+    /// Inserts an interposer over the volume, or over the target where that lies on none, for as
+    /// long as the fault lasts. What is open already escapes it.
+    #[serde(default)]
+    insert: bool,
 }
 
 const NAME: &str = "corruption";
@@ -80,6 +84,7 @@ impl Corruption {
             at_least: self.at_least,
             when: &self.when,
             besides: None,
+            insert: Some(self.insert),
         }
     }
 
@@ -112,6 +117,10 @@ impl Fault for Corruption {
 
     fn kind(&self) -> Kind {
         Kind::State
+    }
+
+    fn scope(&self) -> Scope {
+        self.aim().scope()
     }
 
     fn target(&self) -> &Target {

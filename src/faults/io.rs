@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cx, Declared, Effect, FaultError, Prepared, Target, checks, unexpected};
+use super::{
+    Cx, Declared, Effect, FaultError, Prepared, Target, checks, io_inserted::Inserted, unexpected,
+};
 use crate::{
     protocol::{
         ByteRange, Caller, IoAction, IoAttempt, IoOp, IoRule, Op, Place, Read, Reading, RuleFacts,
@@ -22,13 +24,15 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Before {
     /// The interposer.
-    interposer: String,
+    pub(super) interposer: String,
     /// Name of the set of rules.
-    set: String,
+    pub(super) set: String,
     /// Where its mount is in the container.
-    root: Place,
+    pub(super) root: Place,
     /// How long the operations took, the longest of each, in microseconds.
-    took_us: Vec<u64>,
+    pub(super) took_us: Vec<u64>,
+    /// Where one was inserted for this fault.
+    pub(super) inserted: Option<Inserted>,
 }
 
 /// Parameters that all of them have.
@@ -43,6 +47,8 @@ pub(super) struct Aim<'a> {
     pub(super) when: &'a Trigger,
     /// What else decides whom it strikes, as a hint: a trial is struck in any case.
     pub(super) besides: Option<&'static str>,
+    /// An interposer is to be inserted; none where the fault does not know how.
+    pub(super) insert: Option<bool>,
 }
 
 /// More attempts than this take too long for a proof.
@@ -110,7 +116,8 @@ impl Aim<'_> {
     pub(super) fn words(&self) -> String {
         let ops: Vec<&str> = self.ops.iter().map(|op| op.name()).collect();
         let files = self.files.map(|files| format!(" of files `{files}`")).unwrap_or_default();
-        format!("{}{files} at {}{}", ops.join(", "), self.target, self.which())
+        let inserted = if self.inserts() { ", by way of an interposer inserted there" } else { "" };
+        format!("{}{files} at {}{}{inserted}", ops.join(", "), self.target, self.which())
     }
 
     fn which(&self) -> String {
@@ -131,20 +138,11 @@ impl Aim<'_> {
     /// What is wrong with them on this target.
     pub(super) fn check(&self, declared: &Declared<'_>) -> Vec<String> {
         let (name, target) = (self.name, self.target);
-        let mut wrong: Vec<String> =
-            [checks::needs_path(name, target), checks::needs_volume(name, target, declared)]
-                .into_iter()
-                .flatten()
-                .collect();
-        if let Some(volume) = declared.volume
-            && volume.interpose() != Some(Layer::File)
-        {
-            wrong.push(format!(
-                "`{name}` strikes in a filesystem between the volume and its users, and the `{}` \
-                 volume at `{target}` has none\n\nhint: add `interpose: file` to the volume",
-                volume.name()
-            ));
-        }
+        let mut wrong: Vec<String> = checks::needs_path(name, target).into_iter().collect();
+        wrong.extend(match self.inserts() {
+            true => self.check_insertion(declared),
+            false => self.check_volume(declared),
+        });
         if self.ops.is_empty() {
             wrong.push(format!(
                 "`{name}` strikes no operation\n\nhint: write `ops: [write, fsync]`"
@@ -157,6 +155,26 @@ impl Aim<'_> {
             ));
         }
         wrong.extend(self.check_when());
+        wrong
+    }
+
+    fn check_volume(&self, declared: &Declared<'_>) -> Vec<String> {
+        let (name, target) = (self.name, self.target);
+        let mut wrong: Vec<String> =
+            checks::needs_volume(name, target, declared).into_iter().collect();
+        if let Some(volume) = declared.volume
+            && volume.interpose() != Some(Layer::File)
+        {
+            let or = match self.insert {
+                Some(_) => ", or `insert: true` to the fault: what is open by then escapes it",
+                None => "",
+            };
+            wrong.push(format!(
+                "`{name}` strikes in a filesystem between the volume and its users, and the `{}` \
+                 volume at `{target}` has none\n\nhint: add `interpose: file` to the volume{or}",
+                volume.name()
+            ));
+        }
         wrong
     }
 
@@ -221,12 +239,15 @@ impl Aim<'_> {
     ) -> Result<Prepared<Before>, FaultError> {
         static LAST: AtomicU64 = AtomicU64::new(0);
         cx.running().await?;
+        let set = format!("{}-{}", self.name, LAST.fetch_add(1, Ordering::Relaxed));
+        if self.inserts() {
+            return self.prepare_insertion(cx, set, rules).await;
+        }
         let volume = cx.site.volume.as_ref().ok_or_else(|| {
             FaultError::Refused(format!("no volume is mounted at `{}`", self.target))
         })?;
         let interposer = object_name(cx.run, &volume.name);
         let root = Place { path: volume.mount_point.clone(), ..cx.site.place.clone() };
-        let set = format!("{}-{}", self.name, LAST.fetch_add(1, Ordering::Relaxed));
         let tried = tried(cx, &interposer, &root, (self.ops, 1), hit).await?;
         if let Some(one) = tried.iter().find(|one| one.hit) {
             let (op, path) = (one.op.name(), &root.path);
@@ -242,7 +263,7 @@ impl Aim<'_> {
         let arm =
             Op::ArmRules { interposer: interposer.clone(), set: set.clone(), seed: cx.seed, rules };
         let undo = Op::DisarmRules { interposer: interposer.clone(), set: set.clone() };
-        let before = Before { interposer, set, root, took_us };
+        let before = Before { interposer, set, root, took_us, inserted: None };
         Ok(Prepared { before, ops: vec![arm], undo: vec![undo] })
     }
 
@@ -263,8 +284,9 @@ impl Aim<'_> {
         cx: &Cx<'_>,
         hit: Hit,
     ) -> Result<Vec<TriedOp>, FaultError> {
-        let root = Place { path: before.root.path.clone(), ..cx.site.place.clone() };
-        tried(cx, &before.interposer, &root, (self.ops, self.tries()), hit).await
+        before.must_be_there(cx).await?;
+        let most = self.tries();
+        tried(cx, &before.interposer, &before.root(cx), (self.ops, most), hit).await
     }
 
     /// The effect is gone, and what the rules have done meanwhile.
@@ -276,6 +298,9 @@ impl Aim<'_> {
     ) -> Result<Effect, FaultError> {
         if let Some(ended) = cx.ended().await? {
             return Ok(Effect::proven(ended));
+        }
+        if let Some(effect) = self.withdrawn(before, cx).await? {
+            return Ok(effect);
         }
         let mut tried = self.attempt(before, cx, slow_us).await?;
         for _ in 0..AGAIN {
@@ -307,6 +332,14 @@ impl Aim<'_> {
             let why = "the interposer knows nothing of the rule, which so struck nobody";
             return Err(FaultError::ReachedNobody(why.into()));
         };
+        if facts.matched == 0 && self.inserts() {
+            return Err(FaultError::ReachedNobody(format!(
+                "the rule is gone, and nothing that the service did came to it: {}\n\nhint: what is \
+                 open before escapes it; let it last until the service opens a file, or write \
+                 `interpose: file` at the volume",
+                self.words()
+            )));
+        }
         if facts.matched == 0 && self.is_narrow(cx) {
             return Err(FaultError::ReachedNobody(format!(
                 "the rule is gone, and nothing that the service did matched it: {}\n\nhint: look at \
@@ -397,6 +430,7 @@ impl Cx<'_> {
         if !facts.armed {
             return Ok(Effect::unproven(format!("no rules are armed; {}", effect.evidence)));
         }
+        let effect = before.with_escapes(effect, self).await?;
         Ok(match facts.out_of_reach {
             0 => effect,
             files => effect.note(format!(
@@ -411,8 +445,12 @@ impl Before {
     /// The root of the interposer's mount in the container as it is now, and what names of the
     /// interposer's own begin with.
     pub(super) fn where_to_try(&self, cx: &Cx<'_>) -> (Place, String) {
-        let root = Place { path: self.root.path.clone(), ..cx.site.place.clone() };
-        (root, mark(&self.interposer))
+        (self.root(cx), mark(&self.interposer))
+    }
+
+    /// The root of the interposer's mount in the container as it is now.
+    pub(super) fn root(&self, cx: &Cx<'_>) -> Place {
+        Place { path: self.root.path.clone(), ..cx.site.place.clone() }
     }
 
     /// The longest that an operation took before, in microseconds.

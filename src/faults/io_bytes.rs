@@ -105,6 +105,9 @@ impl<'a> Bytes<'a> {
         rules: Vec<IoRule>,
     ) -> Result<Prepared<Before>, FaultError> {
         let prepared = self.aim.prepare(cx, rules).await?;
+        if prepared.before.inserted.is_some() {
+            return Ok(prepared);
+        }
         let tried = self.tried(&prepared.before, cx, 1).await?;
         match tried.iter().find(|one| one.hit()) {
             None => Ok(prepared),
@@ -126,6 +129,7 @@ impl<'a> Bytes<'a> {
         cx: &Cx<'_>,
         most: u64,
     ) -> Result<Vec<TriedBytes>, FaultError> {
+        before.must_be_there(cx).await?;
         let (place, mark) = before.where_to_try(cx);
         let mut all = Vec::new();
         for op in self.aim.ops {
@@ -157,6 +161,9 @@ impl<'a> Bytes<'a> {
     pub(super) async fn gone(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
         if let Some(ended) = cx.ended().await? {
             return Ok(Effect::proven(ended));
+        }
+        if let Some(effect) = self.aim.withdrawn(before, cx).await? {
+            return Ok(effect);
         }
         match self.attempt(before, cx).await?.iter().find(|one| one.hit()) {
             Some(one) => Ok(Effect::unproven(told(one))),

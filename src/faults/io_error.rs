@@ -18,8 +18,9 @@ use crate::{
 
 /// Makes reads, writes, syncs or other operations on files fail.
 ///
-/// What fails is not done. The volume needs `interpose: file`. Use it to see whether a failed
-/// `fsync` is taken for what it is: nothing that was written before it may be acknowledged.
+/// What fails is not done. It takes `interpose: file` at the volume, or `insert: true`. Use it to
+/// see whether a failed `fsync` is taken for what it is: nothing that was written before it may be
+/// acknowledged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IoError {
@@ -43,6 +44,10 @@ pub struct IoError {
     /// Which of them; all without it.
     #[serde(default)]
     when: Trigger,
+    /// Inserts an interposer over the volume, or over the target where that lies on none, for as
+    /// long as the fault lasts. What is open already escapes it.
+    #[serde(default)]
+    insert: bool,
 }
 
 fn default_ops() -> Vec<IoOp> {
@@ -65,6 +70,7 @@ impl IoError {
             at_least: self.at_least,
             when: &self.when,
             besides: None,
+            insert: Some(self.insert),
         }
     }
 }
@@ -79,6 +85,10 @@ impl Fault for IoError {
 
     fn kind(&self) -> Kind {
         Kind::State
+    }
+
+    fn scope(&self) -> Scope {
+        self.aim().scope()
     }
 
     fn target(&self) -> &Target {

@@ -18,8 +18,9 @@ use crate::{
 
 /// Makes reads, writes, syncs or other operations on files take longer.
 ///
-/// They are done all the same. The volume needs `interpose: file`. Use it to see whether latency
-/// that users notice is noticed by the subject too, and what it does about it.
+/// They are done all the same. It takes `interpose: file` at the volume, or `insert: true`. Use it
+/// to see whether latency that users notice is noticed by the subject too, and what it does about
+/// it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IoLatency {
@@ -45,6 +46,10 @@ pub struct IoLatency {
     /// Which of them; all without it.
     #[serde(default)]
     when: Trigger,
+    /// Inserts an interposer over the volume, or over the target where that lies on none, for as
+    /// long as the fault lasts. What is open already escapes it.
+    #[serde(default)]
+    insert: bool,
 }
 
 /// Less is lost among what a busy machine takes by itself.
@@ -72,6 +77,7 @@ impl IoLatency {
             at_least: self.at_least,
             when: &self.when,
             besides: None,
+            insert: Some(self.insert),
         }
     }
 
@@ -90,6 +96,10 @@ impl Fault for IoLatency {
 
     fn kind(&self) -> Kind {
         Kind::State
+    }
+
+    fn scope(&self) -> Scope {
+        self.aim().scope()
     }
 
     fn target(&self) -> &Target {

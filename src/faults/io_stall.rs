@@ -23,8 +23,9 @@ use crate::{
 ///
 /// So does a network filesystem whose server is gone. They come back when it is reverted, after
 /// `at_most` at the latest, or each of them after `for`: done, or with the error that `then` names.
-/// Who hangs can be killed. The volume needs `interpose: file`. Use it to see whether the service
-/// answers within its own deadline, and what it makes of what comes back late.
+/// Who hangs can be killed. It takes `interpose: file` at the volume, or `insert: true`. Use it to
+/// see whether the service answers within its own deadline, and what it makes of what comes back
+/// late.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IoStall {
@@ -54,6 +55,10 @@ pub struct IoStall {
     /// Which of them; all without it.
     #[serde(default)]
     when: Trigger,
+    /// Inserts an interposer over the volume, or over the target where that lies on none, for as
+    /// long as the fault lasts. What is open already escapes it.
+    #[serde(default)]
+    insert: bool,
 }
 
 fn default_at_most() -> Duration {
@@ -91,6 +96,7 @@ impl IoStall {
             at_least: self.at_least,
             when: &self.when,
             besides: None,
+            insert: Some(self.insert),
         }
     }
 
@@ -126,6 +132,10 @@ impl Fault for IoStall {
 
     fn kind(&self) -> Kind {
         Kind::State
+    }
+
+    fn scope(&self) -> Scope {
+        self.aim().scope()
     }
 
     fn target(&self) -> &Target {
@@ -201,6 +211,9 @@ impl Fault for IoStall {
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
         if let Some(ended) = cx.ended().await? {
             return Ok(Effect::proven(ended));
+        }
+        if let Some(effect) = self.aim().withdrawn(before, cx).await? {
+            return Ok(effect);
         }
         let tried = self.aim().attempt_until(before, cx, Hit::hung(REVIVAL_MS)).await?;
         self.aim().over(before, &tried, cx).await

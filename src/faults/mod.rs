@@ -15,6 +15,7 @@ mod grace;
 mod inner_engine;
 mod io;
 mod io_bytes;
+mod io_inserted;
 mod io_then;
 mod kind;
 mod lifecycle;

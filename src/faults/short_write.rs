@@ -20,9 +20,9 @@ use crate::{
 
 /// Makes writes or reads move fewer bytes than were asked for, and say so.
 ///
-/// Nothing fails: whoever goes on where it stopped gets everything done. An operation on one byte is
-/// left alone. The volume needs `interpose: file`; memory maps are not struck. Use it to see whether
-/// the number that `write` and `read` return is looked at.
+/// Nothing fails: whoever goes on where it stopped gets everything done. An operation on one byte
+/// is left alone. It takes `interpose: file` at the volume, or `insert: true`; memory maps are not
+/// struck. Use it to see whether the number that `write` and `read` return is looked at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ShortWrite {
@@ -48,6 +48,10 @@ pub struct ShortWrite {
     /// Which of them; all without it.
     #[serde(default)]
     when: Trigger,
+    /// Inserts an interposer over the volume, or over the target where that lies on none, for as
+    /// long as the fault lasts. What is open already escapes it.
+    #[serde(default)]
+    insert: bool,
 }
 
 const NAME: &str = "short-write";
@@ -68,6 +72,7 @@ impl ShortWrite {
             at_least: self.at_least,
             when: &self.when,
             besides: self.cut().hint(),
+            insert: Some(self.insert),
         }
     }
 
@@ -97,6 +102,10 @@ impl Fault for ShortWrite {
 
     fn kind(&self) -> Kind {
         Kind::State
+    }
+
+    fn scope(&self) -> Scope {
+        self.aim().scope()
     }
 
     fn target(&self) -> &Target {

@@ -63,6 +63,7 @@ impl StaleHandle {
             at_least: None,
             when: ALWAYS,
             besides: Some("the service must go on with a file that it has opened before"),
+            insert: None,
         }
     }
 }

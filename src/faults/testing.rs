@@ -18,12 +18,12 @@ use crate::{
     helper::HelperError,
     ledger::LedgerReport,
     protocol::{
-        Access, AccessFacts, ArchiveFacts, ByteAttempt, ClockFacts, Dev, Entry, EventFacts,
-        FileFacts, FsFacts, HttpReply, Init, InnerEngineFacts, IoAttempt, IoFacts, IoLimits, IoOp,
-        LabelFacts, LinkState, LoadCall, LoadStats, LoopFacts, MemoryFacts, MountFacts, NetFacts,
-        OpenFile, Pace, PaceTrial, PageFacts, Place, ProcessFacts, QuotaFacts, Read, Reading,
-        RuleFacts, StartTrial, TimesFacts, TreeFacts, Trial, TriedBytes, TriedOp, UserFacts,
-        WriterFacts,
+        Access, AccessFacts, ArchiveFacts, ByteAttempt, ClockFacts, Dev, Entry, EscapeFacts,
+        EventFacts, FileFacts, FsFacts, HttpReply, Init, InnerEngineFacts, IoAttempt, IoFacts,
+        IoLimits, IoOp, LabelFacts, LinkState, LoadCall, LoadStats, LoopFacts, MemoryFacts,
+        MountFacts, NetFacts, OpenFile, Pace, PaceTrial, PageFacts, Place, ProcessFacts,
+        QuotaFacts, Read, Reading, RuleFacts, StartTrial, TimesFacts, TreeFacts, Trial, TriedBytes,
+        TriedOp, UserFacts, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ExecOutput, Health, MemoryLimit, Result as RuntimeResult,
@@ -119,6 +119,8 @@ pub(crate) struct IoWorld {
     pub(crate) hangs: bool,
     /// What its rules have done.
     pub(crate) rules: Option<RuleFacts>,
+    /// What it does not reach.
+    pub(crate) escapes: EscapeFacts,
 }
 
 impl IoWorld {
@@ -156,6 +158,7 @@ impl Beneath {
             Read::Clock { .. } => Reading::Clock(self.clock.clone()),
             Read::Upper(_) => Reading::Upper(self.upper),
             Read::Label(_) => Reading::Label(self.label.clone()),
+            Read::Escapes { .. } => Reading::Escapes(self.interposed.escapes),
             Read::TryBytes(attempt) => Reading::BytesTried(self.interposed.bytes_tried(attempt)),
             _ => Reading::Nothing,
         }

@@ -21,9 +21,9 @@ use crate::{
 
 /// Writes the first part of what is to be written, and fails.
 ///
-/// The part stays. A write of one byte is left alone. The volume needs `interpose: file`; writes
-/// through memory maps are not struck. Use it, with a `crash` after it, to see whether a torn record
-/// is told from a whole one.
+/// The part stays. A write of one byte is left alone. It takes `interpose: file` at the volume, or
+/// `insert: true`; writes through memory maps are not struck. Use it, with a `crash` after it, to
+/// see whether a torn record is told from a whole one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TornWrite {
@@ -49,6 +49,10 @@ pub struct TornWrite {
     /// Which of them; all without it.
     #[serde(default)]
     when: Trigger,
+    /// Inserts an interposer over the volume, or over the target where that lies on none, for as
+    /// long as the fault lasts. What is open already escapes it.
+    #[serde(default)]
+    insert: bool,
 }
 
 const NAME: &str = "torn-write";
@@ -69,6 +73,7 @@ impl TornWrite {
             at_least: self.at_least,
             when: &self.when,
             besides: self.cut().hint(),
+            insert: Some(self.insert),
         }
     }
 
@@ -98,6 +103,10 @@ impl Fault for TornWrite {
 
     fn kind(&self) -> Kind {
         Kind::State
+    }
+
+    fn scope(&self) -> Scope {
+        self.aim().scope()
     }
 
     fn target(&self) -> &Target {

@@ -28,11 +28,17 @@ pub fn device(node: &Path) -> HostResult<OwnedFd> {
 }
 
 /// A new connection on the device, as a mount in nobody's tree. The kernel checks permissions by
-/// the attributes it is given, for every user alike. `root_mode` is the type of its root.
+/// the attributes it is given, for every user alike. `root_mode` is the type of its root; `options`
+/// are those of a mount, others are left out.
 ///
 /// # Errors
 /// The failed call.
-pub fn mount(device: &OwnedFd, source: &str, root_mode: u32) -> HostResult<OwnedFd> {
+pub fn mount(
+    device: &OwnedFd,
+    source: &str,
+    root_mode: u32,
+    options: &[String],
+) -> HostResult<OwnedFd> {
     let here = Path::new("fuse");
     let context = fsopen("fuse", FsOpenFlags::FSOPEN_CLOEXEC).op("fsopen", here)?;
     let number = device.as_fd().as_raw_fd().to_string();
@@ -51,7 +57,11 @@ pub fn mount(device: &OwnedFd, source: &str, root_mode: u32) -> HostResult<Owned
     for flag in ["allow_other", "default_permissions"] {
         fsconfig_set_flag(&context, flag).op("fsconfig", here)?;
     }
-    detached(&context, here, MountAttrFlags::empty())
+    let read_only = options.iter().any(|option| option == "ro");
+    let mut attributes = MountAttrFlags::empty();
+    attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, read_only);
+    attributes.extend(options.iter().filter_map(|option| attribute(option)));
+    detached(&context, here, attributes)
 }
 
 /// The filesystem on a device, as a mount in nobody's tree: gone with its last descriptor.

@@ -17,6 +17,7 @@ pub mod detach;
 pub mod device;
 pub mod direct_io;
 pub mod error;
+pub mod escapes;
 pub mod file;
 pub mod file_handle;
 pub mod fill;

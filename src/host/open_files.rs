@@ -99,7 +99,7 @@ fn is_writer(process: Identity, descriptor: u32, place: Place) -> bool {
     })
 }
 
-fn parse_fdinfo(text: &str) -> Option<(u32, u64)> {
+pub(super) fn parse_fdinfo(text: &str) -> Option<(u32, u64)> {
     let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
     let flags = u32::from_str_radix(value("flags:")?, 8).ok()?;
     Some((flags, value("mnt_id:")?.parse().ok()?))

@@ -122,14 +122,24 @@ impl Armed {
         strike
     }
 
-    /// What a set has done; `reach` says how many open files a set cannot reach.
-    pub(super) fn facts(&self, name: &str, reach: impl Fn(&RuleSet) -> u64) -> Option<RuleFacts> {
+    /// Names of all sets, in force or not.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.sets.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// What a set has done, beside so many `open` files; `reach` says how many open files a set cannot reach.
+    pub(super) fn facts(
+        &self,
+        name: &str,
+        open: u64,
+        reach: impl Fn(&RuleSet) -> u64,
+    ) -> Option<RuleFacts> {
         let one = {
             let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(sets.get(name)?)
         };
         let (matched, hit) = one.set.counted();
-        Some(RuleFacts { armed: one.armed, matched, hit, out_of_reach: reach(&one.set) })
+        Some(RuleFacts { armed: one.armed, matched, hit, out_of_reach: reach(&one.set), open })
     }
 }
 

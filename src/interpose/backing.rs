@@ -9,8 +9,13 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use serde::{Deserialize, Serialize};
 
 use crate::host::{
+    detach::spare,
     error::{HostError, HostResult},
     fuse,
+    mount_clone::MountChange,
+    mountinfo::Reader,
+    namespace::in_mount_ns,
+    process::Identity,
 };
 
 /// What lies beneath, as this process finds it.
@@ -28,6 +33,15 @@ pub enum Beneath {
         /// Mount options.
         options: Vec<String>,
     },
+    /// A directory as a running container sees it, which is about to be covered.
+    Covered {
+        /// Its init.
+        target: Identity,
+        /// The directory, without symbolic links.
+        at: PathBuf,
+        /// Id of the mount that must be found there.
+        mount: u64,
+    },
 }
 
 impl Beneath {
@@ -37,6 +51,7 @@ impl Beneath {
         let opened = match self {
             Self::Directory(path) => return open(CWD, path, flags),
             Self::Device { node, fs_type, options } => fuse::mount_device(fs_type, node, options)?,
+            Self::Covered { target, at, mount } => clone_of(*target, at, *mount)?,
         };
         open(opened, Path::new("."), flags)
     }
@@ -45,6 +60,19 @@ impl Beneath {
     pub(super) fn is_ours(&self) -> bool {
         matches!(self, Self::Device { .. })
     }
+}
+
+/// A clone of the mount at a path of a container: what is mounted there later does not cover it.
+fn clone_of(target: Identity, at: &Path, mount: u64) -> HostResult<OwnedFd> {
+    let mounts = Reader::open(target)?;
+    in_mount_ns(target, || match mounts.read()?.covering(at) {
+        Some(found) if found.id == mount => spare(at, MountChange::default()),
+        found => {
+            let found = found.map_or_else(|| "none".to_owned(), |found| found.id.to_string());
+            let detail = format!("expected mount {mount}, found {found}");
+            Err(HostError::NotOurs { path: at.to_owned(), detail })
+        }
+    })?
 }
 
 fn open(at: impl std::os::fd::AsFd, path: &Path, flags: OFlags) -> HostResult<OwnedFd> {

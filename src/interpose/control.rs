@@ -31,6 +31,8 @@ pub enum Ask {
         /// Its name.
         set: String,
     },
+    /// Put every set out of force.
+    DisarmAll,
     /// What a set has done.
     Facts {
         /// Its name.
@@ -94,6 +96,10 @@ fn perform(ask: Ask, rules: &Rules) -> Answer {
         },
         Ask::Disarm { set } if rules.disarm(&set) => Answer::Done,
         Ask::Disarm { .. } => Answer::Already,
+        Ask::DisarmAll => {
+            rules.disarm_all();
+            Answer::Done
+        }
         Ask::Facts { set } => Answer::Facts(rules.facts(&set)),
         Ask::Ping => Answer::Done,
     }

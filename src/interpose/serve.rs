@@ -4,7 +4,7 @@
 use std::{
     io::{BufRead as _, Write as _},
     os::unix::net::UnixListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     control,
-    session::{Session, Setup},
+    session::{Rules, Session, Setup},
 };
 use crate::host::{
     errno::Errno,
@@ -57,14 +57,32 @@ pub fn main(_: impl Iterator<Item = String>) -> ExitCode {
         Err(error) => writeln!(out, "{error}"),
     };
     match started {
-        Ok(session) if said.is_ok() => match session.wait() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                let _ = writeln!(std::io::stderr(), "the interposer ended: {error}");
-                ExitCode::FAILURE
+        Ok(session) if said.is_ok() => {
+            let rules = session.rules();
+            let ended = session.wait();
+            leave_facts(&orders.socket, &rules);
+            match ended {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    let _ = writeln!(std::io::stderr(), "the interposer ended: {error}");
+                    ExitCode::FAILURE
+                }
             }
-        },
+        }
         _ => ExitCode::FAILURE,
+    }
+}
+
+/// Where an interposer leaves what its rules have done, for those who ask when it has ended.
+#[must_use]
+pub fn facts_file(socket: &Path) -> PathBuf {
+    socket.with_extension("facts")
+}
+
+/// Whoever used it is gone, and may have been struck: that is worth a try.
+fn leave_facts(socket: &Path, rules: &Rules) {
+    if let Ok(text) = serde_json::to_string(&rules.all_facts()) {
+        let _ = std::fs::write(facts_file(socket), text);
     }
 }
 

@@ -1,6 +1,7 @@
 //! One interposer: its filesystem, and the kernel's connection to it.
 
 use std::{
+    collections::BTreeMap,
     io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
@@ -44,6 +45,8 @@ pub struct Setup {
     pub source: String,
     /// Names that begin with this are for trials.
     pub mark: String,
+    /// Options of the mount: `nosuid`.
+    pub options: Vec<String>,
     /// Rules that may come.
     pub expected: Vec<IoRule>,
 }
@@ -70,7 +73,7 @@ impl Session {
         let fs = Fs::new(root, setup.beneath.is_ours(), setup.mark.clone(), armed, kept());
         let fs = fs.map_err(|errno| HostError::sys("serve", &setup.device, errno))?;
         let device = fuse::device(&setup.device)?;
-        let mount = fuse::mount(&device, &setup.source, DIRECTORY)?;
+        let mount = fuse::mount(&device, &setup.source, DIRECTORY, &setup.options)?;
         let mut config = Config::default();
         config.n_threads = Some(THREADS);
         // a descriptor for each thread would be opened by the name `/dev/fuse`, which the helper has not
@@ -126,6 +129,20 @@ impl Rules {
         let was = self.0.armed.disarm(set);
         was.into_iter().for_each(|was| self.0.timer.end(was));
         was.is_some()
+    }
+
+    /// Puts every set out of force.
+    pub fn disarm_all(&self) {
+        self.0.armed.names().iter().for_each(|set| {
+            let _ = self.disarm(set);
+        });
+    }
+
+    /// What every set has done, by its name.
+    #[must_use]
+    pub fn all_facts(&self) -> BTreeMap<String, RuleFacts> {
+        let names = self.0.armed.names().into_iter();
+        names.filter_map(|set| self.facts(&set).map(|facts| (set, facts))).collect()
     }
 
     /// What a set has done; none where there never was one.

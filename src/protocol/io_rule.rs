@@ -236,6 +236,8 @@ pub struct RuleFacts {
     /// Files open for which the kernel asks nobody: no rule reaches them until they are opened
     /// again.
     pub out_of_reach: u64,
+    /// Files open through the interposer.
+    pub open: u64,
 }
 
 /// Operations to be tried.

@@ -11,6 +11,7 @@ mod histogram;
 mod http;
 mod inner_engine;
 mod inotify;
+mod insertion;
 mod io;
 mod io_bytes;
 mod io_rule;
@@ -30,6 +31,7 @@ pub use histogram::Histogram;
 pub use http::{HttpReply, HttpRequest};
 pub use inner_engine::{Ending, InnerEngineFacts, StartTrial};
 pub use inotify::InotifyStock;
+pub use insertion::{EscapeFacts, InsertionOp};
 pub use io::{Direction, IoFacts, IoLimits, Pace, PaceTrial, PageFacts};
 pub use io_bytes::{ByteAttempt, Damage, Keep, TriedBytes};
 pub use io_rule::{

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Dev, Ending, EngineOp, FileId, FileOwner, Init, InotifyStock, Interposer, IoLimits, IoRule,
-    LinkState, MountFlag, Place, TimeOp,
+    Dev, Ending, EngineOp, FileId, FileOwner, Init, InotifyStock, InsertionOp, Interposer,
+    IoLimits, IoRule, LinkState, MountFlag, Place, TimeOp,
 };
 use crate::units::Percent;
 
@@ -455,6 +455,8 @@ pub enum Op {
         /// Name of the set of rules.
         set: String,
     },
+    /// An interposer that is inserted under a running container, and withdrawn.
+    Insertion(InsertionOp),
     /// Something done to clocks, or to the times of files.
     Time(TimeOp),
     /// Something the engine does.

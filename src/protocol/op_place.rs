@@ -41,6 +41,7 @@ impl Op {
             | Self::GrowTmpfs { place, .. }
             | Self::ExhaustMemory { place, .. }
             | Self::SetOomScore { place, .. } => Some(place),
+            Self::Insertion(op) => Some(op.place()),
             Self::Time(op) => Some(op.place()),
             Self::CreateBind { .. }
             | Self::SeedBind { .. }

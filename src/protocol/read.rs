@@ -7,9 +7,9 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccessFacts, ByteAttempt, ClockFacts, Dev, HttpReply, HttpRequest, Init, InnerEngineFacts,
-    IoAttempt, IoFacts, LabelFacts, LinkState, Pace, PaceTrial, PageFacts, Place, ProcessFacts,
-    RuleFacts, StartTrial, TimesFacts, TriedBytes, TriedOp,
+    AccessFacts, ByteAttempt, ClockFacts, Dev, EscapeFacts, HttpReply, HttpRequest, Init,
+    InnerEngineFacts, IoAttempt, IoFacts, LabelFacts, LinkState, Pace, PaceTrial, PageFacts, Place,
+    ProcessFacts, RuleFacts, StartTrial, TimesFacts, TriedBytes, TriedOp,
 };
 
 /// A question to the worker.
@@ -149,6 +149,14 @@ pub enum Read {
         /// Name of the set.
         set: String,
     },
+    /// What the container's processes hold of a directory since before this interposer was inserted
+    /// there. → `Escapes`
+    Escapes {
+        /// The directory.
+        place: Place,
+        /// Name of the interposer.
+        interposer: String,
+    },
     /// Try operations with an interposer's own files, which leave nothing behind, until each was
     /// hit. → `IoTried`
     TryIo(IoAttempt),
@@ -221,6 +229,8 @@ pub enum Reading {
     Pace(Pace),
     /// What a set of rules has done; none where there never was one.
     Rules(Option<RuleFacts>),
+    /// What an inserted interposer does not reach.
+    Escapes(EscapeFacts),
     /// How operations went.
     IoTried(Vec<TriedOp>),
     /// What became of known bytes.

@@ -6,8 +6,8 @@
 use super::{
     super::HelperError,
     context::{Context, Done},
-    detach, fill, freeze, hold, image, inner_engine, interpose, link, memory, metadata, mount,
-    page_cache, process, quota, snapshot, stream, throttle, time, tmpfs,
+    detach, fill, freeze, hold, image, inner_engine, insertion, interpose, link, memory, metadata,
+    mount, page_cache, process, quota, snapshot, stream, throttle, time, tmpfs,
 };
 use crate::protocol::{Op, Outcome};
 
@@ -101,6 +101,7 @@ fn act_on_own(op: &Op, cx: &Context) -> Done {
 /// Performs an op on an interposer; what is none of the worker's is refused.
 fn act_on_interposer(op: &Op, cx: &Context) -> Done {
     match op {
+        Op::Insertion(op) => insertion::act(op, cx),
         Op::Interpose { interposer } => interpose::make(interposer, cx),
         Op::EndInterposer { name } => interpose::end(name, cx),
         Op::ArmRules { interposer, set, seed, rules } => {

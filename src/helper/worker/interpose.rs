@@ -5,6 +5,7 @@
 //! kept here; that only tells an end that was meant from one that was not.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
@@ -17,6 +18,7 @@ use super::{
     super::HelperError,
     context::{Context, Done},
     engine, image,
+    interposers::End,
 };
 use crate::{
     host::{
@@ -29,7 +31,7 @@ use crate::{
     interpose::{
         Beneath, Setup,
         control::{self, Answer, Ask},
-        serve::{Orders, READY},
+        serve::{Orders, READY, facts_file},
     },
     protocol::{Backing, Interposer, IoRule, Outcome, RuleFacts},
 };
@@ -37,17 +39,17 @@ use crate::{
 /// The verb of the process.
 const VERB: &str = "helper-interposer";
 /// Directory of mount points below the run's directory.
-const DIRECTORY: &str = "interposed";
+pub(super) const DIRECTORY: &str = "interposed";
 /// How long an interposer may take to answer.
-const ANSWER: Duration = Duration::from_millis(1500);
+pub(super) const ANSWER: Duration = Duration::from_millis(1500);
 /// A killed process is gone within this time, but for one that hangs in the kernel.
 const GONE: Duration = Duration::from_secs(3);
 
-fn socket(dir: &Path, name: &str) -> PathBuf {
+pub(super) fn socket(dir: &Path, name: &str) -> PathBuf {
     dir.join(DIRECTORY).join(format!("{name}.sock"))
 }
 
-fn sys<T>(act: &'static str, path: &Path, result: io::Result<T>) -> HostResult<T> {
+pub(super) fn sys<T>(act: &'static str, path: &Path, result: io::Result<T>) -> HostResult<T> {
     result.map_err(|error| HostError::sys(act, path, error))
 }
 
@@ -67,17 +69,23 @@ pub(super) fn make(interposer: &Interposer, cx: &Context) -> Done {
             device: image::nodes().join("fuse"),
             source: name.clone(),
             mark: interposer.mark.clone(),
+            options: Vec::new(),
             expected: interposer.expected.clone(),
         },
         at: host_path.clone().into(),
         within: Some(engine),
         socket: socket(&cx.dir, name),
-        ends_with: rustix::process::getppid()
-            .and_then(|keeper| Identity::of(keeper.as_raw_nonzero().get().unsigned_abs()).ok()),
+        ends_with: keeper(),
     };
     let child = spawn(name, &orders, cx.deadline)?;
-    cx.interposers.watch(name.clone(), child, orders.socket);
+    cx.interposers.watch(name.clone(), child, orders.socket, End::IsLoss);
     Ok(Outcome::Directory { host_path })
+}
+
+/// The process that every interposer ends with.
+pub(super) fn keeper() -> Option<Identity> {
+    let keeper = rustix::process::getppid()?;
+    Identity::of(keeper.as_raw_nonzero().get().unsigned_abs()).ok()
 }
 
 /// What lies beneath, as the process can reach it.
@@ -99,7 +107,7 @@ fn beneath(backing: &Backing, engine: Identity, cx: &Context) -> Result<Beneath,
     }
 }
 
-fn spawn(name: &str, orders: &Orders, deadline: Instant) -> Result<Child, HelperError> {
+pub(super) fn spawn(name: &str, orders: &Orders, deadline: Instant) -> Result<Child, HelperError> {
     let mut command = Command::new("/proc/self/exe");
     command.args([VERB, name]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| HostError::sys("spawn", VERB, error))?;
@@ -170,7 +178,7 @@ fn cut(name: &str, cx: &Context) -> Result<bool, HelperError> {
 }
 
 /// Ends the processes of this name, and waits until they are gone. False where there are none.
-fn end_processes(name: &str) -> Result<bool, HelperError> {
+pub(super) fn end_processes(name: &str) -> Result<bool, HelperError> {
     let found = processes(name)?;
     for process in &found {
         match process.signal(libc::SIGKILL) {
@@ -227,7 +235,7 @@ pub(super) fn disarm(name: &str, set: &str, cx: &Context) -> Done {
     }
 }
 
-fn is_gone(error: &io::Error) -> bool {
+pub(super) fn is_gone(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound, UnexpectedEof};
     matches!(error.kind(), NotFound | ConnectionRefused | ConnectionReset | UnexpectedEof)
 }
@@ -242,6 +250,15 @@ pub(super) fn facts(dir: &Path, name: &str, set: &str) -> Result<Option<RuleFact
     match control::ask(&socket(dir, name), &ask, ANSWER) {
         Ok(Answer::Facts(facts)) => Ok(facts),
         Ok(other) => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),
-        Err(error) => Err(unreachable(name, &error)),
+        Err(error) => match left_facts(dir, name).filter(|_| is_gone(&error)) {
+            Some(mut facts) => Ok(facts.remove(set)),
+            None => Err(unreachable(name, &error)),
+        },
     }
+}
+
+/// What one that has ended by itself has left.
+fn left_facts(dir: &Path, name: &str) -> Option<BTreeMap<String, RuleFacts>> {
+    let text = fs::read_to_string(facts_file(&socket(dir, name))).ok()?;
+    serde_json::from_str(&text).ok()
 }

@@ -24,6 +24,15 @@ const LOOK: Duration = Duration::from_millis(200);
 
 type Alarm = Box<dyn Fn(String) + Send + Sync>;
 
+/// What it means that one ends by itself, which it does when nobody has it mounted any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Somebody took it from under its volume.
+    IsLoss,
+    /// The container that it was inserted into has ended, and its mounts with it.
+    IsTheContainers,
+}
+
 /// Interposers that were made here.
 #[derive(Clone, Default)]
 pub(super) struct Interposers {
@@ -56,7 +65,7 @@ impl Interposers {
     }
 
     /// Watches one until it ends.
-    pub(super) fn watch(&self, name: String, mut child: Child, socket: PathBuf) {
+    pub(super) fn watch(&self, name: String, mut child: Child, socket: PathBuf, end: End) {
         let alarm = Arc::clone(&self.alarm);
         // another case may have one of the same name while this one is still going
         let ending = Arc::new(AtomicBool::new(false));
@@ -67,6 +76,7 @@ impl Interposers {
                 std::thread::sleep(LOOK);
                 match child.try_wait() {
                     Ok(None) => {}
+                    Ok(Some(status)) if status.success() && end == End::IsTheContainers => return,
                     Ok(Some(status)) => break format!("ended: {status}"),
                     Err(error) => break error.to_string(),
                 }

@@ -18,6 +18,7 @@ mod host_facts;
 mod http;
 pub(in crate::helper) mod image;
 mod inner_engine;
+mod insertion;
 mod interpose;
 mod interposers;
 mod label;

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::{
     super::HelperError, clock, facts, freeze, hold, host_facts, http, image, inner_engine,
-    interpose, label, layer, memory_cgroup, metadata, net, page_cache, place, process, quota,
-    throttle, time, trial,
+    insertion, interpose, label, layer, memory_cgroup, metadata, net, page_cache, place, process,
+    quota, throttle, time, trial,
 };
 use crate::protocol::{Read, Reading};
 
@@ -37,6 +37,9 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::User(place) => Reading::User(hold::user(place)?),
         Read::Net(place) => Reading::Net(net::facts(place)?),
         Read::Loops => Reading::Loops(image::loops(dir)?),
+        Read::Escapes { place, interposer } => {
+            Reading::Escapes(insertion::escapes(place, interposer)?)
+        }
         Read::Rules { interposer, set } => Reading::Rules(interpose::facts(dir, interposer, set)?),
         other => return attempt(other),
     })

@@ -9,7 +9,9 @@ use crate::protocol::{Dev, LinkState, Op, Outcome};
 pub(super) fn outcome(op: &Op) -> Option<Outcome> {
     let link = |inode| LinkState { dev: Dev { major: 8, minor: 1 }, inode, links: 2 };
     Some(match op {
-        Op::StackClone { .. } | Op::StackTmpfs { .. } => Outcome::Mounted { id: 4711 },
+        Op::StackClone { .. } | Op::StackTmpfs { .. } | Op::Insertion(_) => {
+            Outcome::Mounted { id: 4711 }
+        }
         Op::ExhaustTmpfs { .. } | Op::SetQuota { .. } => Outcome::Limited { size: 4096, inodes: 1 },
         Op::FillInodes { .. } => Outcome::Filled { files: 1000, bytes: 0 },
         Op::FillBytes { .. } => Outcome::Filled { files: 1, bytes: 1 << 20 },

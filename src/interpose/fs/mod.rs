@@ -75,6 +75,7 @@ impl Fs {
 
     /// What a set of rules has done.
     pub(super) fn facts(&self, set: &str) -> Option<RuleFacts> {
-        self.armed.facts(set, |set| self.opened.out_of_reach(set))
+        let open = self.opened.count();
+        self.armed.facts(set, open, |set| self.opened.out_of_reach(set))
     }
 }

@@ -101,6 +101,11 @@ impl Opened {
         drop(open);
     }
 
+    /// Files that are open.
+    pub(super) fn count(&self) -> u64 {
+        lock(&self.files).len() as u64
+    }
+
     /// Open files whose bytes a set of rules is about, and that it cannot reach.
     pub(super) fn out_of_reach(&self, set: &RuleSet) -> u64 {
         let files = lock(&self.files);

@@ -4,6 +4,7 @@
 mod bytes;
 mod fsx;
 mod hangs;
+mod inserted;
 mod killed;
 mod mounted;
 mod posix;

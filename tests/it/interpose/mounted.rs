@@ -87,6 +87,7 @@ impl Mounted {
                 device: "/dev/fuse".into(),
                 source: "keelhaul-test".into(),
                 mark: MARK.into(),
+                options: Vec::new(),
                 expected,
             },
             at,

@@ -187,6 +187,16 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\" }",
         Trace::Unreadable("/data/journal.log"),
     ),
+    Fixture {
+        // somebody must open a file, or what is open escapes it
+        beside: RECORDS,
+        ..state(
+            ("io-error", "inserted"),
+            (DOCKER, "/data"),
+            "{ target: \"agent:/data\", ops: [open, read, stat], insert: true }",
+            Trace::Unreadable("/data/journal.log"),
+        )
+    },
     state(
         ("io-latency", ""),
         (INTERPOSED, "/data"),

@@ -8,9 +8,11 @@ use rustix::process::Signal;
 use super::harness::Test;
 use super::{
     fixtures::Fixture,
-    host::{assert_clean, await_unmounted, interposers, signal},
+    host::{assert_clean, await_unmounted, init_of, interposers, signal},
     say, soak,
 };
+
+const INSERTED: &str = "io-error-inserted";
 
 #[test]
 fn a_killed_or_stopped_interposer_ends_its_run_and_leaves_nothing() {
@@ -20,6 +22,46 @@ fn a_killed_or_stopped_interposer_ends_its_run_and_leaves_nothing() {
             strike(&Fixture::called(name).scenario("30s"), how, &format!("{name} {how:?} {round}"));
         }
     }
+}
+
+/// Nobody finds a dead mount where an interposer was inserted.
+#[test]
+fn an_inserted_interposer_that_dies_takes_its_mount_along() {
+    let hows = if soak() { vec![Signal::KILL, Signal::STOP] } else { vec![Signal::STOP] };
+    for how in hows {
+        let (fixture, who) = (Fixture::called(INSERTED), format!("{INSERTED} {how:?}"));
+        let mut run = Test::of(&fixture.scenario("30s")).start();
+        let (id, env) = (run.id(), run.env());
+        let init = init_of(&env, &run.container());
+        run.until("injected");
+        let found = interposers(&id);
+        assert_eq!(found.len(), 1, "{who}");
+        assert!(fixture.trace.in_force(init), "{who}");
+        signal(found[0], how);
+        fixture.trace.await_gone(init, &who);
+        let ended = run.end();
+        let told = ended.told();
+        assert_eq!((ended.code, ended.verdict()), (3, "error".into()), "{who}: {told}");
+        assert_clean(&id, &env, &who);
+    }
+}
+
+/// A container that starts anew has other mounts.
+#[test]
+fn a_restart_takes_an_inserted_interposer_along_and_the_run_says_so() {
+    let inserted = Fixture::called(INSERTED).scenario("30s");
+    let restarting = inserted.replace("stop_grace: 1s", "stop_grace: 1s, restart: always");
+    assert_ne!(restarting, inserted);
+    let mut run = Test::of(&restarting).start();
+    let (id, env) = (run.id(), run.env());
+    let init = init_of(&env, &run.container());
+    run.until("injected");
+    signal(init, Signal::KILL);
+    let ended = run.end();
+    let told = ended.told();
+    assert_eq!((ended.code, ended.verdict()), (5, "inconclusive".into()), "{told}");
+    assert!(told.contains("outlive"), "{told}");
+    assert_clean(&id, &env, "a restart");
 }
 
 /// The volume of a later case has the name of an earlier one's.
