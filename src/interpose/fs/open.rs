@@ -30,6 +30,16 @@ use crate::interpose::rules::RuleSet;
 pub(super) struct Kernel {
     pub(super) id: BackingId,
     file: OwnedFd,
+    writable: bool,
+}
+
+impl Kernel {
+    /// Reads and writes as whoever opens with these flags wants them.
+    fn does_for(&self, asked: OFlags) -> bool {
+        let apart = OFlags::SYNC | OFlags::DSYNC | OFlags::NOATIME;
+        let writes = asked.intersects(OFlags::RDWR | OFlags::WRONLY);
+        !asked.intersects(apart) && (self.writable || !writes)
+    }
 }
 
 /// One open file.
@@ -46,15 +56,18 @@ pub(super) struct Open {
 /// Who moves the bytes of an open file.
 enum Mover {
     Kernel(Arc<Kernel>),
-    /// We do. What the kernel was given of the file serves its memory maps, and is kept for as long.
-    Us(OwnedFd, #[expect(dead_code, reason = "held, not read")] Option<Arc<Kernel>>),
+    /// We do, by what the kernel was given of the file, which serves its memory maps: one descriptor
+    /// for all that have it open.
+    Us(Arc<Kernel>),
+    /// We do, by a descriptor of its own. What the kernel was given is kept for as long.
+    Own(OwnedFd, #[expect(dead_code, reason = "held, not read")] Option<Arc<Kernel>>),
 }
 
 impl Open {
     pub(super) fn file(&self) -> BorrowedFd<'_> {
         match &self.mover {
-            Mover::Kernel(kernel) => kernel.file.as_fd(),
-            Mover::Us(file, _) => file.as_fd(),
+            Mover::Kernel(kernel) | Mover::Us(kernel) => kernel.file.as_fd(),
+            Mover::Own(file, _) => file.as_fd(),
         }
     }
 
@@ -145,10 +158,11 @@ impl Fs {
         let given = kernel.clone();
         let mover = match kernel {
             Some(kernel) if !ours => Mover::Kernel(kernel),
+            Some(kernel) if kernel.does_for(asked_flags) => Mover::Us(kernel),
             kernel => {
                 let fd = self.table.fd(node)?;
                 let file = open(path_of(fd.as_fd()), flags(asked), Mode::empty())?;
-                Mover::Us(file, kernel)
+                Mover::Own(file, kernel)
             }
         };
         let answer = if ours {
@@ -176,11 +190,14 @@ impl Fs {
         }
         let fd = self.table.fd(node)?;
         let path = path_of(fd.as_fd());
-        let widest = |mode| open(&path, mode | OFlags::CLOEXEC, Mode::empty());
-        let file = widest(OFlags::RDWR).or_else(|_| widest(OFlags::RDONLY))?;
+        let opened = |mode| open(&path, mode | OFlags::CLOEXEC, Mode::empty());
+        let (file, writable) = match opened(OFlags::RDWR) {
+            Ok(file) => (file, true),
+            Err(_) => (opened(OFlags::RDONLY)?, false),
+        };
         match give(file.as_fd()) {
             Ok(id) => {
-                let kernel = Arc::new(Kernel { id, file });
+                let kernel = Arc::new(Kernel { id, file, writable });
                 *known = Arc::downgrade(&kernel);
                 Ok(Some(kernel))
             }
