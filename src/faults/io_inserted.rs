@@ -75,22 +75,7 @@ impl Aim<'_> {
             Some(volume) => Place { path: volume.mount_point.clone(), ..cx.site.place.clone() },
             None => cx.site.place.clone(),
         };
-        let refused = |why: String| Err(FaultError::Refused(why));
-        let (path, service) = (&root.path, &cx.site.service);
-        let id = match cx.file(&root).await? {
-            Some(facts) if facts.kind == "directory" => {
-                FileId { dev: facts.link.dev, inode: facts.link.inode }
-            }
-            Some(facts) => {
-                return refused(format!(
-                    "`{path}` in `{service}` is no directory but a {}, and an interposer is inserted \
-                     over directories only\n\nhint: name the directory that holds it, and \
-                     `files` to narrow the fault",
-                    facts.kind
-                ));
-            }
-            None => return refused(format!("there is no `{path}` in `{service}`")),
-        };
+        let id = directory(cx, &root).await?;
         let (mount, init) = (cx.mount_of(&root).await?, cx.init().await?);
         let took_us = vec![answers(cx, &root).await?];
         let name = object_name(cx.run, &format!("insert-{set}"));
@@ -169,10 +154,9 @@ impl Before {
         let read = Read::Escapes { place: self.root(cx), interposer: self.interposer.clone() };
         match cx.helper.read(read).await? {
             Reading::Escapes(facts) if facts == EscapeFacts::default() => Ok(effect),
-            Reading::Escapes(facts) => Ok(effect.note(format!(
-                "{} escape it: they were there before it was inserted",
-                words(facts)
-            ))),
+            Reading::Escapes(facts) => {
+                Ok(effect.note(format!("what was there before escapes it: {}", words(facts))))
+            }
             other => Err(unexpected(&other)),
         }
     }
@@ -195,6 +179,24 @@ fn words(facts: EscapeFacts) -> String {
         .map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }))
         .collect();
     parts.join(", ")
+}
+
+/// The directory that is to be covered.
+async fn directory(cx: &Cx<'_>, root: &Place) -> Result<FileId, FaultError> {
+    let (path, service) = (&root.path, &cx.site.service);
+    let refused = match cx.file(root).await? {
+        Some(facts) if facts.kind == "directory" => {
+            return Ok(FileId { dev: facts.link.dev, inode: facts.link.inode });
+        }
+        Some(facts) => format!(
+            "`{path}` in `{service}` is no directory but a {}, and an interposer is inserted over \
+             directories only\n\nhint: name the directory that holds it, and `files` to narrow the \
+             fault",
+            facts.kind
+        ),
+        None => format!("there is no `{path}` in `{service}`"),
+    };
+    Err(FaultError::Refused(refused))
 }
 
 /// How long a change takes as it is, in microseconds.
@@ -266,7 +268,7 @@ mod tests {
         fake.world().beneath.interposed.escapes = EscapeFacts { files: 2, directories: 1, maps: 0 };
         let effect = fault.verify(&before, &[], &cx).await.unwrap();
         assert!(effect.proven, "{effect:?}");
-        assert!(effect.notes[0].starts_with("2 open files, 1 working directory escape"));
+        assert!(effect.notes[0].ends_with("escapes it: 2 open files, 1 working directory"));
         assert!(!fault.verify_reverted(&before, &cx).await.unwrap().proven, "still there");
     }
 

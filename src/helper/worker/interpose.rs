@@ -252,6 +252,8 @@ pub(super) fn facts(dir: &Path, name: &str, set: &str) -> Result<Option<RuleFact
         Ok(other) => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),
         Err(error) => match left_facts(dir, name).filter(|_| is_gone(&error)) {
             Some(mut facts) => Ok(facts.remove(set)),
+            // there never was one
+            None if error.kind() == io::ErrorKind::NotFound => Ok(None),
             None => Err(unreachable(name, &error)),
         },
     }
