@@ -8,7 +8,12 @@ use fuser::{
 };
 use rustix::{fs::fstatvfs, io::Errno};
 
-use super::{Fs, Who, data, names::Found, strike::Refusable as _, table::ROOT};
+use super::{
+    Fs, Who, data,
+    names::{Bits, Found},
+    strike::Refusable as _,
+    table::ROOT,
+};
 use crate::interpose::rules::Strike;
 
 thread_local! {
@@ -127,9 +132,9 @@ impl Fs {
         reply: ReplyCreate,
         who: Who,
         (parent, name): (u64, &OsStr),
-        (mode, flags): (u32, i32),
+        (bits, flags): (Bits, i32),
     ) {
-        let made = self.make_file(who, parent, name, (mode, flags));
+        let made = self.make_file(who, parent, name, (bits, flags));
         let opened = made.and_then(|(found, node)| {
             let opened = self.open(&node, flags, |fd| reply.open_backing(fd));
             opened.map(|opened| (found, opened))

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use rustix::{
-    fs::{FallocateFlags, SeekFrom, copy_file_range, fallocate, fdatasync, fstat, fsync, seek},
+    fs::{
+        FallocateFlags, Mode, SeekFrom, copy_file_range, fallocate, fchmod, fdatasync, fstat,
+        fsync, seek,
+    },
     io::{Errno, pread, pwrite},
 };
 
@@ -50,6 +53,15 @@ pub(super) fn write(open: &Open, data: &[u8], offset: u64) -> Result<usize, Errn
         }
     }
     Ok(done)
+}
+
+/// Takes set-id bits away, as a write by another than root does.
+pub(super) fn drop_set_id(open: &Open) -> Result<(), Errno> {
+    let mode = Mode::from_raw_mode(fstat(open.file())?.st_mode);
+    // without a group that may execute it, the bit means something else
+    let set_gid = if mode.contains(Mode::XGRP) { Mode::SGID } else { Mode::empty() };
+    let left = mode.difference(Mode::SUID | set_gid);
+    if left == mode { Ok(()) } else { fchmod(open.file(), left) }
 }
 
 pub(super) fn sync(open: &Open, data_alone: bool) -> Result<(), Errno> {

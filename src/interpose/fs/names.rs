@@ -2,14 +2,14 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    os::fd::OwnedFd,
+    os::fd::{AsFd as _, OwnedFd},
     sync::Arc,
 };
 
 use fuser::FileAttr;
 use rustix::{
     fs::{
-        AtFlags, FileType, MemfdFlags, Mode, OFlags, RenameFlags, Stat, fstat, linkat,
+        AtFlags, FileType, MemfdFlags, Mode, OFlags, RenameFlags, Stat, fstat, getxattr, linkat,
         memfd_create, mkdirat, mknodat, openat, readlinkat, renameat_with, statat, symlinkat,
         unlinkat,
     },
@@ -18,7 +18,7 @@ use rustix::{
 
 use super::{
     Fs, Who,
-    attr::attributes,
+    attr::{attributes, path_of},
     table::{Node, ROOT},
 };
 use crate::host::{
@@ -26,11 +26,30 @@ use crate::host::{
     io_trial::{NEW, UNTOUCHED},
 };
 
+/// The default ACL of a directory, which those of what is made in it come from.
+const DEFAULT_ACL: &str = "system.posix_acl_default";
+
+/// Permission bits that are asked for, and those that the caller's mask takes away.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bits {
+    pub(super) mode: u32,
+    pub(super) umask: u32,
+}
+
+impl Bits {
+    /// Those that a file in this directory is made with: its default ACL stands in for the mask
+    /// (umask(2)).
+    fn within(self, dir: &OwnedFd) -> u32 {
+        let default = getxattr(path_of(dir.as_fd()), DEFAULT_ACL, &mut [0_u8; 0][..]);
+        if default.is_ok() { self.mode } else { self.mode & !self.umask }
+    }
+}
+
 /// What is made under a name.
 #[derive(Debug, Clone)]
 pub(super) enum Made {
-    Directory(u32),
-    Node(u32, u32),
+    Directory(Bits),
+    Node(Bits, u32),
     Symlink(OsString),
     Link(u64),
 }
@@ -94,14 +113,16 @@ impl Fs {
                 let of = self.table.fd(&self.table.node(*of)?)?;
                 linkat(&of, "", &dir, name, AtFlags::EMPTY_PATH)?;
             }
-            Made::Directory(mode) => {
+            Made::Directory(bits) => {
+                let mode = Mode::from_raw_mode(bits.within(&dir));
                 let _for = ActingFor::user(who.uid, who.gid);
-                mkdirat(&dir, name, Mode::from_raw_mode(*mode))?;
+                mkdirat(&dir, name, mode)?;
             }
-            Made::Node(mode, device) => {
+            Made::Node(bits, device) => {
+                let mode = bits.within(&dir);
                 let _for = ActingFor::user(who.uid, who.gid);
-                let kind = FileType::from_raw_mode(*mode);
-                mknodat(&dir, name, kind, Mode::from_raw_mode(*mode), u64::from(*device))?;
+                let kind = FileType::from_raw_mode(mode);
+                mknodat(&dir, name, kind, Mode::from_raw_mode(mode), u64::from(*device))?;
             }
             Made::Symlink(to) => {
                 let _for = ActingFor::user(who.uid, who.gid);
@@ -117,7 +138,7 @@ impl Fs {
         who: Who,
         parent: u64,
         name: &OsStr,
-        (mode, flags): (u32, i32),
+        (bits, flags): (Bits, i32),
     ) -> Result<(Found, Arc<Node>), Errno> {
         if self.is_own(parent, name) {
             return Err(UNTOUCHED);
@@ -126,9 +147,10 @@ impl Fs {
         let dir = self.table.fd(&node)?;
         let flags = OFlags::from_bits_retain(flags.cast_unsigned());
         let flags = flags & OFlags::EXCL | OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW;
+        let mode = Mode::from_raw_mode(bits.within(&dir));
         let made = {
             let _for = ActingFor::user(who.uid, who.gid);
-            openat(&dir, name, flags | OFlags::CLOEXEC, Mode::from_raw_mode(mode))?
+            openat(&dir, name, flags | OFlags::CLOEXEC, mode)?
         };
         drop(made);
         let found = self.lookup(parent, name)?;

@@ -18,7 +18,7 @@ use super::{
     answer::{answer_bytes, answer_empty},
     attr::Change,
     data,
-    names::Made,
+    names::{Bits, Made},
     strike::{At, Refusable as _},
     table::lock,
 };
@@ -38,6 +38,8 @@ const STACKED: u32 = 2;
 const WANTED: InitFlags = InitFlags::FUSE_PARALLEL_DIROPS
     .union(InitFlags::FUSE_ASYNC_DIO)
     .union(InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP)
+    .union(InitFlags::FUSE_DONT_MASK)
+    .union(InitFlags::FUSE_POSIX_ACL)
     .union(InitFlags::FUSE_PASSTHROUGH);
 
 fn who(request: &Request) -> Who {
@@ -167,11 +169,11 @@ impl Filesystem for Served {
         parent: INodeNo,
         name: &OsStr,
         mode: u32,
-        _: u32,
+        umask: u32,
         device: u32,
         reply: ReplyEntry,
     ) {
-        self.make(request, (parent, name), Made::Node(mode, device), reply);
+        self.make(request, (parent, name), Made::Node(Bits { mode, umask }, device), reply);
     }
 
     fn mkdir(
@@ -180,10 +182,10 @@ impl Filesystem for Served {
         parent: INodeNo,
         name: &OsStr,
         mode: u32,
-        _: u32,
+        umask: u32,
         reply: ReplyEntry,
     ) {
-        self.make(request, (parent, name), Made::Directory(mode), reply);
+        self.make(request, (parent, name), Made::Directory(Bits { mode, umask }), reply);
     }
 
     fn symlink(
@@ -245,14 +247,14 @@ impl Filesystem for Served {
         parent: INodeNo,
         name: &OsStr,
         mode: u32,
-        _: u32,
+        umask: u32,
         flags: i32,
         reply: ReplyCreate,
     ) {
         let (who, name) = (who(request), name.to_owned());
         let strike = self.0.strike(who, IoOp::Create, At::Name(parent.0, &name));
         self.0.after(strike, reply, move |fs, reply| {
-            fs.answer_create(reply, who, (parent.0, &name), (mode, flags));
+            fs.answer_create(reply, who, (parent.0, &name), (Bits { mode, umask }, flags));
         });
     }
 
@@ -285,7 +287,7 @@ impl Filesystem for Served {
         fh: FileHandle,
         offset: u64,
         data: &[u8],
-        _: WriteFlags,
+        how: WriteFlags,
         flags: OpenFlags,
         _: Option<LockOwner>,
         reply: ReplyWrite,
@@ -297,6 +299,12 @@ impl Filesystem for Served {
         let offset = data::place(&open, offset, flags.0);
         let at = At::Bytes(&open, offset, data.len() as u64);
         let strike = self.0.strike(who(request), IoOp::Write, at);
+        if how.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID)
+            && strike.refuses().is_none()
+            && let Err(errno) = data::drop_set_id(&open)
+        {
+            return reply.refuse(errno);
+        }
         if strike.is_none() {
             // the bytes are the kernel's: not copied where nothing has to wait
             return self.0.answer_write(reply, fh.0, (offset, data), None);

@@ -8,4 +8,5 @@ mod inserted;
 mod killed;
 mod mounted;
 mod posix;
+mod scale;
 mod strikes;

@@ -78,6 +78,11 @@ pub(super) const MARK: &str = ".kh-trial";
 impl Mounted {
     /// Over a directory, with rules that may come.
     pub(super) fn over(beneath: &Path, expected: Vec<IoRule>) -> Self {
+        Self::with_descriptors(beneath, expected, "unlimited")
+    }
+
+    /// Likewise, in a process that may have so many descriptors.
+    pub(super) fn with_descriptors(beneath: &Path, expected: Vec<IoRule>, most: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("kh-fuse").tempdir().unwrap();
         let at = dir.path().join("at");
         fs::create_dir(&at).unwrap();
@@ -95,7 +100,10 @@ impl Mounted {
             socket: dir.path().join("socket"),
             ends_with: None,
         };
-        let mut child = Command::new(env!("CARGO_BIN_EXE_keelhaul"))
+        // what may not be raised stays as it is
+        let program = "ulimit -n $0 2>/dev/null; exec \"$@\"";
+        let mut child = Command::new("sh")
+            .args(["-c", program, most, env!("CARGO_BIN_EXE_keelhaul")])
             .args(["helper-interposer", "keelhaul-test"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

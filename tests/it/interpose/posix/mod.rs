@@ -1,11 +1,16 @@
 //! What POSIX and Linux promise of a filesystem: each case passes on a plain ext4 first, and then
 //! through an interposer over one.
 
+mod acls;
 mod data;
 mod links;
 mod locks;
 mod metadata;
 mod names;
+mod ranges;
+mod rights;
+mod scripts;
+mod times;
 
 use std::{
     fs::File,
@@ -23,7 +28,19 @@ use super::mounted::{Ext4, Mounted, can_be_tried, rule};
 type Case = (&'static str, fn(&Path));
 
 fn all() -> Vec<Case> {
-    [data::CASES, links::CASES, locks::CASES, metadata::CASES, names::CASES].concat()
+    [
+        acls::CASES,
+        data::CASES,
+        links::CASES,
+        locks::CASES,
+        metadata::CASES,
+        names::CASES,
+        ranges::CASES,
+        rights::CASES,
+        scripts::CASES,
+        times::CASES,
+    ]
+    .concat()
 }
 
 /// The number of an expected error.
@@ -80,7 +97,7 @@ fn an_interposed_volume_is_as_good_as_the_one_beneath() {
         let mounted = Mounted::over(&ext4.directory(name), expected);
         assert_eq!(failures(&mounted.at()), Vec::<&str>::new(), "{name}");
     }
-    assert!(all().len() >= 90, "only {} cases", all().len());
+    assert!(all().len() >= 200, "only {} cases", all().len());
 }
 
 /// What ext4 can do and an interposed volume cannot: the kernel's FUSE refuses it before anybody is
