@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    diagnostic::suggest,
+    diagnostic::closest,
     faults::{self, Scope},
     probes,
     protocol::Capability,
@@ -112,7 +112,10 @@ pub fn find(name: &str) -> Result<Vec<Item>, String> {
     let items = items();
     let found: Vec<Item> = items.iter().filter(|item| item.name == name).cloned().collect();
     if found.is_empty() {
-        let hint = suggest(name, items.iter().map(|item| item.name)).unwrap_or_default();
+        let hint = match closest(name, items.iter().map(|item| item.name)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "`keelhaul list` shows everything there is".to_owned(),
+        };
         return Err(format!("nothing is called `{name}`\n\nhint: {hint}"));
     }
     Ok(found)

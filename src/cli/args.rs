@@ -172,7 +172,7 @@ pub(super) struct RunArgs {
     #[arg(long, default_value_t = 0, value_name = "N", help_heading = "Execution")]
     pub(super) retries: u32,
 
-    /// Start no case after this long.
+    /// Start no case after this long; a run that leaves cases out is an error.
     #[arg(long, value_name = "TIME", help_heading = "Execution")]
     pub(super) max_time: Option<Duration>,
 

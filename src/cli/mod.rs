@@ -21,9 +21,12 @@ mod signals;
 
 use std::process::ExitCode as ProcessExit;
 
-use clap::Parser;
+use clap::{
+    CommandFactory as _, Parser as _,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
-use crate::{failpoint, verdict::ExitCode};
+use crate::{diagnostic::closest, failpoint, verdict::ExitCode};
 use args::{Arguments, Verb};
 
 /// Parses the command line, does what it says, and returns the exit code.
@@ -34,7 +37,7 @@ pub fn main() -> ProcessExit {
         Err(error) => {
             // help and version are not errors: clap knows where each belongs
             let code = if error.use_stderr() { ExitCode::Usage } else { ExitCode::Pass };
-            let _ = error.print();
+            let _ = without_inner_verbs(error).print();
             return exit(code);
         }
     };
@@ -54,6 +57,21 @@ pub fn main() -> ProcessExit {
     // a blocked system call must not keep the process: whatever it holds is in the journal
     runtime.shutdown_background();
     exit(code)
+}
+
+/// What keelhaul calls in its own containers is nobody's mistyped verb.
+fn without_inner_verbs(mut error: clap::Error) -> clap::Error {
+    let of = |kind| error.get(kind).cloned();
+    if let (ErrorKind::InvalidSubcommand, Some(ContextValue::String(typed))) =
+        (error.kind(), of(ContextKind::InvalidSubcommand))
+    {
+        let command = Arguments::command();
+        let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
+        let meant = closest(&typed, verbs.map(clap::Command::get_name));
+        let meant = meant.into_iter().map(str::to_owned).collect();
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(meant));
+    }
+    error
 }
 
 async fn dispatch(arguments: Arguments) -> ExitCode {

@@ -94,14 +94,12 @@ fn action(text: &mut String, index: usize, id: &str, step: &Step, case: &Case) {
             }
             over_time(text, step);
         }
-        Action::Expect { probes, within, .. } => {
+        Action::Expect { probes, within, hold } => {
+            let held =
+                hold.map_or_else(String::new, |time| format!(", and for {time} from then on"));
             for item in probes {
-                line(
-                    text,
-                    2,
-                    &label("expect"),
-                    &format!("{} within {within}", item.probe.describe()),
-                );
+                let what = format!("{} within {within}{held}", item.probe.describe());
+                line(text, 2, &label("expect"), &what);
             }
         }
         Action::Wait(time) => line(text, 2, &label("wait"), &time.to_string()),

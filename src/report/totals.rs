@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     suites::suites,
     text::{LINE, count, one_line, span},
+    trouble::never_started,
 };
 use crate::{
     run::{CaseRecord, RunRecord},
@@ -26,12 +27,14 @@ pub(crate) struct Totals {
     /// Controls that failed as they must.
     pub(crate) caught: usize,
     pub(crate) controls: usize,
+    /// Cases and controls that were planned and never started.
+    pub(crate) never_started: usize,
 }
 
 impl Totals {
     /// Counts the last attempt of each case.
     pub(crate) fn of(record: &RunRecord) -> Self {
-        let mut totals = Self::default();
+        let mut totals = Self { never_started: never_started(record), ..Self::default() };
         for case in suites(record).iter().flat_map(|suite| &suite.cases) {
             let verdict = case.last().verdict();
             if case.control().is_some() {
@@ -55,7 +58,7 @@ impl Totals {
 /// `14 cases: 12 passed (1 flaky), 1 failed, 1 inconclusive, 0 skipped; 7 of 7 controls caught`.
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { passed, flaky, failed, errors, inconclusive, skipped, caught, controls } = self;
+        let Self { passed, flaky, failed, errors, inconclusive, skipped, .. } = self;
         let cases = passed + failed + errors + inconclusive + skipped;
         write!(f, "{}: {passed} passed", count(cases, "case"))?;
         if *flaky > 0 {
@@ -69,8 +72,11 @@ impl fmt::Display for Totals {
             write!(f, ", {inconclusive} inconclusive")?;
         }
         write!(f, ", {skipped} skipped")?;
-        if *controls > 0 {
-            write!(f, "; {caught} of {} caught", count(*controls, "control"))?;
+        if self.controls > 0 {
+            write!(f, "; {} of {} caught", self.caught, count(self.controls, "control"))?;
+        }
+        if self.never_started > 0 {
+            write!(f, "; {} never started", self.never_started)?;
         }
         Ok(())
     }

@@ -25,12 +25,12 @@ pub(crate) fn run_trouble(record: &RunRecord) -> Option<(Verdict, String)> {
             }
         }
     }
-    if reasons.is_empty() {
-        return None;
-    }
-    let missing = missing(record);
+    let missing = never_started(record);
     if missing > 0 {
         reasons.push(format!("{} never started", count(missing, "case")));
+    }
+    if reasons.is_empty() {
+        return None;
     }
     reasons.extend(record.notes.iter().map(|note| clip(note, LINE)));
     let verdict = match &record.ended {
@@ -40,8 +40,8 @@ pub(crate) fn run_trouble(record: &RunRecord) -> Option<(Verdict, String)> {
     Some((verdict, reasons.join("\n")))
 }
 
-/// Cases that were planned and never started.
-fn missing(record: &RunRecord) -> usize {
+/// Cases and controls that were planned and never started.
+pub(crate) fn never_started(record: &RunRecord) -> usize {
     let planned = record.start.as_ref().map_or(0, |start| start.cases);
     let first = |case: &&CaseRecord| case.start.attempt <= 1;
     planned.saturating_sub(record.cases.iter().filter(first).count())

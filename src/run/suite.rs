@@ -6,7 +6,7 @@ use std::{
     panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -96,6 +96,7 @@ struct Suite {
     deadline: Option<Instant>,
     verdict: Mutex<Verdict>,
     rollback_incomplete: AtomicBool,
+    unstarted: AtomicUsize,
 }
 
 /// Runs every case and returns the verdict of all.
@@ -116,9 +117,10 @@ pub async fn run(
         interrupt: Interrupt::new(interrupt.clone()),
         verdict: Mutex::new(Verdict::Pass),
         rollback_incomplete: AtomicBool::new(false),
+        unstarted: AtomicUsize::new(0),
     };
     join_all((0..slots).map(|slot| suite.work(slot, stages))).await;
-    suite.skip_the_rest();
+    suite.leave_the_rest();
     let verdict = *suite.verdict.lock().unwrap_or_else(PoisonError::into_inner);
     let ending = Ending {
         rollback_incomplete: suite.rollback_incomplete.load(Ordering::Relaxed),
@@ -149,15 +151,15 @@ impl Suite {
         while let Some(group) = self.next() {
             let mut earlier = Vec::new();
             for (index, case) in group.iter().enumerate() {
-                if let Some(why) = self.no_more() {
-                    self.unrun(case, Verdict::Error, why);
-                    continue;
+                if self.no_more() {
+                    self.never_started(group.len() - index);
+                    break;
                 }
                 if stage.is_none() {
                     stage = self.open(slot, stages).await;
                 }
                 let Some(open) = &stage else {
-                    self.unrun(case, Verdict::Error, "no helper could be started");
+                    self.never_started(1);
                     continue;
                 };
                 let last = index + 1 == group.len();
@@ -169,17 +171,17 @@ impl Suite {
         self.close(stage).await;
     }
 
-    /// Why no further case is started.
-    fn no_more(&self) -> Option<&'static str> {
-        if self.interrupt.came() {
-            return Some("interrupted before it started");
-        }
-        let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        late.then_some("the time given by --max-time was over before it started")
+    /// Whether no further case is started.
+    fn no_more(&self) -> bool {
+        self.interrupt.came() || self.is_late()
+    }
+
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     fn next(&self) -> Option<Vec<Case>> {
-        if self.no_more().is_some() {
+        if self.no_more() {
             return None;
         }
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
@@ -261,7 +263,7 @@ impl Suite {
                 || number > self.options.retries
                 || ended.helper_lost
                 || self.options.keep
-                || self.no_more().is_some();
+                || self.no_more();
             if done {
                 return ended;
             }
@@ -286,7 +288,7 @@ impl Suite {
         Ended { verdict, recovery_us: None, rollback_incomplete, helper_lost: true }
     }
 
-    /// Records a case that was not run.
+    /// Records a case that this host cannot run.
     fn unrun(&self, case: &Case, verdict: Verdict, why: &str) {
         announce(&self.recorder, case, 1);
         self.recorder.emit(Event::CaseEnded {
@@ -298,11 +300,21 @@ impl Suite {
         self.add(verdict);
     }
 
-    fn skip_the_rest(&self) {
+    /// Counts what is still queued, and says why where the user's own interruption does not.
+    fn leave_the_rest(&self) {
         let rest = std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner));
-        let why = self.no_more().unwrap_or("it was never started");
-        for case in rest.iter().flatten() {
-            self.unrun(case, Verdict::Error, why);
+        self.never_started(rest.iter().map(Vec::len).sum());
+        if self.unstarted.load(Ordering::Relaxed) > 0 && self.is_late() {
+            let text = "the time given by --max-time was over".to_owned();
+            self.recorder.emit(Event::Noted { case: None, text });
+        }
+    }
+
+    /// Cases of which nothing is known are no pass; the reports count them.
+    fn never_started(&self, cases: usize) {
+        if cases > 0 {
+            self.unstarted.fetch_add(cases, Ordering::Relaxed);
+            self.add(Verdict::Error);
         }
     }
 

@@ -89,6 +89,16 @@ pub enum RuntimeError {
         /// Its name.
         image: String,
     },
+    /// The image is not there, and cannot be had.
+    #[error(
+        "image `{image}` is not on this engine, and cannot be pulled: {detail}\n\nhint: build or load it there, as with `docker build -t {image} .`, or correct its name"
+    )]
+    NotPulled {
+        /// Its name.
+        image: String,
+        /// What the engine says of the pull.
+        detail: String,
+    },
     /// A name or a port is taken.
     #[error(
         "{what} is already in use: {detail}\n\nhint: `keelhaul recover --list` shows what earlier runs left"

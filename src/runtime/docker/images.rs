@@ -56,7 +56,13 @@ impl Docker {
             ..CreateImageOptions::default()
         };
         let call = self.call("pulling", "image", name).within(PULL_LIMIT);
-        call.run(finish(self.client.create_image(Some(options), None, None))).await
+        let pulled = call.run(finish(self.client.create_image(Some(options), None, None))).await;
+        pulled.map_err(|error| match error {
+            RuntimeError::Refused { detail, .. } => {
+                RuntimeError::NotPulled { image: name.to_owned(), detail }
+            }
+            other => other,
+        })
     }
 
     /// Id of our own image, made when it is not there yet.
