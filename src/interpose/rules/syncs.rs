@@ -76,10 +76,9 @@ mod tests {
         fn syncs(&mut self, open: usize, reported: Reported, retry: Retry) -> bool {
             let found = self.0.find(self.1[open]);
             let struck = found.written || found.is_due(reported, retry);
-            if struck {
-                self.1[open] = self.0.fail()
-            } else {
-                self.0.succeed()
+            match struck {
+                true => self.1[open] = self.0.fail(),
+                false => self.0.succeed(),
             }
             struck
         }
@@ -104,7 +103,7 @@ mod tests {
             assert_eq!(told, said, "{reported:?} {retry:?}");
             file.0.write();
             assert!(file.syncs(1, reported, retry), "what is written next fails anew");
-            assert_eq!(file.0.find(file.0.failures()).untold, false, "what is opened now");
+            assert!(!file.0.find(file.0.failures()).untold, "what is opened now");
         }
     }
 
