@@ -49,6 +49,8 @@ pub(super) struct Open {
     pub(super) path: Option<Arc<str>>,
     /// When it was opened.
     pub(super) since: Instant,
+    /// Of how many failures of the file's syncs it was told.
+    pub(super) told: AtomicU64,
     mover: Mover,
     writes: bool,
 }
@@ -69,6 +71,11 @@ impl Open {
             Mover::Kernel(kernel) | Mover::Us(kernel) => kernel.file.as_fd(),
             Mover::Own(file, _) => file.as_fd(),
         }
+    }
+
+    /// Something is written through it.
+    pub(super) fn wrote(&self) {
+        lock(&self.node.syncs).write();
     }
 
     /// It may be written through.
@@ -171,7 +178,8 @@ impl Fs {
             FopenFlags::empty()
         };
         let (node, since) = (Arc::clone(node), Instant::now());
-        let fh = self.opened.add(Open { node, path, since, mover, writes });
+        let told = AtomicU64::new(lock(&node.syncs).failures());
+        let fh = self.opened.add(Open { node, path, since, told, mover, writes });
         Ok((fh, answer, given))
     }
 

@@ -10,3 +10,4 @@ mod mounted;
 mod posix;
 mod scale;
 mod strikes;
+mod syncs;
