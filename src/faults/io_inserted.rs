@@ -17,7 +17,7 @@ use crate::{
     protocol::{
         EscapeFacts, FileId, Init, InsertionOp, IoRule, MountFacts, Op, Place, Read, Reading,
     },
-    volumes::{Layer, mark, object_name},
+    volumes::{Layer, VolumeSpec, mark, object_name},
 };
 
 /// Where one was inserted.
@@ -54,7 +54,7 @@ impl Aim<'_> {
                 self.target
             ));
         }
-        if declared.volume.and_then(|volume| volume.interpose()) == Some(Layer::File) {
+        if declared.volume.and_then(VolumeSpec::interpose) == Some(Layer::File) {
             wrong.push(format!(
                 "`{name}` needs nothing inserted: an interposer lies under the volume at `{}` from \
                  the start\n\nhint: leave `insert` out, or `interpose: file`",

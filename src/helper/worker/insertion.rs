@@ -75,7 +75,7 @@ fn insert(target: Identity, name: &str, at: PathBuf, setup: Setup, cx: &Context)
     let child = spawn(name, &orders, cx.deadline)?;
     cx.interposers.watch(name.to_owned(), child, orders.socket, End::IsTheContainers);
     let cover = MountTable::of(target)?.at(&orders.at).last().map(|mount| mount.id);
-    let id = cover.ok_or_else(|| HostError::Gone { pid: target.pid })?;
+    let id = cover.ok_or(HostError::Gone { pid: target.pid })?;
     Ok(Outcome::Mounted { id })
 }
 
