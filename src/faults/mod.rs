@@ -63,6 +63,7 @@ mod drop_cache;
 mod engine_data_full;
 mod engine_kill;
 mod engine_restart;
+mod fsync_error;
 mod inode_exhaustion;
 mod inotify_exhaustion;
 mod io_error;
@@ -423,6 +424,7 @@ faults! {
     "engine-data-full" => engine_data_full::EngineDataFull,
     "engine-kill" => engine_kill::EngineKill,
     "engine-restart" => engine_restart::EngineRestart,
+    "fsync-error" => fsync_error::FsyncError,
     "inode-exhaustion" => inode_exhaustion::InodeExhaustion,
     "inotify-exhaustion" => inotify_exhaustion::InotifyExhaustion,
     "io-error" => io_error::IoError,

@@ -22,8 +22,8 @@ use crate::{
         FileFacts, FsFacts, HttpReply, Init, InnerEngineFacts, IoAttempt, IoFacts, IoLimits, IoOp,
         LabelFacts, LinkState, LoadCall, LoadStats, LoopFacts, MemoryFacts, MountFacts, NetFacts,
         OpenFile, Pace, PaceTrial, PageFacts, Place, ProcessFacts, QuotaFacts, Read, Reading,
-        RuleFacts, StartTrial, TimesFacts, TreeFacts, Trial, TriedBytes, TriedOp, UserFacts,
-        WriterFacts,
+        RuleFacts, StartTrial, TimesFacts, TreeFacts, Trial, TriedBytes, TriedOp, TriedSync,
+        UserFacts, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ExecOutput, Health, MemoryLimit, Result as RuntimeResult,
@@ -115,6 +115,8 @@ pub(crate) struct IoWorld {
     pub(crate) struck: Option<(Option<&'static str>, u64)>,
     /// What becomes of a trial's bytes: errno, moved, arrived and untouched; all arrive without it.
     pub(crate) bytes: Option<(Option<&'static str>, u64, u64, u64)>,
+    /// What the syncs of a trial get: the first, the next, and another open file's.
+    pub(crate) syncs: [Option<&'static str>; 3],
     /// Operations do not come back.
     pub(crate) hangs: bool,
     /// What its rules have done.
@@ -122,6 +124,11 @@ pub(crate) struct IoWorld {
 }
 
 impl IoWorld {
+    fn sync_tried(&self) -> TriedSync {
+        let [first, again, other] = self.syncs.map(|errno| errno.map(str::to_owned));
+        TriedSync { attempts: 1, first, again, other }
+    }
+
     fn bytes_tried(&self, attempt: &ByteAttempt) -> TriedBytes {
         let block = u64::from(attempt.block);
         let (errno, moved, arrived, untouched) = self.bytes.unwrap_or((None, block, block, 0));
@@ -156,6 +163,7 @@ impl Beneath {
             Read::Clock { .. } => Reading::Clock(self.clock.clone()),
             Read::Upper(_) => Reading::Upper(self.upper),
             Read::Label(_) => Reading::Label(self.label.clone()),
+            Read::TrySync(_) => Reading::SyncTried(self.interposed.sync_tried()),
             Read::TryBytes(attempt) => Reading::BytesTried(self.interposed.bytes_tried(attempt)),
             _ => Reading::Nothing,
         }

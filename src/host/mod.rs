@@ -46,6 +46,7 @@ pub mod snapshot;
 pub mod statfs;
 pub mod stream;
 pub mod subject_program;
+pub mod sync_trial;
 pub mod task;
 pub mod times;
 pub mod tmpfs;

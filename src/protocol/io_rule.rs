@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Damage, Keep, Place};
+use super::{Damage, Keep, Place, Reported, Retry};
 use crate::units::{Duration, Percent, Size};
 
 /// What a process does to a file, as the interposer sees it.
@@ -148,6 +148,15 @@ pub enum IoAction {
         /// How many, at most, one after the other.
         bytes: u32,
     },
+    /// A sync of a file fails that has something to bring to the disk.
+    FailSync {
+        /// With this error number.
+        errno: i32,
+        /// Who is told.
+        reported: Reported,
+        /// What comes after it.
+        retry: Retry,
+    },
     /// It fails with `ESTALE` on a file that was open before the rule came into force. A trial's file
     /// counts as one.
     Stale,
@@ -161,6 +170,12 @@ pub enum IoAction {
 }
 
 impl IoAction {
+    /// Whether it strikes depends on what was written before: no write may pass it by.
+    #[must_use]
+    pub fn follows_writes(&self) -> bool {
+        matches!(self, Self::FailSync { .. })
+    }
+
     /// It is about the bytes that an operation moves, and not about it as a whole.
     #[must_use]
     pub fn touches_bytes(&self) -> bool {

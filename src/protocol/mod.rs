@@ -14,6 +14,7 @@ mod inotify;
 mod io;
 mod io_bytes;
 mod io_rule;
+mod io_sync;
 mod load;
 mod op;
 mod op_parts;
@@ -36,6 +37,7 @@ pub use io_rule::{
     Backing, ByteRange, Caller, Interposer, IoAction, IoAttempt, IoOp, IoRule, RuleFacts, TriedOp,
     Trigger,
 };
+pub use io_sync::{Reported, Retry, SyncAttempt, TriedSync};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
 pub use op::Op;
 pub use op_parts::{FileId, LinkState, MountFlag};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AccessFacts, ByteAttempt, ClockFacts, Dev, HttpReply, HttpRequest, Init, InnerEngineFacts,
     IoAttempt, IoFacts, LabelFacts, LinkState, Pace, PaceTrial, PageFacts, Place, ProcessFacts,
-    RuleFacts, StartTrial, TimesFacts, TriedBytes, TriedOp,
+    RuleFacts, StartTrial, SyncAttempt, TimesFacts, TriedBytes, TriedOp, TriedSync,
 };
 
 /// A question to the worker.
@@ -158,6 +158,9 @@ pub enum Read {
     /// Move known bytes to or from an interposer's own files, which leave nothing behind, until not
     /// all of them arrived as they were. → `BytesTried`
     TryBytes(ByteAttempt),
+    /// Write to an interposer's own file and sync it, until that fails; then sync it again. Nothing
+    /// is left behind. → `SyncTried`
+    TrySync(SyncAttempt),
     /// Every mount in the container's namespace. → `Mounts`
     AllMounts(Place),
     /// Memory of the container's cgroup; the path is not used. → `Memory`
@@ -236,6 +239,8 @@ pub enum Reading {
     IoTried(Vec<TriedOp>),
     /// What became of known bytes.
     BytesTried(TriedBytes),
+    /// How syncs went.
+    SyncTried(TriedSync),
     /// Loop devices.
     Loops(Vec<LoopFacts>),
     /// A container's memory.

@@ -58,6 +58,7 @@ fn attempt(read: &Read) -> Result<Reading, HelperError> {
         }
         Read::TryIo(attempt) => Reading::IoTried(trial::io(attempt)?),
         Read::TryBytes(attempt) => Reading::BytesTried(trial::bytes(attempt)?),
+        Read::TrySync(attempt) => Reading::SyncTried(trial::sync(attempt)?),
         Read::Clock { place, within_ms } => Reading::Clock(clock::facts(place, *within_ms)?),
         Read::Connect { place, to, timeout_ms } => {
             Reading::Tried(net::connect(place, *to, *timeout_ms)?)

@@ -15,7 +15,9 @@ use crate::{
         probe_write::{self, Attempt},
         process::Identity,
     },
-    protocol::{ByteAttempt, IoAttempt, IoOp, Place, Trial, TriedBytes, TriedOp},
+    protocol::{
+        ByteAttempt, IoAttempt, IoOp, Place, SyncAttempt, Trial, TriedBytes, TriedOp, TriedSync,
+    },
 };
 
 /// More than a process takes to start on a busy machine, and to get rid of what hangs in it.
@@ -90,6 +92,17 @@ pub(super) fn bytes(attempt: &ByteAttempt) -> Result<TriedBytes, HelperError> {
         let (dir, mark) = (here.path.to_owned(), mark.clone());
         let tries = io_trial::Tries { dir, mark, most: *most, slow_us: u64::MAX };
         Ok(tries.of_bytes(*op, *block))
+    });
+    Ok(tried?)
+}
+
+/// Writes to an interposer's own file and syncs it, until that fails.
+pub(super) fn sync(attempt: &SyncAttempt) -> Result<TriedSync, HelperError> {
+    let SyncAttempt { place, mark, most } = attempt;
+    let tried = inside(init(place)?, &place.path, |here| {
+        let (dir, mark) = (here.path.to_owned(), mark.clone());
+        let tries = io_trial::Tries { dir, mark, most: *most, slow_us: u64::MAX };
+        Ok(tries.of_sync())
     });
     Ok(tried?)
 }

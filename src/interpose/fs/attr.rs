@@ -16,7 +16,10 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Fs, table::Node};
+use super::{
+    Fs,
+    table::{Node, lock},
+};
 
 /// How a file is opened to change its size.
 const WRITING: OFlags = OFlags::WRONLY.union(OFlags::CLOEXEC);
@@ -135,6 +138,7 @@ impl Fs {
             chmod(&path, Mode::from_raw_mode(mode & 0o7777))?;
         }
         if let Some(size) = change.size {
+            lock(&node.syncs).write();
             let open_file = fh.and_then(|fh| self.opened.get(fh).ok());
             match open_file.filter(|open| open.writes()) {
                 Some(open) => ftruncate(open.file(), size)?,

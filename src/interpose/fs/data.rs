@@ -40,6 +40,7 @@ pub(super) fn read(open: &Open, buffer: &mut [u8], offset: u64) -> Result<usize,
 
 /// Writes; how much was written.
 pub(super) fn write(open: &Open, data: &[u8], offset: u64) -> Result<usize, Errno> {
+    open.wrote();
     let mut done = 0;
     while done < data.len() {
         match again(|| pwrite(open.file(), &data[done..], offset + done as u64)) {
@@ -132,6 +133,7 @@ impl Fs {
     ) -> Result<usize, Errno> {
         let (from, to): (Arc<Open>, Arc<Open>) = (self.opened.get(from)?, self.opened.get(to)?);
         let length = usize::try_from(length).unwrap_or(usize::MAX);
+        to.wrote();
         let (input, output) = (Some(&mut from_offset), Some(&mut to_offset));
         copy_file_range(from.file(), input, to.file(), output, length)
     }

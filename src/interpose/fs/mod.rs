@@ -11,6 +11,7 @@ mod names;
 mod open;
 mod serve;
 mod strike;
+mod sync;
 mod table;
 mod xattr;
 

@@ -39,6 +39,8 @@ pub(super) struct Open {
     pub(super) path: Option<Arc<str>>,
     /// When it was opened.
     pub(super) since: Instant,
+    /// Of how many failures of the file's syncs it was told.
+    pub(super) told: AtomicU64,
     mover: Mover,
     writes: bool,
 }
@@ -56,6 +58,11 @@ impl Open {
             Mover::Kernel(kernel) => kernel.file.as_fd(),
             Mover::Us(file, _) => file.as_fd(),
         }
+    }
+
+    /// Something is written through it.
+    pub(super) fn wrote(&self) {
+        lock(&self.node.syncs).write();
     }
 
     /// It may be written through.
@@ -152,7 +159,8 @@ impl Fs {
             FopenFlags::empty()
         };
         let (node, since) = (Arc::clone(node), Instant::now());
-        let fh = self.opened.add(Open { node, path, since, mover, writes });
+        let told = AtomicU64::new(lock(&node.syncs).failures());
+        let fh = self.opened.add(Open { node, path, since, told, mover, writes });
         Ok((fh, answer, given))
     }
 

@@ -10,7 +10,7 @@ use fuser::{
     ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite,
     ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
-use rustix::fs::{AtFlags, fsync};
+use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::{
@@ -20,7 +20,6 @@ use super::{
     data,
     names::Made,
     strike::{At, Refusable as _},
-    table::lock,
 };
 use crate::protocol::IoOp;
 
@@ -71,17 +70,6 @@ impl Served {
         let strike = self.0.strike(who(request), IoOp::Unlink, At::Name(parent.0, &name));
         self.0.after(strike, reply, move |fs, reply| {
             answer_empty(reply, fs.remove(parent.0, &name, flags));
-        });
-    }
-
-    fn sync(&self, request: &Request, fh: FileHandle, data_alone: bool, reply: ReplyEmpty) {
-        let open = match self.0.opened.get(fh.0) {
-            Ok(open) => open,
-            Err(errno) => return reply.refuse(errno),
-        };
-        let strike = self.0.strike(who(request), IoOp::Fsync, At::Open(&open));
-        self.0.after(strike, reply, move |_, reply| {
-            answer_empty(reply, data::sync(&open, data_alone));
         });
     }
 }
@@ -329,7 +317,7 @@ impl Filesystem for Served {
         data_alone: bool,
         reply: ReplyEmpty,
     ) {
-        self.sync(request, fh, data_alone, reply);
+        self.0.answer_sync(who(request), fh.0, data_alone, reply);
     }
 
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
@@ -366,11 +354,7 @@ impl Filesystem for Served {
         _: bool,
         reply: ReplyEmpty,
     ) {
-        let strike = self.0.strike(who(request), IoOp::Fsync, At::File(ino.0));
-        self.0.after(strike, reply, move |fs, reply| {
-            let synced = fs.directories.get(fh.0).and_then(|dir| fsync(&*lock(&dir)));
-            answer_empty(reply, synced);
-        });
+        self.0.answer_sync_dir(who(request), (ino.0, fh.0), reply);
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
@@ -418,6 +402,7 @@ impl Filesystem for Served {
         };
         let strike = self.0.strike(who(request), IoOp::Truncate, At::Open(&open));
         self.0.after(strike, reply, move |_, reply| {
+            open.wrote();
             answer_empty(reply, data::allocate(&open, (offset, length), mode));
         });
     }

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use super::{Fs, Who, data, open::Open};
 use crate::{
     interpose::{
-        rules::{Call, Strike},
+        rules::{Call, Found, Strike},
         timer::{End, Wait},
     },
     protocol::IoOp,
@@ -24,6 +24,8 @@ pub(super) enum At<'a> {
     Bytes(&'a Open, u64, u64),
     /// An open file.
     Open(&'a Open),
+    /// An open file that is synced, and what the sync finds.
+    Sync(&'a Open, Found),
 }
 
 /// An answer that can be a refusal.
@@ -77,10 +79,14 @@ impl Fs {
         };
         let (uid, pid) = (who.uid, who.pid);
         let opened = match at {
-            At::Bytes(open, ..) | At::Open(open) => Some(open.since),
+            At::Bytes(open, ..) | At::Open(open) | At::Sync(open, _) => Some(open.since),
             At::File(_) | At::Name(..) => None,
         };
-        let call = Call { op, path: &path, span, bytes, open_for: None, uid, pid, trial };
+        let sync = match at {
+            At::Sync(_, found) => Some(found),
+            _ => None,
+        };
+        let call = Call { op, path: &path, span, bytes, open_for: None, sync, uid, pid, trial };
         self.armed.strike(&call, opened)
     }
 
@@ -103,7 +109,7 @@ impl Fs {
                 },
                 Err(_) => (String::new(), false),
             },
-            At::Bytes(open, ..) | At::Open(open) => {
+            At::Bytes(open, ..) | At::Open(open) | At::Sync(open, _) => {
                 let trial = open.node.own.is_some();
                 match &open.path {
                     Some(path) => (path.to_string(), trial),

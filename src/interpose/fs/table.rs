@@ -19,7 +19,7 @@ use rustix::{
 };
 
 use super::open::Kernel;
-use crate::host::file_handle::FileHandle;
+use crate::{host::file_handle::FileHandle, interpose::rules::Syncs};
 
 /// The kernel's number for the root.
 pub(super) const ROOT: u64 = 1;
@@ -41,6 +41,8 @@ pub(super) struct Node {
     pub(super) own: Option<String>,
     /// What the kernel was given to read and write it by itself.
     pub(super) kernel: Mutex<Weak<Kernel>>,
+    /// What its syncs find.
+    pub(super) syncs: Mutex<Syncs>,
     lookups: AtomicU64,
 }
 
@@ -64,6 +66,8 @@ pub(super) struct Table {
     mount: OwnedFd,
     device: u64,
     nodes: Mutex<HashMap<u64, Arc<Node>>>,
+    /// Files of our own, by name.
+    own: Mutex<HashMap<String, Weak<Node>>>,
     /// Whose descriptors are kept, oldest first.
     kept: Mutex<VecDeque<Weak<Node>>>,
     most_kept: usize,
@@ -88,12 +92,14 @@ impl Table {
             name: Mutex::default(),
             own: None,
             kernel: Mutex::default(),
+            syncs: Mutex::default(),
             lookups: AtomicU64::new(1),
         };
         Ok(Self {
             mount: root,
             device: stat.st_dev,
             nodes: Mutex::new(HashMap::from([(ROOT, Arc::new(node))])),
+            own: Mutex::default(),
             kept: Mutex::default(),
             most_kept,
             made_up: AtomicU64::new(MADE_UP),
@@ -126,6 +132,7 @@ impl Table {
             name: Mutex::new(Some((Arc::clone(at.0), at.1.to_owned()))),
             own: None,
             kernel: Mutex::default(),
+            syncs: Mutex::default(),
             lookups: AtomicU64::new(before + 1),
             handle,
         });
@@ -133,6 +140,13 @@ impl Table {
         drop(nodes);
         self.keep(&node);
         node
+    }
+
+    /// A file of our own that the kernel knows by this name already.
+    pub(super) fn own_again(&self, name: &str) -> Option<Arc<Node>> {
+        let node = lock(&self.own).get(name)?.upgrade()?;
+        node.lookups.fetch_add(1, Ordering::Relaxed);
+        Some(node)
     }
 
     /// A file of our own, for as long as the kernel knows it.
@@ -146,9 +160,11 @@ impl Table {
             name: Mutex::default(),
             own: Some(name.to_owned()),
             kernel: Mutex::default(),
+            syncs: Mutex::default(),
             lookups: AtomicU64::new(1),
         });
         lock(&self.nodes).insert(ino, Arc::clone(&node));
+        lock(&self.own).insert(name.to_owned(), Arc::downgrade(&node));
         node
     }
 
@@ -224,6 +240,9 @@ impl Table {
         let gone = nodes.get(&ino).is_some_and(|node| left(node) == 0);
         let node = if gone { nodes.remove(&ino) } else { None };
         drop(nodes);
+        if let Some(name) = node.as_ref().and_then(|node| node.own.as_ref()) {
+            lock(&self.own).remove(name);
+        }
         // closes its descriptor: not under the lock
         drop(node);
     }

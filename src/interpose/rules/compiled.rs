@@ -68,8 +68,23 @@ impl Compiled {
 
     /// Whether it is about files that are open for so long, `since` it came into force.
     pub(super) fn reaches(&self, call: &Call<'_>, since: Duration) -> bool {
-        let old = || call.open_for.is_some_and(|open_for| open_for > since);
-        self.rule.action != IoAction::Stale || call.trial || old()
+        match self.rule.action {
+            IoAction::Stale => call.trial || call.open_for.is_some_and(|open_for| open_for > since),
+            IoAction::FailSync { .. } => {
+                self.is_due(call) || call.sync.is_some_and(|found| found.written)
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether it hits whatever its trigger says: an earlier hit is not told in full yet.
+    pub(super) fn is_due(&self, call: &Call<'_>) -> bool {
+        match self.rule.action {
+            IoAction::FailSync { reported, retry, .. } => {
+                call.sync.is_some_and(|found| found.is_due(reported, retry))
+            }
+            _ => false,
+        }
     }
 
     fn spans(&self, call: &Call<'_>) -> bool {
@@ -88,7 +103,9 @@ impl Compiled {
 
     /// Whether it may ever be about the bytes of a file: then the kernel must ask for each of them.
     pub(super) fn may_move_data(&self, path: &str) -> bool {
-        self.rule.ops.iter().copied().any(IoOp::moves_data) && self.paths.matches(path)
+        let asks = self.rule.action.follows_writes()
+            || self.rule.ops.iter().copied().any(IoOp::moves_data);
+        asks && self.paths.matches(path)
     }
 }
 
@@ -119,6 +136,7 @@ mod tests {
             span: Some((4096, 512)),
             bytes: 512,
             open_for: None,
+            sync: None,
             uid: 7,
             pid: 42,
             trial: false,
@@ -180,5 +198,9 @@ mod tests {
         assert!(compiled(vec![IoOp::Fsync, IoOp::Read]).may_move_data("x.db"));
         assert!(!compiled(vec![IoOp::Read]).may_move_data("x.log"));
         assert!(!compiled(vec![IoOp::Fsync, IoOp::Open]).may_move_data("x.db"));
+        let (reported, retry) = Default::default();
+        let action = IoAction::FailSync { errno: 5, reported, retry };
+        let fails = IoRule { ops: vec![IoOp::Fsync], action, ..rule(&["*.db"]) };
+        assert!(Compiled::new(fails).unwrap().may_move_data("x.db"));
     }
 }

@@ -11,6 +11,7 @@ mod decide;
 mod model_tests;
 mod set;
 mod sets;
+mod syncs;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub use bytes::Harm;
 pub use compiled::{BadGlob, Globs};
 pub use set::RuleSet;
 pub use sets::Sets;
+pub use syncs::{Found, Syncs};
 
 /// An operation, as far as rules look at it.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +35,8 @@ pub struct Call<'a> {
     pub bytes: u64,
     /// How long the file has been open; none where it is found by its name.
     pub open_for: Option<Duration>,
+    /// Of a sync of a file: what it finds.
+    pub sync: Option<Found>,
     /// User of the caller, as the host counts.
     pub uid: u32,
     /// Pid of the caller, as the host counts.
@@ -52,6 +56,8 @@ pub struct Strike {
     pub keep: Option<u64>,
     /// Bytes that are made wrong on the way.
     pub harm: Option<Harm>,
+    /// As a sync of what was written: it is not brought to the disk.
+    pub fails_sync: bool,
     /// Before all that it hangs.
     pub hang: Option<Hang>,
     /// Whose end ends the wait.
@@ -99,6 +105,7 @@ impl Strike {
         };
         self.delay += other.delay;
         self.harm = self.harm.or(other.harm);
+        self.fails_sync |= other.fails_sync;
         match (self.errno, other.errno) {
             (Some(_), _) => {}
             (None, Some(_)) => (self.errno, self.keep) = (other.errno, other.keep),

@@ -91,6 +91,10 @@ impl RuleSet {
                 continue;
             }
             matched = true;
+            if rule.is_due(call) {
+                strike.add(act(rule.rule.action, call, Hash::of(self.seed)));
+                continue;
+            }
             let when = &rule.rule.when;
             let in_window = when.from.is_none_or(|from| since >= from.0)
                 && when.until.is_none_or(|until| since < until.0);
@@ -142,6 +146,7 @@ fn act(action: IoAction, call: &Call<'_>, hash: Hash) -> Strike {
         IoAction::Corrupt { damage, bytes: most } => {
             Strike { harm: Harm::of(damage, most, call.bytes, hash), ..none }
         }
+        IoAction::FailSync { errno, .. } => Strike { errno: Some(errno), fails_sync: true, ..none },
         IoAction::Stale => Strike { errno: Some(libc::ESTALE), ..none },
         IoAction::Stall { us, errno } => {
             let hang = Hang { at_most: Duration::from_micros(us), errno, task: call.pid };

@@ -8,3 +8,4 @@ mod killed;
 mod mounted;
 mod posix;
 mod strikes;
+mod syncs;

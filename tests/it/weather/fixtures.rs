@@ -134,6 +134,16 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\" }",
         Trace::Full("/data"),
     ),
+    Fixture {
+        // somebody must write and sync
+        beside: RECORDS,
+        ..state(
+            ("fsync-error", ""),
+            (INTERPOSED, "/data"),
+            "{ target: \"agent:/data\" }",
+            Trace::Unsyncable("/data/tried"),
+        )
+    },
     state(
         ("inode-exhaustion", "tmpfs"),
         (TMPFS, "/data"),

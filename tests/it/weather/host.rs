@@ -11,7 +11,11 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{harness::keelhaul, quiet::Quiet};
+use super::{
+    harness::keelhaul,
+    quiet::Quiet,
+    symptoms::{hangs, holds, mangled, slow, stalled, unreadable, unsyncable},
+};
 
 /// For what is promised nobody in seconds.
 const GONE: Duration = Duration::from_secs(6);
@@ -170,6 +174,8 @@ pub(super) enum Trace {
     MemoryBelow(u64),
     /// Bytes that are written to a new file at this path are not all there.
     Mangled(&'static str),
+    /// A new file at this path that was written cannot be synced.
+    Unsyncable(&'static str),
     /// Reading this file fails with EIO.
     Unreadable(&'static str),
     /// Reading this file takes half a second or more.
@@ -214,6 +220,7 @@ impl Trace {
             Self::Frozen => frozen(init),
             Self::MemoryBelow(bytes) => memory_limit(init).is_some_and(|limit| limit < bytes),
             Self::Mangled(path) => mangled(&root(path)),
+            Self::Unsyncable(path) => unsyncable(&root(path)),
             Self::Unreadable(path) => unreadable(&root(path)),
             Self::Slow(path) => slow(&root(path)),
             Self::Hangs(path) => hangs(root(path)),
@@ -376,49 +383,6 @@ fn throttled(pid: i32) -> bool {
         controllers == "blkio" && limited(v1)
             || controllers.is_empty() && limited(format!("/sys/fs/cgroup{path}/io.max"))
     })
-}
-
-/// Writes once to a new file, and looks what is there.
-fn mangled(path: &str) -> bool {
-    use std::io::Write as _;
-    let sent = [0x35; 512];
-    let Ok(mut file) = fs::File::create(path) else { return false };
-    // what it says is not the question
-    let _ = file.write(&sent);
-    let there = fs::read(path).unwrap_or_default();
-    let _ = fs::remove_file(path);
-    there != sent
-}
-
-fn holds(path: &str, text: &str) -> bool {
-    fs::read_to_string(path).is_ok_and(|found| found == text)
-}
-
-fn unreadable(path: &str) -> bool {
-    fs::read(path).is_err_and(|error| error.raw_os_error() == Some(libc::EIO))
-}
-
-fn slow(path: &str) -> bool {
-    let started = Instant::now();
-    fs::read(path).is_ok() && started.elapsed() >= Duration::from_millis(500)
-}
-
-fn hangs(path: String) -> bool {
-    let (answer, answered) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let _ = answer.send(fs::read(path).is_ok());
-    });
-    answered.recv_timeout(Duration::from_millis(500)).is_err()
-}
-
-/// Removing a name that is not there waits as long as any other change does.
-fn stalled(dir: String) -> bool {
-    let (answer, answered) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let _ = fs::remove_file(format!("{dir}/.keelhaul-none"));
-        let _ = answer.send(());
-    });
-    answered.recv_timeout(Duration::from_millis(500)).is_err()
 }
 
 /// Everything that this host, and the engine, have of a run.

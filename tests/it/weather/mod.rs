@@ -17,6 +17,7 @@ mod quiet;
 mod refusals;
 mod subjects;
 mod switch;
+mod symptoms;
 mod vacuity;
 
 pub(crate) use host::recover;

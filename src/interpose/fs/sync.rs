@@ -1,0 +1,63 @@
+//! Syncs of files and directories, and the writes that they are about.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use fuser::ReplyEmpty;
+use rustix::fs::fsync;
+
+use super::{
+    Fs, Who,
+    answer::answer_empty,
+    data,
+    open::Open,
+    strike::{At, Refusable as _},
+    table::lock,
+};
+use crate::{interpose::rules::Strike, protocol::IoOp};
+
+impl Fs {
+    /// Brings what was written to a file to the disk, if what strikes it lets it.
+    pub(super) fn answer_sync(
+        self: &Arc<Self>,
+        who: Who,
+        fh: u64,
+        data_alone: bool,
+        reply: ReplyEmpty,
+    ) {
+        let open = match self.opened.get(fh) {
+            Ok(open) => open,
+            Err(errno) => return reply.refuse(errno),
+        };
+        let strike = self.strike_sync(who, &open);
+        self.after(strike, reply, move |_, reply| {
+            answer_empty(reply, data::sync(&open, data_alone));
+        });
+    }
+
+    /// Two syncs at a time do not find the same.
+    fn strike_sync(&self, who: Who, open: &Open) -> Strike {
+        let mut syncs = lock(&open.node.syncs);
+        let found = syncs.find(open.told.load(Ordering::Relaxed));
+        let strike = self.strike(who, IoOp::Fsync, At::Sync(open, found));
+        if strike.fails_sync {
+            open.told.store(syncs.fail(), Ordering::Relaxed);
+        } else if strike.errno.is_none() {
+            syncs.succeed();
+        }
+        strike
+    }
+
+    /// Brings the names of a directory to the disk.
+    pub(super) fn answer_sync_dir(
+        self: &Arc<Self>,
+        who: Who,
+        (ino, fh): (u64, u64),
+        reply: ReplyEmpty,
+    ) {
+        let strike = self.strike(who, IoOp::Fsync, At::File(ino));
+        self.after(strike, reply, move |fs, reply| {
+            let synced = fs.directories.get(fh).and_then(|dir| fsync(&*lock(&dir)));
+            answer_empty(reply, synced);
+        });
+    }
+}
