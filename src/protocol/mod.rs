@@ -23,6 +23,7 @@ mod op_place;
 mod place;
 mod read;
 mod time;
+mod tree;
 
 pub use access::{Access, AccessFacts, FileOwner, LabelFacts};
 pub use capability::Capability;
@@ -45,10 +46,11 @@ pub use op::Op;
 pub use op_parts::{FileId, LinkState, MountFlag};
 pub use place::{Dev, Init, Place, ProcessFacts};
 pub use read::{
-    ArchiveFacts, EventFacts, FileFacts, FsFacts, HostFacts, LoopFacts, MemoryFacts, MountFacts,
-    NetFacts, OpenFile, QuotaFacts, Read, Reading, Ready, TreeFacts, Trial, UserFacts, WriterFacts,
+    EventFacts, FileFacts, FsFacts, HostFacts, LoopFacts, MemoryFacts, MountFacts, NetFacts,
+    OpenFile, QuotaFacts, Read, Reading, Ready, Trial, UserFacts, WriterFacts,
 };
 pub use time::{ClockFacts, FileTimes, TimeOp, TimesFacts, Told};
+pub use tree::{ArchiveFacts, TreeFacts};
 
 /// Version of the wire and journal formats. Any change of shape raises it.
 pub const VERSION: u32 = 1;

@@ -2,14 +2,15 @@
 //!
 //! Reads change nothing, but for trials, which leave nothing behind.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccessFacts, ByteAttempt, ClockFacts, Dev, EscapeFacts, HttpReply, HttpRequest, Init,
-    InnerEngineFacts, IoAttempt, IoFacts, LabelFacts, LinkState, Pace, PaceTrial, PageFacts, Place,
-    ProcessFacts, RuleFacts, StartTrial, SyncAttempt, TimesFacts, TriedBytes, TriedOp, TriedSync,
+    AccessFacts, ArchiveFacts, ByteAttempt, ClockFacts, Dev, EscapeFacts, HttpReply, HttpRequest,
+    Init, InnerEngineFacts, IoAttempt, IoFacts, LabelFacts, LinkState, Pace, PaceTrial, PageFacts,
+    Place, ProcessFacts, RuleFacts, StartTrial, SyncAttempt, TimesFacts, TreeFacts, TriedBytes,
+    TriedOp, TriedSync,
 };
 
 /// A question to the worker.
@@ -20,6 +21,9 @@ pub enum Read {
     Host,
     /// The init of the container. → `Init`
     Init(Place),
+    /// As the question in it, also where the container has ended since the last act on it, a moment
+    /// ago. → its answer
+    Kept(Box<Read>),
     /// The stack of mounts at exactly this path, bottom first. → `Mounts`
     MountStack(Place),
     /// The mount that this path resolves to. → `Mounts`, one element
@@ -176,6 +180,14 @@ pub enum Read {
     InnerEngine(Place),
     /// Try to create and start a container on that engine, and remove it. → `Started`
     TryStart(Place),
+}
+
+impl Read {
+    /// The question, whoever may answer it.
+    #[must_use]
+    pub fn itself(&self) -> &Self {
+        if let Self::Kept(question) = self { question } else { self }
+    }
 }
 
 /// The worker's answer.
@@ -410,33 +422,6 @@ pub struct FileFacts {
     pub content: Option<String>,
 }
 
-/// A directory tree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TreeFacts {
-    /// SHA-256 over sorted paths, types, modes, sizes and contents.
-    pub digest: String,
-    /// Entries below the root.
-    pub entries: u64,
-    /// Bytes of file content.
-    pub bytes: u64,
-    /// Digest per path, for differences; bounded.
-    pub listing: BTreeMap<String, String>,
-}
-
-/// A tar archive.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ArchiveFacts {
-    /// Its file name.
-    pub name: String,
-    /// Bytes of the file.
-    pub size: u64,
-    /// Why it cannot be read to its end; none when it can.
-    pub broken: Option<String>,
-    /// What it holds, as the tree that unpacking it would give.
-    pub tree: TreeFacts,
-}
 /// Memory of a cgroup, in the kernel's own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
