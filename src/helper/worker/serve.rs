@@ -155,9 +155,9 @@ impl Worker {
         let witnesses = self.witnesses;
         let outcome = blocking(move || {
             if undo {
-                witnesses.let_go()
+                witnesses.let_go();
             } else {
-                witnesses.before(&op)
+                witnesses.before(&op);
             }
             act(&op, &cx)
         });
