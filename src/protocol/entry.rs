@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LinkState, Op};
+use super::{CutFacts, LinkState, Op};
 
 /// Number of an entry within its run, in order of injection, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -93,6 +93,8 @@ pub enum Outcome {
         /// Its node on the host: `/dev/loop3`.
         device: String,
     },
+    /// The power of a disk was cut.
+    Cut(CutFacts),
 }
 
 /// One entry's way back.

@@ -213,6 +213,12 @@ pub enum Backing {
         /// Its path in the engine's mount namespace.
         host_path: String,
     },
+    /// Nothing: a disk of ours, which begins with an image of the run, lies under a real
+    /// filesystem.
+    Disk {
+        /// File name of the image in the run's image directory.
+        image: String,
+    },
     /// The filesystem on the loop device of an image of the run.
     Image {
         /// File name of the image in the run's image directory.

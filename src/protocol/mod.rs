@@ -20,6 +20,7 @@ mod op;
 mod op_parts;
 mod op_place;
 mod place;
+mod power;
 mod read;
 mod time;
 
@@ -42,6 +43,7 @@ pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
 pub use op::Op;
 pub use op_parts::{FileId, LinkState, MountFlag};
 pub use place::{Dev, Init, Place, ProcessFacts};
+pub use power::{CUT_CANARY, CutFacts, PowerOp, canaries};
 pub use read::{
     ArchiveFacts, EventFacts, FileFacts, FsFacts, HostFacts, LoopFacts, MemoryFacts, MountFacts,
     NetFacts, OpenFile, QuotaFacts, Read, Reading, Ready, TreeFacts, Trial, UserFacts, WriterFacts,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Dev, Ending, EngineOp, FileId, FileOwner, Init, InotifyStock, Interposer, IoLimits, IoRule,
-    LinkState, MountFlag, Place, TimeOp,
+    LinkState, MountFlag, Place, PowerOp, TimeOp,
 };
 use crate::units::Percent;
 
@@ -425,7 +425,8 @@ pub enum Op {
         /// By which signal.
         how: Ending,
     },
-    /// Put a filesystem of ours between a volume and its users. → `Directory`
+    /// Put a filesystem of ours between a volume and its users, or a disk of ours beneath it.
+    /// → `Directory`, or `Loop`
     Interpose {
         /// What it is made of.
         interposer: Interposer,
@@ -455,6 +456,8 @@ pub enum Op {
         /// Name of the set of rules.
         set: String,
     },
+    /// Something done to the power of a disk.
+    Power(PowerOp),
     /// Something done to clocks, or to the times of files.
     Time(TimeOp),
     /// Something the engine does.

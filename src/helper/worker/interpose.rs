@@ -16,7 +16,7 @@ use std::{
 use super::{
     super::HelperError,
     context::{Context, Done},
-    engine, image,
+    disk, engine, image,
 };
 use crate::{
     host::{
@@ -29,7 +29,7 @@ use crate::{
     interpose::{
         Beneath, Setup,
         control::{self, Answer, Ask},
-        serve::{Orders, READY},
+        serve::{Orders, READY, Serve},
     },
     protocol::{Backing, Interposer, IoRule, Outcome, RuleFacts},
 };
@@ -43,7 +43,8 @@ const ANSWER: Duration = Duration::from_millis(1500);
 /// A killed process is gone within this time, but for one that hangs in the kernel.
 const GONE: Duration = Duration::from_secs(3);
 
-fn socket(dir: &Path, name: &str) -> PathBuf {
+/// Where an interposer listens.
+pub(super) fn socket(dir: &Path, name: &str) -> PathBuf {
     dir.join(DIRECTORY).join(format!("{name}.sock"))
 }
 
@@ -54,6 +55,9 @@ fn sys<T>(act: &'static str, path: &Path, result: io::Result<T>) -> HostResult<T
 /// Starts one, and waits until it serves.
 pub(super) fn make(interposer: &Interposer, cx: &Context) -> Done {
     let name = &interposer.name;
+    if let Backing::Disk { image } = &interposer.backing {
+        return disk::make(name, image, cx);
+    }
     let at = image::own(&cx.dir, DIRECTORY, name)?;
     sys("mkdir", &at, fs::create_dir_all(&at))?;
     let engine = engine::process();
@@ -61,28 +65,37 @@ pub(super) fn make(interposer: &Interposer, cx: &Context) -> Done {
         HelperError::Refused("the engine's process cannot be found, nor its mounts".into())
     })?;
     let host_path = format!("{}/{DIRECTORY}/{name}", cx.host_dir);
+    let setup = Setup {
+        beneath: beneath(&interposer.backing, engine, cx)?,
+        device: image::nodes().join("fuse"),
+        source: name.clone(),
+        mark: interposer.mark.clone(),
+        expected: interposer.expected.clone(),
+    };
+    let at = host_path.clone().into();
+    start(name, Serve::Files { setup, at, within: Some(engine) }, cx)?;
+    Ok(Outcome::Directory { host_path })
+}
+
+/// Starts the process of one, and waits until it serves; what it said of that.
+pub(super) fn start(name: &str, serve: Serve, cx: &Context) -> Result<String, HelperError> {
     let orders = Orders {
-        setup: Setup {
-            beneath: beneath(&interposer.backing, engine, cx)?,
-            device: image::nodes().join("fuse"),
-            source: name.clone(),
-            mark: interposer.mark.clone(),
-            expected: interposer.expected.clone(),
-        },
-        at: host_path.clone().into(),
-        within: Some(engine),
+        serve,
         socket: socket(&cx.dir, name),
         ends_with: rustix::process::getppid()
             .and_then(|keeper| Identity::of(keeper.as_raw_nonzero().get().unsigned_abs()).ok()),
     };
-    let child = spawn(name, &orders, cx.deadline)?;
-    cx.interposers.watch(name.clone(), child, orders.socket);
-    Ok(Outcome::Directory { host_path })
+    let (child, said) = spawn(name, &orders, cx.deadline)?;
+    cx.interposers.watch(name.to_owned(), child, orders.socket);
+    Ok(said)
 }
 
 /// What lies beneath, as the process can reach it.
 fn beneath(backing: &Backing, engine: Identity, cx: &Context) -> Result<Beneath, HelperError> {
     match backing {
+        Backing::Disk { .. } => {
+            Err(HelperError::Refused("beneath a disk of ours lies nothing".into()))
+        }
         Backing::Directory { host_path } => {
             let inside = format!("root{host_path}");
             Ok(Beneath::Directory(engine.proc_path(&inside)))
@@ -99,7 +112,7 @@ fn beneath(backing: &Backing, engine: Identity, cx: &Context) -> Result<Beneath,
     }
 }
 
-fn spawn(name: &str, orders: &Orders, deadline: Instant) -> Result<Child, HelperError> {
+fn spawn(name: &str, orders: &Orders, deadline: Instant) -> Result<(Child, String), HelperError> {
     let mut command = Command::new("/proc/self/exe");
     command.args([VERB, name]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| HostError::sys("spawn", VERB, error))?;
@@ -119,8 +132,8 @@ fn spawn(name: &str, orders: &Orders, deadline: Instant) -> Result<Child, Helper
     }
     let patience = deadline.saturating_duration_since(Instant::now());
     let line = line.recv_timeout(patience).unwrap_or_else(|_| "it says nothing".into());
-    if line.trim() == READY {
-        return Ok(child);
+    if let Some(said) = line.strip_prefix(READY) {
+        return Ok((child, said.to_owned()));
     }
     let _ = child.kill();
     let _ = child.wait();
@@ -132,8 +145,9 @@ fn spawn(name: &str, orders: &Orders, deadline: Instant) -> Result<Child, Helper
 pub(super) fn end(name: &str, cx: &Context) -> Done {
     let at = image::own(&cx.dir, DIRECTORY, name)?;
     cx.interposers.ends(name);
-    let cut = cut(name, cx)?;
+    let cut = cut(name, cx)? | disk::detach(name)?;
     let ended = end_processes(name)?;
+    disk::is_gone(name)?;
     let _ = fs::remove_file(socket(&cx.dir, name));
     match fs::remove_dir(&at) {
         Ok(()) => Ok(Outcome::Done),
@@ -203,17 +217,27 @@ fn processes(name: &str) -> HostResult<Vec<Identity>> {
 /// Puts rules in force.
 pub(super) fn arm(name: &str, set: &str, (seed, rules): (u64, &[IoRule]), cx: &Context) -> Done {
     let ask = Ask::Arm { set: set.to_owned(), seed, rules: rules.to_vec() };
-    match control::ask(&socket(&cx.dir, name), &ask, ANSWER) {
-        Ok(Answer::Done) => Ok(Outcome::Done),
-        Ok(Answer::Refused(why)) => Err(HelperError::Refused(why)),
-        Ok(other) => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),
-        Err(error) => Err(unreachable(name, &error)),
+    match self::ask(name, &ask, cx)? {
+        Answer::Done => Ok(Outcome::Done),
+        Answer::Refused(why) => Err(HelperError::Refused(why)),
+        other => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),
     }
+}
+
+/// Asks one something.
+pub(super) fn ask(name: &str, ask: &Ask, cx: &Context) -> Result<Answer, HelperError> {
+    control::ask(&socket(&cx.dir, name), ask, ANSWER).map_err(|error| unreachable(name, &error))
 }
 
 /// Puts rules out of force.
 pub(super) fn disarm(name: &str, set: &str, cx: &Context) -> Done {
-    match control::ask(&socket(&cx.dir, name), &Ask::Disarm { set: set.to_owned() }, ANSWER) {
+    undo(name, &Ask::Disarm { set: set.to_owned() }, cx)
+}
+
+/// Asks one to undo something. One that has ended has nothing to undo; one that does not answer is
+/// ended.
+pub(super) fn undo(name: &str, ask: &Ask, cx: &Context) -> Done {
+    match control::ask(&socket(&cx.dir, name), ask, ANSWER) {
         Ok(Answer::Done) => Ok(Outcome::Done),
         Ok(Answer::Already) => Ok(Outcome::Already),
         Ok(other) => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),

@@ -8,6 +8,7 @@ mod cgroup;
 mod clock;
 mod context;
 mod detach;
+mod disk;
 pub(in crate::helper) mod engine;
 mod errand;
 mod facts;

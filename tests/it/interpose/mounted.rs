@@ -12,7 +12,7 @@ use keelhaul::{
     interpose::{
         Beneath, Setup,
         control::{self, Answer, Ask},
-        serve::{Orders, READY},
+        serve::{Orders, READY, Serve},
     },
     protocol::{Caller, IoAction, IoOp, IoRule, RuleFacts, Trigger},
 };
@@ -82,15 +82,17 @@ impl Mounted {
         let at = dir.path().join("at");
         fs::create_dir(&at).unwrap();
         let orders = Orders {
-            setup: Setup {
-                beneath: Beneath::Directory(beneath.to_owned()),
-                device: "/dev/fuse".into(),
-                source: "keelhaul-test".into(),
-                mark: MARK.into(),
-                expected,
+            serve: Serve::Files {
+                setup: Setup {
+                    beneath: Beneath::Directory(beneath.to_owned()),
+                    device: "/dev/fuse".into(),
+                    source: "keelhaul-test".into(),
+                    mark: MARK.into(),
+                    expected,
+                },
+                at,
+                within: None,
             },
-            at,
-            within: None,
             socket: dir.path().join("socket"),
             ends_with: None,
         };
