@@ -59,7 +59,7 @@ impl Fault for PowerCut {
                 self.target,
                 self.profile.name()
             ),
-            undo: "nothing; rollback starts it if it is not running by then".into(),
+            undo: "nothing; a cut that did not come to its end is taken back".into(),
             proof: "the container was started since; a file that was synced is there, one that was \
                     not is gone, and the last write to the disk is there or not, as the profile says"
                 .into(),

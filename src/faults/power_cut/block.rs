@@ -3,10 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::{
-    Cx, Effect, FaultError, Prepared,
-    lifecycle::{self, Before as Container},
-    observe::sibling,
-    unexpected,
+    Cx, Effect, FaultError, Prepared, lifecycle::Before as Container, observe::sibling, unexpected,
 };
 use crate::{
     block::Profile,
@@ -53,12 +50,10 @@ pub(super) async fn prepare(profile: Profile, cx: &Cx<'_>) -> Result<Prepared<Be
         Op::Power(restore),
         Op::Engine(start),
     ];
-    let undo = [Op::Power(PowerOp::Undo { disk })].into_iter().chain(lifecycle::start_again(cx));
-    Ok(Prepared {
-        before: Before { container: Container::of(&facts), mark },
-        ops,
-        undo: undo.collect(),
-    })
+    // a container that is not up by then is not started: a disk whose server has ended has nothing
+    // that could be mounted
+    let undo = vec![Op::Power(PowerOp::Undo { disk })];
+    Ok(Prepared { before: Before { container: Container::of(&facts), mark }, ops, undo })
 }
 
 /// Looks at the canaries, from the container as it runs now.
@@ -168,7 +163,7 @@ mod tests {
             panic!("{:?}", prepared.ops)
         };
         assert_eq!(disk, "keelhaul-r1-data");
-        assert_eq!(prepared.undo[0], Op::Power(PowerOp::Undo { disk: disk.clone() }));
+        assert_eq!(prepared.undo, [Op::Power(PowerOp::Undo { disk: disk.clone() })]);
         let dropped = [Outcome::Cut(CutFacts { volatile: 4, dropped: 4, canary: Some(false) })];
         let proven = async |outcomes: &[Outcome]| {
             fault.verify(&prepared.before, outcomes, &cx).await.unwrap().proven
