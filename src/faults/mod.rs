@@ -79,6 +79,7 @@ mod mtime_skew;
 mod oom_kill;
 mod ownership;
 mod pause;
+mod power_cut;
 mod quota;
 mod read_only;
 mod recreate;
@@ -440,6 +441,7 @@ faults! {
     "oom-kill" => oom_kill::OomKill,
     "ownership" => ownership::Ownership,
     "pause" => pause::Pause,
+    "power-cut" => power_cut::PowerCut,
     "quota" => quota::Quota,
     "read-only" => read_only::ReadOnly,
     "recreate" => recreate::Recreate,

@@ -11,7 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::session::Rules;
-use crate::protocol::{IoRule, RuleFacts};
+use crate::protocol::{CutProfile, IoRule, PendingFacts, RuleFacts};
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,17 @@ pub enum Ask {
         /// Its name.
         set: String,
     },
+    /// Take no change after so many more by others; without a number, take them again.
+    Fence(Option<u64>),
+    /// What is not durable.
+    Pending,
+    /// Undo what a power cut takes, and take changes again.
+    Settle {
+        /// What it leaves behind.
+        profile: CutProfile,
+        /// Decides where the profile leaves it open.
+        seed: u64,
+    },
     /// Are you there?
     Ping,
 }
@@ -50,6 +61,8 @@ pub enum Answer {
     Already,
     /// What a set has done; none where there never was one.
     Facts(Option<RuleFacts>),
+    /// What is not durable; none where no changes are remembered.
+    Pending(Option<PendingFacts>),
     /// It was not done.
     Refused(String),
 }
@@ -95,6 +108,12 @@ fn perform(ask: Ask, rules: &Rules) -> Answer {
         Ask::Disarm { set } if rules.disarm(&set) => Answer::Done,
         Ask::Disarm { .. } => Answer::Already,
         Ask::Facts { set } => Answer::Facts(rules.facts(&set)),
+        Ask::Fence(after) => Answer::Pending(rules.fence(after)),
+        Ask::Pending => Answer::Pending(rules.pending()),
+        Ask::Settle { profile, seed } => match rules.settle(profile, seed) {
+            Ok(facts) => Answer::Pending(Some(facts)),
+            Err(why) => Answer::Refused(why),
+        },
         Ask::Ping => Answer::Done,
     }
 }

@@ -1,12 +1,14 @@
 //! The file interposer: a FUSE filesystem under a container's volume, in which rules strike.
 //!
 //! `rules` decides, purely; `fs` hands every operation to the filesystem beneath; `serve` is the
-//! process that runs both, and `control` the way to it from other processes. Where no rule can
+//! process that runs both, and `control` the way to it from other processes. `crash` says, purely,
+//! what a power cut takes of what is not durable. Where no rule can
 //! match, the kernel reads and writes the file beneath by itself. Nothing here knows faults.
 
 mod armed;
 mod backing;
 pub mod control;
+pub mod crash;
 mod fs;
 pub mod rules;
 pub mod serve;

@@ -43,7 +43,7 @@ const ANSWER: Duration = Duration::from_millis(1500);
 /// A killed process is gone within this time, but for one that hangs in the kernel.
 const GONE: Duration = Duration::from_secs(3);
 
-fn socket(dir: &Path, name: &str) -> PathBuf {
+pub(super) fn socket(dir: &Path, name: &str) -> PathBuf {
     dir.join(DIRECTORY).join(format!("{name}.sock"))
 }
 
@@ -227,12 +227,12 @@ pub(super) fn disarm(name: &str, set: &str, cx: &Context) -> Done {
     }
 }
 
-fn is_gone(error: &io::Error) -> bool {
+pub(super) fn is_gone(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound, UnexpectedEof};
     matches!(error.kind(), NotFound | ConnectionRefused | ConnectionReset | UnexpectedEof)
 }
 
-fn unreachable(name: &str, error: &io::Error) -> HelperError {
+pub(super) fn unreachable(name: &str, error: &io::Error) -> HelperError {
     HelperError::Refused(format!("the interposer `{name}` cannot be reached: {error}"))
 }
 

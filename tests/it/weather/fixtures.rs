@@ -255,6 +255,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Owner("/data", 1001),
     ),
     state(("pause", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Frozen),
+    Fixture {
+        // somebody must write
+        beside: RECORDS,
+        volume: INTERPOSED,
+        ..event("power-cut", "{ target: \"agent:/data\" }")
+    },
     state(
         ("quota", ""),
         ("{ btrfs: { size: 128MiB } }", "/data"),
