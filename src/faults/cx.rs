@@ -4,6 +4,7 @@ use super::Site;
 use crate::{helper::HelperLink, runtime::Runtime};
 
 /// What a fault may use.
+#[derive(Clone, Copy)]
 pub struct Cx<'a> {
     /// The engine.
     pub runtime: &'a dyn Runtime,
@@ -23,6 +24,8 @@ pub struct Cx<'a> {
     pub first: Option<&'a serde_json::Value>,
     /// Decides what a probability hits.
     pub seed: u64,
+    /// The container has ended since the act: what its mounts were then is looked at.
+    pub kept: bool,
 }
 
 impl Cx<'_> {

@@ -389,7 +389,7 @@ macro_rules! faults {
             ) -> Result<Effect, FaultError> {
                 match self { $(Self::$type(fault) => {
                     let before = recall::<$module::$type>(before)?;
-                    or_ended(fault.verify(&before, outcomes, cx).await, cx).await
+                    verified(fault, &before, outcomes, cx).await
                 })+ }
             }
 
@@ -472,15 +472,23 @@ fn recall<F: Fault>(before: &serde_json::Value) -> Result<F::Before, FaultError>
     F::Before::deserialize(before).map_err(|error| FaultError::Unexpected(error.to_string()))
 }
 
-/// A helper that cannot look into a container that has ended has seen that the effect ended with it.
-async fn or_ended(result: Result<Effect, FaultError>, cx: &Cx<'_>) -> Result<Effect, FaultError> {
-    match result {
-        Err(error @ FaultError::Helper(HelperError::Lost(_))) => Err(error),
-        Err(FaultError::Helper(error)) => match cx.ended().await? {
-            Some(ended) => Ok(Effect::unproven(ended)),
-            None => Err(error.into()),
-        },
-        other => other,
+/// Whether the effect is seen. A service that died of it at once is looked at in the mounts that it
+/// had; where the helper cannot see those any more, the effect ended with the container.
+async fn verified<F: Fault>(
+    fault: &F,
+    before: &F::Before,
+    outcomes: &[Outcome],
+    cx: &Cx<'_>,
+) -> Result<Effect, FaultError> {
+    let error = match fault.verify(before, outcomes, cx).await {
+        Err(FaultError::Helper(error)) if !matches!(error, HelperError::Lost(_)) => error,
+        other => return other,
+    };
+    let Some(ended) = cx.ended().await? else { return Err(error.into()) };
+    match fault.verify(before, outcomes, &Cx { kept: true, ..*cx }).await {
+        Ok(effect) => Ok(effect.note(format!("{ended}, which were kept to look at them"))),
+        Err(lost @ FaultError::Helper(HelperError::Lost(_))) => Err(lost),
+        Err(_) => Ok(Effect::unproven(ended)),
     }
 }
 

@@ -30,6 +30,7 @@ impl Cx<'_> {
     }
 
     async fn ask(&self, read: Read) -> Result<Reading, FaultError> {
+        let read = if self.kept { Read::Kept(Box::new(read)) } else { read };
         Ok(self.helper.read(read).await?)
     }
 

@@ -280,6 +280,7 @@ impl Fake {
             host_wide: false,
             share: 1.0,
             first: None,
+            kept: false,
             seed: 7,
         }
     }

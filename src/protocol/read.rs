@@ -20,6 +20,9 @@ pub enum Read {
     Host,
     /// The init of the container. → `Init`
     Init(Place),
+    /// As the question in it, also where the container has ended since the last act on it, a moment
+    /// ago. → its answer
+    Kept(Box<Read>),
     /// The stack of mounts at exactly this path, bottom first. → `Mounts`
     MountStack(Place),
     /// The mount that this path resolves to. → `Mounts`, one element
@@ -168,6 +171,14 @@ pub enum Read {
     InnerEngine(Place),
     /// Try to create and start a container on that engine, and remove it. → `Started`
     TryStart(Place),
+}
+
+impl Read {
+    /// The question, whoever may answer it.
+    #[must_use]
+    pub fn itself(&self) -> &Self {
+        if let Self::Kept(question) = self { question } else { self }
+    }
 }
 
 /// The worker's answer.

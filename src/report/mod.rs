@@ -3,6 +3,7 @@
 //! The terminal also follows events as they come; nothing here has a clock or asks the engine.
 
 mod detail;
+pub mod html;
 pub mod json;
 pub mod junit;
 mod logs;
@@ -32,10 +33,12 @@ pub enum Format {
     Junit,
     /// For a CI job's page.
     Markdown,
+    /// For people who want to see what happened.
+    Html,
 }
 
 /// A row for each format: its name, what it is, its file under the run's directory.
-const TABLE: [(Format, &str, &str, Option<&str>); 4] = [
+const TABLE: [(Format, &str, &str, Option<&str>); 5] = [
     (Format::Human, "human", "a screen for people", None),
     (
         Format::Json,
@@ -45,11 +48,12 @@ const TABLE: [(Format, &str, &str, Option<&str>); 4] = [
     ),
     (Format::Junit, "junit", "JUnit XML for CI", Some("junit.xml")),
     (Format::Markdown, "markdown", "a page for a CI job's summary", Some("summary.md")),
+    (Format::Html, "html", "a page with a timeline of every case", Some("report.html")),
 ];
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 4] = [Self::Human, Self::Json, Self::Junit, Self::Markdown];
+    pub const ALL: [Self; 5] = [Self::Human, Self::Json, Self::Junit, Self::Markdown, Self::Html];
 
     fn row(self) -> &'static (Self, &'static str, &'static str, Option<&'static str>) {
         &TABLE[self as usize]

@@ -85,11 +85,10 @@ impl fmt::Display for Totals {
 /// The longest recovery of a case against its objective: `1.200s of 5.000s`.
 pub(crate) fn recovery(case: &CaseRecord) -> Option<String> {
     // one that never came outweighs any that did
-    let (_, measured, allowed) =
-        case.recoveries.iter().max_by_key(|(_, measured, _)| measured.unwrap_or(u64::MAX))?;
-    let measured = measured.map_or_else(|| "never".to_owned(), span);
-    Some(match allowed {
-        Some(allowed) => format!("{measured} of {}", span(*allowed)),
+    let longest = case.recoveries.iter().max_by_key(|it| it.recovery_us.unwrap_or(u64::MAX))?;
+    let measured = longest.recovery_us.map_or_else(|| "never".to_owned(), span);
+    Some(match longest.objective_us {
+        Some(allowed) => format!("{measured} of {}", span(allowed)),
         None => measured,
     })
 }

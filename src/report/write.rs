@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Format, json, junit, markdown, terminal};
+use super::{Format, html, json, junit, markdown, terminal};
 use crate::run::RunRecord;
 
 /// Why a report could not be written.
@@ -43,6 +43,7 @@ pub fn render(format: Format, record: &RunRecord, out: &mut dyn Write) -> io::Re
         Format::Json => json::write(record, out),
         Format::Junit => junit::write(record, out),
         Format::Markdown => markdown::write(record, out),
+        Format::Html => html::write(record, out),
     }
 }
 

@@ -157,6 +157,9 @@ pub enum Event {
         case: String,
         /// Id of the assertion.
         assertion: String,
+        /// Microseconds from the start of the count until this event.
+        #[serde(default)]
+        counted_us: u64,
         /// Microseconds to the first sample of the streak; none when it never came.
         recovery_us: Option<u64>,
         /// Microseconds allowed, where there is an objective.

@@ -41,7 +41,8 @@ mod world;
 
 pub use event::{CaseStart, Event, FORMAT, Origin, Phase, RunStart, Stamped};
 pub use record::{
-    AssertionRecord, CaseRecord, FaultRecord, LoadPoint, LogRecord, RunRecord, SamplePoint,
+    AssertionRecord, CaseRecord, FaultRecord, LoadPoint, LogRecord, RecoveryRecord, RunRecord,
+    SamplePoint,
 };
 pub use recorder::{Listener, Recorder};
 pub use redact::Redactor;

@@ -52,8 +52,8 @@ pub struct CaseRecord {
     pub samples: Vec<SamplePoint>,
     /// Counters of loads.
     pub loads: Vec<LoadPoint>,
-    /// Recovery times: assertion, measured, allowed; microseconds.
-    pub recoveries: Vec<(String, Option<u64>, Option<u64>)>,
+    /// Recovery times.
+    pub recoveries: Vec<RecoveryRecord>,
     /// Ledgers by workload.
     pub ledgers: Vec<(String, LedgerReport)>,
     /// What subjects printed.
@@ -100,6 +100,19 @@ pub struct FaultRecord {
     pub reverting_us: Option<u64>,
     /// When its end was judged, whether it was seen, what was observed, and who called.
     pub reverted: Option<(u64, bool, String, Origin)>,
+}
+
+/// A measured recovery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryRecord {
+    /// Id of the assertion.
+    pub assertion: String,
+    /// From when on it was counted: the verified revert, or the event.
+    pub from_us: u64,
+    /// Microseconds it took; none when it never came.
+    pub recovery_us: Option<u64>,
+    /// Microseconds allowed, where there is an objective.
+    pub objective_us: Option<u64>,
 }
 
 /// A judged assertion.
@@ -270,8 +283,14 @@ impl CaseRecord {
                     AssertionRecord { at_us: at, id, hypothesis, title, verdict, message, took_us };
                 self.assertions.push(record);
             }
-            Event::Recovered { assertion, recovery_us, objective_us, .. } => {
-                self.recoveries.push((assertion, recovery_us, objective_us));
+            Event::Recovered { assertion, counted_us, recovery_us, objective_us, .. } => {
+                let from_us = at.saturating_sub(counted_us);
+                self.recoveries.push(RecoveryRecord {
+                    assertion,
+                    from_us,
+                    recovery_us,
+                    objective_us,
+                });
             }
             Event::LedgerJudged { workload, report, .. } => self.ledgers.push((workload, *report)),
             Event::LogCollected { service, text, .. } => {

@@ -46,6 +46,7 @@ pub(super) async fn recover(world: &Arc<World>, id: &str, step: &RecoverStep) ->
     world.emit(Event::Recovered {
         case: world.id(),
         assertion: id.to_owned(),
+        counted_us: whole_micros(from.elapsed()),
         recovery_us,
         objective_us: objective.map(whole_micros),
     });

@@ -50,6 +50,7 @@ pub(super) fn cx<'a>(world: &'a World, site: &'a Site) -> Cx<'a> {
         site,
         run: &world.run,
         seed: world.case.seed,
+        kept: false,
         host_wide: world.case.scenario.allow.contains(&Allow::HostWide),
         share: 1.0,
         first: None,

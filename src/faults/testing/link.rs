@@ -136,7 +136,7 @@ impl HelperLink for Fake {
         if world.keeper.silent_reads {
             return future::pending().boxed();
         }
-        let answer = || Ok(world.answer(&read));
+        let answer = || Ok(world.answer(read.itself()));
         future::ready(world.helper_error.clone().map_or_else(answer, Err)).boxed()
     }
 

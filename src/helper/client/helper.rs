@@ -283,7 +283,7 @@ fn odd(answer: &Answer) -> HelperError {
 
 impl Helper {
     async fn observe(&self, read: Read) -> Result<Reading> {
-        let within = match &read {
+        let within = match read.itself() {
             Read::Http { request, .. } => Duration::from_millis(request.timeout_ms + 5000),
             Read::Tree(_) | Read::File { .. } => Duration::from_secs(65),
             _ => QUICK,

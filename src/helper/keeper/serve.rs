@@ -247,12 +247,12 @@ impl Keeper {
     }
 
     async fn read(&self, question: Read) -> Result<Answer, HelperError> {
-        let within = match &question {
+        let within = match question.itself() {
             Read::Http { request, .. } => Duration::from_millis(request.timeout_ms + 3000),
             Read::Tree(_) | Read::File { .. } => Duration::from_secs(60),
             _ => Duration::from_secs(10),
         };
-        let trial = match &question {
+        let trial = match question.itself() {
             Read::TryCreate(place)
             | Read::TryWrite { place, .. }
             | Read::TryLink { place, .. }

@@ -43,6 +43,7 @@ mod time;
 mod tmpfs;
 mod trial;
 mod vacuous;
+mod witness;
 
 pub use crate::interpose::serve::main as interposer;
 pub use errand::main as errand;

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::super::HelperError;
+use super::{super::HelperError, witness};
 use crate::{
     host::{
         container_process::container_init,
@@ -57,9 +57,9 @@ pub(super) fn find_init(place: &Place) -> HostResult<Option<Identity>> {
     container_init(&place.container, (place.pid != 0).then_some(place.pid))
 }
 
-/// The init of a container that must run.
+/// The init of a container that must run, or who stands in for it.
 pub(super) fn init(place: &Place) -> Result<Identity, HelperError> {
-    find_init(place)?.ok_or_else(|| {
+    find_init(place)?.or_else(|| witness::of(place)).ok_or_else(|| {
         HelperError::Refused(format!("container `{}` does not run", short(&place.container)))
     })
 }

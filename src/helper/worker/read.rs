@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{
     super::HelperError, clock, facts, freeze, hold, host_facts, http, image, inner_engine,
     interpose, label, layer, memory_cgroup, metadata, net, page_cache, place, process, quota,
-    throttle, time, trial,
+    throttle, time, trial, witness::Witnesses,
 };
 use crate::protocol::{Read, Reading};
 
@@ -74,14 +74,22 @@ fn attempt(read: &Read) -> Result<Reading, HelperError> {
 }
 
 /// Answers any question.
-pub(super) async fn answer(question: Read, dir: &Path) -> Result<Reading, HelperError> {
+pub(super) async fn answer(
+    question: Read,
+    dir: &Path,
+    witnesses: &Witnesses,
+) -> Result<Reading, HelperError> {
     match &question {
         Read::Http { place, request } => Ok(Reading::Http(http::request(place, request).await?)),
         Read::InnerEngine(place) => Ok(Reading::InnerEngine(inner_engine::facts(place).await?)),
         Read::TryStart(place) => Ok(Reading::Started(inner_engine::try_start(place).await?)),
         _ => {
-            let dir = dir.to_owned();
-            http::blocking(move || read(&question, &dir)).await
+            let (dir, witnesses) = (dir.to_owned(), witnesses.clone());
+            let look = move || match question {
+                Read::Kept(question) => witnesses.stand_in(|| read(&question, &dir)),
+                question => read(&question, &dir),
+            };
+            http::blocking(look).await
         }
     }
 }

@@ -24,6 +24,7 @@ use super::{
     interposers::Interposers,
     load::Loads,
     read, trial, vacuous,
+    witness::Witnesses,
 };
 use crate::{
     failpoint::{self, Role},
@@ -41,6 +42,7 @@ struct Worker {
     cancel: Arc<AtomicBool>,
     loads: Loads,
     kept: Kept,
+    witnesses: Witnesses,
     interposers: Interposers,
 }
 
@@ -72,6 +74,7 @@ pub fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
         cancel: Arc::default(),
         loads,
         kept: Kept::default(),
+        witnesses: Witnesses::default(),
         interposers: Interposers::default(),
     };
     runtime.block_on(serve(worker));
@@ -125,7 +128,8 @@ impl Worker {
             WorkerAsk::Ping | WorkerAsk::Cancel => Ok(WorkerAnswer::Pong),
             WorkerAsk::Act { op, undo, deadline_ms } => self.act(op, undo, deadline_ms).await,
             WorkerAsk::Read(question) => {
-                Ok(WorkerAnswer::Reading(read::answer(question, &self.dir).await?))
+                let reading = read::answer(question, &self.dir, &self.witnesses).await?;
+                Ok(WorkerAnswer::Reading(reading))
             }
             WorkerAsk::Load(call) => Ok(WorkerAnswer::Load(self.loads.call(call).await?)),
             WorkerAsk::Sweep(place) => {
@@ -148,7 +152,16 @@ impl Worker {
             deadline: Instant::now() + Duration::from_millis(deadline_ms),
             cancel: self.cancel,
         };
-        let outcome = blocking(move || act(&op, &cx)).await?;
+        let witnesses = self.witnesses;
+        let outcome = blocking(move || {
+            if undo {
+                witnesses.let_go()
+            } else {
+                witnesses.before(&op)
+            }
+            act(&op, &cx)
+        });
+        let outcome = outcome.await?;
         if undo {
             failpoint::undone();
         } else {

@@ -139,7 +139,7 @@ async fn a_fault_that_expires_is_reverted_by_the_keeper_and_recovery_counts_from
     assert!((1_900_000..2_300_000).contains(&lasted), "{lasted}");
     assert_eq!(ran.found("frozen").0, Some(Verdict::Pass));
     assert_eq!(ran.found("p.revert").0, Some(Verdict::Pass));
-    let measured = case.recoveries[0].1.unwrap();
+    let measured = case.recoveries[0].recovery_us.unwrap();
     // two of the four seconds of waiting came after the expiry
     assert!((1_700_000..2_300_000).contains(&measured), "{measured}");
     assert!(ran.is_clean().await);

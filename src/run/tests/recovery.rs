@@ -11,7 +11,7 @@ steps:
 ";
 
 fn measured(ran: &Ran) -> u64 {
-    ran.case("t").recoveries[0].1.unwrap_or_else(|| panic!("{}", ran.told())) / 1000
+    ran.case("t").recoveries[0].recovery_us.unwrap_or_else(|| panic!("{}", ran.told())) / 1000
 }
 
 #[tokio::test(start_paused = true)]
@@ -42,7 +42,7 @@ async fn one_that_misses_its_objective_fails_with_the_true_figure() {
 async fn one_that_never_comes_is_given_up_at_three_times_the_objective() {
     let ran = Bench::of(KILL).on("injecting k", 0, |scene| scene.health(503)).run().await;
     assert_eq!(ran.found("recover").0, Some(Verdict::Fail));
-    assert_eq!(ran.case("t").recoveries[0].1, None);
+    assert_eq!(ran.case("t").recoveries[0].recovery_us, None);
     assert!((6..8).contains(&ran.took.as_secs()), "{:?}", ran.took);
 }
 

@@ -213,6 +213,28 @@ fn a_fault_is_injected_seen_and_reverted_and_nothing_is_left() {
 }
 
 #[test]
+fn a_service_that_dies_of_a_fault_is_looked_at_in_the_mounts_it_had() {
+    let mut drive = Drive::start("died", &[]);
+    let subject = drive.subject();
+    let trial = json!({ "read": { "try-create": subject.place } });
+    let kept = json!({ "read": { "kept": { "try-create": subject.place } } });
+    drive.get(&json!({ "apply": subject.read_only() }));
+    let init = subject.init["pid"].as_i64().and_then(|pid| Pid::from_raw(pid.try_into().unwrap()));
+    kill_process(init.unwrap(), Signal::KILL).unwrap();
+    let started = Instant::now();
+    // whoever asks for a service that runs is not told of one that ran
+    while drive.ask(&trial)["error"].is_null() {
+        assert!(started.elapsed() < BOUND, "it does not die");
+    }
+    assert_eq!(drive.get(&kept)["tried"]["errno"], "EROFS");
+    while drive.ask(&kept)["error"].is_null() {
+        assert!(started.elapsed() < BOUND, "its mounts are kept for ever");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drive.finish();
+}
+
+#[test]
 fn what_was_done_of_an_entry_that_fails_is_undone() {
     let mut drive = Drive::start("half", &[]);
     let subject = drive.subject();

@@ -170,7 +170,8 @@ impl Made {
 
     pub(crate) fn recovered(&mut self, recovery_us: Option<u64>) -> &mut Self {
         let (case, assertion) = (self.case.clone(), "recover".into());
-        self.push(Event::Recovered { case, assertion, recovery_us, objective_us: Some(5_000_000) })
+        let (counted_us, objective_us) = (1_500_000, Some(5_000_000));
+        self.push(Event::Recovered { case, assertion, counted_us, recovery_us, objective_us })
     }
 
     pub(crate) fn ledger(&mut self, acknowledged: u64, lost: u64) -> &mut Self {

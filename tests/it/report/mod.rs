@@ -2,6 +2,7 @@
 
 mod any;
 mod files;
+mod html;
 mod junit;
 mod made;
 mod markdown;
