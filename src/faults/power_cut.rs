@@ -19,7 +19,7 @@ use crate::{
     volumes::Layer,
 };
 
-/// Cuts the power: the container is killed, and what its disk had not made durable is lost.
+/// Kills a container, and loses what its disk had not made durable.
 ///
 /// The volume needs `interpose: file`. A sync of a file keeps its bytes, and only a sync of its
 /// directory keeps its name, as POSIX has it; owners, modes and times are not lost. `profile` says
