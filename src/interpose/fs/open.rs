@@ -125,7 +125,7 @@ fn flags(asked: i32, remembered: bool) -> OFlags {
     let mut asked = OFlags::from_bits_retain(asked.cast_unsigned());
     if remembered && asked.contains(OFlags::WRONLY) {
         // what is there is read before it is written over
-        asked = asked - OFlags::WRONLY | OFlags::RDWR;
+        asked = asked.difference(OFlags::WRONLY) | OFlags::RDWR;
     }
     // the kernel says where an append goes, and buffers of ours are not aligned for O_DIRECT
     asked & (OFlags::RWMODE | OFlags::SYNC | OFlags::DSYNC | OFlags::NOATIME) | OFlags::CLOEXEC
