@@ -1,13 +1,11 @@
 //! Which of the writes that were not durable are there after a cut.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What survives of the writes that no flush had made durable. A right application survives each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Profile {
     /// Nothing.
-    #[default]
     #[serde(rename = "drop")]
     Drop,
     /// All of them: a cache with a battery.
@@ -34,35 +32,4 @@ pub enum Profile {
     /// Each sector of 4096 bytes by the toss of a coin.
     #[serde(rename = "torn")]
     Torn,
-}
-
-impl Profile {
-    /// Every profile.
-    pub const ALL: [Self; 9] = [
-        Self::Drop,
-        Self::KeepAll,
-        Self::Keep1,
-        Self::Keep2,
-        Self::Omit1,
-        Self::Omit2,
-        Self::Prefix,
-        Self::Subset,
-        Self::Torn,
-    ];
-
-    /// The word in YAML.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Drop => "drop",
-            Self::KeepAll => "keep-all",
-            Self::Keep1 => "keep-1",
-            Self::Keep2 => "keep-2",
-            Self::Omit1 => "omit-1",
-            Self::Omit2 => "omit-2",
-            Self::Prefix => "prefix",
-            Self::Subset => "subset",
-            Self::Torn => "torn",
-        }
-    }
 }

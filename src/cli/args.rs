@@ -51,7 +51,7 @@ pub(super) enum Verb {
     Plan(PlanArgs),
     /// List faults, probes, volumes, workloads, weaknesses.
     List(ListArgs),
-    /// Explain a fault, probe, volume or workload.
+    /// Explain a fault, probe, volume, workload or key of a scenario.
     Explain(ExplainArgs),
     /// Print the JSON schema of the scenario language.
     Schema(SchemaArgs),
@@ -106,7 +106,7 @@ pub(super) struct Selection {
     #[arg(long, value_name = "VAR=VALUE")]
     pub(super) set: Vec<String>,
 
-    /// Only scenarios with this tag; `!tag` for those without.
+    /// Only scenarios with this tag, `!tag` without; every one given must hold.
     #[arg(long, value_name = "TAG")]
     pub(super) tag: Vec<String>,
 

@@ -23,6 +23,17 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         count(runs, "case"),
         count(controls, "control")
     ));
+    let mut unproven: Vec<&str> = cases.iter().map(|case| case.scenario.name.as_str()).collect();
+    unproven.dedup();
+    let has =
+        |name: &str| cases.iter().any(|case| case.control.is_some() && case.scenario.name == name);
+    unproven.retain(|name| !has(name));
+    if args.selection.controls == Controls::Always && !unproven.is_empty() {
+        output::say(format!(
+            "note: nothing shows that these can fail, because they have no control: {}",
+            diagnostic::listed(unproven)
+        ));
+    }
     Ok(ExitCode::Pass)
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use schemars::JsonSchema;
 
-use super::{args::ExplainArgs, output};
+use super::{args::ExplainArgs, language, output};
 use crate::{
     catalog::{self, Family, Item, Parameter},
     faults::Selector,
@@ -13,19 +13,20 @@ use crate::{
 };
 
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
-    match catalog::find(&args.name) {
-        Ok(items) => {
-            let texts: Vec<_> = items.iter().map(render).collect();
+    let found = catalog::find(&args.name);
+    let items = found.iter().flatten().map(render);
+    let more = [language::explanation(&args.name), specimen::explanation(&args.name)];
+    let texts: Vec<String> = items.chain(more.into_iter().flatten()).collect();
+    match found {
+        Err(error) if texts.is_empty() => {
+            let parts: Vec<&str> = language::names().collect();
+            let parts = parts.join("`, `");
+            output::say(format!("error: {error}; of the language, `{parts}` and their keys"));
+            Ok(ExitCode::Usage)
+        }
+        _ => {
             output::data(texts.join("\n"))?;
             Ok(ExitCode::Pass)
-        }
-        Err(error) => {
-            if let Some(text) = specimen::explanation(&args.name) {
-                output::data(text)?;
-                return Ok(ExitCode::Pass);
-            }
-            output::say(format!("error: {error}"));
-            Ok(ExitCode::Usage)
         }
     }
 }
@@ -63,7 +64,7 @@ fn of_step() -> Vec<Parameter> {
     all
 }
 
-fn section(text: &mut String, heading: &str, parameters: &[Parameter]) {
+pub(super) fn section(text: &mut String, heading: &str, parameters: &[Parameter]) {
     let _ = writeln!(text, "{heading}");
     for parameter in parameters {
         let default = match (&parameter.default, parameter.required) {

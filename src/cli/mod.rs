@@ -7,6 +7,7 @@ mod check;
 mod doctor;
 mod explain;
 mod files;
+mod language;
 mod list;
 mod output;
 mod plan;

@@ -10,7 +10,7 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    args::{FailOn, RunArgs, Selection},
+    args::{FailOn, RunArgs},
     check, output,
     progress::Progress,
     signals,
@@ -33,7 +33,9 @@ use crate::{
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let Some(cases) = check::cases(&args.selection)? else { return Ok(ExitCode::Usage) };
     if cases.is_empty() {
-        return nothing_selected(args.selection);
+        // another has them
+        output::say("nothing to do: no case is in this shard");
+        return Ok(ExitCode::Pass);
     }
     let interrupt = signals::interrupt();
     let run = new_run_id();
@@ -70,20 +72,6 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     }
     recorder.emit(Event::RunEnded { verdict, ending });
     finish(&args, &recorder, &progress, (&directory, &unprinted))
-}
-
-/// A shard may have none of so few cases: another has them. Nothing at all is a mistake.
-fn nothing_selected(mut selection: Selection) -> anyhow::Result<ExitCode> {
-    let shard = selection.shard.take();
-    let others = check::cases(&selection)?.is_some_and(|cases| !cases.is_empty());
-    if shard.is_some() && others {
-        output::say("nothing to do: no case is in this shard");
-        return Ok(ExitCode::Pass);
-    }
-    output::say(
-        "error: no case left to run\n\nhint: `keelhaul plan` with the same options shows what is selected",
-    );
-    Ok(ExitCode::Usage)
 }
 
 /// The engine and what it is, or why there is none.

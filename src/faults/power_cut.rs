@@ -1,47 +1,82 @@
-//! `power-cut`: the power goes under a container, and comes back.
+//! `power-cut`: the power goes under a container, and what was not durable goes with it.
 //!
-//! Mechanism: the disk of ours under the volume stops at an instant and answers nothing but errors;
-//! the container is killed, the disk gets the content that a cut at that instant may leave, and the
-//! container is started, which mounts it again: the filesystem recovers as after any power cut.
-//! Blast radius: one volume and one container. Nothing to undo once the power is back; before, the
-//! disk is given back as it was. What is acknowledged between the cut and the end is void.
+//! Mechanism: what lies between the volume and its users. A disk of ours (`block`) stops at an
+//! instant, and gets the content that a cut may leave there; a filesystem of ours (`file`) remembers
+//! what was there before every change that no sync has made durable, and undoes some. In between the
+//! container is killed, and afterwards started again: it mounts and recovers as after any power cut.
+//! Blast radius: one container and its volume. Nothing is brought back.
 
 mod block;
+mod file;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
+    lifecycle,
 };
 use crate::{
-    block::Profile,
-    protocol::{Capability, Outcome},
+    protocol::{Caller, Capability, CutProfile, IoAction, IoRule, Outcome, Trigger},
     volumes::Layer,
 };
 
-/// Cuts the power under a container, and starts it on what is left.
+/// Kills a container, and loses what its disk had not made durable.
 ///
-/// What the service had not synced is lost, as `profile` says; the page cache always is. The
-/// filesystem then recovers by its own journal. The volume needs `interpose: block`. Whatever the
-/// service acknowledged before the cut must be there afterwards: let a `ledger` judge it.
+/// With `interpose: block` the disk under a real filesystem is cut, which then recovers by its own
+/// journal. With `interpose: file` a sync of a file keeps its bytes, and only a sync of its directory
+/// keeps its name, as POSIX has it; owners, modes and times are not lost. `profile` says what the
+/// disk had brought in order by itself: nothing, all, or a part that the seed chooses. Use it to see
+/// whether what was acknowledged was durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PowerCut {
-    /// Where the volume is mounted: `service:/path`.
+    /// The volume: `service:/path`, where it is mounted at exactly this path.
     pub(super) target: Target,
-    /// What survives of the writes that the disk had taken, and not made durable.
-    #[serde(default)]
-    profile: Profile,
+    /// What is left of what was not durable.
+    #[serde(default = "default_profile")]
+    profile: CutProfile,
+}
+
+/// What was there before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Before {
+    /// On a disk of ours.
+    Block(block::Before),
+    /// On a filesystem of ours.
+    File(file::Before),
+}
+
+fn default_profile() -> CutProfile {
+    CutProfile::Drop
 }
 
 const NAME: &str = "power-cut";
 
+impl PowerCut {
+    /// What a layer cannot leave behind.
+    fn beyond(&self, layer: Layer) -> Option<String> {
+        let profile = self.profile.name();
+        match layer {
+            Layer::File if self.profile == CutProfile::Torn => Some(format!(
+                "`{NAME}` cannot tear a write in two on a volume with `interpose: file`\n\nhint: use \
+                 `torn-write`, or another profile"
+            )),
+            Layer::Block if block::profile(self.profile).is_none() => Some(format!(
+                "`{NAME}` cannot tell names from data on a volume with `interpose: block`, and \
+                 `{profile}` asks for it\n\nhint: use another profile, or `interpose: file`"
+            )),
+            _ => None,
+        }
+    }
+}
+
 impl Fault for PowerCut {
-    type Before = block::Before;
+    type Before = Before;
 
     const SCOPE: Scope = Scope::Volume;
-    const NEEDS: &'static [Capability] = &[Capability::Fuse, Capability::LoopDevices];
+    const NEEDS: &'static [Capability] = &[Capability::Fuse];
     const EXAMPLE: &'static str = "power-cut: { target: agent:/data, profile: drop }";
 
     fn kind(&self) -> Kind {
@@ -53,54 +88,78 @@ impl Fault for PowerCut {
     }
 
     fn describe(&self) -> Described {
+        let (target, profile) = (&self.target, self.profile.name());
         Described {
             act: format!(
-                "cut the power under `{}`, and start it on what `{}` leaves of the disk",
-                self.target,
-                self.profile.name()
+                "kill `{}`, undo at `{target}` what is not durable (`{profile}`), and start it",
+                target.service
             ),
             undo: "nothing; a cut that did not come to its end is taken back".into(),
-            proof: "the container was started since; a file that was synced is there, one that was \
-                    not is gone, and the last write to the disk is there or not, as the profile says"
-                .into(),
+            proof:
+                "it was started anew; of two files of ours the one that was synced is there, and \
+                    the other is not where nothing is kept"
+                    .into(),
         }
+    }
+
+    fn io_rules(&self, _: &str) -> Vec<IoRule> {
+        vec![IoRule {
+            paths: vec!["**".into()],
+            ops: Vec::new(),
+            by: Caller::default(),
+            range: None,
+            at_least: None,
+            when: Trigger::default(),
+            action: IoAction::Remember,
+        }]
     }
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {
-        let complaints = [
-            checks::needs_path(NAME, &self.target),
-            checks::needs_volume(NAME, &self.target, declared),
-            checks::needs_mount_point(NAME, &self.target, declared),
-        ];
-        let mut wrong: Vec<String> = complaints.into_iter().flatten().collect();
-        if let Some(volume) = declared.volume
-            && volume.interpose() != Some(Layer::Block)
-        {
-            wrong.push(format!(
-                "`{NAME}` cuts the power of a disk of ours under a filesystem, and the `{}` volume \
-                 at `{}` has none\n\nhint: use `{{ ext4: {{ size: 64MiB, interpose: block }} }}`",
+        let mut wrong: Vec<_> = checks::needs_path(NAME, &self.target).into_iter().collect();
+        wrong.extend(checks::needs_volume(NAME, &self.target, declared));
+        wrong.extend(checks::needs_mount_point(NAME, &self.target, declared));
+        let Some(volume) = declared.volume else { return wrong };
+        wrong.extend(match volume.interpose() {
+            Some(layer) => self.beyond(layer),
+            None => Some(format!(
+                "`{NAME}` undoes what is not durable, and nothing remembers that of the `{}` volume \
+                 at `{}`\n\nhint: add `interpose: file` to the volume, or `interpose: block` to one \
+                 with a filesystem of its own",
                 volume.name(),
                 self.target
-            ));
-        }
+            )),
+        });
         wrong
     }
 
-    async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<block::Before>, FaultError> {
-        block::prepare(self.profile, cx).await
+    async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
+        let volume = cx.site.volume.as_ref();
+        match volume.and_then(|volume| volume.spec.interpose()) {
+            Some(Layer::Block) => {
+                let Prepared { before, ops, undo } = block::prepare(self.profile, cx).await?;
+                Ok(Prepared { before: Before::Block(before), ops, undo })
+            }
+            _ => {
+                let Prepared { before, ops, undo } = file::prepare(self.profile, cx).await?;
+                Ok(Prepared { before: Before::File(before), ops, undo })
+            }
+        }
     }
 
     async fn verify(
         &self,
-        before: &block::Before,
+        before: &Before,
         outcomes: &[Outcome],
         cx: &Cx<'_>,
     ) -> Result<Effect, FaultError> {
-        block::verify(before, outcomes, cx).await
+        match before {
+            Before::Block(before) => block::verify(before, outcomes, cx).await,
+            Before::File(before) => before.verify(self.profile, outcomes, cx).await,
+        }
     }
 
-    async fn verify_reverted(&self, _: &block::Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
-        super::lifecycle::runs(cx).await
+    async fn verify_reverted(&self, _: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
+        lifecycle::runs(cx).await
     }
 }
 
@@ -110,19 +169,27 @@ mod tests {
     use crate::faults::testing;
 
     #[test]
-    fn it_needs_a_disk_of_ours_at_exactly_its_target() {
-        let count = |target: &str, volume: Option<&str>, is_mount_point| {
+    fn it_needs_a_volume_that_remembers() {
+        let count = |target: &str, more: &str, volume: Option<&str>, is_mount_point| {
             let volume = volume.map(testing::volume_spec);
             let declared = Declared { volume: volume.as_ref(), is_mount_point, host_wide: false };
-            let fault = serde_saphyr::from_str::<PowerCut>(&format!("{{ target: '{target}' }}"));
-            fault.unwrap().check(&declared).len()
+            let fault: PowerCut =
+                serde_saphyr::from_str(&format!("{{ target: '{target}', {more} }}")).unwrap();
+            fault.check(&declared).len()
         };
-        let ours = Some("ext4: { size: 64MiB, interpose: block }");
-        assert_eq!(count("agent:/data", ours, true), 0);
-        assert_eq!(count("agent:/data/x", ours, false), 1);
-        assert_eq!(count("agent", None, false), 1);
-        assert_eq!(count("agent:/data", None, true), 1);
-        assert_eq!(count("agent:/data", Some("docker: { interpose: file }"), true), 1);
-        assert_eq!(count("agent:/data", Some("ext4: { size: 64MiB }"), true), 1);
+        let files = Some("docker: { interpose: file }");
+        let disk = Some("ext4: { size: 64MiB, interpose: block }");
+        for ours in [files, disk] {
+            assert_eq!(count("agent:/data", "", ours, true), 0);
+            assert_eq!(count("agent:/data/x", "", ours, false), 1);
+        }
+        assert_eq!(count("agent:/data", "profile: metadata-first", files, true), 0);
+        assert_eq!(count("agent:/data", "profile: metadata-first", disk, true), 1);
+        assert_eq!(count("agent:/data", "profile: torn", files, true), 1);
+        assert_eq!(count("agent:/data", "profile: torn", disk, true), 0);
+        assert_eq!(count("agent:/data", "", Some("docker: {}"), true), 1);
+        assert_eq!(count("agent:/data", "", Some("ext4: { size: 64MiB }"), true), 1);
+        assert_eq!(count("agent", "", None, false), 1);
+        assert_eq!(count("agent:/data", "", None, true), 1);
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{disk::Power, session::Rules};
 use crate::{
     block::Profile,
-    protocol::{CutFacts, IoRule, RuleFacts},
+    protocol::{CutFacts, CutProfile, IoRule, PendingFacts, RuleFacts},
 };
 
 /// A question.
@@ -52,6 +52,17 @@ pub enum Ask {
     Restore,
     /// Give the power back as if it had never been cut.
     UndoCut,
+    /// Take no change after so many more by others; without a number, take them again.
+    Fence(Option<u64>),
+    /// What is not durable.
+    Pending,
+    /// Undo what a power cut takes, and take changes again.
+    Settle {
+        /// What it leaves behind.
+        profile: CutProfile,
+        /// Decides where the profile leaves it open.
+        seed: u64,
+    },
     /// Are you there?
     Ping,
 }
@@ -68,6 +79,8 @@ pub enum Answer {
     Facts(Option<RuleFacts>),
     /// The power was cut.
     Cut(CutFacts),
+    /// What is not durable; none where no changes are remembered.
+    Pending(Option<PendingFacts>),
     /// It was not done.
     Refused(String),
 }
@@ -119,6 +132,12 @@ impl Controlled for Rules {
             },
             Ask::Disarm { set } => done(self.disarm(&set)),
             Ask::Facts { set } => Answer::Facts(self.facts(&set)),
+            Ask::Fence(after) => Answer::Pending(self.fence(after)),
+            Ask::Pending => Answer::Pending(self.pending()),
+            Ask::Settle { profile, seed } => match self.settle(profile, seed) {
+                Ok(facts) => Answer::Pending(Some(facts)),
+                Err(why) => Answer::Refused(why),
+            },
             Ask::Ping => Answer::Done,
             other => Answer::Refused(format!("a filesystem has no power to cut: {other:?}")),
         }

@@ -3,7 +3,7 @@
 //! A case depends on its own circumstances only: its seed and its shard are hashes of its id, so
 //! it runs the same alone as among others.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{collections::BTreeSet, path::PathBuf, str::FromStr};
 
 use super::hash::hash;
 use crate::{
@@ -104,6 +104,19 @@ pub enum SelectError {
         /// The probable one, or all.
         hint: String,
     },
+    /// No scenario has this tag.
+    #[error("no scenario has the tag `{tag}`\n\nhint: {hint}")]
+    Tag {
+        /// As given.
+        tag: String,
+        /// The probable one, or all.
+        hint: String,
+    },
+    /// What was given excludes one another.
+    #[error(
+        "no case is selected\n\nhint: several `--tag` must all hold; `--controls only` needs controls"
+    )]
+    Nothing,
 }
 
 impl FromStr for Shard {
@@ -124,8 +137,9 @@ impl FromStr for Shard {
 /// The cases of some files, in the order of files, cells, controls and repeats.
 ///
 /// # Errors
-/// When a name in the selection is unknown.
+/// When a name or a tag in the selection is unknown, or nothing is selected; a shard may be empty.
 pub fn expand(loaded: &[Loaded], select: &Select, seed: u64) -> Result<Vec<Case>, SelectError> {
+    select.tags.iter().try_for_each(|tag| known_tag(loaded, tag))?;
     let mut cases = Vec::new();
     for file in loaded.iter().filter(|file| has_tags(&file.tags, &select.tags)) {
         for cell in &file.cells {
@@ -142,10 +156,23 @@ pub fn expand(loaded: &[Loaded], select: &Select, seed: u64) -> Result<Vec<Case>
         }
     }
     cases.retain(|case| {
-        let named = select.names.is_empty() || select.names.iter().any(|name| case.is_called(name));
-        named && select.shard.is_none_or(|shard| shard.holds(case))
+        select.names.is_empty() || select.names.iter().any(|name| case.is_called(name))
     });
+    if cases.is_empty() {
+        return Err(SelectError::Nothing);
+    }
+    cases.retain(|case| select.shard.is_none_or(|shard| shard.holds(case)));
     Ok(cases)
+}
+
+fn known_tag(loaded: &[Loaded], wanted: &str) -> Result<(), SelectError> {
+    let known: BTreeSet<&str> =
+        loaded.iter().flat_map(|file| &file.tags).map(String::as_str).collect();
+    if wanted.starts_with('!') || known.contains(wanted) {
+        return Ok(());
+    }
+    let hint = suggest(wanted, known).unwrap_or_else(|| "no scenario has any tag".into());
+    Err(SelectError::Tag { tag: wanted.to_owned(), hint })
 }
 
 /// Every tag expression holds.

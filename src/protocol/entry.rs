@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CutFacts, LinkState, Op};
+use super::{CutFacts, LinkState, Op, PendingFacts};
 
 /// Number of an entry within its run, in order of injection, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,6 +88,8 @@ pub enum Outcome {
         /// Its path on the engine's host.
         host_path: String,
     },
+    /// What was not durable when it was done.
+    Pending(PendingFacts),
     /// A loop device was attached.
     Loop {
         /// Its node on the host: `/dev/loop3`.

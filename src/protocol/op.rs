@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Dev, Ending, EngineOp, FileId, FileOwner, Init, InotifyStock, Interposer, IoLimits, IoRule,
-    LinkState, MountFlag, Place, PowerOp, TimeOp,
+    Dev, Ending, EngineOp, FileCutOp, FileId, FileOwner, Init, InotifyStock, Interposer, IoLimits,
+    IoRule, LinkState, MountFlag, Place, PowerOp, TimeOp,
 };
 use crate::units::Percent;
 
@@ -460,6 +460,8 @@ pub enum Op {
     Power(PowerOp),
     /// Something done to clocks, or to the times of files.
     Time(TimeOp),
+    /// A part of a power cut on an interposed volume.
+    CutFiles(FileCutOp),
     /// Something the engine does.
     Engine(EngineOp),
     /// Do nothing and say so. What the vacuity test turns other ops into.

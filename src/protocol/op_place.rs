@@ -42,6 +42,7 @@ impl Op {
             | Self::ExhaustMemory { place, .. }
             | Self::SetOomScore { place, .. } => Some(place),
             Self::Time(op) => Some(op.place()),
+            Self::CutFiles(op) => op.place(),
             Self::Power(op) => op.place(),
             Self::CreateBind { .. }
             | Self::SeedBind { .. }

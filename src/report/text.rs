@@ -5,6 +5,9 @@
 /// Longest line kept of any log or message, in bytes.
 pub(crate) const LINE: usize = 4096;
 
+/// Cutting less than this says more of the cut than was cut.
+const SLACK: usize = 100;
+
 /// Longest escape sequence that is taken for one.
 const ESCAPE: usize = 64;
 
@@ -55,9 +58,9 @@ fn picture(control: char) -> char {
     char::from_u32(0x2400 + u32::from(control)).unwrap_or('\u{fffd}')
 }
 
-/// At most `max` bytes of a text, with a notice of what was cut; printable.
+/// About `max` bytes of a text at most, with a notice of what was cut; printable.
 pub(crate) fn clip(text: &str, max: usize) -> String {
-    if text.len() <= max {
+    if text.len() <= max + SLACK.min(max / 4) {
         return printable(text);
     }
     let end = (0..=max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
@@ -76,20 +79,26 @@ pub(crate) fn one_line(text: &str, max: usize) -> String {
 
 /// The last lines of a text: at most `max` bytes and `lines` lines, each bounded; printable.
 pub(crate) fn tail(text: &str, max: usize, lines: usize) -> String {
+    let body = text.trim_end_matches('\n');
     let mut kept: Vec<String> = Vec::new();
-    let (mut seen, mut size) = (0, 0);
-    for line in text.trim_end_matches('\n').rsplit('\n') {
+    // where the first line that is kept begins
+    let (mut from, mut size) = (body.len() + 1, 0);
+    for line in body.rsplit('\n') {
         let line_kept = clip(line, LINE);
         if kept.len() == lines || size + line_kept.len() + 1 > max {
             break;
         }
-        seen += line.len() + 1;
+        from -= line.len() + 1;
         size += line_kept.len() + 1;
         kept.push(line_kept);
     }
-    let cut = text.len().saturating_sub(seen);
-    if cut > 0 {
-        kept.push(format!("[{cut} bytes cut]"));
+    match from.min(body.len()) {
+        0 => {}
+        // often the line in which a program says why it ended
+        cut if cut <= SLACK && max > SLACK => {
+            kept.extend(body[..cut].trim_end_matches('\n').rsplit('\n').map(printable));
+        }
+        cut => kept.push(format!("[{cut} bytes cut]")),
     }
     kept.reverse();
     kept.join("\n")
@@ -128,6 +137,17 @@ mod tests {
     fn what_is_cut_is_said() {
         assert_eq!(clip("ééé", 3), "é … [4 bytes cut]");
         assert_eq!(tail("a\nb\nc\n", 100, 2), "[2 bytes cut]\nb\nc");
+        let start = "x".repeat(150);
+        assert_eq!(tail(&format!("{start}\nb\nc\n\n"), 4000, 2), "[151 bytes cut]\nb\nc");
+        assert_eq!(clip(&start, 20), format!("{} … [130 bytes cut]", "x".repeat(20)));
+    }
+
+    #[test]
+    fn what_is_hardly_longer_is_not_cut() {
+        assert_eq!(tail("why\nb\nc\n\n", 4000, 2), "why\nb\nc");
+        assert_eq!(tail("é\nb", 4000, 1), "é\nb");
+        let long = "x".repeat(120);
+        assert_eq!(clip(&long, 100), long);
         let long = tail(&"x".repeat(1 << 20), 1 << 16, 10);
         assert!(long.len() < LINE + 100 && long.contains("bytes cut"), "{}", long.len());
     }

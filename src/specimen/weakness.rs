@@ -144,7 +144,7 @@ const TABLE: &[Row] = &[
         Weakness::AckBeforeSync,
         "ack-before-sync",
         "acknowledges records that are not on disk yet",
-        "power-cut-ext4",
+        "power-cut-file",
     ),
     row(
         Weakness::AlarmsOnly,

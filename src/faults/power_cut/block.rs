@@ -8,7 +8,8 @@ use super::super::{
 use crate::{
     block::Profile,
     protocol::{
-        CUT_CANARY, CutFacts, EngineOp, Op, Outcome, Place, PowerOp, Read, Reading, canaries,
+        CUT_CANARY, CutFacts, CutProfile, EngineOp, Op, Outcome, Place, PowerOp, Read, Reading,
+        canaries,
     },
     runtime::State,
     volumes::object_name,
@@ -22,11 +23,32 @@ pub struct Before {
     mark: String,
 }
 
+/// What the model calls a profile; none for one that it does not know.
+pub(super) fn profile(profile: CutProfile) -> Option<Profile> {
+    Some(match profile {
+        CutProfile::Drop => Profile::Drop,
+        CutProfile::KeepAll => Profile::KeepAll,
+        CutProfile::Prefix => Profile::Prefix,
+        CutProfile::Omit1 => Profile::Omit1,
+        CutProfile::Omit2 => Profile::Omit2,
+        CutProfile::Keep1 => Profile::Keep1,
+        CutProfile::Keep2 => Profile::Keep2,
+        CutProfile::Subset => Profile::Subset,
+        CutProfile::Torn => Profile::Torn,
+        CutProfile::MetadataFirst | CutProfile::DataFirst => return None,
+    })
+}
+
 /// More than a canary has.
 const CONTENT: u64 = 64;
 
 /// Says what is to be done.
-pub(super) async fn prepare(profile: Profile, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
+pub(super) async fn prepare(
+    wanted: CutProfile,
+    cx: &Cx<'_>,
+) -> Result<Prepared<Before>, FaultError> {
+    let unknown = || FaultError::Refused(format!("no disk is left by `{}`", wanted.name()));
+    let profile = profile(wanted).ok_or_else(unknown)?;
     let facts = cx.running().await?;
     let volume = cx.site.volume.as_ref().ok_or_else(|| {
         FaultError::Refused(format!("no volume is mounted at `{}`", cx.site.place.path))

@@ -6,7 +6,7 @@
 use super::{
     super::HelperError,
     context::{Context, Done},
-    detach, disk, fill, freeze, hold, image, inner_engine, interpose, link, memory, metadata,
+    cut, detach, disk, fill, freeze, hold, image, inner_engine, interpose, link, memory, metadata,
     mount, page_cache, process, quota, snapshot, stream, throttle, time, tmpfs,
 };
 use crate::protocol::{Op, Outcome};
@@ -106,6 +106,7 @@ fn act_on_interposer(op: &Op, cx: &Context) -> Done {
         Op::ArmRules { interposer, set, seed, rules } => {
             interpose::arm(interposer, set, (*seed, rules), cx)
         }
+        Op::CutFiles(op) => cut::act(op, cx),
         Op::DisarmRules { interposer, set } => interpose::disarm(interposer, set, cx),
         Op::Power(op) => disk::power(op, cx),
         other => {

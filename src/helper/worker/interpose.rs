@@ -251,12 +251,12 @@ pub(super) fn undo(name: &str, ask: &Ask, cx: &Context) -> Done {
     }
 }
 
-fn is_gone(error: &io::Error) -> bool {
+pub(super) fn is_gone(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound, UnexpectedEof};
     matches!(error.kind(), NotFound | ConnectionRefused | ConnectionReset | UnexpectedEof)
 }
 
-fn unreachable(name: &str, error: &io::Error) -> HelperError {
+pub(super) fn unreachable(name: &str, error: &io::Error) -> HelperError {
     HelperError::Refused(format!("the interposer `{name}` cannot be reached: {error}"))
 }
 

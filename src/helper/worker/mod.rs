@@ -7,6 +7,7 @@ mod act;
 mod cgroup;
 mod clock;
 mod context;
+mod cut;
 mod detach;
 mod disk;
 pub(in crate::helper) mod engine;

@@ -93,26 +93,30 @@ impl Fs {
         }
         let node = self.table.node(parent)?;
         let dir = self.table.fd(&node)?;
+        self.made(parent, name, || self.make_in(&dir, who, name, made))?;
+        self.lookup(parent, name)
+    }
+
+    fn make_in(&self, dir: &OwnedFd, who: Who, name: &OsStr, made: &Made) -> Result<(), Errno> {
         match made {
             Made::Link(of) => {
                 let of = self.table.fd(&self.table.node(*of)?)?;
-                linkat(&of, "", &dir, name, AtFlags::EMPTY_PATH)?;
+                linkat(&of, "", dir, name, AtFlags::EMPTY_PATH)
             }
             Made::Directory(mode) => {
                 let _for = ActingFor::user(who.uid, who.gid);
-                mkdirat(&dir, name, Mode::from_raw_mode(*mode))?;
+                mkdirat(dir, name, Mode::from_raw_mode(*mode))
             }
             Made::Node(mode, device) => {
                 let _for = ActingFor::user(who.uid, who.gid);
                 let kind = FileType::from_raw_mode(*mode);
-                mknodat(&dir, name, kind, Mode::from_raw_mode(*mode), u64::from(*device))?;
+                mknodat(dir, name, kind, Mode::from_raw_mode(*mode), u64::from(*device))
             }
             Made::Symlink(to) => {
                 let _for = ActingFor::user(who.uid, who.gid);
-                symlinkat(to.as_os_str(), &dir, name)?;
+                symlinkat(to.as_os_str(), dir, name)
             }
         }
-        self.lookup(parent, name)
     }
 
     /// Makes a file, or opens one that somebody else has made meanwhile, and says how it is known.
@@ -130,10 +134,10 @@ impl Fs {
         let dir = self.table.fd(&node)?;
         let flags = OFlags::from_bits_retain(flags.cast_unsigned());
         let flags = flags & OFlags::EXCL | OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW;
-        let made = {
+        let made = self.made(parent, name, || {
             let _for = ActingFor::user(who.uid, who.gid);
-            openat(&dir, name, flags | OFlags::CLOEXEC, Mode::from_raw_mode(mode))?
-        };
+            openat(&dir, name, flags | OFlags::CLOEXEC, Mode::from_raw_mode(mode))
+        })?;
         drop(made);
         let found = self.lookup(parent, name)?;
         let made = self.table.node(found.0.ino.0)?;
@@ -149,7 +153,7 @@ impl Fs {
         if let Ok(stat) = at(&dir, name) {
             self.table.let_go(&stat);
         }
-        unlinkat(&dir, name, flags)
+        self.removed(parent, name, || unlinkat(&dir, name, flags))
     }
 
     /// Gives a file another name.
@@ -165,7 +169,8 @@ impl Fs {
         let (old, new) = (self.table.node(from.0)?, self.table.node(to.0)?);
         let (old_dir, new_dir) = (self.table.fd(&old)?, self.table.fd(&new)?);
         let flags = RenameFlags::from_bits_retain(flags);
-        renameat_with(&old_dir, from.1, &new_dir, to.1, flags)?;
+        let rename = || renameat_with(&old_dir, from.1, &new_dir, to.1, flags);
+        self.renamed(from, to, flags, rename)?;
         if let Ok(stat) = at(&new_dir, to.1) {
             self.table.renamed(&stat, (&new, to.1));
         }

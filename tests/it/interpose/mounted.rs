@@ -114,7 +114,7 @@ impl Mounted {
         self.dir.path().join("at")
     }
 
-    fn ask(&self, ask: &Ask) -> Answer {
+    pub(super) fn ask(&self, ask: &Ask) -> Answer {
         let socket = self.dir.path().join("socket");
         control::ask(&socket, ask, Duration::from_secs(10)).unwrap()
     }

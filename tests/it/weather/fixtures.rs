@@ -256,7 +256,14 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Owner("/data", 1001),
     ),
     state(("pause", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Frozen),
-    Fixture { volume: POWERED, ..event("power-cut", "{ target: \"agent:/data\" }") },
+    Fixture { way: "block", volume: POWERED, ..event("power-cut", "{ target: \"agent:/data\" }") },
+    Fixture {
+        way: "file",
+        // somebody must write
+        beside: RECORDS,
+        volume: INTERPOSED,
+        ..event("power-cut", "{ target: \"agent:/data\" }")
+    },
     state(
         ("quota", ""),
         ("{ btrfs: { size: 128MiB } }", "/data"),

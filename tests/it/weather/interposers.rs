@@ -19,7 +19,7 @@ fn a_killed_or_stopped_interposer_ends_its_run_and_leaves_nothing() {
         let struck = [
             ("io-error-docker", Signal::KILL),
             ("io-error-ext4", Signal::STOP),
-            ("power-cut", Signal::STOP),
+            ("power-cut-block", Signal::STOP),
         ];
         for (name, how) in struck {
             strike(&Fixture::called(name).scenario("30s"), how, &format!("{name} {how:?} {round}"));

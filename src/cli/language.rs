@@ -1,0 +1,93 @@
+//! The parts of the scenario language, for `explain`: what each key of a file, a service, a step is.
+
+use std::fmt::Write as _;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::explain::section;
+use crate::{
+    catalog::{Parameter, parameters_of},
+    scenario::{
+        Control, ExecStep, ExpectFailure, Healthcheck, Matrix, Objectives, RecoverStep, Scenario,
+        Service, step_schema,
+    },
+};
+
+/// A part of a file: its name, what it is, its keys.
+struct Part {
+    name: &'static str,
+    what: &'static str,
+    schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+const PARTS: [Part; 10] = [
+    Part { name: "scenario", what: "a file", schema: Scenario::json_schema },
+    Part { name: "service", what: "one of `services`", schema: Service::json_schema },
+    Part { name: "step", what: "one of `steps`", schema: step_schema },
+    Part { name: "control", what: "one of `controls`", schema: Control::json_schema },
+    Part { name: "objectives", what: "of a scenario", schema: Objectives::json_schema },
+    Part { name: "matrix", what: "of a scenario", schema: Matrix::json_schema },
+    Part { name: "expect_failure", what: "of a scenario", schema: ExpectFailure::json_schema },
+    Part { name: "healthcheck", what: "of a service", schema: Healthcheck::json_schema },
+    Part { name: "recover", what: "a step", schema: RecoverStep::json_schema },
+    Part { name: "exec", what: "a step", schema: ExecStep::json_schema },
+];
+
+/// Every part and every key that is called so; none when nothing is.
+pub(super) fn explanation(word: &str) -> Option<String> {
+    let mut text = String::new();
+    for part in &PARTS {
+        let keys = parameters_of(part.schema);
+        if let Some(key) = keys.iter().find(|key| key.name == word) {
+            one_key(&mut text, part, key);
+        }
+        // one of many is called as they are: `services`
+        if word == part.name || word.strip_suffix('s') == Some(part.name) {
+            separate(&mut text);
+            let _ = writeln!(text, "{} ({})\n", part.name, part.what);
+            section(&mut text, "Keys", &keys);
+        }
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+/// The names of the parts.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    PARTS.iter().map(|part| part.name)
+}
+
+fn one_key(text: &mut String, part: &Part, key: &Parameter) {
+    separate(text);
+    let _ = writeln!(text, "{} (key of a {}: {})\n\n{}", key.name, part.name, key.takes, key.doc);
+}
+
+fn separate(text: &mut String) {
+    if !text.is_empty() {
+        text.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_has_keys_and_every_key_says_what_it_is() {
+        for part in &PARTS {
+            let keys = parameters_of(part.schema);
+            assert!(!keys.is_empty(), "{}", part.name);
+            for key in keys {
+                assert!(!key.doc.is_empty(), "{}: {}", part.name, key.name);
+            }
+            assert!(explanation(part.name).is_some());
+        }
+    }
+
+    #[test]
+    fn keys_are_found_wherever_they_stand() {
+        let timeout = explanation("timeout").unwrap();
+        assert!(timeout.contains("key of a scenario") && timeout.contains("key of a healthcheck"));
+        assert!(explanation("services").unwrap().contains("image"));
+        assert_eq!(explanation("nonsense"), None);
+    }
+}
