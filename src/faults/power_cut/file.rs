@@ -94,11 +94,11 @@ impl Before {
         outcomes: &[Outcome],
         cx: &Cx<'_>,
     ) -> Result<Effect, FaultError> {
-        let pending = outcomes.iter().filter_map(|outcome| match outcome {
+        let mut pending = outcomes.iter().filter_map(|outcome| match outcome {
             Outcome::Pending(facts) => Some(*facts),
             _ => None,
         });
-        let Some(cut) = pending.last() else { return Ok(Effect::unproven("nothing was cut")) };
+        let Some(cut) = pending.next_back() else { return Ok(Effect::unproven("nothing was cut")) };
         let facts = self.container.again(cx).await?;
         let started = self.container.evidence(&facts);
         if !self.container.started_anew(&facts) || facts.state != State::Running {

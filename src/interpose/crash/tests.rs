@@ -122,7 +122,7 @@ fn a_rename_is_one_step_and_takes_what_it_is_built_on_along() {
 #[test]
 fn what_a_sync_has_not_seen_or_has_given_up_stays_pending() {
     let write = vec![Key::Bytes(10, 0, 5)];
-    let mut log = log(&[write.clone()]);
+    let mut log = log(std::slice::from_ref(&write));
     let began = log.now();
     log.add(write, true, 1);
     assert_eq!(log.sync_file(10, began), [0]);

@@ -42,6 +42,7 @@ const OURS: &str = ".keelhaul-";
 type Place = (Arc<Node>, OsString);
 
 /// What a sync is about.
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Synced {
     File(u64),
     Directory(u64),
