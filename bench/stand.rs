@@ -88,6 +88,7 @@ impl Stand {
             share: 1.0,
             first: None,
             seed: 7,
+            kept: false,
         };
         let prepared = fault.prepare(&cx).await?;
         let what = fault.name().to_owned();

@@ -8,7 +8,7 @@
 //!     > {volumes, faults, probes, workloads} > {helper::client, runtime} > protocol
 //! helper::{keeper, worker} > interpose > journal > host > protocol
 //! shell, engine > host    (inside their own containers)
-//! everything may use {ledger, units, errno, diagnostic, verdict, failpoint}
+//! everything may use {block, ledger, units, errno, diagnostic, verdict, failpoint}
 //! ```
 //!
 //! # Invariants
@@ -22,6 +22,7 @@
 //! 7. Everything we create carries `keelhaul.run=<id>`.
 //! 8. A random decision is a hash of its circumstances, never a sequential draw.
 
+pub mod block;
 pub mod catalog;
 pub mod cli;
 pub mod diagnostic;

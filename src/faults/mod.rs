@@ -80,6 +80,7 @@ mod mtime_skew;
 mod oom_kill;
 mod ownership;
 mod pause;
+mod power_cut;
 mod quota;
 mod read_only;
 mod recreate;
@@ -441,6 +442,7 @@ faults! {
     "oom-kill" => oom_kill::OomKill,
     "ownership" => ownership::Ownership,
     "pause" => pause::Pause,
+    "power-cut" => power_cut::PowerCut,
     "quota" => quota::Quota,
     "read-only" => read_only::ReadOnly,
     "recreate" => recreate::Recreate,

@@ -43,8 +43,9 @@ fn the_example_names_its_row_and_survives_a_round_trip() {
 #[test]
 fn the_example_has_nothing_wrong_on_some_volume() {
     let volumes = crate::volumes::TABLE.iter().map(|row| Some(testing::volume_spec(row.example)));
-    let interposed = testing::volume_spec("docker: { interpose: file }");
-    let volumes: Vec<_> = volumes.chain([None, Some(interposed)]).collect();
+    let interposed = ["docker: { interpose: file }", "ext4: { size: 64MiB, interpose: block }"];
+    let interposed = interposed.map(|yaml| Some(testing::volume_spec(yaml)));
+    let volumes: Vec<_> = volumes.chain([None]).chain(interposed).collect();
     for row in TABLE {
         let fault: FaultSpec = serde_saphyr::from_str(row.example).unwrap();
         let fits = volumes.iter().any(|volume| {

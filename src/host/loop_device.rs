@@ -22,6 +22,8 @@ const LOOP_CLR_FD: Opcode = 0x4C01;
 const LOOP_GET_STATUS64: Opcode = 0x4C05;
 const LOOP_CONFIGURE: Opcode = 0x4C0A;
 const LOOP_CTL_GET_FREE: libc::c_ulong = 0x4C82;
+/// linux/fs.h
+const BLKFLSBUF: Opcode = 0x1261;
 const LO_FLAGS_READ_ONLY: u32 = 1;
 const LO_FLAGS_AUTOCLEAR: u32 = 4;
 const LO_FLAGS_DIRECT_IO: u32 = 16;
@@ -101,6 +103,8 @@ pub struct Attached {
     pub number: u32,
     /// The file behind it.
     pub backing: Backing,
+    /// The name that whoever attached it gave it; empty without one.
+    pub mark: String,
     /// That file's path as the kernel knows it, from sysfs; ends in ` (deleted)` if it was removed.
     /// `None` when sysfs does not show it.
     pub file: Option<PathBuf>,
@@ -116,6 +120,20 @@ pub struct Attached {
 /// # Errors
 /// The failed call; `ENOENT` when `nodes` has no node for the device, `EBUSY` after many attempts.
 pub fn attach(nodes: &Path, file: &Path, options: AttachOptions) -> HostResult<Attached> {
+    attach_marked(nodes, file, options, "")
+}
+
+/// Likewise, with a name by which [`find_marked`] finds the device when the file cannot be found:
+/// 63 bytes of it are kept.
+///
+/// # Errors
+/// As [`attach`].
+pub fn attach_marked(
+    nodes: &Path,
+    file: &Path,
+    options: AttachOptions,
+    mark: &str,
+) -> HostResult<Attached> {
     let access = if options.read_only { OFlags::RDONLY } else { OFlags::RDWR };
     let backing = open(file, access | OFlags::CLOEXEC, Mode::empty()).op("open", file)?;
     let stat = fstat(&backing).op("stat", file)?;
@@ -126,7 +144,7 @@ pub fn attach(nodes: &Path, file: &Path, options: AttachOptions) -> HostResult<A
         let number = free_number(&control).op("LOOP_CTL_GET_FREE", &control_path)?;
         let node = nodes.join(format!("loop{number}"));
         let device = open_rw(&node)?;
-        match configure(&device, &backing, options) {
+        match configure(&device, &backing, options, mark) {
             Ok(()) => {}
             Err(rustix::io::Errno::BUSY) => continue,
             Err(e) => return Err(HostError::sys("LOOP_CONFIGURE", node, e)),
@@ -174,6 +192,34 @@ pub fn find(nodes: &Path, backing: Backing) -> HostResult<Vec<Attached>> {
     Ok(devices)
 }
 
+/// The devices that were attached with this name, by number. A name is no identity: callers give
+/// names that are unique to a run.
+///
+/// # Errors
+/// As [`list`].
+pub fn find_marked(nodes: &Path, mark: &str) -> HostResult<Vec<Attached>> {
+    let mut devices = list(nodes)?;
+    devices.retain(|device| !mark.is_empty() && device.mark.as_bytes() == short(mark));
+    Ok(devices)
+}
+
+/// Takes a device for us alone: nobody can mount it meanwhile. None while somebody has it mounted.
+/// What the kernel has cached of it is dropped.
+///
+/// # Errors
+/// The failed call.
+pub fn claim(node: &Path) -> HostResult<Option<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC;
+    let device = match open(node, flags, Mode::empty()) {
+        Ok(device) => device,
+        Err(rustix::io::Errno::BUSY) => return Ok(None),
+        Err(e) => return Err(HostError::sys("open", node, e)),
+    };
+    // SAFETY: BLKFLSBUF takes no argument.
+    unsafe { ioctl(&device, NoArg::<BLKFLSBUF>::new()) }.op("BLKFLSBUF", node)?;
+    Ok(Some(device))
+}
+
 /// Detaches every loop device of this file; returns how many, `0` when there is none.
 ///
 /// A device still in use (mounted) is detached by the kernel when its last user has gone.
@@ -200,6 +246,12 @@ pub fn detach(nodes: &Path, backing: Backing) -> HostResult<usize> {
     Ok(detached)
 }
 
+/// What of a name the kernel keeps; its last byte is always zero.
+fn short(mark: &str) -> &[u8] {
+    let bytes = mark.as_bytes();
+    &bytes[..bytes.len().min(63)]
+}
+
 fn open_rw(path: &Path) -> HostResult<OwnedFd> {
     open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).op("open", path)
 }
@@ -217,8 +269,11 @@ fn configure(
     device: &OwnedFd,
     backing: &OwnedFd,
     options: AttachOptions,
+    mark: &str,
 ) -> Result<(), rustix::io::Errno> {
     let mut info = EMPTY;
+    let kept = short(mark);
+    info.file_name[..kept.len()].copy_from_slice(kept);
     for (wanted, flag) in [
         (options.read_only, LO_FLAGS_READ_ONLY),
         (options.autoclear, LO_FLAGS_AUTOCLEAR),
@@ -258,6 +313,10 @@ fn attached(node: PathBuf, number: u32, info: &LoopInfo64) -> Attached {
         node,
         number,
         backing: identity_of(info),
+        mark: {
+            let end = info.file_name.iter().position(|byte| *byte == 0).unwrap_or(64);
+            String::from_utf8_lossy(&info.file_name[..end]).into_owned()
+        },
         file: shown.map(|text| {
             use std::os::unix::ffi::OsStrExt as _;
             std::ffi::OsStr::from_bytes(text.strip_suffix(b"\n").unwrap_or(&text)).into()
@@ -338,6 +397,29 @@ mod tests {
         numbers.sort_unstable();
         numbers.dedup();
         assert_eq!(numbers.len(), files.len());
+    }
+
+    #[test]
+    fn a_device_is_found_by_its_name_and_taken_by_one_alone() {
+        if !root_or_skip() {
+            return;
+        }
+        let (dev, file) = (Path::new(DEV), image(&[7; 1 << 16]));
+        // names of which the kernel keeps the first 63 bytes
+        let name = format!("kh-{}-{}", std::process::id(), "x".repeat(70));
+        let options = AttachOptions::default();
+        let device = attach_marked(dev, file.path(), options, &name).unwrap();
+        let found = find_marked(dev, &name).unwrap();
+        let claimed = claim(&device.node).unwrap();
+        let refused = claim(&device.node).unwrap();
+        let (was_claimed, was_refused) = (claimed.is_some(), refused.is_none());
+        drop(claimed);
+        let again = claim(&device.node).unwrap().is_some();
+        detach(dev, device.backing).unwrap();
+        assert_eq!(found, [device]);
+        assert!(was_claimed && was_refused && again);
+        assert!(find_marked(dev, &name).unwrap().is_empty());
+        assert!(find_marked(dev, "").unwrap().is_empty());
     }
 
     #[test]

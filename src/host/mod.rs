@@ -10,6 +10,7 @@ pub mod archive;
 pub mod aside;
 pub mod block_device;
 pub mod byte_trial;
+pub mod canary;
 pub mod cgroup;
 pub mod container_process;
 pub mod credentials;

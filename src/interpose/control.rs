@@ -10,8 +10,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::session::Rules;
-use crate::protocol::{IoRule, RuleFacts};
+use super::{disk::Power, session::Rules};
+use crate::{
+    block::Profile,
+    protocol::{CutFacts, CutProfile, IoRule, PendingFacts, RuleFacts},
+};
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +41,30 @@ pub enum Ask {
         /// Its name.
         set: String,
     },
+    /// Let the next canary that is written to a disk cut its power.
+    Cut {
+        /// What survives of the writes that were not durable.
+        profile: Profile,
+        /// Decides which.
+        seed: u64,
+    },
+    /// What has a cut left of a disk? `Already` while it has power.
+    WasCut,
+    /// Give the power back, with what the cut has left.
+    Restore,
+    /// Give the power back as if it had never been cut.
+    UndoCut,
+    /// Take no change after so many more by others; without a number, take them again.
+    Fence(Option<u64>),
+    /// What is not durable.
+    Pending,
+    /// Undo what a power cut takes, and take changes again.
+    Settle {
+        /// What it leaves behind.
+        profile: CutProfile,
+        /// Decides where the profile leaves it open.
+        seed: u64,
+    },
     /// Are you there?
     Ping,
 }
@@ -52,6 +79,10 @@ pub enum Answer {
     Already,
     /// What a set has done; none where there never was one.
     Facts(Option<RuleFacts>),
+    /// The power was cut.
+    Cut(CutFacts),
+    /// What is not durable; none where no changes are remembered.
+    Pending(Option<PendingFacts>),
     /// It was not done.
     Refused(String),
 }
@@ -61,26 +92,32 @@ const LONGEST: u64 = 4 << 20;
 /// A client that says nothing for so long is not waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Who answers.
+pub trait Controlled {
+    /// Does what is asked, and says how that went.
+    fn perform(&self, ask: Ask) -> Answer;
+}
+
 /// Answers whoever connects, one after the other, for as long as the process lives.
 ///
 /// # Errors
 /// When nobody can connect any more.
-pub fn serve(listener: &UnixListener, rules: &Rules) -> std::io::Result<()> {
+pub fn serve(listener: &UnixListener, who: &dyn Controlled) -> std::io::Result<()> {
     loop {
         let (stream, _) = listener.accept()?;
         // a client that breaks off has had its answer, or wants none
-        let _ = answer(&stream, rules);
+        let _ = answer(&stream, who);
     }
 }
 
-fn answer(stream: &UnixStream, rules: &Rules) -> std::io::Result<()> {
+fn answer(stream: &UnixStream, who: &dyn Controlled) -> std::io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
     let mut reader = BufReader::new(std::io::Read::take(stream, LONGEST));
     reader.read_line(&mut line)?;
     let answer = match serde_json::from_str(&line) {
-        Ok(ask) => perform(ask, rules),
+        Ok(ask) => who.perform(ask),
         Err(error) => Answer::Refused(error.to_string()),
     };
     let mut text = serde_json::to_string(&answer)?;
@@ -88,21 +125,47 @@ fn answer(stream: &UnixStream, rules: &Rules) -> std::io::Result<()> {
     (&*stream).write_all(text.as_bytes())
 }
 
-fn perform(ask: Ask, rules: &Rules) -> Answer {
-    match ask {
-        Ask::Arm { set, seed, rules: new } => match rules.arm(&set, seed, new) {
-            Ok(()) => Answer::Done,
-            Err(why) => Answer::Refused(why),
-        },
-        Ask::Disarm { set } if rules.disarm(&set) => Answer::Done,
-        Ask::Disarm { .. } => Answer::Already,
-        Ask::DisarmAll => {
-            rules.disarm_all();
-            Answer::Done
+impl Controlled for Rules {
+    fn perform(&self, ask: Ask) -> Answer {
+        match ask {
+            Ask::Arm { set, seed, rules: new } => match self.arm(&set, seed, new) {
+                Ok(()) => Answer::Done,
+                Err(why) => Answer::Refused(why),
+            },
+            Ask::Disarm { set } => done(self.disarm(&set)),
+            Ask::DisarmAll => {
+                self.disarm_all();
+                Answer::Done
+            }
+            Ask::Facts { set } => Answer::Facts(self.facts(&set)),
+            Ask::Fence(after) => Answer::Pending(self.fence(after)),
+            Ask::Pending => Answer::Pending(self.pending()),
+            Ask::Settle { profile, seed } => match self.settle(profile, seed) {
+                Ok(facts) => Answer::Pending(Some(facts)),
+                Err(why) => Answer::Refused(why),
+            },
+            Ask::Ping => Answer::Done,
+            other => Answer::Refused(format!("a filesystem has no power to cut: {other:?}")),
         }
-        Ask::Facts { set } => Answer::Facts(rules.facts(&set)),
-        Ask::Ping => Answer::Done,
     }
+}
+
+impl Controlled for Power {
+    fn perform(&self, ask: Ask) -> Answer {
+        match ask {
+            Ask::Cut { profile, seed } if self.prime(profile, seed) => Answer::Done,
+            Ask::Cut { .. } => Answer::Refused("its power is cut already".into()),
+            Ask::WasCut => self.facts().map_or(Answer::Already, Answer::Cut),
+            Ask::Restore => done(self.restore()),
+            Ask::UndoCut => done(self.undo()),
+            Ask::Ping => Answer::Done,
+            other => Answer::Refused(format!("a disk knows no rules: {other:?}")),
+        }
+    }
+}
+
+fn done(done: bool) -> Answer {
+    if done { Answer::Done } else { Answer::Already }
 }
 
 /// Asks the interposer behind a socket.

@@ -1,12 +1,16 @@
-//! The file interposer: a FUSE filesystem under a container's volume, in which rules strike.
+//! The interposers. The file interposer is a FUSE filesystem under a container's volume, in which
+//! rules strike; the block interposer, `disk`, a disk under a real filesystem, whose power is cut.
 //!
 //! `rules` decides, purely; `fs` hands every operation to the filesystem beneath; `serve` is the
-//! process that runs both, and `control` the way to it from other processes. Where no rule can
+//! process that runs both, and `control` the way to it from other processes. `crash` says, purely,
+//! what a power cut takes of what is not durable. Where no rule can
 //! match, the kernel reads and writes the file beneath by itself. Nothing here knows faults.
 
 mod armed;
 mod backing;
 pub mod control;
+pub mod crash;
+pub mod disk;
 mod fs;
 pub mod rules;
 pub mod serve;

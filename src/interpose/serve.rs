@@ -1,5 +1,5 @@
-//! The process of one interposer. It ends with its connection, or with the keeper: what it holds
-//! (the mount beneath, the connection) ends with it.
+//! The process of one interposer, be it a filesystem or a disk. It ends with its connection, or with
+//! the keeper: what it holds (the mount beneath, the connection) ends with it.
 
 use std::{
     io::{BufRead as _, Write as _},
@@ -15,7 +15,8 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    control,
+    control::{self, Controlled},
+    disk,
     session::{Rules, Session, Setup},
 };
 use crate::host::{
@@ -25,23 +26,45 @@ use crate::host::{
     process::Identity,
 };
 
-/// What it says when it can be used.
+/// What it says when it can be used; a disk says where, too.
 pub const READY: &str = "ready";
 
 /// What the process is told on its first line of input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Orders {
-    /// The interposer.
-    pub setup: Setup,
-    /// Where it is mounted.
-    pub at: PathBuf,
-    /// In whose mount namespace; none for its own.
-    pub within: Option<Identity>,
-    /// Where it listens for rules.
+    /// What to serve.
+    pub serve: Serve,
+    /// Where it listens to others.
     pub socket: PathBuf,
     /// With whom it ends; none for nobody.
     pub ends_with: Option<Identity>,
+}
+
+/// What is served.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Serve {
+    /// A filesystem over another one.
+    Files {
+        /// The interposer.
+        setup: Setup,
+        /// Where it is mounted.
+        at: PathBuf,
+        /// In whose mount namespace; none for its own.
+        within: Option<Identity>,
+    },
+    /// A disk.
+    Disk {
+        /// What it is made of.
+        setup: disk::Setup,
+    },
+}
+
+/// What goes on until its connection ends.
+enum Served {
+    Files(Session),
+    Disk(disk::Session),
 }
 
 /// Runs it. Its arguments are there for those who look for the process.
@@ -53,22 +76,12 @@ pub fn main(_: impl Iterator<Item = String>) -> ExitCode {
     let started = start(&orders);
     let mut out = std::io::stdout();
     let said = match &started {
-        Ok(_) => writeln!(out, "{READY}"),
+        Ok(Served::Files(_)) => writeln!(out, "{READY}"),
+        Ok(Served::Disk(disk)) => writeln!(out, "{READY} {}", disk.device()),
         Err(error) => writeln!(out, "{error}"),
     };
     match started {
-        Ok(session) if said.is_ok() => {
-            let rules = session.rules();
-            let ended = session.wait();
-            leave_facts(&orders.socket, &rules);
-            match ended {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    let _ = writeln!(std::io::stderr(), "the interposer ended: {error}");
-                    ExitCode::FAILURE
-                }
-            }
-        }
+        Ok(served) if said.is_ok() => wait(served, &orders.socket),
         _ => ExitCode::FAILURE,
     }
 }
@@ -86,26 +99,57 @@ fn leave_facts(socket: &Path, rules: &Rules) {
     }
 }
 
-fn start(orders: &Orders) -> HostResult<Session> {
+fn wait(served: Served, socket: &Path) -> ExitCode {
+    let ended = match served {
+        Served::Files(session) => {
+            let rules = session.rules();
+            let ended = session.wait();
+            leave_facts(socket, &rules);
+            ended
+        }
+        Served::Disk(disk) => disk.wait(),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "the interposer ended: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(orders: &Orders) -> HostResult<Served> {
     // what is made is to have the mode that the caller asked for; the kernel has masked it
     umask(rustix::fs::Mode::empty());
     many_files();
     if let Some(keeper) = orders.ends_with {
         end_with(keeper)?;
     }
-    let session = Session::start(&orders.setup)?;
-    let failed =
-        |error: std::io::Error| HostError::sys("bind", &orders.socket, Errno::of_io(&error));
-    let _ = std::fs::remove_file(&orders.socket);
-    let listener = UnixListener::bind(&orders.socket).map_err(failed)?;
-    let rules = session.rules();
-    let control = std::thread::Builder::new().name("control".into());
-    control.spawn(move || control::serve(&listener, &rules)).map_err(failed)?;
-    match orders.within {
-        Some(target) => in_mount_ns(target, || session.attach(&orders.at))??,
-        None => session.attach(&orders.at)?,
+    match &orders.serve {
+        Serve::Files { setup, at, within } => {
+            let session = Session::start(setup)?;
+            listen(&orders.socket, session.rules())?;
+            match *within {
+                Some(target) => in_mount_ns(target, || session.attach(at))??,
+                None => session.attach(at)?,
+            }
+            Ok(Served::Files(session))
+        }
+        Serve::Disk { setup } => {
+            let disk = disk::Session::start(setup)?;
+            listen(&orders.socket, disk.power())?;
+            Ok(Served::Disk(disk))
+        }
     }
-    Ok(session)
+}
+
+/// Listens to others from now on.
+fn listen(socket: &Path, who: impl Controlled + Send + 'static) -> HostResult<()> {
+    let failed = |error: std::io::Error| HostError::sys("bind", socket, Errno::of_io(&error));
+    let _ = std::fs::remove_file(socket);
+    let listener = UnixListener::bind(socket).map_err(failed)?;
+    let control = std::thread::Builder::new().name("control".into());
+    control.spawn(move || control::serve(&listener, &who)).map(drop).map_err(failed)
 }
 
 /// As many descriptors as we may have.

@@ -23,7 +23,7 @@ use crate::{
         error::{HostError, HostResult},
         fuse,
     },
-    protocol::{IoRule, RuleFacts},
+    protocol::{CutProfile, IoAction, IoRule, PendingFacts, RuleFacts},
 };
 
 /// Threads that serve requests; none of them ever sleeps on purpose.
@@ -70,7 +70,9 @@ impl Session {
         let root = setup.beneath.open()?;
         let invalid = |_| HostError::sys("rules", Path::new(&setup.mark), Errno(libc::EINVAL));
         let armed = Armed::new(setup.expected.clone()).map_err(invalid)?;
-        let fs = Fs::new(root, setup.beneath.is_ours(), setup.mark.clone(), armed, kept());
+        let remembers = setup.expected.iter().any(|rule| rule.action == IoAction::Remember);
+        let (ours, mark) = (setup.beneath.is_ours(), setup.mark.clone());
+        let fs = Fs::new(root, ours, mark, (armed, remembers), kept());
         let fs = fs.map_err(|errno| HostError::sys("serve", &setup.device, errno))?;
         let device = fuse::device(&setup.device)?;
         let mount = fuse::mount(&device, &setup.source, DIRECTORY, &setup.options)?;
@@ -129,6 +131,28 @@ impl Rules {
         let was = self.0.armed.disarm(set);
         was.into_iter().for_each(|was| self.0.timer.end(was));
         was.is_some()
+    }
+
+    /// Takes no change after so many more, or takes them again; none where none is remembered.
+    #[must_use]
+    pub fn fence(&self, after: Option<u64>) -> Option<PendingFacts> {
+        self.0.fence(after)
+    }
+
+    /// What is not durable; none where nothing is remembered.
+    #[must_use]
+    pub fn pending(&self) -> Option<PendingFacts> {
+        self.0.pending()
+    }
+
+    /// Undoes what a cut takes, and takes changes again.
+    ///
+    /// # Errors
+    /// In words, when nothing is remembered, or something cannot be undone.
+    pub fn settle(&self, profile: CutProfile, seed: u64) -> Result<PendingFacts, String> {
+        let settled = self.0.settle(profile, seed);
+        let settled = settled.ok_or_else(|| "no changes are remembered here".to_owned())?;
+        settled.map_err(|errno| format!("what was not durable cannot be undone: {errno}"))
     }
 
     /// Puts every set out of force.

@@ -52,6 +52,8 @@ enum Outcome {
 /// One intended record.
 struct Row<'l> {
     intent: &'l Intent,
+    /// Fences before it.
+    fences: u64,
     outcome: Outcome,
     intact: u64,
     damaged: u64,
@@ -89,19 +91,23 @@ impl<'l> Book<'l> {
             met: HashMap::new(),
             report: LedgerReport::default(),
         };
-        let intents = log.entries.iter().filter_map(|entry| match &entry.event {
-            Event::Intent(intent) => Some(intent),
-            _ => None,
-        });
-        for intent in intents {
-            book.intend(intent);
+        let mut fences = 0;
+        for entry in &log.entries {
+            match &entry.event {
+                Event::Intent(intent) => book.intend(intent, fences),
+                Event::Fenced {} => fences += 1,
+                _ => {}
+            }
         }
-        let mut fenced = false;
+        let (mut fenced, mut fences) = (false, 0);
         for entry in &log.entries {
             match &entry.event {
                 Event::Intent(_) => {}
-                Event::Fenced {} => fenced = true,
-                Event::Acknowledged(id) if fenced => book.settle(*id, Outcome::Indeterminate),
+                Event::Fenced {} => (fenced, fences) = (true, fences + 1),
+                Event::Restored {} => fenced = false,
+                Event::Acknowledged(id) if fenced || book.was_under_way(*id, fences) => {
+                    book.settle(*id, Outcome::Indeterminate);
+                }
                 Event::Acknowledged(id) => {
                     book.settle(*id, Outcome::Acknowledged { at_us: entry.at_us });
                 }
@@ -112,13 +118,19 @@ impl<'l> Book<'l> {
         book
     }
 
-    fn intend(&mut self, intent: &'l Intent) {
+    /// It was asked for before the last of so many fences.
+    fn was_under_way(&self, id: RecordId, fences: u64) -> bool {
+        self.by_id.get(&id).is_some_and(|at| self.rows[*at].fences < fences)
+    }
+
+    fn intend(&mut self, intent: &'l Intent, fences: u64) {
         if self.by_id.contains_key(&intent.id) {
             return;
         }
         self.by_id.insert(intent.id, self.rows.len());
         self.by_key.insert(&intent.key, self.rows.len());
-        self.rows.push(Row { intent, outcome: Outcome::Indeterminate, intact: 0, damaged: 0 });
+        let outcome = Outcome::Indeterminate;
+        self.rows.push(Row { intent, fences, outcome, intact: 0, damaged: 0 });
     }
 
     fn settle(&mut self, id: RecordId, outcome: Outcome) {

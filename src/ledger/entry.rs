@@ -38,6 +38,8 @@ pub enum Event {
     },
     /// From here on acknowledgements are void: the subject's storage was cut.
     Fenced {},
+    /// From here on they count again, but for records that were on their way before.
+    Restored {},
 }
 
 /// The record that is about to be written, all but its payload.

@@ -164,6 +164,7 @@ mod tests {
             Event::Failed { id: ID, reason: "507 \"ENOSPC\"\n".into() },
             Event::Indeterminate { id: ID, reason: "timed out".into() },
             Event::Fenced {},
+            Event::Restored {},
         ];
         (1..).zip(events).map(|(at_us, event)| Entry { at_us, event }).collect()
     }
@@ -174,7 +175,7 @@ mod tests {
             writer.append(&entry).unwrap();
         }
         assert!(writer.get_ref().is_empty(), "nothing is written before the group is handed over");
-        assert_eq!(writer.write_out().unwrap(), 5);
+        assert_eq!(writer.write_out().unwrap(), 6);
         writer.get_ref().clone()
     }
 
@@ -191,7 +192,7 @@ mod tests {
         for cut in header..bytes.len() {
             let log = Log::read(&bytes[..cut]).unwrap();
             assert_eq!(log.entries, entries()[..log.entries.len()]);
-            assert!(log.entries.len() < 5 || cut == bytes.len() - 1);
+            assert!(log.entries.len() < 6 || cut == bytes.len() - 1);
         }
         assert!(matches!(Log::read(&bytes[..header - 1]), Err(LogError::NoHeader)));
     }

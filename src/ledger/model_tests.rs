@@ -150,6 +150,16 @@ fn acknowledgements_after_the_fence_are_void() {
 }
 
 #[test]
+fn acknowledgements_count_again_for_what_was_asked_for_after_the_fence() {
+    // one intent, one acknowledgement at a time
+    let (mut log, records) = sound(1, 4);
+    log.entries.insert(3, Entry { at_us: 350, event: Event::Fenced {} });
+    log.entries.insert(4, Entry { at_us: 360, event: Event::Restored {} });
+    let report = judge(&log, &lines(&records[..1]));
+    assert_eq!((report.acknowledged, report.indeterminate, report.lost), (3, 1, 2));
+}
+
+#[test]
 fn a_read_by_key_catches_misdirection() {
     let (log, records) = sound(1, 3);
     let lines = lines(&records);

@@ -28,13 +28,18 @@ pub fn longest_gap(entries: &[Entry]) -> u64 {
     times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
 }
 
-/// When each acknowledgement came, those after a fence left out.
+/// When each acknowledgement came, those behind a fence left out.
 fn acks(entries: &[Entry]) -> impl Iterator<Item = u64> {
-    entries
-        .iter()
-        .take_while(|entry| !matches!(entry.event, Event::Fenced {}))
-        .filter(|entry| matches!(entry.event, Event::Acknowledged(_)))
-        .map(|entry| entry.at_us)
+    let mut fenced = false;
+    entries.iter().filter_map(move |entry| {
+        match entry.event {
+            Event::Fenced {} => fenced = true,
+            Event::Restored {} => fenced = false,
+            _ => {}
+        }
+        let counts = !fenced && matches!(entry.event, Event::Acknowledged(_));
+        counts.then_some(entry.at_us)
+    })
 }
 
 #[cfg(test)]

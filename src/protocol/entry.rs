@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LinkState, Op};
+use super::{CutFacts, LinkState, Op, PendingFacts};
 
 /// Number of an entry within its run, in order of injection, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,11 +88,15 @@ pub enum Outcome {
         /// Its path on the engine's host.
         host_path: String,
     },
+    /// What was not durable when it was done.
+    Pending(PendingFacts),
     /// A loop device was attached.
     Loop {
         /// Its node on the host: `/dev/loop3`.
         device: String,
     },
+    /// The power of a disk was cut.
+    Cut(CutFacts),
 }
 
 /// One entry's way back.

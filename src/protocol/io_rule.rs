@@ -148,6 +148,8 @@ pub enum IoAction {
         /// How many, at most, one after the other.
         bytes: u32,
     },
+    /// Nothing: but what was there before every change is remembered until it is durable.
+    Remember,
     /// A sync of a file fails that has something to bring to the disk.
     FailSync {
         /// With this error number.
@@ -173,7 +175,7 @@ impl IoAction {
     /// Whether it strikes depends on what was written before: no write may pass it by.
     #[must_use]
     pub fn follows_writes(&self) -> bool {
-        matches!(self, Self::FailSync { .. })
+        matches!(self, Self::FailSync { .. } | Self::Remember)
     }
 
     /// It is about the bytes that an operation moves, and not about it as a whole.
@@ -212,6 +214,12 @@ pub enum Backing {
     Directory {
         /// Its path in the engine's mount namespace.
         host_path: String,
+    },
+    /// Nothing: a disk of ours, which begins with an image of the run, lies under a real
+    /// filesystem.
+    Disk {
+        /// File name of the image in the run's image directory.
+        image: String,
     },
     /// The filesystem on the loop device of an image of the run.
     Image {

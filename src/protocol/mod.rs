@@ -7,6 +7,7 @@ mod access;
 mod capability;
 mod engine_op;
 mod entry;
+mod file_cut;
 mod histogram;
 mod http;
 mod inner_engine;
@@ -21,6 +22,7 @@ mod op;
 mod op_parts;
 mod op_place;
 mod place;
+mod power;
 mod read;
 mod time;
 mod tree;
@@ -29,6 +31,7 @@ pub use access::{Access, AccessFacts, FileOwner, LabelFacts};
 pub use capability::Capability;
 pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
+pub use file_cut::{CutProfile, FileCutOp, PendingFacts};
 pub use histogram::Histogram;
 pub use http::{HttpReply, HttpRequest};
 pub use inner_engine::{Ending, InnerEngineFacts, StartTrial};
@@ -45,6 +48,7 @@ pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
 pub use op::Op;
 pub use op_parts::{FileId, LinkState, MountFlag};
 pub use place::{Dev, Init, Place, ProcessFacts};
+pub use power::{CUT_CANARY, CutFacts, PowerOp, canaries};
 pub use read::{
     EventFacts, FileFacts, FsFacts, HostFacts, LoopFacts, MemoryFacts, MountFacts, NetFacts,
     OpenFile, QuotaFacts, Read, Reading, Ready, Trial, UserFacts, WriterFacts,

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Dev, Ending, EngineOp, FileId, FileOwner, Init, InotifyStock, InsertionOp, Interposer,
-    IoLimits, IoRule, LinkState, MountFlag, Place, TimeOp,
+    Dev, Ending, EngineOp, FileCutOp, FileId, FileOwner, Init, InotifyStock, InsertionOp,
+    Interposer, IoLimits, IoRule, LinkState, MountFlag, Place, PowerOp, TimeOp,
 };
 use crate::units::Percent;
 
@@ -425,7 +425,8 @@ pub enum Op {
         /// By which signal.
         how: Ending,
     },
-    /// Put a filesystem of ours between a volume and its users. → `Directory`
+    /// Put a filesystem of ours between a volume and its users, or a disk of ours beneath it.
+    /// → `Directory`, or `Loop`
     Interpose {
         /// What it is made of.
         interposer: Interposer,
@@ -457,8 +458,12 @@ pub enum Op {
     },
     /// An interposer that is inserted under a running container, and withdrawn.
     Insertion(InsertionOp),
+    /// Something done to the power of a disk.
+    Power(PowerOp),
     /// Something done to clocks, or to the times of files.
     Time(TimeOp),
+    /// A part of a power cut on an interposed volume.
+    CutFiles(FileCutOp),
     /// Something the engine does.
     Engine(EngineOp),
     /// Do nothing and say so. What the vacuity test turns other ops into.

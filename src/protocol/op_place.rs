@@ -43,6 +43,8 @@ impl Op {
             | Self::SetOomScore { place, .. } => Some(place),
             Self::Insertion(op) => Some(op.place()),
             Self::Time(op) => Some(op.place()),
+            Self::CutFiles(op) => op.place(),
+            Self::Power(op) => op.place(),
             Self::CreateBind { .. }
             | Self::SeedBind { .. }
             | Self::RemoveBind { .. }

@@ -144,7 +144,7 @@ const TABLE: &[Row] = &[
         Weakness::AckBeforeSync,
         "ack-before-sync",
         "acknowledges records that are not on disk yet",
-        "none: it takes a power cut",
+        "power-cut-file",
     ),
     row(
         Weakness::AlarmsOnly,

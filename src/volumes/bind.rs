@@ -47,10 +47,11 @@ impl Volume for Bind {
     }
 
     fn check(&self, host_wide: bool) -> Vec<String> {
+        let mut wrong: Vec<String> =
+            interposed::no_disk("bind", self.interpose).into_iter().collect();
         let Some(path) = &self.path else {
-            return Vec::new();
+            return wrong;
         };
-        let mut wrong = Vec::new();
         if !path.starts_with('/') {
             wrong.push(format!(
                 "`{path}` is not an absolute path, and the engine would take it for a volume's \
@@ -75,7 +76,7 @@ impl Volume for Bind {
     async fn provision(&self, cx: &Provision<'_>) -> Result<MountSource, VolumeError> {
         let path = self.directory(cx).await?;
         match self.interpose {
-            None => Ok(MountSource::Bind { path }),
+            None | Some(Layer::Block) => Ok(MountSource::Bind { path }),
             Some(Layer::File) => interposed::over(cx, Backing::Directory { host_path: path }).await,
         }
     }

@@ -26,7 +26,7 @@ pub struct Btrfs {
     /// Mount options, such as `[compress=zstd]`.
     #[serde(default)]
     mount_options: Vec<String>,
-    /// What lies between the volume and its users: `file` for I/O faults.
+    /// What lies between the volume and its users: `file` for I/O faults, `block` for power cuts.
     interpose: Option<Layer>,
 }
 
@@ -61,7 +61,7 @@ impl Volume for Btrfs {
 
     fn check(&self, _: bool) -> Vec<String> {
         let label = self.label.as_deref().map(|label| (label, LABEL));
-        image::check("btrfs", self.size, LEAST_SIZE, label, &self.mount_options)
+        image::check("btrfs", (self.size, LEAST_SIZE), self.interpose, label, &self.mount_options)
     }
 
     async fn provision(&self, cx: &Provision<'_>) -> Result<MountSource, VolumeError> {

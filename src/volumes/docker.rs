@@ -52,7 +52,8 @@ impl Volume for Docker {
 
     fn check(&self, _: bool) -> Vec<String> {
         let plain = self.driver == "local" && self.options.is_empty();
-        let mut wrong = Vec::new();
+        let mut wrong: Vec<String> =
+            interposed::no_disk("docker", self.interpose).into_iter().collect();
         if self.interpose.is_some() && !plain {
             wrong.push(
                 "the engine mounts a volume of another driver, or with options, only with its \

@@ -30,7 +30,7 @@ pub struct Ext4 {
     /// Mount options, such as `[noatime]`.
     #[serde(default)]
     mount_options: Vec<String>,
-    /// What lies between the volume and its users: `file` for I/O faults.
+    /// What lies between the volume and its users: `file` for I/O faults, `block` for power cuts.
     interpose: Option<Layer>,
 }
 
@@ -51,6 +51,9 @@ impl Ext4 {
         // nothing is left for the kernel to zero later: its writes would be taken for the subject's
         let extended = format!("lazy_itable_init=0,lazy_journal_init=0,root_owner={owner}");
         let mut args = ["-q", "-F", "-e", "remount-ro", "-E", &extended].map(String::from).to_vec();
+        if self.interpose == Some(Layer::Block) {
+            args.extend(["-b".into(), image::SECTOR.to_string()]);
+        }
         if let Some(inodes) = self.inodes {
             args.extend(["-N".into(), inodes.to_string()]);
         }
@@ -77,7 +80,13 @@ impl Volume for Ext4 {
 
     fn check(&self, _: bool) -> Vec<String> {
         let label = self.label.as_deref().map(|label| (label, LABEL));
-        let mut wrong = image::check("ext4", self.size, LEAST_SIZE, label, &self.mount_options);
+        let mut wrong = image::check(
+            "ext4",
+            (self.size, LEAST_SIZE),
+            self.interpose,
+            label,
+            &self.mount_options,
+        );
         let most = self.size.0 / BYTES_PER_INODE;
         match self.inodes {
             Some(inodes) if inodes < LEAST_INODES => wrong.push(format!(

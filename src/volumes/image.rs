@@ -51,6 +51,9 @@ pub(super) async fn provision(
             _ => None,
         });
     }
+    if recipe.interpose == Some(Layer::Block) {
+        device = Some(interposed::disk(cx).await?);
+    }
     let device = device
         .ok_or_else(|| VolumeError::Unexpected("no loop device for an image was named".into()))?;
     if recipe.interpose == Some(Layer::File) {
@@ -92,8 +95,11 @@ fn entries(recipe: &Recipe<'_>, cx: &Provision<'_>, extents: Extents) -> Vec<Ent
         batch.push((at, STANDARD.encode(bytes)));
     }
     push(&mut frames, Op::WriteImage { name: name(), extents: batch });
-    push(&mut frames, Op::AttachLoop { name: name() });
-    let undo = vec![Op::DetachLoop { name: name() }, Op::RemoveImage { name: name() }];
+    let mut undo = vec![Op::RemoveImage { name: name() }];
+    if recipe.interpose != Some(Layer::Block) {
+        push(&mut frames, Op::AttachLoop { name: name() });
+        undo.insert(0, Op::DetachLoop { name: name() });
+    }
     let what = format!("{} image of volume {}", recipe.fs_type, cx.name);
     let with_undo = |(index, ops): (usize, Vec<Op>)| Entry {
         what: what.clone(),
@@ -110,15 +116,40 @@ fn push(frames: &mut [Vec<Op>], op: Op) {
     }
 }
 
+/// A disk of ours is in memory, and so is what it holds beside it while its power is cut.
+const MOST_OF_A_DISK: Size = Size(2 << 30);
+
+/// Bytes that it writes whole or not at all; its filesystem must not have smaller blocks.
+pub(super) const SECTOR: u64 = 4096;
+
+fn check_disk(size: Size) -> Option<String> {
+    if size > MOST_OF_A_DISK {
+        return Some(format!(
+            "a disk of ours is kept in memory, and {size} are too much
+
+hint: write `size: \
+             {MOST_OF_A_DISK}` or less with `interpose: block`"
+        ));
+    }
+    (!size.0.is_multiple_of(SECTOR)).then(|| {
+        format!(
+            "a disk of ours has sectors of {SECTOR} bytes, and {} bytes are no whole number of \
+             them\n\nhint: write a `size` such as `64MiB` with `interpose: block`",
+            size.0
+        )
+    })
+}
+
 /// Complaints that every filesystem of the run's own shares.
 pub(super) fn check(
     fs_type: &str,
-    size: Size,
-    least: Size,
+    (size, least): (Size, Size),
+    interpose: Option<Layer>,
     label: Option<(&str, usize)>,
     options: &[String],
 ) -> Vec<String> {
-    let mut wrong = Vec::new();
+    let disk = interpose.filter(|layer| *layer == Layer::Block).and_then(|_| check_disk(size));
+    let mut wrong: Vec<String> = disk.into_iter().collect();
     if size < least {
         wrong.push(format!(
             "`{fs_type}` cannot be made in {size}\n\nhint: write `size: {least}` or more"
@@ -188,10 +219,13 @@ mod tests {
 
     #[test]
     fn shared_complaints() {
-        let none = check("ext4", Size(64 << 20), Size(4 << 20), Some(("data", 16)), &[]);
+        let none = check("ext4", (Size(64 << 20), Size(4 << 20)), None, Some(("data", 16)), &[]);
         assert!(none.is_empty());
         let options = ["noatime,discard".to_owned()];
-        let all = check("xfs", Size(1 << 20), Size(300 << 20), Some(("far-too-long", 4)), &options);
+        let all = {
+            let sizes = (Size(1 << 20), Size(300 << 20));
+            check("xfs", sizes, None, Some(("far-too-long", 4)), &options)
+        };
         assert_eq!(all.len(), 3);
         assert!(all[0].contains("`size: 300MiB`"));
     }

@@ -1,6 +1,7 @@
-//! A filesystem of ours between a volume and its users: `interpose: file`.
+//! Something of ours between a volume and its users (`interpose: file`), or beneath its filesystem
+//! (`interpose: block`).
 //!
-//! Mounted before any container starts, on the engine's host; a container gets it as a bind mount.
+//! A disk is on a loop device, and nobody but the engine mounts it. A filesystem of ours is mounted before any container starts, on the engine's host; a container gets it as a bind mount.
 //! Which files are left to the kernel is decided by the rules that the scenario's faults may bring.
 
 use schemars::JsonSchema;
@@ -19,6 +20,18 @@ pub enum Layer {
     /// A filesystem in which I/O faults strike: errors, latency. Files that no fault of the
     /// scenario can hit are read and written by the kernel alone.
     File,
+    /// A disk of ours, in memory, beneath the real filesystem: its power can be cut.
+    Block,
+}
+
+/// What is wrong with a disk beneath a volume that is a directory.
+pub(super) fn no_disk(kind: &str, interpose: Option<Layer>) -> Option<String> {
+    (interpose == Some(Layer::Block)).then(|| {
+        format!(
+            "a `{kind}` volume is a directory, and a disk of ours lies beneath a filesystem of the \
+             run's own\n\nhint: use `ext4`, `xfs` or `btrfs` with `interpose: block`"
+        )
+    })
 }
 
 /// Name of a volume at the engine, and of its interposer.
@@ -35,6 +48,21 @@ pub fn mark(object: &str) -> String {
 
 /// Puts an interposer over what lies beneath, and says what to mount instead.
 pub(super) async fn over(cx: &Provision<'_>, backing: Backing) -> Result<MountSource, VolumeError> {
+    match interpose(cx, backing).await?.as_slice() {
+        [Outcome::Directory { host_path }] => Ok(MountSource::Bind { path: host_path.clone() }),
+        other => Err(VolumeError::Unexpected(format!("{other:?}"))),
+    }
+}
+
+/// Makes a disk that begins with the volume's image; the loop device's node on the host.
+pub(super) async fn disk(cx: &Provision<'_>) -> Result<String, VolumeError> {
+    match interpose(cx, Backing::Disk { image: cx.object.clone() }).await?.as_slice() {
+        [Outcome::Loop { device }] => Ok(device.clone()),
+        other => Err(VolumeError::Unexpected(format!("{other:?}"))),
+    }
+}
+
+async fn interpose(cx: &Provision<'_>, backing: Backing) -> Result<Vec<Outcome>, VolumeError> {
     let name = cx.object.clone();
     let interposer =
         Interposer { mark: mark(&name), name: name.clone(), backing, expected: cx.rules.clone() };
@@ -44,11 +72,7 @@ pub(super) async fn over(cx: &Provision<'_>, backing: Backing) -> Result<MountSo
         undo: vec![Op::EndInterposer { name }],
         expires_ms: None,
     };
-    let applied = cx.helper.apply(entry).await?;
-    match applied.outcomes.as_slice() {
-        [Outcome::Directory { host_path }] => Ok(MountSource::Bind { path: host_path.clone() }),
-        other => Err(VolumeError::Unexpected(format!("{other:?}"))),
-    }
+    Ok(cx.helper.apply(entry).await?.outcomes)
 }
 
 #[cfg(test)]
@@ -82,6 +106,36 @@ mod tests {
             let [Op::Interpose { interposer }] = entry.ops.as_slice() else { panic!("{entry:?}") };
             assert_eq!(interposer.backing, Backing::Directory { host_path: beneath.into() });
         }
+    }
+
+    #[tokio::test]
+    async fn a_disk_lies_beneath_the_filesystem_that_the_engine_mounts() {
+        let fake = Fake::default();
+        let volume: VolumeSpec =
+            serde_saphyr::from_str("ext4: { size: 16MiB, interpose: block }").unwrap();
+        assert_eq!((volume.check(false), volume.filesystem()), (vec![], None));
+        let source = volume.provision(&provision(&fake)).await.unwrap();
+        assert!(matches!(source, MountSource::Volume { .. }), "{source:?}");
+        let world = fake.world();
+        assert_eq!(world.volumes[0].options["device"], "/dev/loop8");
+        assert_eq!(world.applied[0].undo, [Op::RemoveImage { name: "kh-r1-data".into() }]);
+        assert_eq!(world.applied[1].undo, [Op::EndInterposer { name: "kh-r1-data".into() }]);
+        let attached = |op: &Op| matches!(op, Op::AttachLoop { .. });
+        assert!(!world.applied.iter().flat_map(|entry| &entry.ops).any(attached));
+    }
+
+    #[test]
+    fn a_disk_in_memory_has_whole_sectors_and_bounds() {
+        let wrong =
+            |yaml: &str| serde_saphyr::from_str::<VolumeSpec>(yaml).unwrap().check(false).len();
+        assert_eq!(wrong("ext4: { size: 64MiB, interpose: block }"), 0);
+        assert_eq!(wrong("xfs: { size: 300MiB, interpose: block }"), 0);
+        assert_eq!(wrong("btrfs: { size: 256MiB, interpose: block }"), 0);
+        assert_eq!(wrong("ext4: { size: 3GiB, interpose: block }"), 1);
+        assert_eq!(wrong("ext4: { size: 67108865B, interpose: block }"), 1);
+        assert_eq!(wrong("ext4: { size: 3GiB, interpose: file }"), 0);
+        assert_eq!(wrong("docker: { interpose: block }"), 1);
+        assert_eq!(wrong("bind: { interpose: block }"), 1);
     }
 
     #[tokio::test]

@@ -29,7 +29,7 @@ pub struct Xfs {
     /// Mount options, such as `[noatime]`.
     #[serde(default)]
     mount_options: Vec<String>,
-    /// What lies between the volume and its users: `file` for I/O faults.
+    /// What lies between the volume and its users: `file` for I/O faults, `block` for power cuts.
     interpose: Option<Layer>,
 }
 
@@ -54,6 +54,9 @@ impl Xfs {
 
     fn args(&self) -> Vec<String> {
         let mut args = ["-q", "-f"].map(String::from).to_vec();
+        if self.interpose == Some(Layer::Block) {
+            args.extend(["-s".into(), format!("size={}", image::SECTOR)]);
+        }
         if let Some(inodes) = self.inodes {
             args.extend(["-i".into(), format!("maxpct={}", self.percent(inodes))]);
         }
@@ -80,7 +83,13 @@ impl Volume for Xfs {
 
     fn check(&self, _: bool) -> Vec<String> {
         let label = self.label.as_deref().map(|label| (label, LABEL));
-        let mut wrong = image::check("xfs", self.size, LEAST_SIZE, label, &self.mount_options);
+        let mut wrong = image::check(
+            "xfs",
+            (self.size, LEAST_SIZE),
+            self.interpose,
+            label,
+            &self.mount_options,
+        );
         let (least, most) = (self.per_percent(), self.per_percent() * 100);
         match self.inodes {
             Some(inodes) if inodes < least => wrong.push(format!(

@@ -10,8 +10,8 @@ use super::Fake;
 use crate::{
     helper::{Applied, HelperError, HelperLink, Result},
     protocol::{
-        Entry, EntryId, LoadCall, LoadReply, LoadStats, Op, Outcome, Read, Reading, RollbackReport,
-        Undone,
+        Backing, Entry, EntryId, LoadCall, LoadReply, LoadStats, Op, Outcome, Read, Reading,
+        RollbackReport, Undone,
     },
     runtime::{Runtime, fake::FakeRuntime},
 };
@@ -173,6 +173,11 @@ impl HelperLink for Fake {
                 Op::AttachLoop { .. } => Outcome::Loop { device: "/dev/loop7".into() },
                 Op::CreateBind { name, .. } => {
                     Outcome::Directory { host_path: format!("/run-dir/{name}") }
+                }
+                Op::Interpose { interposer }
+                    if matches!(interposer.backing, Backing::Disk { .. }) =>
+                {
+                    Outcome::Loop { device: "/dev/loop8".into() }
                 }
                 Op::Interpose { interposer } => {
                     Outcome::Directory { host_path: format!("/interposed/{}", interposer.name) }

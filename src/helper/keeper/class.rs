@@ -61,6 +61,7 @@ pub(super) fn deadline(op: &Op) -> Duration {
             | Op::RemoveFiller { .. }
             | Op::HoldInotify { .. }
             | Op::StreamFile { .. }
+            | Op::Power(_)
             | Op::Time(_)
             | Op::SetQuota { .. }
             | Op::RestoreQuota { .. }

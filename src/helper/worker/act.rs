@@ -6,8 +6,8 @@
 use super::{
     super::HelperError,
     context::{Context, Done},
-    detach, fill, freeze, hold, image, inner_engine, insertion, interpose, link, memory, metadata,
-    mount, page_cache, process, quota, snapshot, stream, throttle, time, tmpfs,
+    cut, detach, disk, fill, freeze, hold, image, inner_engine, insertion, interpose, link, memory,
+    metadata, mount, page_cache, process, quota, snapshot, stream, throttle, time, tmpfs,
 };
 use crate::protocol::{Op, Outcome};
 
@@ -107,7 +107,9 @@ fn act_on_interposer(op: &Op, cx: &Context) -> Done {
         Op::ArmRules { interposer, set, seed, rules } => {
             interpose::arm(interposer, set, (*seed, rules), cx)
         }
+        Op::CutFiles(op) => cut::act(op, cx),
         Op::DisarmRules { interposer, set } => interpose::disarm(interposer, set, cx),
+        Op::Power(op) => disk::power(op, cx),
         other => {
             let refused = format!("this op is none of the worker's: {other:?}");
             Err(HelperError::Refused(refused))

@@ -6,8 +6,8 @@ use std::{
     time::Instant,
 };
 
-use super::{super::HelperError, detach::Kept, interposers::Interposers};
-use crate::protocol::Outcome;
+use super::{super::HelperError, detach::Kept, interposers::Interposers, load::Loads};
+use crate::{ledger::Event, protocol::Outcome};
 
 /// What an act may use.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub(super) struct Context {
     pub(super) kept: Kept,
     /// Interposers that were made here.
     pub(super) interposers: Interposers,
+    /// Loads of the run.
+    pub(super) loads: Loads,
     /// When the act is given up.
     pub(super) deadline: Instant,
     /// Set when it is to be given up at once.
@@ -28,3 +30,21 @@ pub(super) struct Context {
 
 /// What an act came to.
 pub(super) type Done = Result<Outcome, HelperError>;
+
+impl Context {
+    /// What a container acknowledges from now on is void.
+    pub(super) fn fence(&self, container: &str) -> Result<(), HelperError> {
+        self.note(container, &Event::Fenced {})
+    }
+
+    /// What it acknowledges of what is asked of it from now on counts again.
+    pub(super) fn unfence(&self, container: &str) -> Result<(), HelperError> {
+        self.note(container, &Event::Restored {})
+    }
+
+    /// Acts are on threads that may block.
+    fn note(&self, container: &str, event: &Event) -> Result<(), HelperError> {
+        let noted = self.loads.note(container, event);
+        tokio::runtime::Handle::current().block_on(noted).map_err(HelperError::Refused)
+    }
+}

@@ -14,7 +14,7 @@ use super::{
     super::HelperError,
     context::{Context, Done},
     image,
-    interpose::{self, ANSWER, DIRECTORY, is_gone, keeper, socket, spawn, sys},
+    interpose::{self, ANSWER, DIRECTORY, is_gone, socket, sys},
     interposers::End,
     mount::{refuse_shared, undone},
     place::{beside, init},
@@ -31,7 +31,7 @@ use crate::{
     interpose::{
         Beneath, Setup,
         control::{self, Answer, Ask},
-        serve::Orders,
+        serve::Serve,
     },
     protocol::{EscapeFacts, Init, InsertionOp, Outcome, Place},
 };
@@ -65,16 +65,9 @@ pub(super) fn act(op: &InsertionOp, cx: &Context) -> Done {
 fn insert(target: Identity, name: &str, at: PathBuf, setup: Setup, cx: &Context) -> Done {
     let dir = cx.dir.join(DIRECTORY);
     sys("mkdir", &dir, fs::create_dir_all(&dir))?;
-    let orders = Orders {
-        setup,
-        at,
-        within: Some(target),
-        socket: socket(&cx.dir, name),
-        ends_with: keeper(),
-    };
-    let child = spawn(name, &orders, cx.deadline)?;
-    cx.interposers.watch(name.to_owned(), child, orders.socket, End::IsTheContainers);
-    let cover = MountTable::of(target)?.at(&orders.at).last().map(|mount| mount.id);
+    let serve = Serve::Files { setup, at: at.clone(), within: Some(target) };
+    interpose::start(name, serve, End::IsTheContainers, cx)?;
+    let cover = MountTable::of(target)?.at(&at).last().map(|mount| mount.id);
     let id = cover.ok_or(HostError::Gone { pid: target.pid })?;
     Ok(Outcome::Mounted { id })
 }

@@ -17,7 +17,7 @@ use std::{
 use super::{
     super::HelperError,
     context::{Context, Done},
-    engine, image,
+    disk, engine, image,
     interposers::End,
 };
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
     interpose::{
         Beneath, Setup,
         control::{self, Answer, Ask},
-        serve::{Orders, READY, facts_file},
+        serve::{Orders, READY, Serve, facts_file},
     },
     protocol::{Backing, Interposer, IoRule, Outcome, RuleFacts},
 };
@@ -45,6 +45,7 @@ pub(super) const ANSWER: Duration = Duration::from_millis(1500);
 /// A killed process is gone within this time, but for one that hangs in the kernel.
 const GONE: Duration = Duration::from_secs(3);
 
+/// Where an interposer listens.
 pub(super) fn socket(dir: &Path, name: &str) -> PathBuf {
     dir.join(DIRECTORY).join(format!("{name}.sock"))
 }
@@ -56,6 +57,9 @@ pub(super) fn sys<T>(act: &'static str, path: &Path, result: io::Result<T>) -> H
 /// Starts one, and waits until it serves.
 pub(super) fn make(interposer: &Interposer, cx: &Context) -> Done {
     let name = &interposer.name;
+    if let Backing::Disk { image } = &interposer.backing {
+        return disk::make(name, image, cx);
+    }
     let at = image::own(&cx.dir, DIRECTORY, name)?;
     sys("mkdir", &at, fs::create_dir_all(&at))?;
     let engine = engine::process();
@@ -63,27 +67,34 @@ pub(super) fn make(interposer: &Interposer, cx: &Context) -> Done {
         HelperError::Refused("the engine's process cannot be found, nor its mounts".into())
     })?;
     let host_path = format!("{}/{DIRECTORY}/{name}", cx.host_dir);
-    let orders = Orders {
-        setup: Setup {
-            beneath: beneath(&interposer.backing, engine, cx)?,
-            device: image::nodes().join("fuse"),
-            source: name.clone(),
-            mark: interposer.mark.clone(),
-            options: Vec::new(),
-            expected: interposer.expected.clone(),
-        },
-        at: host_path.clone().into(),
-        within: Some(engine),
-        socket: socket(&cx.dir, name),
-        ends_with: keeper(),
+    let setup = Setup {
+        beneath: beneath(&interposer.backing, engine, cx)?,
+        device: image::nodes().join("fuse"),
+        source: name.clone(),
+        mark: interposer.mark.clone(),
+        options: Vec::new(),
+        expected: interposer.expected.clone(),
     };
-    let child = spawn(name, &orders, cx.deadline)?;
-    cx.interposers.watch(name.clone(), child, orders.socket, End::IsLoss);
+    let at = host_path.clone().into();
+    start(name, Serve::Files { setup, at, within: Some(engine) }, End::IsLoss, cx)?;
     Ok(Outcome::Directory { host_path })
 }
 
+/// Starts the process of one, and waits until it serves; what it said of that.
+pub(super) fn start(
+    name: &str,
+    serve: Serve,
+    end: End,
+    cx: &Context,
+) -> Result<String, HelperError> {
+    let orders = Orders { serve, socket: socket(&cx.dir, name), ends_with: keeper() };
+    let (child, said) = spawn(name, &orders, cx.deadline)?;
+    cx.interposers.watch(name.to_owned(), child, orders.socket, end);
+    Ok(said)
+}
+
 /// The process that every interposer ends with.
-pub(super) fn keeper() -> Option<Identity> {
+fn keeper() -> Option<Identity> {
     let keeper = rustix::process::getppid()?;
     Identity::of(keeper.as_raw_nonzero().get().unsigned_abs()).ok()
 }
@@ -91,6 +102,9 @@ pub(super) fn keeper() -> Option<Identity> {
 /// What lies beneath, as the process can reach it.
 fn beneath(backing: &Backing, engine: Identity, cx: &Context) -> Result<Beneath, HelperError> {
     match backing {
+        Backing::Disk { .. } => {
+            Err(HelperError::Refused("beneath a disk of ours lies nothing".into()))
+        }
         Backing::Directory { host_path } => {
             let inside = format!("root{host_path}");
             Ok(Beneath::Directory(engine.proc_path(&inside)))
@@ -107,7 +121,7 @@ fn beneath(backing: &Backing, engine: Identity, cx: &Context) -> Result<Beneath,
     }
 }
 
-pub(super) fn spawn(name: &str, orders: &Orders, deadline: Instant) -> Result<Child, HelperError> {
+fn spawn(name: &str, orders: &Orders, deadline: Instant) -> Result<(Child, String), HelperError> {
     let mut command = Command::new("/proc/self/exe");
     command.args([VERB, name]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| HostError::sys("spawn", VERB, error))?;
@@ -127,8 +141,8 @@ pub(super) fn spawn(name: &str, orders: &Orders, deadline: Instant) -> Result<Ch
     }
     let patience = deadline.saturating_duration_since(Instant::now());
     let line = line.recv_timeout(patience).unwrap_or_else(|_| "it says nothing".into());
-    if line.trim() == READY {
-        return Ok(child);
+    if let Some(said) = line.strip_prefix(READY) {
+        return Ok((child, said.to_owned()));
     }
     let _ = child.kill();
     let _ = child.wait();
@@ -140,8 +154,9 @@ pub(super) fn spawn(name: &str, orders: &Orders, deadline: Instant) -> Result<Ch
 pub(super) fn end(name: &str, cx: &Context) -> Done {
     let at = image::own(&cx.dir, DIRECTORY, name)?;
     cx.interposers.ends(name);
-    let cut = cut(name, cx)?;
+    let cut = cut(name, cx)? | disk::detach(name)?;
     let ended = end_processes(name)?;
+    disk::is_gone(name)?;
     let _ = fs::remove_file(socket(&cx.dir, name));
     match fs::remove_dir(&at) {
         Ok(()) => Ok(Outcome::Done),
@@ -211,17 +226,27 @@ fn processes(name: &str) -> HostResult<Vec<Identity>> {
 /// Puts rules in force.
 pub(super) fn arm(name: &str, set: &str, (seed, rules): (u64, &[IoRule]), cx: &Context) -> Done {
     let ask = Ask::Arm { set: set.to_owned(), seed, rules: rules.to_vec() };
-    match control::ask(&socket(&cx.dir, name), &ask, ANSWER) {
-        Ok(Answer::Done) => Ok(Outcome::Done),
-        Ok(Answer::Refused(why)) => Err(HelperError::Refused(why)),
-        Ok(other) => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),
-        Err(error) => Err(unreachable(name, &error)),
+    match self::ask(name, &ask, cx)? {
+        Answer::Done => Ok(Outcome::Done),
+        Answer::Refused(why) => Err(HelperError::Refused(why)),
+        other => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),
     }
+}
+
+/// Asks one something.
+pub(super) fn ask(name: &str, ask: &Ask, cx: &Context) -> Result<Answer, HelperError> {
+    control::ask(&socket(&cx.dir, name), ask, ANSWER).map_err(|error| unreachable(name, &error))
 }
 
 /// Puts rules out of force.
 pub(super) fn disarm(name: &str, set: &str, cx: &Context) -> Done {
-    match control::ask(&socket(&cx.dir, name), &Ask::Disarm { set: set.to_owned() }, ANSWER) {
+    undo(name, &Ask::Disarm { set: set.to_owned() }, cx)
+}
+
+/// Asks one to undo something. One that has ended has nothing to undo; one that does not answer is
+/// ended.
+pub(super) fn undo(name: &str, ask: &Ask, cx: &Context) -> Done {
+    match control::ask(&socket(&cx.dir, name), ask, ANSWER) {
         Ok(Answer::Done) => Ok(Outcome::Done),
         Ok(Answer::Already) => Ok(Outcome::Already),
         Ok(other) => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),
@@ -240,7 +265,7 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), NotFound | ConnectionRefused | ConnectionReset | UnexpectedEof)
 }
 
-fn unreachable(name: &str, error: &io::Error) -> HelperError {
+pub(super) fn unreachable(name: &str, error: &io::Error) -> HelperError {
     HelperError::Refused(format!("the interposer `{name}` cannot be reached: {error}"))
 }
 

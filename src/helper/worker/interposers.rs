@@ -95,7 +95,7 @@ impl Interposers {
             if !ending.load(Ordering::Acquire)
                 && let Some(alarm) = alarm.get()
             {
-                alarm(format!("the file interposer `{name}` {how}"));
+                alarm(format!("the interposer `{name}` {how}"));
             }
         };
         // without a watch an end is noticed by whoever uses the volume

@@ -149,6 +149,7 @@ impl Worker {
             host_dir: self.host_dir,
             kept: self.kept,
             interposers: self.interposers,
+            loads: self.loads,
             deadline: Instant::now() + Duration::from_millis(deadline_ms),
             cancel: self.cancel,
         };

@@ -3,7 +3,9 @@
 //! Only ops that are faults; the making of volumes and every undo stay real. With it a run must be
 //! `inconclusive`, because no effect can be verified.
 
-use crate::protocol::{Dev, LinkState, Op, Outcome};
+use crate::protocol::{CutFacts, Dev, FileCutOp, LinkState, Op, Outcome, PendingFacts, PowerOp};
+
+const CUT: PendingFacts = PendingFacts { fenced: true, pending: 3, undone: 3, overflowed: false };
 
 /// A plausible outcome for an op that is a fault; `None` for what must really happen.
 pub(super) fn outcome(op: &Op) -> Option<Outcome> {
@@ -30,9 +32,14 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         | Op::Time(_)
         | Op::SetOomScore { .. }
         | Op::ArmRules { .. }
+        | Op::CutFiles(FileCutOp::PlantCanaries { .. })
         | Op::Freeze { .. } => Outcome::Done,
+        Op::CutFiles(FileCutOp::Fence { .. } | FileCutOp::Settle { .. }) => Outcome::Pending(CUT),
         Op::GrowTmpfs { bytes, .. } => Outcome::Filled { files: 1, bytes: *bytes },
         Op::ExhaustMemory { .. } => Outcome::OomKills { before: 0, after: 1 },
+        Op::Power(PowerOp::Cut { .. }) => {
+            Outcome::Cut(CutFacts { volatile: 9, dropped: 9, canary: Some(false) })
+        }
         Op::HoldInotify { .. } => Outcome::Held { instances: 127, watches: 0 },
         Op::ReplaceByCopy { .. } | Op::CopyUp { .. } => {
             Outcome::Linked { before: link(11), after: link(12) }

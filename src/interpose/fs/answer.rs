@@ -82,7 +82,7 @@ impl Fs {
         (offset, data): (u64, &[u8]),
         torn: Option<i32>,
     ) {
-        let written = self.opened.get(fh).and_then(|open| data::write(&open, data, offset));
+        let written = self.opened.get(fh).and_then(|open| self.write(&open, data, offset));
         match (written, torn) {
             (Ok(_), Some(errno)) => reply.refuse(Errno::from_raw_os_error(errno)),
             (Ok(length), None) => {

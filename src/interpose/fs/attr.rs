@@ -113,7 +113,7 @@ impl Fs {
     }
 
     /// A descriptor of the file's path; of a file without a name, one that is open.
-    fn fd(&self, node: &Arc<Node>) -> Result<Arc<OwnedFd>, Errno> {
+    pub(super) fn fd(&self, node: &Arc<Node>) -> Result<Arc<OwnedFd>, Errno> {
         self.table.fd(node).or_else(|errno| {
             let open = self.opened.any_of(node).ok_or(errno)?;
             open.file().try_clone_to_owned().map(Arc::new).map_err(|_| Errno::MFILE)
@@ -140,10 +140,10 @@ impl Fs {
         if let Some(size) = change.size {
             lock(&node.syncs).write();
             let open_file = fh.and_then(|fh| self.opened.get(fh).ok());
-            match open_file.filter(|open| open.writes()) {
-                Some(open) => ftruncate(open.file(), size)?,
-                None => ftruncate(open(&path, WRITING, Mode::empty())?, size)?,
-            }
+            self.resized(node, size, || match open_file.filter(|open| open.writes()) {
+                Some(open) => ftruncate(open.file(), size),
+                None => ftruncate(open(&path, WRITING, Mode::empty())?, size),
+            })?;
         }
         if change.atime.is_some() || change.mtime.is_some() {
             let times = Timestamps {

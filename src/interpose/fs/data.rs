@@ -1,6 +1,6 @@
 //! The bytes of files that are not left to the kernel, and what is done to files as a whole.
 
-use std::sync::Arc;
+use std::{os::fd::AsFd, sync::Arc};
 
 use rustix::{
     fs::{
@@ -39,6 +39,31 @@ pub(super) fn read(open: &Open, buffer: &mut [u8], offset: u64) -> Result<usize,
         }
     }
     Ok(done)
+}
+
+/// Reads all of what is known to be there.
+pub(super) fn fill(file: impl AsFd, buffer: &mut [u8], offset: u64) -> Result<(), Errno> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match again(|| pread(&file, &mut buffer[done..], offset + done as u64))? {
+            // a filesystem that others change too: what is gone reads as zeros
+            0 => break,
+            read => done += read,
+        }
+    }
+    Ok(())
+}
+
+/// Writes all of it.
+pub(super) fn put_back(file: impl AsFd, old: &[u8], offset: u64) -> Result<(), Errno> {
+    let mut done = 0;
+    while done < old.len() {
+        match again(|| pwrite(&file, &old[done..], offset + done as u64))? {
+            0 => return Err(Errno::NOSPC),
+            written => done += written,
+        }
+    }
+    Ok(())
 }
 
 /// Writes; how much was written.

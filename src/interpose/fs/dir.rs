@@ -71,6 +71,9 @@ impl Fs {
         while let Some(entry) = entries.next() {
             let entry = entry?;
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name.as_bytes().starts_with(self.mark.as_bytes()) {
+                continue;
+            }
             let (ino, next) = (INodeNo(entry.ino()), entry.next_entry_cookie());
             if reply.add(ino, next, kind(entry.file_type()), name) {
                 break;

@@ -7,6 +7,7 @@ mod answer;
 mod attr;
 mod data;
 mod dir;
+mod history;
 mod names;
 mod open;
 mod serve;
@@ -19,9 +20,9 @@ use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use rustix::io::Errno;
 
-use self::{dir::Directories, open::Opened, table::Table};
+use self::{dir::Directories, history::History, open::Opened, table::Table};
 use super::{armed::Armed, timer::Timer};
-use crate::protocol::RuleFacts;
+use crate::protocol::{CutProfile, PendingFacts, RuleFacts};
 pub(super) use serve::Served;
 
 /// How long the kernel may remember what it was told, where nobody else changes it.
@@ -42,6 +43,8 @@ pub(super) struct Fs {
     directories: Directories,
     pub(super) armed: Armed,
     pub(super) timer: Timer,
+    /// What is not durable; none where nobody asks.
+    history: Option<History>,
     /// Names that begin with this are our own.
     mark: String,
     /// Nobody else changes what lies beneath.
@@ -53,9 +56,11 @@ impl Fs {
         root: OwnedFd,
         ours: bool,
         mark: String,
-        armed: Armed,
+        (armed, remembers): (Armed, bool),
         most_kept: usize,
     ) -> Result<Arc<Self>, Errno> {
+        let aside = format!("{mark}-aside");
+        let history = remembers.then(|| History::begin(&root, &aside)).transpose()?;
         let timer = Timer::start().map_err(|_| Errno::AGAIN)?;
         Ok(Arc::new(Self {
             table: Table::new(root, most_kept)?,
@@ -63,6 +68,7 @@ impl Fs {
             directories: Directories::default(),
             armed,
             timer,
+            history,
             mark,
             ours,
         }))
@@ -70,8 +76,27 @@ impl Fs {
 
     /// How long the kernel may remember attributes and names.
     fn remembered(&self) -> Duration {
-        let forgets = !self.ours || self.armed.may_hit_looks();
+        let forgets = !self.ours || self.history.is_some() || self.armed.may_hit_looks();
         if forgets { Duration::ZERO } else { REMEMBERED }
+    }
+
+    /// Closes the fence after so many changes, or opens it; none where nothing is remembered.
+    pub(super) fn fence(&self, after: Option<u64>) -> Option<PendingFacts> {
+        self.history.as_ref().map(|history| history.fence(after))
+    }
+
+    /// What is not durable; none where nothing is remembered.
+    pub(super) fn pending(&self) -> Option<PendingFacts> {
+        self.history.as_ref().map(History::facts)
+    }
+
+    /// Undoes what a cut takes; none where nothing is remembered.
+    pub(super) fn settle(
+        &self,
+        profile: CutProfile,
+        seed: u64,
+    ) -> Option<Result<PendingFacts, Errno>> {
+        self.history.as_ref().map(|history| history.settle(&self.table, profile, seed))
     }
 
     /// What a set of rules has done.

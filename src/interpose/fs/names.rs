@@ -112,28 +112,32 @@ impl Fs {
         }
         let node = self.table.node(parent)?;
         let dir = self.table.fd(&node)?;
+        self.made(parent, name, || self.make_in(&dir, who, name, made))?;
+        self.lookup(parent, name)
+    }
+
+    fn make_in(&self, dir: &OwnedFd, who: Who, name: &OsStr, made: &Made) -> Result<(), Errno> {
         match made {
             Made::Link(of) => {
                 let of = self.table.fd(&self.table.node(*of)?)?;
-                linkat(&of, "", &dir, name, AtFlags::EMPTY_PATH)?;
+                linkat(&of, "", dir, name, AtFlags::EMPTY_PATH)
             }
             Made::Directory(bits) => {
-                let mode = Mode::from_raw_mode(bits.within(&dir));
+                let mode = Mode::from_raw_mode(bits.within(dir));
                 let _for = ActingFor::user(who.uid, who.gid);
-                mkdirat(&dir, name, mode)?;
+                mkdirat(dir, name, mode)
             }
             Made::Node(bits, device) => {
-                let mode = bits.within(&dir);
+                let mode = bits.within(dir);
                 let _for = ActingFor::user(who.uid, who.gid);
                 let kind = FileType::from_raw_mode(mode);
-                mknodat(&dir, name, kind, Mode::from_raw_mode(mode), u64::from(*device))?;
+                mknodat(dir, name, kind, Mode::from_raw_mode(mode), u64::from(*device))
             }
             Made::Symlink(to) => {
                 let _for = ActingFor::user(who.uid, who.gid);
-                symlinkat(to.as_os_str(), &dir, name)?;
+                symlinkat(to.as_os_str(), dir, name)
             }
         }
-        self.lookup(parent, name)
     }
 
     /// Makes a file, or opens one that somebody else has made meanwhile, and says how it is known.
@@ -152,10 +156,10 @@ impl Fs {
         let flags = OFlags::from_bits_retain(flags.cast_unsigned());
         let flags = flags & OFlags::EXCL | OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW;
         let mode = Mode::from_raw_mode(bits.within(&dir));
-        let made = {
+        let made = self.made(parent, name, || {
             let _for = ActingFor::user(who.uid, who.gid);
-            openat(&dir, name, flags | OFlags::CLOEXEC, mode)?
-        };
+            openat(&dir, name, flags | OFlags::CLOEXEC, mode)
+        })?;
         drop(made);
         let found = self.lookup(parent, name)?;
         let made = self.table.node(found.0.ino.0)?;
@@ -171,7 +175,7 @@ impl Fs {
         if let Ok(stat) = at(&dir, name) {
             self.table.let_go(&stat);
         }
-        unlinkat(&dir, name, flags)
+        self.removed(parent, name, || unlinkat(&dir, name, flags))
     }
 
     /// Gives a file another name.
@@ -187,7 +191,8 @@ impl Fs {
         let (old, new) = (self.table.node(from.0)?, self.table.node(to.0)?);
         let (old_dir, new_dir) = (self.table.fd(&old)?, self.table.fd(&new)?);
         let flags = RenameFlags::from_bits_retain(flags);
-        renameat_with(&old_dir, from.1, &new_dir, to.1, flags)?;
+        let rename = || renameat_with(&old_dir, from.1, &new_dir, to.1, flags);
+        self.renamed(from, to, flags, rename)?;
         if let Ok(stat) = at(&new_dir, to.1) {
             self.table.renamed(&stat, (&new, to.1));
         }

@@ -139,8 +139,12 @@ impl Opened {
 }
 
 /// How a file is opened beneath: with what matters to reads, writes and their durability.
-fn flags(asked: i32) -> OFlags {
-    let asked = OFlags::from_bits_retain(asked.cast_unsigned());
+fn flags(asked: i32, remembered: bool) -> OFlags {
+    let mut asked = OFlags::from_bits_retain(asked.cast_unsigned());
+    if remembered && asked.contains(OFlags::WRONLY) {
+        // what is there is read before it is written over
+        asked = asked.difference(OFlags::WRONLY) | OFlags::RDWR;
+    }
     // the kernel says where an append goes, and buffers of ours are not aligned for O_DIRECT
     asked & (OFlags::RWMODE | OFlags::SYNC | OFlags::DSYNC | OFlags::NOATIME) | OFlags::CLOEXEC
 }
@@ -157,18 +161,21 @@ impl Fs {
             Some(name) => Some(name.as_str().into()),
             None => self.armed.looks_at_paths().then(|| node.path().into()),
         };
-        let trial = node.own.is_some();
-        let ours = trial || path.as_deref().is_some_and(|path| self.armed.may_move_data(path));
-        let kernel = if trial { None } else { self.give_to_kernel(node, give)? };
+        let remembered = self.history.is_some();
+        // of what is remembered, what is mapped is written back through us too
+        let kept = node.own.is_some() || remembered;
+        let ours = kept || path.as_deref().is_some_and(|path| self.armed.may_move_data(path));
+        let kernel = if kept { None } else { self.give_to_kernel(node, give)? };
         let asked_flags = OFlags::from_bits_retain(asked.cast_unsigned());
         let writes = asked_flags.intersects(OFlags::RDWR | OFlags::WRONLY);
         let given = kernel.clone();
         let mover = match kernel {
             Some(kernel) if !ours => Mover::Kernel(kernel),
-            Some(kernel) if kernel.does_for(asked_flags) => Mover::Us(kernel),
+            Some(kernel) if !remembered && kernel.does_for(asked_flags) => Mover::Us(kernel),
             kernel => {
                 let fd = self.table.fd(node)?;
-                let file = open(path_of(fd.as_fd()), flags(asked), Mode::empty())?;
+                let flags = flags(asked, remembered);
+                let file = open(path_of(fd.as_fd()), flags, Mode::empty())?;
                 Mover::Own(file, kernel)
             }
         };

@@ -409,9 +409,8 @@ impl Filesystem for Served {
             Err(errno) => return reply.refuse(errno),
         };
         let strike = self.0.strike(who(request), IoOp::Truncate, At::Open(&open));
-        self.0.after(strike, reply, move |_, reply| {
-            open.wrote();
-            answer_empty(reply, data::allocate(&open, (offset, length), mode));
+        self.0.after(strike, reply, move |fs, reply| {
+            answer_empty(reply, fs.allocate(&open, (offset, length), mode));
         });
     }
 
@@ -444,8 +443,8 @@ impl Filesystem for Served {
         _: CopyFileRangeFlags,
         reply: ReplyWrite,
     ) {
-        // the kernel copies by reads and writes then, which rules strike
-        if self.0.armed.is_about(IoOp::Read) {
+        // the kernel copies by reads and writes then, which rules strike and which are remembered
+        if self.0.armed.is_about(IoOp::Read) || self.0.history.is_some() {
             return reply.refuse(Errno::XDEV);
         }
         let open = match self.0.opened.get(to.0) {

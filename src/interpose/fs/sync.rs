@@ -9,11 +9,15 @@ use super::{
     Fs, Who,
     answer::answer_empty,
     data,
+    history::Synced,
     open::Open,
     strike::{At, Refusable as _},
     table::lock,
 };
-use crate::{interpose::rules::Strike, protocol::IoOp};
+use crate::{
+    interpose::rules::Strike,
+    protocol::{IoOp, Retry},
+};
 
 impl Fs {
     /// Brings what was written to a file to the disk, if what strikes it lets it.
@@ -29,8 +33,13 @@ impl Fs {
             Err(errno) => return reply.refuse(errno),
         };
         let strike = self.strike_sync(who, &open);
-        self.after(strike, reply, move |_, reply| {
-            answer_empty(reply, data::sync(&open, data_alone));
+        self.after(strike, reply, move |fs, reply| {
+            let sync = || data::sync(&open, data_alone);
+            let done = match fs.history.as_ref().filter(|_| open.node.own.is_none()) {
+                Some(history) => history.sync(sync, Synced::File(open.node.ino)),
+                None => sync(),
+            };
+            answer_empty(reply, done);
         });
     }
 
@@ -39,10 +48,17 @@ impl Fs {
         let mut syncs = lock(&open.node.syncs);
         let found = syncs.find(open.told.load(Ordering::Relaxed));
         let strike = self.strike(who, IoOp::Fsync, At::Sync(open, found));
-        if strike.fails_sync {
+        if strike.fails_sync.is_some() {
             open.told.store(syncs.fail(), Ordering::Relaxed);
         } else if strike.errno.is_none() {
             syncs.succeed();
+        }
+        drop(syncs);
+        // a later one that says that all is well is not about this any more
+        if strike.fails_sync == Some(Retry::Succeeds)
+            && let Some(history) = &self.history
+        {
+            history.give_up(open.node.ino);
         }
         strike
     }
@@ -56,8 +72,12 @@ impl Fs {
     ) {
         let strike = self.strike(who, IoOp::Fsync, At::File(ino));
         self.after(strike, reply, move |fs, reply| {
-            let synced = fs.directories.get(fh).and_then(|dir| fsync(&*lock(&dir)));
-            answer_empty(reply, synced);
+            let sync = || fs.directories.get(fh).and_then(|dir| fsync(&*lock(&dir)));
+            let done = match &fs.history {
+                Some(history) => history.sync(sync, Synced::Directory(ino)),
+                None => sync(),
+            };
+            answer_empty(reply, done);
         });
     }
 }

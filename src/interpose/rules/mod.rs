@@ -15,7 +15,7 @@ mod syncs;
 
 use std::time::Duration;
 
-use crate::protocol::IoOp;
+use crate::protocol::{IoOp, Retry};
 pub use bytes::Harm;
 pub use compiled::{BadGlob, Globs};
 pub use set::RuleSet;
@@ -56,8 +56,8 @@ pub struct Strike {
     pub keep: Option<u64>,
     /// Bytes that are made wrong on the way.
     pub harm: Option<Harm>,
-    /// As a sync of what was written: it is not brought to the disk.
-    pub fails_sync: bool,
+    /// As a sync of what was written: it is not brought to the disk; what comes after that.
+    pub fails_sync: Option<Retry>,
     /// Before all that it hangs.
     pub hang: Option<Hang>,
     /// Whose end ends the wait.
@@ -105,7 +105,7 @@ impl Strike {
         };
         self.delay += other.delay;
         self.harm = self.harm.or(other.harm);
-        self.fails_sync |= other.fails_sync;
+        self.fails_sync = self.fails_sync.or(other.fails_sync);
         match (self.errno, other.errno) {
             (Some(_), _) => {}
             (None, Some(_)) => (self.errno, self.keep) = (other.errno, other.keep),

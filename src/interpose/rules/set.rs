@@ -146,7 +146,10 @@ fn act(action: IoAction, call: &Call<'_>, hash: Hash) -> Strike {
         IoAction::Corrupt { damage, bytes: most } => {
             Strike { harm: Harm::of(damage, most, call.bytes, hash), ..none }
         }
-        IoAction::FailSync { errno, .. } => Strike { errno: Some(errno), fails_sync: true, ..none },
+        IoAction::FailSync { errno, retry, .. } => {
+            Strike { errno: Some(errno), fails_sync: Some(retry), ..none }
+        }
+        IoAction::Remember => none,
         IoAction::Stale => Strike { errno: Some(libc::ESTALE), ..none },
         IoAction::Stall { us, errno } => {
             let hang = Hang { at_most: Duration::from_micros(us), errno, task: call.pid };

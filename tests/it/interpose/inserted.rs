@@ -14,7 +14,7 @@ use keelhaul::{
     interpose::{
         Beneath, Setup,
         control::{self, Answer, Ask},
-        serve::{Orders, READY, facts_file},
+        serve::{Orders, READY, Serve, facts_file},
     },
     protocol::{IoAction, IoOp},
 };
@@ -75,20 +75,16 @@ fn insert(shell: &Shell, socket: PathBuf) -> Child {
     let target = shell.identity();
     let mount = MountTable::of(target).unwrap().covering(Path::new(AT)).unwrap().id;
     let rules = vec![rule(&[IoOp::Read], IoAction::Error { errno: libc::EIO })];
-    let orders = Orders {
-        setup: Setup {
-            beneath: Beneath::Covered { target, at: AT.into(), mount },
-            device: "/dev/fuse".into(),
-            source: "keelhaul-test".into(),
-            mark: ".kh-trial".into(),
-            options: vec!["nosuid".into(), "noatime".into()],
-            expected: rules.clone(),
-        },
-        at: AT.into(),
-        within: Some(target),
-        socket: socket.clone(),
-        ends_with: None,
+    let setup = Setup {
+        beneath: Beneath::Covered { target, at: AT.into(), mount },
+        device: "/dev/fuse".into(),
+        source: "keelhaul-test".into(),
+        mark: ".kh-trial".into(),
+        options: vec!["nosuid".into(), "noatime".into()],
+        expected: rules.clone(),
     };
+    let serve = Serve::Files { setup, at: AT.into(), within: Some(target) };
+    let orders = Orders { serve, socket: socket.clone(), ends_with: None };
     let mut child = Command::new(env!("CARGO_BIN_EXE_keelhaul"))
         .args(["helper-interposer", "keelhaul-test"])
         .stdin(Stdio::piped())

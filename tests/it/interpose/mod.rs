@@ -2,6 +2,7 @@
 //! notices, its rules strike what they name, and when it is killed nobody hangs.
 
 mod bytes;
+mod cuts;
 mod fsx;
 mod hangs;
 mod inserted;

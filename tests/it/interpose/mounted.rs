@@ -12,7 +12,7 @@ use keelhaul::{
     interpose::{
         Beneath, Setup,
         control::{self, Answer, Ask},
-        serve::{Orders, READY},
+        serve::{Orders, READY, Serve},
     },
     protocol::{Caller, IoAction, IoOp, IoRule, RuleFacts, Trigger},
 };
@@ -87,16 +87,18 @@ impl Mounted {
         let at = dir.path().join("at");
         fs::create_dir(&at).unwrap();
         let orders = Orders {
-            setup: Setup {
-                beneath: Beneath::Directory(beneath.to_owned()),
-                device: "/dev/fuse".into(),
-                source: "keelhaul-test".into(),
-                mark: MARK.into(),
-                options: Vec::new(),
-                expected,
+            serve: Serve::Files {
+                setup: Setup {
+                    beneath: Beneath::Directory(beneath.to_owned()),
+                    device: "/dev/fuse".into(),
+                    source: "keelhaul-test".into(),
+                    mark: MARK.into(),
+                    options: Vec::new(),
+                    expected,
+                },
+                at,
+                within: None,
             },
-            at,
-            within: None,
             socket: dir.path().join("socket"),
             ends_with: None,
         };
@@ -121,7 +123,7 @@ impl Mounted {
         self.dir.path().join("at")
     }
 
-    fn ask(&self, ask: &Ask) -> Answer {
+    pub(super) fn ask(&self, ask: &Ask) -> Answer {
         let socket = self.dir.path().join("socket");
         control::ask(&socket, ask, Duration::from_secs(10)).unwrap()
     }

@@ -25,6 +25,7 @@ pub(super) struct Fixture {
 }
 
 const DOCKER: &str = "{ docker: {} }";
+const POWERED: &str = "{ ext4: { size: 16MiB, interpose: block } }";
 const INTERPOSED: &str = "{ docker: { interpose: file } }";
 const TMPFS: &str = "{ tmpfs: { size: 4MiB, inodes: 64 } }";
 const SMALL: &str = "{ tmpfs: { size: 512KiB, inodes: 64 } }";
@@ -265,6 +266,14 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Owner("/data", 1001),
     ),
     state(("pause", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Frozen),
+    Fixture { way: "block", volume: POWERED, ..event("power-cut", "{ target: \"agent:/data\" }") },
+    Fixture {
+        way: "file",
+        // somebody must write
+        beside: RECORDS,
+        volume: INTERPOSED,
+        ..event("power-cut", "{ target: \"agent:/data\" }")
+    },
     state(
         ("quota", ""),
         ("{ btrfs: { size: 128MiB } }", "/data"),

@@ -18,7 +18,12 @@ const INSERTED: &str = "io-error-inserted";
 fn a_killed_or_stopped_interposer_ends_its_run_and_leaves_nothing() {
     let rounds = if soak() { 10 } else { 1 };
     for round in 0..rounds {
-        for (name, how) in [("io-error-docker", Signal::KILL), ("io-error-ext4", Signal::STOP)] {
+        let struck = [
+            ("io-error-docker", Signal::KILL),
+            ("io-error-ext4", Signal::STOP),
+            ("power-cut-block", Signal::STOP),
+        ];
+        for (name, how) in struck {
             strike(&Fixture::called(name).scenario("30s"), how, &format!("{name} {how:?} {round}"));
         }
     }
@@ -78,7 +83,7 @@ fn an_interposer_of_a_later_case_is_watched_too() {
     let ended = run.end();
     let told = ended.told();
     assert_eq!(ended.code, 3, "{told}");
-    assert!(told.contains("the file interposer"), "{told}");
+    assert!(told.contains("the interposer"), "{told}");
     assert_clean(&id, &env, "a later case");
 }
 

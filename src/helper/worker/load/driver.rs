@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     host::process::Identity,
+    ledger::{Entry, Event},
     protocol::{LoadSpec, LoadStats, Place},
 };
 
@@ -67,6 +68,7 @@ pub(super) struct Load {
     pub(super) spec: LoadSpec,
     pub(super) target: Arc<Target>,
     pub(super) log_path: PathBuf,
+    log: Log,
     stats: Arc<Stats>,
     stop: watch::Sender<bool>,
     writers: Mutex<Option<JoinSet<()>>>,
@@ -113,7 +115,7 @@ impl Load {
             writers.spawn(writer.run(stopped.clone()));
         }
         let writers = Mutex::new(Some(writers));
-        Ok(Arc::new(Self { spec, target, log_path, stats, stop, writers }))
+        Ok(Arc::new(Self { spec, target, log_path, log, stats, stop, writers }))
     }
 
     /// Its container is another one now.
@@ -125,6 +127,11 @@ impl Load {
     /// How it is going.
     pub(super) fn stats(&self) -> LoadStats {
         self.stats.read()
+    }
+
+    /// Notes in its ledger what happened to its container; durable on return.
+    pub(super) async fn note(&self, event: Event) -> Result<(), String> {
+        self.log.durable(Entry { at_us: self.stats.now_us(), event }).await
     }
 
     /// Begins no more operations, and waits for those in flight. Idempotent.

@@ -21,7 +21,10 @@ use std::{
 };
 
 use super::super::HelperError;
-use crate::protocol::{LoadCall, LoadReply};
+use crate::{
+    ledger::Event,
+    protocol::{LoadCall, LoadReply},
+};
 use driver::Load;
 
 /// Directory of the driver's logs below the run's directory.
@@ -75,6 +78,19 @@ impl Loads {
                 Ok(LoadReply::Ledger(judge::judge(&load).await.map(Box::new)))
             }
         }
+    }
+
+    /// Notes in the ledgers of those that load this container what happened to it; durable on
+    /// return.
+    pub(super) async fn note(&self, container: &str, event: &Event) -> Result<(), String> {
+        let running: Vec<Arc<Load>> = {
+            let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            running.values().cloned().collect()
+        };
+        for load in running.iter().filter(|load| load.target.container() == container) {
+            load.note(event.clone()).await?;
+        }
+        Ok(())
     }
 
     fn get(&self, name: &str) -> Result<Arc<Load>, HelperError> {

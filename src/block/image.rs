@@ -1,0 +1,172 @@
+//! The bytes of a disk: a page table of two levels over reference-counted chunks.
+//!
+//! A clone shares every chunk, so that a snapshot costs one pointer per 2 MiB. What was never
+//! written, or was discarded, reads as zeros and occupies nothing.
+
+use std::{ops::Range, sync::Arc};
+
+/// Bytes of a chunk: also the disk's sector, which is written whole or not at all.
+pub const CHUNK: usize = 4096;
+/// Chunks of a leaf.
+const FAN: usize = 512;
+
+type Chunk = [u8; CHUNK];
+type Leaf = Vec<Option<Arc<Chunk>>>;
+
+/// The content of a disk.
+#[derive(Debug, Clone)]
+pub struct Image {
+    size: u64,
+    top: Vec<Option<Arc<Leaf>>>,
+}
+
+/// A piece of one chunk, and where it lies in the caller's bytes.
+struct Piece {
+    chunk: usize,
+    within: Range<usize>,
+    at: Range<usize>,
+}
+
+impl Image {
+    /// Zeros.
+    #[must_use]
+    pub fn new(size: u64) -> Self {
+        let leaves = size.div_ceil((CHUNK * FAN) as u64);
+        Self { size, top: vec![None; usize::try_from(leaves).unwrap_or_default()] }
+    }
+
+    /// Bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Chunks that are there; those shared with other images are counted in each.
+    #[must_use]
+    pub fn chunks(&self) -> u64 {
+        let leaves = self.top.iter().flatten();
+        leaves.map(|leaf| leaf.iter().flatten().count() as u64).sum()
+    }
+
+    /// Reads; beyond the end there is nothing, and the buffer is left as it was.
+    pub fn read(&self, offset: u64, buffer: &mut [u8]) {
+        for piece in self.pieces(offset, buffer.len() as u64) {
+            let into = &mut buffer[piece.at];
+            match self.chunk(piece.chunk) {
+                Some(chunk) => into.copy_from_slice(&chunk[piece.within]),
+                None => into.fill(0),
+            }
+        }
+    }
+
+    /// Writes; what reaches beyond the end is left out.
+    pub fn write(&mut self, offset: u64, bytes: &[u8]) {
+        for piece in self.pieces(offset, bytes.len() as u64) {
+            let slot = self.slot(piece.chunk);
+            let chunk = Arc::make_mut(slot.get_or_insert_with(|| Arc::new([0; CHUNK])));
+            chunk[piece.within].copy_from_slice(&bytes[piece.at]);
+        }
+    }
+
+    /// Makes zeros of bytes; whole chunks are given back.
+    pub fn zero(&mut self, offset: u64, length: u64) {
+        for piece in self.pieces(offset, length) {
+            if self.chunk(piece.chunk).is_none() {
+                continue;
+            }
+            let slot = self.slot(piece.chunk);
+            if piece.within.len() == CHUNK {
+                *slot = None;
+            } else if let Some(chunk) = slot {
+                Arc::make_mut(chunk)[piece.within].fill(0);
+            }
+        }
+    }
+
+    fn chunk(&self, number: usize) -> Option<&Chunk> {
+        self.top.get(number / FAN)?.as_ref()?[number % FAN].as_deref()
+    }
+
+    fn slot(&mut self, number: usize) -> &mut Option<Arc<Chunk>> {
+        let leaf = self.top[number / FAN].get_or_insert_with(|| Arc::new(vec![None; FAN]));
+        &mut Arc::make_mut(leaf)[number % FAN]
+    }
+
+    fn pieces(&self, offset: u64, length: u64) -> impl Iterator<Item = Piece> + use<> {
+        let end = offset.saturating_add(length).min(self.size);
+        let mut at = offset.min(end);
+        std::iter::from_fn(move || {
+            let next = (at / CHUNK as u64 + 1).saturating_mul(CHUNK as u64).min(end);
+            let here = index(at % CHUNK as u64);
+            let (from, taken) = (index(at - offset.min(at)), index(next - at.min(next)));
+            if at >= end {
+                return None;
+            }
+            let chunk = index(at / CHUNK as u64);
+            at = next;
+            Some(Piece { chunk, within: here..here + taken, at: from..from + taken })
+        })
+    }
+}
+
+/// An offset in memory: an image that is in memory has no larger ones.
+fn index(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_clone_keeps_what_it_was_and_a_discard_gives_back() {
+        let mut image = Image::new(64 << 20);
+        image.write(4000, &[7; 200]);
+        assert_eq!(image.chunks(), 2);
+        let before = image.clone();
+        image.write(4096, &[9; 4096]);
+        image.zero(0, 4096);
+        assert_eq!((image.chunks(), before.chunks()), (1, 2));
+        let mut bytes = [1; 200];
+        before.read(4000, &mut bytes);
+        assert_eq!(bytes, [7; 200]);
+        image.read(4000, &mut bytes);
+        assert_eq!((bytes[0], bytes[95], bytes[96], bytes[199]), (0, 0, 9, 9));
+    }
+
+    #[test]
+    fn nothing_is_beyond_the_end() {
+        let mut image = Image::new(4096 * 3 + 512);
+        image.write(4096 * 3, &[5; 4096]);
+        image.write(u64::MAX - 1, &[5; 2]);
+        image.zero(4096 * 3 + 500, u64::MAX);
+        let mut bytes = [1; 1024];
+        image.read(4096 * 3, &mut bytes);
+        assert_eq!((bytes[499], bytes[500], bytes[511], bytes[512]), (5, 0, 0, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_an_array_of_bytes(
+            acts in prop::collection::vec((any::<bool>(), 0..40_000_u64, 0..9_000_usize, any::<u8>()), 1..20),
+        ) {
+            let (mut image, mut plain) = (Image::new(40_000), vec![0; 40_000]);
+            for (write, offset, length, byte) in acts {
+                let at = usize::try_from(offset).unwrap();
+                let end = (at + length).min(plain.len());
+                if write {
+                    image.write(offset, &vec![byte; length]);
+                    plain[at..end].fill(byte);
+                } else {
+                    image.zero(offset, length as u64);
+                    plain[at..end].fill(0);
+                }
+                let mut found = vec![0; 40_000];
+                image.read(0, &mut found);
+                prop_assert_eq!(&found, &plain);
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! A power cut on an interposed volume: canaries, the fence, and what is left behind.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use super::{
+    super::HelperError,
+    context::{Context, Done},
+    interpose::{is_gone, socket, unreachable},
+    mount::same_dev,
+    place::{init, inside},
+};
+use crate::{
+    host::error::{HostError, HostResult},
+    interpose::control::{self, Answer, Ask},
+    protocol::{FileCutOp, Outcome, PendingFacts},
+};
+
+/// How long it is waited for changes of others.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an interposer may take to answer.
+const ANSWER: Duration = Duration::from_millis(1500);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Performs one.
+pub(super) fn act(op: &FileCutOp, cx: &Context) -> Done {
+    match op {
+        FileCutOp::PlantCanaries { place, dev, marker } => {
+            inside(init(place)?, &place.path, |here| {
+                same_dev(here.path, *dev)?;
+                plant(here.path, marker)
+            })?;
+            Ok(Outcome::Done)
+        }
+        FileCutOp::Fence { interposer, after } => fence(interposer, *after, cx),
+        FileCutOp::Settle { interposer, profile, seed } => {
+            let (profile, seed) = (*profile, *seed);
+            ask(interposer, &Ask::Settle { profile, seed }, cx).map(Outcome::Pending)
+        }
+        FileCutOp::Lift { interposer } => {
+            match control::ask(&socket(&cx.dir, interposer), &Ask::Fence(None), ANSWER) {
+                Ok(_) => Ok(Outcome::Done),
+                Err(error) if is_gone(&error) => Ok(Outcome::Already),
+                Err(error) => Err(unreachable(interposer, &error)),
+            }
+        }
+    }
+}
+
+/// Two files of the same kind, of which one is made durable with its name.
+fn plant(dir: &Path, marker: &str) -> HostResult<()> {
+    let dir = dir.join(marker);
+    let failed = |error: std::io::Error| HostError::sys("plant canaries", &dir, error);
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir(&dir).map_err(failed)?;
+    let plant = |name: &str| {
+        let mut file = File::create(dir.join(name))?;
+        file.write_all(b"canary")?;
+        Ok(file)
+    };
+    let synced = plant("synced").and_then(|file| file.sync_all());
+    synced.and_then(|()| File::open(&dir)?.sync_all()).map_err(failed)?;
+    plant("unsynced").map(drop).map_err(failed)
+}
+
+/// Right after a change of somebody else, so that there is something to lose.
+fn fence(interposer: &str, after: u64, cx: &Context) -> Done {
+    let deadline = Instant::now() + PATIENCE;
+    let mut facts = ask(interposer, &Ask::Fence(Some(after)), cx)?;
+    while !facts.fenced && Instant::now() < deadline {
+        std::thread::sleep(LOOK);
+        facts = ask(interposer, &Ask::Pending, cx)?;
+    }
+    if !facts.fenced {
+        facts = ask(interposer, &Ask::Fence(Some(0)), cx)?;
+    }
+    Ok(Outcome::Pending(facts))
+}
+
+fn ask(interposer: &str, ask: &Ask, cx: &Context) -> Result<PendingFacts, HelperError> {
+    match control::ask(&socket(&cx.dir, interposer), ask, ANSWER) {
+        Ok(Answer::Pending(Some(facts))) => Ok(facts),
+        Ok(Answer::Pending(None)) => Err(HelperError::Refused(format!(
+            "`{interposer}` does not remember what is not durable"
+        ))),
+        Ok(Answer::Refused(why)) => Err(HelperError::Refused(why)),
+        Ok(other) => Err(HelperError::Refused(format!("`{interposer}` answered {other:?}"))),
+        Err(error) => Err(unreachable(interposer, &error)),
+    }
+}

@@ -1,0 +1,171 @@
+//! Disks of ours: made, cut off from power, given it back, and taken away again.
+//!
+//! The server is found by its name, the loop device by the same name, which it carries: so an undo
+//! needs nothing of what is known here.
+
+use std::{
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    super::HelperError,
+    context::{Context, Done},
+    image, interpose,
+    interposers::End,
+    place::{init, inside},
+};
+use crate::{
+    block::Profile,
+    host::{
+        canary,
+        error::{HostError, HostResult},
+        fuse,
+        loop_device::{self, Attached},
+    },
+    interpose::{
+        control::{Answer, Ask},
+        disk::Setup,
+        serve::Serve,
+    },
+    protocol::{CUT_CANARY, CutFacts, Outcome, Place, PowerOp, canaries},
+};
+
+/// Bytes of a name that a loop device keeps.
+const NAME: usize = 63;
+/// What was written before a canary was synced is synced along with it: the subject gets so long to
+/// write on before the power goes.
+const WRITING: Duration = Duration::from_millis(300);
+/// The engine has unmounted a disk within this time of the last container's end.
+const UNMOUNTING: Duration = Duration::from_secs(10);
+/// At the end, the containers are gone already.
+const ENDING: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(10);
+/// What the synced canary holds at first.
+const SYNCED: &str = "keelhaul canary: synced";
+
+/// Starts the server of a disk, and waits until there is a device.
+pub(super) fn make(name: &str, image: &str, cx: &Context) -> Done {
+    if name.len() > NAME {
+        return Err(HelperError::Refused(format!(
+            "`{name}` is too long a name for a disk\n\nhint: give the volume a shorter one"
+        )));
+    }
+    let setup =
+        Setup { image: image::path(cx, image)?, nodes: image::nodes(), mark: name.to_owned() };
+    let socket = interpose::socket(&cx.dir, name);
+    let dir = socket.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(dir).map_err(|error| HostError::sys("mkdir", dir, error))?;
+    let said = interpose::start(name, Serve::Disk { setup }, End::IsLoss, cx)?;
+    let device = said.trim().to_owned();
+    Ok(Outcome::Loop { device })
+}
+
+fn devices(name: &str) -> HostResult<Vec<Attached>> {
+    loop_device::find_marked(&image::nodes(), name)
+}
+
+/// Detaches the device; where somebody has it mounted all the same, whoever waits for the server gets
+/// an error. False where there is none.
+pub(super) fn detach(name: &str) -> Result<bool, HelperError> {
+    let found = devices(name)?;
+    for device in &found {
+        loop_device::detach(&image::nodes(), device.backing)?;
+    }
+    if !found.is_empty() && !detached_within(name, ENDING)? {
+        for device in &found {
+            fuse::abort(rustix::fs::minor(device.backing.device))?;
+        }
+    }
+    Ok(!found.is_empty())
+}
+
+fn detached_within(name: &str, time: Duration) -> Result<bool, HelperError> {
+    let deadline = Instant::now() + time;
+    while !devices(name)?.is_empty() {
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(true)
+}
+
+/// Refuses while there is a device, though its server is gone.
+pub(super) fn is_gone(name: &str) -> Result<(), HelperError> {
+    match devices(name)?.first() {
+        None => Ok(()),
+        Some(device) => {
+            let node = format!("/dev/loop{}", device.number);
+            Err(HelperError::Refused(format!("`{name}` is still in use through `{node}`")))
+        }
+    }
+}
+
+/// Does something to the power of a disk.
+pub(super) fn power(op: &PowerOp, cx: &Context) -> Done {
+    match op {
+        PowerOp::Cut { place, disk, profile, seed, mark } => {
+            cut(place, disk, (*profile, *seed), mark, cx).map(Outcome::Cut)
+        }
+        PowerOp::Restore { place, disk } => restore(place, disk, cx),
+        PowerOp::Undo { disk } => interpose::undo(disk, &Ask::UndoCut, cx),
+    }
+}
+
+fn cut(
+    place: &Place,
+    disk: &str,
+    (profile, seed): (Profile, u64),
+    mark: &str,
+    cx: &Context,
+) -> Result<CutFacts, HelperError> {
+    let target = init(place)?;
+    let (synced, unsynced) = canaries(mark);
+    let mut canary =
+        inside(target, &place.path, |here| canary::synced(here.path, &synced, SYNCED))?;
+    thread::sleep(WRITING);
+    match interpose::ask(disk, &Ask::Cut { profile, seed }, cx)? {
+        Answer::Done => {}
+        Answer::Refused(why) => return Err(HelperError::Refused(why)),
+        other => return Err(HelperError::Refused(format!("`{disk}` answered {other:?}"))),
+    }
+    inside(target, &place.path, |here| canary::unsynced(here.path, &unsynced, CUT_CANARY))?;
+    cx.fence(&place.container)?;
+    // this is the cut
+    canary.overwrite(CUT_CANARY)?;
+    match interpose::ask(disk, &Ask::WasCut, cx)? {
+        Answer::Cut(facts) => Ok(facts),
+        other => Err(HelperError::Refused(format!(
+            "the canary did not come to `{disk}`, whose power is not cut: {other:?}"
+        ))),
+    }
+}
+
+fn restore(place: &Place, disk: &str, cx: &Context) -> Done {
+    if interpose::ask(disk, &Ask::WasCut, cx)? == Answer::Already {
+        return Ok(Outcome::Already);
+    }
+    let device = devices(disk)?.into_iter().next();
+    let device = device
+        .ok_or_else(|| HelperError::Refused(format!("`{disk}` is attached to no loop device")))?;
+    let deadline = cx.deadline.min(Instant::now() + UNMOUNTING);
+    // nobody mounts it before it is as the cut has left it
+    let claimed = loop {
+        if let Some(claimed) = loop_device::claim(&device.node)? {
+            break claimed;
+        }
+        if Instant::now() >= deadline {
+            return Err(HelperError::Refused(format!(
+                "`{disk}` is still mounted\n\nhint: its power can be cut under one container only"
+            )));
+        }
+        thread::sleep(LOOK);
+    };
+    let answer = interpose::ask(disk, &Ask::Restore, cx)?;
+    drop(claimed);
+    cx.unfence(&place.container)?;
+    Ok(if answer == Answer::Done { Outcome::Done } else { Outcome::Already })
+}

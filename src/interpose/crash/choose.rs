@@ -1,0 +1,97 @@
+//! Which operations a cut takes. Decided by hashes of the seed and the operation's place.
+
+use std::collections::HashSet;
+
+use super::log::{Keys, Log};
+use crate::protocol::CutProfile;
+
+/// What a cut takes and what it leaves.
+#[derive(Debug)]
+pub struct Cut<U> {
+    /// To be undone, in this order.
+    pub gone: Vec<U>,
+    /// Durable from now on.
+    pub kept: Vec<U>,
+    /// How many of those that are gone were not our own.
+    pub undone: u64,
+}
+
+impl<U> Log<U> {
+    /// Cuts: nothing is pending afterwards.
+    pub fn cut(&mut self, profile: CutProfile, seed: u64) -> Cut<U> {
+        let places = self.places(profile, seed);
+        let (gone, kept, undone) = self.part(&places);
+        Cut { gone, kept, undone }
+    }
+
+    /// The places of those that are gone, with all that is built on them.
+    fn places(&self, profile: CutProfile, seed: u64) -> HashSet<usize> {
+        let count = self.entries.len();
+        let all = 0..count;
+        let drawn = |most| draw(seed, count, most);
+        match profile {
+            CutProfile::Drop => all.collect(),
+            CutProfile::KeepAll | CutProfile::Torn => HashSet::new(),
+            CutProfile::Prefix => {
+                let kept = usize::try_from(hash(seed, 0) % (count.max(1) as u64));
+                (kept.unwrap_or_default()..count).collect()
+            }
+            CutProfile::Omit1 => self.and_later(&drawn(1)),
+            CutProfile::Omit2 => self.and_later(&drawn(2)),
+            CutProfile::Keep1 => &all.collect() - &self.and_earlier(&drawn(1)),
+            CutProfile::Keep2 => &all.collect() - &self.and_earlier(&drawn(2)),
+            CutProfile::Subset => {
+                let first = all.filter(|at| hash(seed, *at as u64).is_multiple_of(2)).collect();
+                self.and_later(&first)
+            }
+            CutProfile::MetadataFirst => self.of_names(false),
+            CutProfile::DataFirst => self.of_names(true),
+        }
+    }
+
+    fn of_names(&self, names: bool) -> HashSet<usize> {
+        let of_them = self.entries.iter().enumerate();
+        of_them.filter(|(_, entry)| entry.is_of_names() == names).map(|(at, _)| at).collect()
+    }
+
+    /// These and what is built on them.
+    fn and_later(&self, first: &HashSet<usize>) -> HashSet<usize> {
+        close(self.entries.iter().enumerate().map(|(at, entry)| (at, &entry.keys[..])), first)
+    }
+
+    /// These and what they are built on.
+    fn and_earlier(&self, last: &HashSet<usize>) -> HashSet<usize> {
+        close(self.entries.iter().enumerate().rev().map(|(at, entry)| (at, &entry.keys[..])), last)
+    }
+}
+
+/// Those that are given, and whatever comes after one of them in this order and shares a key.
+fn close<'a>(
+    entries: impl Iterator<Item = (usize, &'a [super::Key])>,
+    given: &HashSet<usize>,
+) -> HashSet<usize> {
+    let mut keys = Keys::default();
+    let mut closed = HashSet::new();
+    for (at, of) in entries {
+        if given.contains(&at) || keys.share(of) {
+            closed.insert(at);
+            keys.add(of);
+        }
+    }
+    closed
+}
+
+/// So many places out of `count`.
+fn draw(seed: u64, count: usize, most: usize) -> HashSet<usize> {
+    let mut ranked: Vec<usize> = (0..count).collect();
+    ranked.sort_by_key(|at| hash(seed, *at as u64));
+    ranked.into_iter().take(most).collect()
+}
+
+/// splitmix64 of both.
+fn hash(seed: u64, place: u64) -> u64 {
+    let z = seed ^ place.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

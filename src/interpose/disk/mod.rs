@@ -1,0 +1,11 @@
+//! The block interposer: a disk of ours under a real filesystem, whose power can be cut.
+//!
+//! One file, served by FUSE past the page cache to a loop device; the mount is in nobody's tree, and
+//! lives as long as the device has the file. What a cut leaves is decided by `block`, purely.
+
+mod load;
+mod power;
+mod served;
+mod session;
+
+pub use session::{Power, Session, Setup};

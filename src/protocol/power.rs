@@ -1,0 +1,74 @@
+//! The power of a disk of ours: cut, and given back. Data only.
+
+use serde::{Deserialize, Serialize};
+
+use super::Place;
+use crate::block::Profile;
+
+/// What the bytes begin with that are written to the disk, and not flushed, just before a cut: by
+/// them that write is told from the subject's.
+pub const CUT_CANARY: &str = "keelhaul canary: written, not synced";
+
+/// Something done to the power of a disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum PowerOp {
+    /// Put canaries on the volume, void what the container acknowledges from now on, and cut the
+    /// power. → `Cut`
+    Cut {
+        /// The volume's root in a container.
+        place: Place,
+        /// Name of the disk.
+        disk: String,
+        /// What survives of the writes that were not durable.
+        profile: Profile,
+        /// Decides which.
+        seed: u64,
+        /// What the names of the canaries begin with.
+        mark: String,
+    },
+    /// Wait until nobody has the disk mounted, and give the power back, with what the cut has left
+    /// on it.
+    Restore {
+        /// The volume's root in a container.
+        place: Place,
+        /// Name of the disk.
+        disk: String,
+    },
+    /// Give the power back as if it had never been cut. Nothing to do when it has power, or is gone.
+    Undo {
+        /// Name of the disk.
+        disk: String,
+    },
+}
+
+impl PowerOp {
+    /// The container whose namespace it enters.
+    #[must_use]
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Cut { place, .. } | Self::Restore { place, .. } => Some(place),
+            Self::Undo { .. } => None,
+        }
+    }
+}
+
+/// What a cut has left, without the canary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CutFacts {
+    /// Writes that no flush had made durable.
+    pub volatile: u64,
+    /// Those of them that are gone, or torn.
+    pub dropped: u64,
+    /// Whether the canary that was written, and not flushed, is still there; none where it never
+    /// came to the disk.
+    pub canary: Option<bool>,
+}
+
+/// The names of the canaries, which begin with this: one that is synced and then written to, and one
+/// that is not.
+#[must_use]
+pub fn canaries(mark: &str) -> (String, String) {
+    (format!("{mark}-canary-synced"), format!("{mark}-canary"))
+}

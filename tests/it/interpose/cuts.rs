@@ -1,0 +1,137 @@
+//! What was not durable is undone, through real system calls, and what was is there.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::Path,
+};
+
+use keelhaul::{
+    interpose::control::{Answer, Ask},
+    protocol::{CutProfile, IoAction, IoOp, PendingFacts, Reported, Retry},
+};
+
+use super::mounted::{Ext4, Mounted, can_be_tried, rule};
+
+fn facts(answer: Answer) -> PendingFacts {
+    match answer {
+        Answer::Pending(Some(facts)) => facts,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn cut(mounted: &Mounted, profile: CutProfile) -> PendingFacts {
+    assert!(facts(mounted.ask(&Ask::Fence(Some(0)))).fenced);
+    facts(mounted.ask(&Ask::Settle { profile, seed: 1 }))
+}
+
+fn sync(path: &Path) {
+    File::open(path).unwrap().sync_all().unwrap();
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_was_synced_is_there_and_what_was_not_is_as_before() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let mounted = Mounted::over(&ext4.directory("d"), vec![rule(&[], IoAction::Remember)]);
+    let at = mounted.at();
+    for name in ["over", "gone", "old", "target", "cut"] {
+        fs::write(at.join(name), name.repeat(3)).unwrap();
+        sync(&at.join(name));
+    }
+    fs::create_dir(at.join("empty")).unwrap();
+    sync(&at);
+    assert_eq!(facts(mounted.ask(&Ask::Pending)).pending, 0);
+    let before = names(&at);
+    let mut over = File::options().write(true).open(at.join("over")).unwrap();
+    over.write_all(b"OVERWRITTEN, AND LONGER THAN BEFORE").unwrap();
+    fs::remove_file(at.join("gone")).unwrap();
+    fs::rename(at.join("old"), at.join("target")).unwrap();
+    File::options().write(true).open(at.join("cut")).unwrap().set_len(2).unwrap();
+    fs::remove_dir(at.join("empty")).unwrap();
+    fs::create_dir(at.join("new")).unwrap();
+    fs::write(at.join("new/file"), "x").unwrap();
+    fs::hard_link(at.join("cut"), at.join("link")).unwrap();
+    assert_ne!(names(&at), before);
+    let settled = cut(&mounted, CutProfile::Drop);
+    assert!(settled.pending == settled.undone && settled.undone >= 9, "{settled:?}");
+    assert_eq!(names(&at), before);
+    for name in ["over", "gone", "old", "target", "cut"] {
+        assert_eq!(fs::read_to_string(at.join(name)).unwrap(), name.repeat(3));
+    }
+    assert!(at.join("empty").is_dir());
+}
+
+#[test]
+fn a_sync_of_a_file_keeps_its_bytes_and_one_of_its_directory_its_name() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let mounted = Mounted::over(&ext4.directory("d"), vec![rule(&[], IoAction::Remember)]);
+    let at = mounted.at();
+    let write = |name: &str| fs::write(at.join(name), "x").unwrap();
+    write("named");
+    sync(&at);
+    write("both");
+    sync(&at.join("both"));
+    sync(&at);
+    write("synced");
+    sync(&at.join("synced"));
+    write("neither");
+    cut(&mounted, CutProfile::Drop);
+    assert_eq!(names(&at), ["both", "named"]);
+    assert_eq!(fs::read(at.join("both")).unwrap(), b"x");
+    assert_eq!(fs::read(at.join("named")).unwrap(), b"", "its bytes were not synced");
+}
+
+#[test]
+fn behind_the_fence_nothing_is_taken_and_before_it_nothing_is_lost() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let mounted = Mounted::over(&ext4.directory("d"), vec![rule(&[], IoAction::Remember)]);
+    let mut file = File::create(mounted.at().join("file")).unwrap();
+    sync(&mounted.at());
+    assert!(!facts(mounted.ask(&Ask::Fence(Some(2)))).fenced);
+    file.write_all(b"1").unwrap();
+    file.write_all(b"2").unwrap();
+    assert!(facts(mounted.ask(&Ask::Pending)).fenced);
+    assert!(file.write_all(b"3").is_err() && file.sync_all().is_err());
+    assert!(File::create(mounted.at().join("other")).is_err());
+    let settled = facts(mounted.ask(&Ask::Settle { profile: CutProfile::KeepAll, seed: 1 }));
+    assert_eq!((settled.pending, settled.undone), (2, 0));
+    file.write_all(b"4").unwrap();
+    assert_eq!(fs::read(mounted.at().join("file")).unwrap(), b"124");
+}
+
+#[test]
+fn what_a_failed_sync_gave_up_no_later_one_keeps() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let (errno, reported, retry) = (libc::EIO, Reported::Each, Retry::Succeeds);
+    let fails = rule(&[IoOp::Fsync], IoAction::FailSync { errno, reported, retry });
+    let expected = vec![rule(&[], IoAction::Remember), fails.clone()];
+    let mounted = Mounted::over(&ext4.directory("d"), expected);
+    let mut file = File::create(mounted.at().join("file")).unwrap();
+    sync(&mounted.at());
+    mounted.arm(vec![fails]);
+    file.write_all(b"lost").unwrap();
+    assert!(file.sync_all().is_err());
+    file.sync_all().unwrap();
+    mounted.disarm();
+    cut(&mounted, CutProfile::Drop);
+    assert_eq!(fs::read(mounted.at().join("file")).unwrap(), b"");
+}
