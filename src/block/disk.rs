@@ -205,7 +205,8 @@ impl Disk {
     /// Moves what is covered, and preceded by nothing that is not, to the base: a later write must
     /// not be overtaken by an earlier one.
     fn settle(&mut self) {
-        while let Some(record) = self.log.pop_front_if(|record| record.covered) {
+        while self.log.front().is_some_and(|record| record.covered) {
+            let Some(record) = self.log.pop_front() else { return };
             self.held -= record.bytes().max(CHUNK as u64);
             record.apply(&mut self.base, &Kept::Whole);
         }

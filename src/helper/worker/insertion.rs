@@ -56,18 +56,18 @@ pub(super) fn act(op: &InsertionOp, cx: &Context) -> Done {
                 options: below.options.split(',').map(str::to_owned).collect(),
                 expected: expected.clone(),
             };
-            insert(target, name, below.at, setup, cx)
+            insert(target, name, &below.at, setup, cx)
         }
         InsertionOp::Withdraw { place, init, name } => withdraw(place, *init, name, cx),
     }
 }
 
-fn insert(target: Identity, name: &str, at: PathBuf, setup: Setup, cx: &Context) -> Done {
+fn insert(target: Identity, name: &str, at: &Path, setup: Setup, cx: &Context) -> Done {
     let dir = cx.dir.join(DIRECTORY);
     sys("mkdir", &dir, fs::create_dir_all(&dir))?;
-    let serve = Serve::Files { setup, at: at.clone(), within: Some(target) };
+    let serve = Serve::Files { setup, at: at.to_owned(), within: Some(target) };
     interpose::start(name, serve, End::IsTheContainers, cx)?;
-    let cover = MountTable::of(target)?.at(&at).last().map(|mount| mount.id);
+    let cover = MountTable::of(target)?.at(at).last().map(|mount| mount.id);
     let id = cover.ok_or(HostError::Gone { pid: target.pid })?;
     Ok(Outcome::Mounted { id })
 }

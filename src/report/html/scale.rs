@@ -4,24 +4,24 @@
 pub(super) const LEFT: f64 = 230.0;
 /// See [`LEFT`].
 pub(super) const RIGHT: f64 = 990.0;
-/// Ticks of the time axis, at most about this many.
-const TICKS: f64 = 8.0;
+/// Ticks of the time axis, at most this many and the first.
+const TICKS: u64 = 8;
 
 /// The time axis of a case, in microseconds since the run started.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scale {
     from_us: u64,
-    span_us: f64,
+    span_us: u64,
 }
 
 impl Scale {
     pub(super) fn new(from_us: u64, until_us: u64) -> Self {
-        Self { from_us, span_us: (until_us.saturating_sub(from_us)).max(1) as f64 }
+        Self { from_us, span_us: until_us.saturating_sub(from_us).max(1) }
     }
 
     /// The place of a moment; one outside is put at the edge.
     pub(super) fn x(self, at_us: u64) -> f64 {
-        let share = at_us.saturating_sub(self.from_us) as f64 / self.span_us;
+        let share = at_us.saturating_sub(self.from_us) as f64 / self.span_us as f64;
         round(LEFT + share.min(1.0) * (RIGHT - LEFT))
     }
 
@@ -32,25 +32,24 @@ impl Scale {
 
     /// Round moments, and how they are called: `2 s`.
     pub(super) fn ticks(self) -> Vec<(f64, String)> {
-        let step = step(self.span_us / 1e6 / TICKS);
-        let count = (self.span_us / 1e6 / step) as u32;
-        let at = |index: u32| f64::from(index) * step;
-        let tick = |index| {
-            let micros = (at(index) * 1e6) as u64;
-            (self.x(self.from_us + micros), format!("{} s", round(at(index))))
-        };
-        (0..=count).map(tick).collect()
+        let step = step_us(self.span_us.div_ceil(TICKS));
+        let name = |micros: u64| format!("{} s", micros as f64 / 1e6);
+        let all = (0..=self.span_us / step).map(|index| index * step);
+        all.map(|micros| (self.x(self.from_us + micros), name(micros))).collect()
     }
 }
 
-/// The least of 1, 2 and 5 times a power of ten that is not below this.
-fn step(least: f64) -> f64 {
-    let power = 10f64.powf(least.max(1e-3).log10().floor());
-    [1.0, 2.0, 5.0, 10.0]
-        .map(|times| times * power)
+/// The least of 1, 2 and 5 times a power of ten, from a millisecond on, that is not below this.
+fn step_us(least: u64) -> u64 {
+    let mut power: u64 = 1000;
+    while power.saturating_mul(10) < least {
+        power = power.saturating_mul(10);
+    }
+    [1, 2, 5]
+        .map(|times| power.saturating_mul(times))
         .into_iter()
         .find(|it| *it >= least)
-        .unwrap_or(1.0)
+        .unwrap_or(power.saturating_mul(10))
 }
 
 /// A hundredth of a unit is less than anybody sees, and shorter to write.

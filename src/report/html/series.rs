@@ -119,11 +119,21 @@ fn numbers(samples: &[&SamplePoint]) -> Vec<(u64, f64)> {
         let number = sample.result.as_ref().ok()?.number?;
         number.is_finite().then_some((sample.at_us, number))
     });
-    thinned(read.collect())
+    let read: Vec<_> = read.collect();
+    thinned(&read)
 }
 
-/// Of each workload: name, acknowledged records per second, and the 99th percentile in milliseconds.
-pub(super) fn loads(case: &CaseRecord) -> Vec<(String, Vec<(u64, f64)>, Vec<(u64, f64)>)> {
+/// What a workload did over time.
+pub(super) struct Load {
+    pub(super) name: String,
+    /// Acknowledged records per second.
+    pub(super) rates: Vec<(u64, f64)>,
+    /// 99th percentile of the time to the acknowledgement, in milliseconds.
+    pub(super) p99: Vec<(u64, f64)>,
+}
+
+/// Every workload, in order of the first reading.
+pub(super) fn loads(case: &CaseRecord) -> Vec<Load> {
     let mut names: Vec<&str> = Vec::new();
     for point in &case.loads {
         if !names.contains(&point.workload.as_str()) {
@@ -138,13 +148,14 @@ pub(super) fn loads(case: &CaseRecord) -> Vec<(String, Vec<(u64, f64)>, Vec<(u64
             (micros > 0).then(|| (after.at_us, acks as f64 * 1e6 / micros as f64))
         });
         let p99 = points().map(|point| (point.at_us, point.stats.p99_us as f64 / 1e3));
-        (one_line(name, 100), thinned(rates.collect()), thinned(p99.collect()))
+        let (rates, p99): (Vec<_>, Vec<_>) = (rates.collect(), p99.collect());
+        Load { name: one_line(name, 100), rates: thinned(&rates), p99: thinned(&p99) }
     };
     names.iter().map(of).collect()
 }
 
 /// Of each stretch of time the greatest: a peak must not vanish.
-fn thinned(points: Vec<(u64, f64)>) -> Vec<(u64, f64)> {
+fn thinned(points: &[(u64, f64)]) -> Vec<(u64, f64)> {
     let stretch = points.len().div_ceil(POINTS).max(1);
     let greatest = |part: &[(u64, f64)]| part.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1));
     points.chunks(stretch).filter_map(greatest).collect()
@@ -158,9 +169,9 @@ mod tests {
     fn a_peak_survives_thinning() {
         let mut points: Vec<(u64, f64)> = (0..10_000).map(|at| (at, 1.0)).collect();
         points[7_777].1 = 50.0;
-        let thin = thinned(points);
+        let thin = thinned(&points);
         assert!(thin.len() <= POINTS);
         assert!(thin.contains(&(7_777, 50.0)));
-        assert_eq!(thinned(vec![(1, 2.0)]), [(1, 2.0)]);
+        assert_eq!(thinned(&[(1, 2.0)]), [(1, 2.0)]);
     }
 }

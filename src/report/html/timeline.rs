@@ -41,9 +41,9 @@ pub(super) fn timeline(case: &CaseRecord, end_us: u64, room: usize) -> Markup {
     let mut drawing = Drawing { scale, end_us, y: 24.0, lanes: Vec::new() };
     drawing.phases(case);
     case.faults.iter().for_each(|fault| drawing.fault(fault));
-    for (name, rates, p99) in loads(case) {
-        drawing.line(&format!("{name}: acknowledged/s"), "load", &rates);
-        drawing.line(&format!("{name}: p99 ms"), "load", &p99);
+    for load in loads(case) {
+        drawing.line(&format!("{}: acknowledged/s", load.name), "load", &load.rates);
+        drawing.line(&format!("{}: p99 ms", load.name), "load", &load.p99);
     }
     let all = lanes(case, room / STROKE);
     all.iter().take(LANES).for_each(|lane| drawing.readings(lane));
@@ -80,7 +80,7 @@ fn recovered(scale: Scale, recovery: &RecoveryRecord, bottom: f64) -> Markup {
 }
 
 impl Drawing {
-    fn lane(&mut self, name: &str, height: f64, inside: Markup) {
+    fn lane(&mut self, name: &str, height: f64, inside: &Markup) {
         let middle = round(self.y + height / 2.0 + 4.0);
         let short: String = name.chars().take(NAME).collect();
         let cut = short.len() < name.len();
@@ -105,7 +105,7 @@ impl Drawing {
                 @if end - x > 70.0 { text .dim x=(x + 4.0) y=(self.y + 14.0) { (phase_word(*phase)) } }
             }
         };
-        self.lane("phases", LOW, bands);
+        self.lane("phases", LOW, &bands);
     }
 
     /// From the order to inject it until it was seen gone; an event has no length.
@@ -127,7 +127,7 @@ impl Drawing {
             }
         };
         let name = one_line(&format!("{} ({})", fault.id, fault.name), 300);
-        self.lane(&name, LOW, bar);
+        self.lane(&name, LOW, &bar);
     }
 
     fn readings(&mut self, lane: &Lane) {
@@ -138,7 +138,7 @@ impl Drawing {
         let y = round(self.y + LOW / 2.0);
         let runs = html! { @for run in &lane.runs { (self.run(run, y)) } };
         let name = if lane.numbers.len() > 2 { "" } else { lane.name.as_str() };
-        self.lane(name, LOW, runs);
+        self.lane(name, LOW, &runs);
     }
 
     fn run(&self, run: &Run, y: f64) -> Markup {
@@ -166,6 +166,6 @@ impl Drawing {
             polyline .(class) points=(path.join(" ")) { title { (name) ", at most " (round(most)) } }
             text .dim x=(RIGHT + 8.0) y=(round(base - room + 4.0)) text-anchor="end" { (round(most)) }
         };
-        self.lane(name, HIGH, inside);
+        self.lane(name, HIGH, &inside);
     }
 }

@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -71,7 +71,7 @@ impl Drop for Shell {
 }
 
 /// Inserts one that fails every read.
-fn insert(shell: &Shell, socket: PathBuf) -> Child {
+fn insert(shell: &Shell, socket: &Path) -> Child {
     let target = shell.identity();
     let mount = MountTable::of(target).unwrap().covering(Path::new(AT)).unwrap().id;
     let rules = vec![rule(&[IoOp::Read], IoAction::Error { errno: libc::EIO })];
@@ -84,7 +84,7 @@ fn insert(shell: &Shell, socket: PathBuf) -> Child {
         expected: rules.clone(),
     };
     let serve = Serve::Files { setup, at: AT.into(), within: Some(target) };
-    let orders = Orders { serve, socket: socket.clone(), ends_with: None };
+    let orders = Orders { serve, socket: socket.to_owned(), ends_with: None };
     let mut child = Command::new(env!("CARGO_BIN_EXE_keelhaul"))
         .args(["helper-interposer", "keelhaul-test"])
         .stdin(Stdio::piped())
@@ -96,7 +96,7 @@ fn insert(shell: &Shell, socket: PathBuf) -> Child {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line.trim(), READY);
     let arm = Ask::Arm { set: "set".into(), seed: 7, rules };
-    assert_eq!(control::ask(&socket, &arm, PATIENCE).unwrap(), Answer::Done);
+    assert_eq!(control::ask(socket, &arm, PATIENCE).unwrap(), Answer::Done);
     child
 }
 
@@ -124,7 +124,7 @@ fn it_reaches_what_is_opened_later_and_ends_with_the_last_file() {
         let mut shell = Shell::start();
         shell.does(&format!("mount -t tmpfs t /mnt; mkdir {AT}; {covered}; echo text > {AT}/f"));
         shell.does(&format!("exec 5<{AT}/f"));
-        let mut child = insert(&shell, socket.clone());
+        let mut child = insert(&shell, &socket);
         assert_eq!(shell.says("cat <&5"), "text", "what is open escapes it");
         assert!(shell.says(&format!("cat {AT}/f")).contains("Input/output error"));
         assert!(
@@ -151,7 +151,7 @@ fn it_ends_with_the_mounts_of_those_it_was_inserted_for() {
     let dir = tempfile::tempdir().unwrap();
     let mut shell = Shell::start();
     shell.does(&format!("mount -t tmpfs t /mnt; mkdir {AT}"));
-    let mut child = insert(&shell, dir.path().join("socket"));
+    let mut child = insert(&shell, &dir.path().join("socket"));
     drop(shell);
     assert!(ends(&mut child));
 }

@@ -155,7 +155,12 @@ fn cases_are_selected_by_tag_name_and_control() {
     assert_eq!(tagged(&[]), 9);
     assert_eq!(tagged(&["capacity"]), 6);
     assert_eq!(tagged(&["!capacity"]), 3);
-    assert_eq!(tagged(&["capacity", "!regression"]), 0);
+    let select = |tags: &[&str]| {
+        let tags = tags.iter().map(ToString::to_string).collect();
+        expand(&loaded, &Select { tags, ..Select::default() }, 1).unwrap_err().to_string()
+    };
+    assert!(select(&["capacity", "!regression"]).contains("no case is selected"));
+    assert!(select(&["capacty"]).contains("did you mean `capacity`?"));
     let only = Select { controls: Controls::Only, ..Select::default() };
     assert!(ids(&loaded, &only).iter().all(|id| id.contains('@')));
     let never = Select { controls: Controls::Never, ..Select::default() };

@@ -17,7 +17,7 @@ const DEFAULT: &str = "system.posix_acl_default";
 /// Of nobody in particular.
 const ALL: u32 = u32::MAX;
 
-/// An ACL as the kernel takes it (linux/posix_acl_xattr.h): the owner may read and write, `USER` and
+/// An ACL as the kernel takes it (`linux/posix_acl_xattr.h`): the owner may read and write, `USER` and
 /// the mask have these rights, nobody else any.
 fn acl(user: u16, mask: u16) -> Vec<u8> {
     let entries =

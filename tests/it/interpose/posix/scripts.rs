@@ -45,7 +45,7 @@ one=open(p,'r+b'); two=open(p,'r+b')
     script(dir, &format!("{HEAD}{text}"));
 }
 
-/// Asynchronous I/O of the kernel (io_setup(2)): `aio(FD, OP, BUFFER, LENGTH, OFFSET)` is what it
+/// Asynchronous I/O of the kernel (`io_setup(2)`): `aio(FD, OP, BUFFER, LENGTH, OFFSET)` is what it
 /// came to.
 fn asynchronous(dir: &Path, text: &str) {
     const HEAD: &str = "
