@@ -101,6 +101,14 @@ fn word(verdict: Verdict) -> Markup {
     html! { span .word .(verdict.word()) { (verdict.word()) } }
 }
 
+/// What a case came to: a control that failed as it must was caught.
+fn outcome(case: &Case<'_>) -> Markup {
+    match (case.last().verdict(), case.control()) {
+        (Verdict::Pass, Some(_)) => html! { span .word .pass { "caught" } },
+        (verdict, _) => word(verdict),
+    }
+}
+
 /// Hidden until the script has taken them up.
 fn filters() -> Markup {
     html! {
@@ -134,7 +142,7 @@ fn row(index: usize, case: &Case<'_>) -> Markup {
     html! {
         tr data-case=(one_line(&last.start.case, LINE)) data-verdict=(last.verdict().word())
             data-control=(control(case)) {
-            td { (word(last.verdict())) @if case.flaky() { " (flaky)" } }
+            td { (outcome(case)) @if case.flaky() { " (flaky)" } }
             td { a href={ "#case-" (index) } { (one_line(&last.start.case, 300)) } }
             td { (span(took)) }
             td { (recovery(last).unwrap_or_default()) }
@@ -160,7 +168,7 @@ fn details(record: &RunRecord, cases: &[&Case<'_>]) -> Markup {
             details .case #{ "case-" (index) } data-case=(one_line(&last.start.case, LINE))
                 data-verdict=(last.verdict().word()) data-control=(control(case))
                 open[last.verdict() > Verdict::Skipped && index < 5] {
-                summary { (word(last.verdict())) " " (one_line(&last.start.case, 300)) }
+                summary { (outcome(case)) " " (one_line(&last.start.case, 300)) }
                 @if fits { (PreEscaped(inside)) } @else {
                     p .dim { "Left out, because the page would be too large. Its events are in " code { "events.jsonl" } "." }
                 }
