@@ -18,7 +18,7 @@ const AT_LAST: Duration = Duration::from_secs(6);
 /// A stop watch that stands still while the machine is too busy.
 pub(super) struct Quiet {
     started: Instant,
-    waited: Option<Duration>,
+    waited: Option<[Duration; 2]>,
 }
 
 impl Quiet {
@@ -36,13 +36,12 @@ impl Quiet {
         self.elapsed() > PROMISED || self.wall() > AT_LAST
     }
 
-    /// Of the wall's time, that in which nobody waited; nothing where the kernel does not count
-    /// it, and then only the wall's bound holds.
+    /// Of the wall's time, that in which nobody waited; all of it where the kernel does not count
+    /// that. Who waited for the one may have waited for the other at the same time.
     fn elapsed(&self) -> Duration {
-        match (self.waited, waited()) {
-            (Some(before), Some(now)) => self.wall().saturating_sub(now.saturating_sub(before)),
-            _ => Duration::ZERO,
-        }
+        let (Some(before), Some(now)) = (self.waited, waited()) else { return self.wall() };
+        let busy = [0, 1].map(|of| now[of].saturating_sub(before[of]));
+        self.wall().saturating_sub(busy[0].max(busy[1]))
     }
 }
 
@@ -53,9 +52,9 @@ impl fmt::Display for Quiet {
 }
 
 /// Time since boot in which some task waited for a processor, and for a disk.
-fn waited() -> Option<Duration> {
+fn waited() -> Option<[Duration; 2]> {
     let total = |of| total_in(&fs::read_to_string(format!("/proc/pressure/{of}")).ok()?);
-    Some(total("cpu")? + total("io")?)
+    Some([total("cpu")?, total("io")?])
 }
 
 /// `some avg10=0.00 avg60=0.00 avg300=0.00 total=MICROSECONDS`
@@ -70,7 +69,12 @@ fn the_time_in_which_somebody_waited_does_not_count() {
     assert_eq!(total_in(told), Some(Duration::from_millis(1500)));
     assert_eq!(total_in("full total=9"), None);
     let ago = Instant::now() - Duration::from_secs(10);
-    let busy = |all| Quiet { started: ago, waited: waited().map(|now| now.saturating_sub(all)) };
-    assert!(busy(Duration::from_secs(20)).elapsed() < Duration::from_secs(1));
-    assert!(busy(Duration::ZERO).elapsed() <= busy(Duration::ZERO).wall());
+    let before = |all| move |now: [Duration; 2]| now.map(|one| one.saturating_sub(all));
+    let busy = |all| Quiet { started: ago, waited: waited().map(before(all)) };
+    let uncounted = Quiet { started: Instant::now() - PROMISED, waited: None };
+    assert!(uncounted.is_over(), "without a count every second counts");
+    if waited().is_some() {
+        assert!(busy(Duration::from_secs(20)).elapsed() < Duration::from_secs(1));
+        assert!(busy(Duration::ZERO).elapsed() > PROMISED);
+    }
 }
