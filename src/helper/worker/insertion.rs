@@ -123,7 +123,12 @@ fn withdraw(place: &Place, init: Init, name: &str, cx: &Context) -> Done {
     let wedged = match control::ask(&socket(&cx.dir, name), &Ask::DisarmAll, ANSWER) {
         Ok(Answer::Done) => false,
         Ok(other) => return Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),
-        Err(error) => !is_gone(&error),
+        Err(error) if is_gone(&error) => {
+            // one that does not listen yet would come after all
+            interpose::end_processes(name)?;
+            false
+        }
+        Err(_) => true,
     };
     let target = Identity::from(init);
     let taken = take_off(target, place, name, wedged);
