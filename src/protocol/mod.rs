@@ -48,7 +48,7 @@ pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
 pub use op::Op;
 pub use op_parts::{FileId, LinkState, MountFlag};
 pub use place::{Dev, Init, Place, ProcessFacts};
-pub use power::{CUT_CANARY, CutFacts, PowerOp, canaries};
+pub use power::{CUT_CANARY, CutFacts, PowerOp, UNSYNCED_CANARY, canaries};
 pub use read::{
     EventFacts, FileFacts, FsFacts, HostFacts, LoopFacts, MemoryFacts, MountFacts, NetFacts,
     OpenFile, QuotaFacts, Read, Reading, Ready, Trial, UserFacts, WriterFacts,

@@ -9,6 +9,9 @@ use crate::block::Profile;
 /// them that write is told from the subject's.
 pub const CUT_CANARY: &str = "keelhaul canary: written, not synced";
 
+/// What is in the canary that nobody syncs; its writeback is no reason to cut.
+pub const UNSYNCED_CANARY: &str = "keelhaul canary: never synced";
+
 /// Something done to the power of a disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

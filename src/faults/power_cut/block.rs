@@ -9,7 +9,7 @@ use crate::{
     block::Profile,
     protocol::{
         CUT_CANARY, CutFacts, CutProfile, EngineOp, Op, Outcome, Place, PowerOp, Read, Reading,
-        canaries,
+        UNSYNCED_CANARY, canaries,
     },
     runtime::State,
     volumes::object_name,
@@ -62,7 +62,8 @@ pub(super) async fn prepare(
         seed: cx.seed,
         mark: mark.clone(),
     };
-    let kill = EngineOp::Kill { container: facts.id.clone(), signal: "SIGKILL".into() };
+    // one that has ended of it by then is stopped all the same
+    let kill = EngineOp::Stop { container: facts.id.clone(), grace_ms: 0 };
     let restore = PowerOp::Restore { place, disk: disk.clone() };
     let start = EngineOp::Start { container: facts.id.clone() };
     let ops = vec![
@@ -131,10 +132,10 @@ impl Canaries {
                 other => Err(unexpected(&other)),
             }
         };
-        let last = |content: String| content.starts_with(CUT_CANARY);
+        let unsynced = holds(&unsynced).await?;
         Ok(Self {
-            synced: holds(&synced).await?.map(last),
-            unsynced: holds(&unsynced).await?.is_some_and(last),
+            synced: holds(&synced).await?.map(|content| content.starts_with(CUT_CANARY)),
+            unsynced: unsynced.is_some_and(|content| content.starts_with(UNSYNCED_CANARY)),
         })
     }
 
@@ -195,7 +196,7 @@ mod tests {
         assert!(!proven(&dropped).await, "it was not started");
         fake.world().container.as_mut().unwrap().started_at = "later".into();
         assert!(proven(&dropped).await && !proven(&[Outcome::Done]).await);
-        fake.world().files.insert(format!("/data/{unsynced}"), file(CUT_CANARY));
+        fake.world().files.insert(format!("/data/{unsynced}"), file(UNSYNCED_CANARY));
         assert!(!proven(&dropped).await, "the page cache survived");
         fake.world().files.remove(&format!("/data/{unsynced}"));
         fake.world().files.insert(format!("/data/{synced}"), file(CUT_CANARY));

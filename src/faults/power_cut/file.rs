@@ -54,12 +54,10 @@ fn acts(
     let (place, interposer) = (cx.site.place.clone(), interposer.to_owned());
     let (container, seed) = (facts.id.clone(), cx.seed);
     let fence = FileCutOp::Fence { interposer: interposer.clone(), after: 1 + seed % CHANGES };
-    let kill = EngineOp::Kill { container: container.clone(), signal: "SIGKILL".into() };
     vec![
         Op::CutFiles(FileCutOp::PlantCanaries { place, dev, marker: marker.to_owned() }),
         Op::CutFiles(fence),
-        // by our wish, so that no policy starts it meanwhile
-        Op::Engine(kill),
+        // by our wish, so that no policy starts it meanwhile, and also one that has ended of the fence;
         // comes back when it has ended
         Op::Engine(EngineOp::Stop { container: container.clone(), grace_ms: 0 }),
         Op::CutFiles(FileCutOp::Settle { interposer, profile, seed }),
@@ -168,7 +166,6 @@ mod tests {
             [
                 Op::CutFiles(FileCutOp::PlantCanaries { .. }),
                 Op::CutFiles(FileCutOp::Fence { after: 8, .. }),
-                Op::Engine(EngineOp::Kill { .. }),
                 Op::Engine(EngineOp::Stop { grace_ms: 0, .. }),
                 Op::CutFiles(FileCutOp::Settle { seed: 7, .. }),
                 Op::Engine(EngineOp::Start { .. }),

@@ -30,7 +30,7 @@ use crate::{
         disk::Setup,
         serve::Serve,
     },
-    protocol::{CUT_CANARY, CutFacts, Outcome, Place, PowerOp, canaries},
+    protocol::{CUT_CANARY, CutFacts, Outcome, Place, PowerOp, UNSYNCED_CANARY, canaries},
 };
 
 /// Bytes of a name that a loop device keeps.
@@ -132,7 +132,7 @@ fn cut(
         Answer::Refused(why) => return Err(HelperError::Refused(why)),
         other => return Err(HelperError::Refused(format!("`{disk}` answered {other:?}"))),
     }
-    inside(target, &place.path, |here| canary::unsynced(here.path, &unsynced, CUT_CANARY))?;
+    inside(target, &place.path, |here| canary::unsynced(here.path, &unsynced, UNSYNCED_CANARY))?;
     cx.fence(&place.container)?;
     // this is the cut
     canary.overwrite(CUT_CANARY)?;
