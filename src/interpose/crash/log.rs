@@ -89,6 +89,11 @@ impl<U> Default for Log<U> {
 }
 
 impl<U> Log<U> {
+    /// Forgets every operation; those under way keep their numbers.
+    pub fn clear(&mut self) -> Vec<U> {
+        std::mem::take(&mut self.entries).into_iter().map(|entry| entry.undo).collect()
+    }
+
     /// An operation was done; `own` is none of the subject's.
     pub fn add(&mut self, keys: Vec<Key>, own: bool, undo: U) {
         self.entries.push(Pending { number: self.next, keys, own, lost: false, undo });

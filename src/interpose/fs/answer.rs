@@ -81,8 +81,12 @@ impl Fs {
         fh: u64,
         (offset, data): (u64, &[u8]),
         torn: Option<i32>,
+        durable: bool,
     ) {
-        let written = self.opened.get(fh).and_then(|open| self.write(&open, data, offset));
+        let written = self.opened.get(fh).and_then(|open| {
+            let length = self.write(&open, data, offset)?;
+            if durable { self.synced(&open).map(|()| length) } else { Ok(length) }
+        });
         match (written, torn) {
             (Ok(_), Some(errno)) => reply.refuse(Errno::from_raw_os_error(errno)),
             (Ok(length), None) => {
@@ -103,7 +107,9 @@ impl Fs {
     ) {
         if strike.touches_bytes() {
             return match self.to_be_copied(from.0, (from.1, length), strike) {
-                Ok(data) => self.answer_write(reply, to, (offset, &data), strike.errno),
+                Ok(data) => {
+                    self.answer_write(reply, to, (offset, &data), strike.errno, false);
+                }
                 Err(errno) => reply.refuse(errno),
             };
         }

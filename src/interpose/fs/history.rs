@@ -6,6 +6,7 @@
 //! remembered. Once fenced, no change is taken and no sync is acknowledged.
 
 use std::{
+    collections::HashMap,
     ffi::{OsStr, OsString},
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     sync::{Arc, Mutex, MutexGuard},
@@ -24,7 +25,7 @@ use super::{
     attr::path_of,
     data,
     open::Open,
-    table::{Node, ROOT, Table, lock},
+    table::{Node, OURS, Table, is_ours, lock},
 };
 use crate::{
     interpose::crash::{Key, Log},
@@ -35,9 +36,6 @@ use crate::{
 const MOST_BYTES: u64 = 128 << 20;
 /// Operations that are remembered at most.
 const MOST: usize = 20_000;
-/// Names at the root that begin with this are ours, and no operation below them is the subject's.
-const OURS: &str = ".keelhaul-";
-
 /// A name in a directory.
 type Place = (Arc<Node>, OsString);
 
@@ -99,13 +97,17 @@ pub(super) struct History {
 }
 
 impl State {
-    fn remember(&mut self, keys: Vec<Key>, own: bool, undo: Undo) {
+    /// Returns what is to be forgotten: everything, once there is too much.
+    #[must_use]
+    fn remember(&mut self, keys: Vec<Key>, own: bool, undo: Undo) -> Vec<Undo> {
         self.bytes += undo.bytes();
         self.log.add(keys, own, undo);
         self.overflowed |= self.bytes > MOST_BYTES || self.log.len() > MOST;
-        if self.overflowed {
-            (self.log, self.bytes) = (Log::default(), 0);
+        if !self.overflowed {
+            return Vec::new();
         }
+        self.bytes = 0;
+        self.log.clear()
     }
 
     fn facts(&self) -> PendingFacts {
@@ -151,7 +153,7 @@ impl History {
         let (done, change) = act(&mut state)?;
         let Some((keys, undo)) = change else { return Ok(done) };
         let own = node.path().starts_with(OURS);
-        state.remember(keys, own, undo);
+        state.remember(keys, own, undo).into_iter().for_each(|undo| self.forget(undo));
         if let Fence::After(left) = state.fence
             && !own
         {
@@ -215,16 +217,19 @@ impl History {
     ) -> Result<PendingFacts, Errno> {
         let mut state = lock(&self.state);
         let mut facts = state.facts();
+        let mut settled = Ok(());
         if !facts.overflowed {
             let cut = state.log.cut(profile, seed);
             facts.undone = cut.undone;
+            let mut made_anew = MadeAnew::new();
             for undo in cut.gone {
-                self.undo(table, undo)?;
+                // one that cannot be undone is no reason to leave the others half-way
+                settled = settled.and(self.undo(table, &mut made_anew, undo));
             }
             cut.kept.into_iter().for_each(|undo| self.forget(undo));
         }
         (state.bytes, state.fence, state.overflowed) = (0, Fence::Open, false);
-        Ok(facts)
+        settled.map(|()| facts)
     }
 
     /// What is durable needs no way back.
@@ -238,34 +243,40 @@ impl History {
         }
     }
 
-    fn undo(&self, table: &Table, undo: Undo) -> Result<(), Errno> {
+    fn undo(&self, table: &Table, made_anew: &mut MadeAnew, undo: Undo) -> Result<(), Errno> {
+        let fd = |made_anew: &MadeAnew, dir: &Arc<Node>| {
+            made_anew.get(&dir.ino).map_or_else(|| table.fd(dir), |dir| Ok(Arc::clone(dir)))
+        };
         match undo {
             Undo::Bytes { node, offset, old, size } => {
-                let fd = table.fd(&node)?;
+                let fd = match table.fd(&node) {
+                    // it has no name any more, and that is durable
+                    Err(Errno::STALE) => return Ok(()),
+                    fd => fd?,
+                };
                 let file =
                     open(path_of(fd.as_fd()), OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
                 data::put_back(&file, &old, offset)?;
                 size.map_or(Ok(()), |size| ftruncate(&file, size))
             }
             Undo::Made((dir, name)) => {
-                let dir = table.fd(&dir)?;
+                let dir = fd(made_anew, &dir)?;
                 self.discard(&dir, &name)
             }
             Undo::Removed((dir, name), kept) => {
-                let dir = table.fd(&dir)?;
+                let dir = fd(made_anew, &dir)?;
                 renameat_with(&self.aside, kept, &dir, &name, RenameFlags::empty())
             }
             Undo::RemovedDirectory((dir, name), stat) => {
-                let dir = table.fd(&dir)?;
-                mkdirat(&dir, &name, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
-                let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
-                chownat(&dir, &name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+                let dir = fd(made_anew, &dir)?;
+                made_anew.insert(stat.st_ino, Arc::new(made_again(&dir, &name, &stat)?));
+                Ok(())
             }
             Undo::Renamed { from, to, flags, over } => {
-                let (old, new) = (table.fd(&from.0)?, table.fd(&to.0)?);
+                let (old, new) = (fd(made_anew, &from.0)?, fd(made_anew, &to.0)?);
                 let flags = flags & RenameFlags::EXCHANGE;
                 renameat_with(&new, &to.1, &old, &from.1, flags)?;
-                over.map_or(Ok(()), |over| self.undo(table, *over))
+                over.map_or(Ok(()), |over| self.undo(table, made_anew, *over))
             }
         }
     }
@@ -289,8 +300,22 @@ impl History {
     }
 }
 
-/// What is in a file between two offsets before a change, which leaves it so long.
+/// Directories that were removed and are there again, by the numbers that they had: what was in them
+/// before goes into these.
+type MadeAnew = HashMap<u64, Arc<OwnedFd>>;
+
+/// A directory as it was, but empty.
+fn made_again(dir: &OwnedFd, name: &OsStr, stat: &Stat) -> Result<OwnedFd, Errno> {
+    mkdirat(dir, name, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
+    let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+    chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+    openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// What is in a file between two offsets before a change, which leaves it so long; not where it is
+/// more than can be remembered.
 fn before(
+    state: &mut State,
     node: &Arc<Node>,
     file: BorrowedFd<'_>,
     (from, to): (u64, u64),
@@ -298,7 +323,11 @@ fn before(
 ) -> Result<(Vec<Key>, Undo), Errno> {
     let size = u64::try_from(fstat(file)?.st_size).unwrap_or_default();
     let changes_size = new_size(size) != size;
-    let length = to.min(size).saturating_sub(from);
+    let mut length = to.min(size).saturating_sub(from);
+    state.overflowed |= state.bytes + length > MOST_BYTES;
+    if state.overflowed {
+        length = 0;
+    }
     let mut old = vec![0; usize::try_from(length).unwrap_or_default()];
     data::fill(file, &mut old, from)?;
     let mut keys = vec![Key::Bytes(node.ino, from, to)];
@@ -312,7 +341,7 @@ const MOVING: i32 = libc::FALLOC_FL_COLLAPSE_RANGE | libc::FALLOC_FL_INSERT_RANG
 
 impl Fs {
     /// What remembers changes of this file; none where nothing does.
-    fn remembers(&self, node: &Node) -> Option<&History> {
+    pub(super) fn remembers(&self, node: &Node) -> Option<&History> {
         self.history.as_ref().filter(|_| node.own.is_none())
     }
 
@@ -322,8 +351,9 @@ impl Fs {
             return data::write(open, data, offset);
         };
         let end = offset + data.len() as u64;
-        history.change(&open.node, |_| {
-            let before = before(&open.node, open.file(), (offset, end), |size| size.max(end))?;
+        history.change(&open.node, |state| {
+            let grown = |size: u64| size.max(end);
+            let before = before(state, &open.node, open.file(), (offset, end), grown)?;
             Ok((data::write(open, data, offset)?, Some(before)))
         })
     }
@@ -344,9 +374,9 @@ impl Fs {
         }
         let end = offset + length;
         let keeps = mode & libc::FALLOC_FL_KEEP_SIZE != 0;
-        history.change(&open.node, |_| {
+        history.change(&open.node, |state| {
             let new_size = |size: u64| if keeps { size } else { size.max(end) };
-            let before = before(&open.node, open.file(), (offset, end), new_size)?;
+            let before = before(state, &open.node, open.file(), (offset, end), new_size)?;
             Ok((data::allocate(open, (offset, length), mode)?, Some(before)))
         })
     }
@@ -359,11 +389,11 @@ impl Fs {
         resize: impl FnOnce() -> Result<(), Errno>,
     ) -> Result<(), Errno> {
         let Some(history) = self.remembers(node) else { return resize() };
-        history.change(node, |_| {
+        history.change(node, |state| {
             let fd = self.fd(node)?;
             let flags = OFlags::RDONLY | OFlags::CLOEXEC;
             let file = open(path_of(fd.as_fd()), flags, Mode::empty())?;
-            let before = before(node, file.as_fd(), (size, u64::MAX), |_| size)?;
+            let before = before(state, node, file.as_fd(), (size, u64::MAX), |_| size)?;
             Ok((resize()?, Some(before)))
         })
     }
@@ -375,8 +405,8 @@ impl Fs {
         name: &OsStr,
         make: impl FnOnce() -> Result<T, Errno>,
     ) -> Result<T, Errno> {
-        let ours = parent == ROOT && name.as_encoded_bytes().starts_with(OURS.as_bytes());
-        let Some(history) = self.history.as_ref().filter(|_| !ours) else { return make() };
+        let history = self.history.as_ref().filter(|_| !is_ours(parent, name));
+        let Some(history) = history else { return make() };
         let dir = self.table.node(parent)?;
         let fd = self.table.fd(&dir)?;
         history.change(&dir, |_| {
@@ -395,7 +425,8 @@ impl Fs {
         name: &OsStr,
         remove: impl FnOnce() -> Result<(), Errno>,
     ) -> Result<(), Errno> {
-        let Some(history) = &self.history else { return remove() };
+        let history = self.history.as_ref().filter(|_| !is_ours(parent, name));
+        let Some(history) = history else { return remove() };
         let dir = self.table.node(parent)?;
         history.change(&dir, |state| {
             let place = (Arc::clone(&dir), name.to_owned());
@@ -448,6 +479,9 @@ impl Fs {
         state: &mut State,
         place: Place,
     ) -> Result<Option<Undo>, Errno> {
+        if state.overflowed {
+            return Ok(None);
+        }
         let dir = self.table.fd(&place.0)?;
         let stat = match statat(&dir, &place.1, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,

@@ -293,13 +293,15 @@ impl Filesystem for Served {
         {
             return reply.refuse(errno);
         }
+        // of the file, or of this write alone: the kernel leaves that to us
+        let durable = flags.0 & (libc::O_SYNC | libc::O_DSYNC) != 0;
         if strike.is_none() {
             // the bytes are the kernel's: not copied where nothing has to wait
-            return self.0.answer_write(reply, fh.0, (offset, data), None);
+            return self.0.answer_write(reply, fh.0, (offset, data), None, durable);
         }
         let data = data::shaped(data, strike);
         self.0.after(strike, reply, move |fs, reply| {
-            fs.answer_write(reply, fh.0, (offset, &data), strike.errno);
+            fs.answer_write(reply, fh.0, (offset, &data), strike.errno, durable);
         });
     }
 

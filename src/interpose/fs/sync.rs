@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use fuser::ReplyEmpty;
-use rustix::fs::fsync;
+use rustix::{fs::fsync, io::Errno};
 
 use super::{
     Fs, Who,
@@ -35,12 +35,21 @@ impl Fs {
         let strike = self.strike_sync(who, &open);
         self.after(strike, reply, move |fs, reply| {
             let sync = || data::sync(&open, data_alone);
-            let done = match fs.history.as_ref().filter(|_| open.node.own.is_none()) {
+            let done = match fs.remembers(&open.node) {
                 Some(history) => history.sync(sync, Synced::File(open.node.ino)),
                 None => sync(),
             };
             answer_empty(reply, done);
         });
+    }
+
+    /// Makes durable what was written, as a write asks for that says so itself (`O_SYNC`).
+    pub(super) fn synced(&self, open: &Open) -> Result<(), Errno> {
+        let sync = || data::sync(open, true);
+        match self.remembers(&open.node) {
+            Some(history) => history.sync(sync, Synced::File(open.node.ino)),
+            None => sync(),
+        }
     }
 
     /// Two syncs at a time do not find the same.

@@ -28,6 +28,14 @@ const MADE_UP: u64 = 1 << 62;
 /// Names on the way to the root; more would be a circle.
 const DEEPEST: usize = 512;
 
+/// Names at the root that begin with this are ours, and no operation below them is the subject's.
+pub(super) const OURS: &str = ".keelhaul-";
+
+/// A name of keelhaul's own in the root.
+pub(super) fn is_ours(parent: u64, name: &OsStr) -> bool {
+    parent == ROOT && name.as_encoded_bytes().starts_with(OURS.as_bytes())
+}
+
 /// One file.
 pub(super) struct Node {
     pub(super) ino: u64,

@@ -135,3 +135,80 @@ fn what_a_failed_sync_gave_up_no_later_one_keeps() {
     cut(&mounted, CutProfile::Drop);
     assert_eq!(fs::read(mounted.at().join("file")).unwrap(), b"");
 }
+
+#[test]
+fn what_a_write_itself_made_durable_stays() {
+    if !can_be_tried() {
+        return;
+    }
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let ext4 = Ext4::new();
+    let mounted = Mounted::over(&ext4.directory("d"), vec![rule(&[], IoAction::Remember)]);
+    let at = mounted.at();
+    fs::write(at.join("log"), "").unwrap();
+    sync(&at.join("log"));
+    sync(&at);
+    let open =
+        |flags| File::options().append(true).custom_flags(flags).open(at.join("log")).unwrap();
+    open(libc::O_DSYNC).write_all(b"durable,").unwrap();
+    open(libc::O_SYNC).write_all(b"too,").unwrap();
+    open(0).write_all(b"not").unwrap();
+    assert_eq!(cut(&mounted, CutProfile::Drop).undone, 1);
+    assert_eq!(fs::read_to_string(at.join("log")).unwrap(), "durable,too,");
+}
+
+#[test]
+fn a_directory_that_was_removed_is_there_again_with_what_was_in_it() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let mounted = Mounted::over(&ext4.directory("d"), vec![rule(&[], IoAction::Remember)]);
+    let at = mounted.at();
+    fs::create_dir_all(at.join("a/b")).unwrap();
+    for (file, dir) in [("a/one", "a"), ("a/b/two", "a/b")] {
+        fs::write(at.join(file), file).unwrap();
+        sync(&at.join(file));
+        sync(&at.join(dir));
+    }
+    sync(&at);
+    fs::remove_dir_all(at.join("a")).unwrap();
+    assert_eq!(cut(&mounted, CutProfile::Drop).undone, 4);
+    assert_eq!(fs::read_to_string(at.join("a/one")).unwrap(), "a/one");
+    assert_eq!(fs::read_to_string(at.join("a/b/two")).unwrap(), "a/b/two");
+}
+
+#[test]
+fn bytes_of_a_file_that_is_durably_gone_stand_in_nobodys_way() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let mounted = Mounted::over(&ext4.directory("d"), vec![rule(&[], IoAction::Remember)]);
+    let at = mounted.at();
+    fs::write(at.join("x.tmp"), "never synced").unwrap();
+    fs::remove_file(at.join("x.tmp")).unwrap();
+    sync(&at);
+    fs::write(at.join("other"), "x").unwrap();
+    cut(&mounted, CutProfile::Drop);
+    assert_eq!(names(&at).iter().filter(|name| !name.starts_with('.')).count(), 0);
+}
+
+#[test]
+fn more_than_can_be_remembered_is_said_and_costs_nothing() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let mounted = Mounted::over(&ext4.directory("d"), vec![rule(&[], IoAction::Remember)]);
+    let at = mounted.at();
+    let big = File::create(at.join("big")).unwrap();
+    big.set_len(1 << 40).unwrap();
+    sync(&at.join("big"));
+    big.set_len(0).unwrap();
+    assert!(facts(mounted.ask(&Ask::Pending)).overflowed);
+    fs::write(at.join("small"), "x").unwrap();
+    fs::remove_file(at.join("small")).unwrap();
+    assert!(cut(&mounted, CutProfile::Drop).overflowed);
+    assert!(!at.join("small").exists() && at.join("big").exists());
+}
