@@ -133,3 +133,15 @@ pub struct LoadStats {
     /// The last refusal.
     pub last_error: Option<String>,
 }
+
+impl LoadStats {
+    /// Acknowledged records per second since an earlier look, or since the load started; none where
+    /// no time has passed.
+    #[must_use]
+    pub fn acked_per_second(&self, since: Option<&Self>) -> Option<f64> {
+        let (acks, elapsed) = since.map_or((0, 0), |it| (it.acknowledged, it.elapsed_us));
+        let micros = self.elapsed_us.saturating_sub(elapsed);
+        let acks = self.acknowledged.saturating_sub(acks);
+        (micros > 0).then(|| acks as f64 * 1e6 / micros as f64)
+    }
+}

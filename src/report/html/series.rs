@@ -143,9 +143,7 @@ pub(super) fn loads(case: &CaseRecord) -> Vec<Load> {
     let of = |name: &&str| {
         let points = || case.loads.iter().filter(|point| point.workload == **name);
         let rates = points().zip(points().skip(1)).filter_map(|(before, after)| {
-            let micros = after.stats.elapsed_us.checked_sub(before.stats.elapsed_us)?;
-            let acks = after.stats.acknowledged.saturating_sub(before.stats.acknowledged);
-            (micros > 0).then(|| (after.at_us, acks as f64 * 1e6 / micros as f64))
+            Some((after.at_us, after.stats.acked_per_second(Some(&before.stats))?))
         });
         let p99 = points().map(|point| (point.at_us, point.stats.p99_us as f64 / 1e3));
         let (rates, p99): (Vec<_>, Vec<_>) = (rates.collect(), p99.collect());

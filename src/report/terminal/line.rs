@@ -116,12 +116,8 @@ fn ack_rate(case: &CaseRecord) -> Option<f64> {
         }
         seen.push(&point.workload);
         let before = case.loads[..index].iter().rev().find(|it| it.workload == point.workload);
-        let (acks, elapsed) =
-            before.map_or((0, 0), |before| (before.stats.acknowledged, before.stats.elapsed_us));
-        let micros = point.stats.elapsed_us.saturating_sub(elapsed);
-        if micros > 0 {
-            let acks = point.stats.acknowledged.saturating_sub(acks);
-            rate = Some(rate.unwrap_or(0.0) + acks as f64 * 1e6 / micros as f64);
+        if let Some(own) = point.stats.acked_per_second(before.map(|before| &before.stats)) {
+            rate = Some(rate.unwrap_or(0.0) + own);
         }
         // a case has a handful of loads: older points say nothing new
         if case.loads.len() - index > 64 {

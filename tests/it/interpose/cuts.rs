@@ -25,6 +25,16 @@ fn cut(mounted: &Mounted, profile: CutProfile) -> PendingFacts {
     facts(mounted.ask(&Ask::Settle { profile, seed: 1 }))
 }
 
+/// A filesystem that remembers what is not durable; none where there can be none, which was said.
+fn remembering() -> Option<(Ext4, Mounted)> {
+    if !can_be_tried() {
+        return None;
+    }
+    let ext4 = Ext4::new();
+    let mounted = Mounted::over(&ext4.directory("d"), vec![rule(&[], IoAction::Remember)]);
+    Some((ext4, mounted))
+}
+
 fn sync(path: &Path) {
     File::open(path).unwrap().sync_all().unwrap();
 }
@@ -38,11 +48,7 @@ fn names(dir: &Path) -> Vec<String> {
 
 #[test]
 fn what_was_synced_is_there_and_what_was_not_is_as_before() {
-    if !can_be_tried() {
-        return;
-    }
-    let ext4 = Ext4::new();
-    let mounted = Mounted::over(&ext4.directory("d"), vec![rule(&[], IoAction::Remember)]);
+    let Some((_ext4, mounted)) = remembering() else { return };
     let at = mounted.at();
     for name in ["over", "gone", "old", "target", "cut"] {
         fs::write(at.join(name), name.repeat(3)).unwrap();
@@ -73,11 +79,7 @@ fn what_was_synced_is_there_and_what_was_not_is_as_before() {
 
 #[test]
 fn a_sync_of_a_file_keeps_its_bytes_and_one_of_its_directory_its_name() {
-    if !can_be_tried() {
-        return;
-    }
-    let ext4 = Ext4::new();
-    let mounted = Mounted::over(&ext4.directory("d"), vec![rule(&[], IoAction::Remember)]);
+    let Some((_ext4, mounted)) = remembering() else { return };
     let at = mounted.at();
     let write = |name: &str| fs::write(at.join(name), "x").unwrap();
     write("named");
@@ -96,11 +98,7 @@ fn a_sync_of_a_file_keeps_its_bytes_and_one_of_its_directory_its_name() {
 
 #[test]
 fn behind_the_fence_nothing_is_taken_and_before_it_nothing_is_lost() {
-    if !can_be_tried() {
-        return;
-    }
-    let ext4 = Ext4::new();
-    let mounted = Mounted::over(&ext4.directory("d"), vec![rule(&[], IoAction::Remember)]);
+    let Some((_ext4, mounted)) = remembering() else { return };
     let mut file = File::create(mounted.at().join("file")).unwrap();
     sync(&mounted.at());
     assert!(!facts(mounted.ask(&Ask::Fence(Some(2)))).fenced);
@@ -159,11 +157,7 @@ fn what_a_write_itself_made_durable_stays() {
 
 #[test]
 fn a_directory_that_was_removed_is_there_again_with_what_was_in_it() {
-    if !can_be_tried() {
-        return;
-    }
-    let ext4 = Ext4::new();
-    let mounted = Mounted::over(&ext4.directory("d"), vec![rule(&[], IoAction::Remember)]);
+    let Some((_ext4, mounted)) = remembering() else { return };
     let at = mounted.at();
     fs::create_dir_all(at.join("a/b")).unwrap();
     for (file, dir) in [("a/one", "a"), ("a/b/two", "a/b")] {
@@ -180,11 +174,7 @@ fn a_directory_that_was_removed_is_there_again_with_what_was_in_it() {
 
 #[test]
 fn bytes_of_a_file_that_is_durably_gone_stand_in_nobodys_way() {
-    if !can_be_tried() {
-        return;
-    }
-    let ext4 = Ext4::new();
-    let mounted = Mounted::over(&ext4.directory("d"), vec![rule(&[], IoAction::Remember)]);
+    let Some((_ext4, mounted)) = remembering() else { return };
     let at = mounted.at();
     fs::write(at.join("x.tmp"), "never synced").unwrap();
     fs::remove_file(at.join("x.tmp")).unwrap();
@@ -196,11 +186,7 @@ fn bytes_of_a_file_that_is_durably_gone_stand_in_nobodys_way() {
 
 #[test]
 fn more_than_can_be_remembered_is_said_and_costs_nothing() {
-    if !can_be_tried() {
-        return;
-    }
-    let ext4 = Ext4::new();
-    let mounted = Mounted::over(&ext4.directory("d"), vec![rule(&[], IoAction::Remember)]);
+    let Some((_ext4, mounted)) = remembering() else { return };
     let at = mounted.at();
     let big = File::create(at.join("big")).unwrap();
     big.set_len(1 << 40).unwrap();
