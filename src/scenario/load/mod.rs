@@ -267,9 +267,8 @@ impl<'a, 'b> FileLoad<'a, 'b> {
         if !self.problems.is_empty() {
             return None;
         }
-        let scenario = &done.first()?.scenario;
+        let (scenario, sets) = (&done.first()?.scenario, self.sets_of(&tree));
         let (name, tags) = (scenario.name.clone(), scenario.tags.clone());
-        let sets = self.sets_of(&tree);
         Some(Loaded { file: PathBuf::new(), name, tags, secrets: Vec::new(), sets, cells: done })
     }
 
