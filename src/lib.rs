@@ -4,7 +4,7 @@
 //! Arrows point down only; `tests/it/tidy/layers.rs` checks it.
 //!
 //! ```text
-//! cli > report > run > plan > scenario > catalog
+//! cli > {report, audit, starter} > run > plan > scenario > catalog
 //!     > {volumes, faults, probes, workloads} > {helper::client, runtime} > protocol
 //! helper::{keeper, worker} > interpose > journal > host > protocol
 //! shell, engine > host    (inside their own containers)
@@ -22,6 +22,7 @@
 //! 7. Everything we create carries `keelhaul.run=<id>`.
 //! 8. A random decision is a hash of its circumstances, never a sequential draw.
 
+pub mod audit;
 pub mod block;
 pub mod catalog;
 pub mod cli;
@@ -44,6 +45,7 @@ pub mod runtime;
 pub mod scenario;
 pub mod shell;
 pub mod specimen;
+pub mod starter;
 pub mod units;
 pub mod verdict;
 pub mod volumes;

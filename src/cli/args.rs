@@ -8,6 +8,7 @@ use clap::{
 };
 
 use crate::{
+    audit::Weight,
     plan::{SelectError, Shard},
     report::Format,
     specimen::SpecimenArgs,
@@ -22,10 +23,13 @@ Examples:
   keelhaul plan scenarios/capacity        every action with its undo
   keelhaul run scenarios/ --jobs 2        run a suite; reports in reports/latest
   keelhaul explain inode-exhaustion       what a fault does, and its parameters
+  keelhaul init --compose compose.yaml    write a first suite for what runs already
+  keelhaul audit web db                   which choices about their mounts bite later
   keelhaul recover --all                  finish what a crash left
 
 Exit codes:
-  0 pass or skipped   1 a hypothesis failed   2 bad scenario or command line
+  0 pass or skipped   1 a hypothesis failed, or `audit` found something
+  2 bad scenario or command line
   3 harness error     4 rollback incomplete   5 inconclusive   130 interrupted";
 
 /// Break the storage under a container, and prove that its service survived.
@@ -50,7 +54,7 @@ pub(super) enum Verb {
     Check(CheckArgs),
     /// Show every action with its undo; touch nothing.
     Plan(PlanArgs),
-    /// List faults, probes, volumes, workloads, weaknesses.
+    /// List faults, probes, volumes, workloads, weaknesses, rules.
     List(ListArgs),
     /// Explain a fault, probe, volume, workload or key of a scenario.
     Explain(ExplainArgs),
@@ -58,6 +62,10 @@ pub(super) enum Verb {
     Schema(SchemaArgs),
     /// Say what this host can and cannot do, and why.
     Doctor(DoctorArgs),
+    /// Write a first suite for a container or a Compose file.
+    Init(InitArgs),
+    /// Name the choices about containers' mounts that bite later; touch nothing.
+    Audit(AuditArgs),
     /// Undo what a crashed run left behind.
     Recover(RecoverArgs),
     /// Render the reports of a run again, from its events.
@@ -219,7 +227,7 @@ pub(super) struct PlanArgs {
 /// `list`
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
-    /// Only this family: `faults`, `probes`, `volumes`, `workloads`, `weaknesses`.
+    /// Only this family: `faults`, `probes`, `volumes`, `workloads`, `weaknesses`, `rules`.
     pub(super) family: Option<String>,
 }
 
@@ -237,6 +245,97 @@ pub(super) struct SchemaArgs {}
 /// `doctor`
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {}
+
+const INIT_EXAMPLES: &str = "\
+Examples:
+  keelhaul init shop-db                          from a container, running or not
+  keelhaul init --compose compose.yaml --out storage-tests
+
+A suite runs copies: nothing is done to the container, and its volumes are not touched.";
+
+/// `init`
+#[derive(Debug, Args)]
+#[command(after_help = INIT_EXAMPLES)]
+#[group(skip)]
+#[command(group = ArgGroup::new("from").required(true).args(["container", "compose"]))]
+pub(super) struct InitArgs {
+    /// A container by name or id.
+    pub(super) container: Option<String>,
+
+    /// A Compose file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) compose: Option<PathBuf>,
+
+    /// Directory for the scenarios; no file there is overwritten.
+    #[arg(long, default_value = "scenarios", value_name = "DIR")]
+    pub(super) out: PathBuf,
+}
+
+const AUDIT_EXAMPLES: &str = "\
+Examples:
+  keelhaul audit                             every container that runs
+  keelhaul audit web db --fail-on danger     exit code 1 for what can cost data
+  keelhaul audit --project shop --format json
+  keelhaul audit --compose compose.yaml
+
+`keelhaul explain RULE` says what a rule looks for, and `--except RULE` leaves it out.";
+
+/// `audit`
+#[derive(Debug, Args)]
+#[command(after_help = AUDIT_EXAMPLES)]
+pub(super) struct AuditArgs {
+    /// Containers by name or id, running or not; all that run without any.
+    #[arg(value_name = "CONTAINER", conflicts_with_all = ["project", "compose"])]
+    pub(super) containers: Vec<String>,
+
+    /// The services of a Compose file, before anything is made of it.
+    #[arg(long, value_name = "FILE", conflicts_with = "project")]
+    pub(super) compose: Option<PathBuf>,
+
+    /// Every container of this Compose project.
+    #[arg(long, value_name = "NAME")]
+    pub(super) project: Option<String>,
+
+    /// Leave a rule out.
+    #[arg(long, value_name = "RULE")]
+    pub(super) except: Vec<String>,
+
+    /// What goes to stdout.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: AuditFormat,
+
+    /// Findings that make the exit code 1.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [AuditFailOn::Danger, AuditFailOn::Caution])]
+    pub(super) fail_on: Vec<AuditFailOn>,
+}
+
+/// Formats of an audit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum AuditFormat {
+    /// For a terminal.
+    #[default]
+    Human,
+    /// One object.
+    Json,
+}
+
+/// A finding that makes the exit code 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum AuditFailOn {
+    /// What can cost data, or every container of the host.
+    Danger,
+    /// What makes an outage longer than it need be.
+    Caution,
+}
+
+impl AuditFailOn {
+    pub(super) fn of(self) -> Weight {
+        match self {
+            Self::Danger => Weight::Danger,
+            Self::Caution => Weight::Caution,
+        }
+    }
+}
 
 const RECOVER_EXAMPLES: &str = "\
 Examples:

@@ -8,7 +8,7 @@ use crate::{
     diagnostic,
     plan::{self, Case, Select},
     report::text::count,
-    scenario::{Env, Loaded, environment, load_all},
+    scenario::{Beside, Env, Loaded, environment, load_beside},
     verdict::ExitCode,
 };
 
@@ -51,7 +51,9 @@ fn load(selection: &Selection) -> anyhow::Result<Option<Vec<Loaded>>> {
             return Ok(None);
         }
     };
-    match load_all(&sources, &sets, &environment_of(&sources)) {
+    let directory = std::env::current_dir().unwrap_or_default();
+    let beside = Beside { read: &files::beside, directory: &directory };
+    match load_beside(&sources, &sets, &environment_of(&sources), beside) {
         Ok(loaded) => Ok(Some(loaded)),
         Err(diagnostics) => {
             output::say(diagnostic::render(&diagnostics).trim_end());

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 
 use super::{args::ExplainArgs, language, output};
 use crate::{
+    audit::RULES,
     catalog::{self, Family, Item, Parameter},
     faults::Selector,
     scenario, specimen,
@@ -15,7 +16,8 @@ use crate::{
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let found = catalog::find(&args.name);
     let items = found.iter().flatten().map(render);
-    let more = [language::explanation(&args.name), specimen::explanation(&args.name)];
+    let word = args.name.as_str();
+    let more = [language::explanation(word), specimen::explanation(word), of_rule(word)];
     let texts: Vec<String> = items.chain(more.into_iter().flatten()).collect();
     match found {
         Err(error) if texts.is_empty() => {
@@ -29,6 +31,18 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::Pass)
         }
     }
+}
+
+/// A rule of `audit`.
+fn of_rule(name: &str) -> Option<String> {
+    let rule = RULES.iter().find(|rule| rule.name == name)?;
+    Some(format!(
+        "{name} (rule of `audit`, {})\n\n{}\n\nRisk\n  {}\n\nProof\n  scenarios/{}.yaml\n",
+        rule.weight.word(),
+        rule.about,
+        rule.risk,
+        rule.proof
+    ))
 }
 
 fn render(item: &Item) -> String {

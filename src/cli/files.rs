@@ -32,7 +32,7 @@ fn walk(path: &Path, depth: usize, named: bool, found: &mut Vec<Source>) {
         let yaml = path
             .extension()
             .is_some_and(|ext| ext == OsStr::new("yaml") || ext == OsStr::new("yml"));
-        if named || yaml {
+        if named || yaml && !is_compose(path) {
             found.push((path.to_owned(), read(path)));
         }
         return;
@@ -57,6 +57,12 @@ fn walk(path: &Path, depth: usize, named: bool, found: &mut Vec<Source>) {
     }
 }
 
+/// By the names that Compose looks for, alone or behind others: `shop.compose.yaml`.
+fn is_compose(path: &Path) -> bool {
+    let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
+    stem.split('.').any(|word| word == "compose" || word == "docker-compose")
+}
+
 /// The bytes of a file, one more than may be at most: the loader says what is too large.
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let kind = fs::metadata(path).map_err(unreadable)?;
@@ -69,6 +75,11 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(unreadable)?;
     file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
     Ok(bytes)
+}
+
+/// A file beside a scenario, within the same limits; none where there is no such file.
+pub(super) fn beside(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    if path.exists() { read(path).map(Some) } else { Ok(None) }
 }
 
 fn unreadable(why: impl std::fmt::Display) -> String {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::{args::ListArgs, output};
 use crate::{
+    audit::RULES,
     catalog::{self, Family},
     diagnostic::suggest,
     specimen,
@@ -11,11 +12,12 @@ use crate::{
 };
 
 const WEAKNESSES: &str = "weaknesses";
+const RULES_WORD: &str = "rules";
 
 pub(super) fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
     let wanted = args.family.as_deref();
     let known: Vec<&str> =
-        Family::ALL.iter().map(|family| family.plural()).chain([WEAKNESSES]).collect();
+        Family::ALL.iter().map(|family| family.plural()).chain([WEAKNESSES, RULES_WORD]).collect();
     if let Some(word) = wanted
         && !known.contains(&word)
     {
@@ -36,6 +38,12 @@ pub(super) fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
             "{WEAKNESSES} (of the built-in subject `keelhaul/specimen`)\n{}",
             specimen::table()
         );
+    }
+    if wanted.is_none_or(|word| word == RULES_WORD) {
+        let _ = writeln!(text, "\n{RULES_WORD} (of `keelhaul audit`)");
+        for rule in RULES {
+            let _ = writeln!(text, "  {:<20} {}", rule.name, rule.about);
+        }
     }
     output::data(text)?;
     Ok(ExitCode::Pass)

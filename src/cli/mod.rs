@@ -3,10 +3,12 @@
 //! `anyhow` is used here and nowhere below. Data goes to stdout, progress and logs to stderr.
 
 mod args;
+mod audit;
 mod check;
 mod doctor;
 mod explain;
 mod files;
+mod init;
 mod language;
 mod list;
 mod output;
@@ -84,6 +86,8 @@ async fn dispatch(arguments: Arguments) -> ExitCode {
         Verb::Explain(args) => explain::explain(&args),
         Verb::Schema(args) => schema::schema(&args),
         Verb::Doctor(args) => doctor::doctor(&args).await,
+        Verb::Init(args) => init::init(&args).await,
+        Verb::Audit(args) => audit::audit(&args).await,
         Verb::Recover(args) => recover::recover(&args).await,
         Verb::Report(args) => report::report(&args),
         Verb::Shell(args) => shell::shell(&args).await,

@@ -3,6 +3,7 @@
 //! The runner speaks to the [`Runtime`] trait; `docker` is the real one, `fake` serves the runner's
 //! own unit tests and never stands in for proof that a fault works.
 
+mod choices;
 mod docker;
 mod facts;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod spec;
 use futures_util::future::BoxFuture;
 
 use crate::protocol::EngineOp;
+pub use choices::{Choices, ChosenMount, ChosenSource, Hidden, ImageFacts, Listed, Owned};
 #[cfg(test)]
 pub(crate) use docker::scripted;
 pub use docker::{

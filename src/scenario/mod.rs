@@ -5,6 +5,7 @@
 //! cannot say. Every problem of every file is reported at once.
 
 mod check;
+mod compose;
 mod interposed;
 mod item;
 mod load;
@@ -15,10 +16,14 @@ mod schema;
 mod step;
 
 pub use check::{Assertion, Spot, assertion_ids, is_listed};
+pub use compose::Compose;
 pub use interposed::io_rules;
 pub use item::{Observe, ProbeItem, Require, When};
 pub(crate) use load::suffix;
-pub use load::{Cell, ControlCell, Env, LARGEST_FILE, Loaded, Sets, environment, load_all};
+pub use load::{
+    Beside, Cell, ControlCell, Env, LARGEST_FILE, Loaded, Reader, Sets, environment, load_all,
+    load_beside,
+};
 pub use model::{
     Allow, Control, Depends, ExpectFailure, Healthcheck, Hypothesis, Matrix, Objectives, Scenario,
     Service,

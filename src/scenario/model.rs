@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Mount, Observe, ProbeItem, Step};
+use super::{Compose, Mount, Observe, ProbeItem, Step};
 use crate::{
     protocol::Capability,
     runtime::{ENGINE_IMAGE, PullPolicy, RestartPolicy},
@@ -47,10 +47,13 @@ pub struct Scenario {
     /// What this scenario may touch outside its own objects.
     #[serde(default)]
     pub allow: Vec<Allow>,
+    /// A Compose file whose services and volumes are this scenario's.
+    pub compose: Option<Compose>,
     /// Volumes by name.
     #[serde(default)]
     pub volumes: BTreeMap<String, VolumeSpec>,
     /// The containers under test, by name.
+    #[serde(default)]
     pub services: BTreeMap<String, Service>,
     /// Load, by name.
     #[serde(default)]

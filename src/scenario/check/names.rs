@@ -58,8 +58,11 @@ fn form(cx: &mut Cx<'_>) {
     let scenario = cx.scenario;
     let mut wanted: Vec<(Vec<Seg<'_>>, &str)> = vec![(vec!["name".into()], &scenario.name)];
     let keys = |section: &'static str, name| (vec![Seg::Key(section), Seg::Key(name)], name);
-    wanted.extend(scenario.services.keys().map(|name| keys("services", name.as_str())));
-    wanted.extend(scenario.volumes.keys().map(|name| keys("volumes", name.as_str())));
+    // what a Compose file calls them, they are called
+    if scenario.compose.is_none() {
+        wanted.extend(scenario.services.keys().map(|name| keys("services", name.as_str())));
+        wanted.extend(scenario.volumes.keys().map(|name| keys("volumes", name.as_str())));
+    }
     wanted.extend(scenario.workloads.keys().map(|name| keys("workloads", name.as_str())));
     for (i, control) in scenario.controls.iter().enumerate() {
         wanted.push((vec!["controls".into(), i.into(), "name".into()], &control.name));

@@ -46,6 +46,15 @@ pub(crate) fn merge(tree: &Node, control: &Node, problems: &mut Vec<Problem>) ->
     merged
 }
 
+/// The scenario with this control's variables alone.
+pub(crate) fn vars(tree: &Node, control: &Node) -> Node {
+    let mut alone = control.clone();
+    if let Value::Map(entries) = &mut alone.value {
+        entries.retain(|entry| entry.key == "vars");
+    }
+    merge(tree, &alone, &mut Vec::new())
+}
+
 /// Reports names that the scenario does not have.
 fn refuse_additions(tree: &Node, over: &Entry, problems: &mut Vec<Problem>) {
     let Some((section, kind)) = NAMED.into_iter().find(|(section, _)| *section == over.key) else {
@@ -67,7 +76,7 @@ fn refuse_additions(tree: &Node, over: &Entry, problems: &mut Vec<Problem>) {
 }
 
 /// A section's own keys are names: they merge whatever their number.
-fn put_section(base: &Node, over: &Node, kinds: bool) -> Node {
+pub(super) fn put_section(base: &Node, over: &Node, kinds: bool) -> Node {
     let (Value::Map(_), Value::Map(above)) = (&base.value, &over.value) else {
         return over.clone();
     };

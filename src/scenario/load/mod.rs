@@ -4,6 +4,7 @@
 //! `shape` finds every problem a schema can state, `de` reads the types, `salvage` finds what else is
 //! wrong in the parts that are sound. All problems of all files are reported at once. Pure: the caller reads the files.
 
+mod compose;
 mod de;
 mod matrix;
 mod merge;
@@ -20,12 +21,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use compose::{Beside, Reader};
 use matrix::SEED;
 pub(crate) use matrix::suffix;
 pub(crate) use node::{Node, Seg, Span};
 pub use parse::LARGEST_FILE;
 pub(crate) use problem::Problem;
-use problem::Source;
+use problem::{Source, Sources};
 
 use super::{Control, Scenario, check, schema::schema};
 use crate::diagnostic::{Diagnostic, sorted, suggest};
@@ -81,8 +83,21 @@ pub fn load_all(
     sets: &Sets,
     env: &Env,
 ) -> Result<Vec<Loaded>, Vec<Diagnostic>> {
-    let mut all =
-        Batch { sets, env, known: BTreeSet::new(), names: Vec::new(), problems: Vec::new() };
+    load_beside(files, sets, env, Beside::nothing())
+}
+
+/// Reads and checks scenario files, and the Compose files that they name.
+///
+/// # Errors
+/// Every problem of every file, in reading order; nothing is loaded then.
+pub fn load_beside(
+    files: &[(PathBuf, Result<Vec<u8>, String>)],
+    sets: &Sets,
+    env: &Env,
+    beside: Beside<'_>,
+) -> Result<Vec<Loaded>, Vec<Diagnostic>> {
+    let (known, names, problems) = (BTreeSet::new(), Vec::new(), Vec::new());
+    let mut all = Batch { sets, env, beside, known, names, problems };
     let loaded: Vec<Loaded> =
         files.iter().filter_map(|(path, bytes)| all.file(path, bytes)).collect();
     all.same_names();
@@ -106,6 +121,7 @@ pub fn environment(text: &str) -> Vec<String> {
 struct Batch<'a> {
     sets: &'a Sets,
     env: &'a Env,
+    beside: Beside<'a>,
     /// Variables and axes of any file.
     known: BTreeSet<String>,
     /// Names of scenarios, and where they are given; also of files with problems.
@@ -136,13 +152,13 @@ impl Batch<'_> {
             }
         };
         let source = Source::new(&name, text);
-        let mut file = FileLoad { batch: self, problems: Vec::new(), name: None };
+        let mut file = FileLoad::new(self, path, source.clone());
         let loaded = file.load(text);
-        let (problems, named) = (file.problems, file.name);
+        let (problems, named, sources) = (file.problems, file.name, file.sources);
         let secrets = self.secrets(text);
         self.problems.extend(problems.into_iter().map(|mut problem| {
             problem.text = hide(&problem.text, &secrets);
-            source.diagnostic(&problem)
+            sources.diagnostic(&problem)
         }));
         if let Some((name, span)) = named {
             self.names.push((name, source, span));
@@ -197,18 +213,24 @@ fn not_utf8(name: &str, bytes: &[u8], valid: usize) -> Diagnostic {
     let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
     let shown: String = String::from_utf8_lossy(bytes).lines().nth(line - 1).unwrap_or("").into();
     let source = Source::new(name, &format!("{}{shown}", "\n".repeat(line - 1)));
-    let span = Span { line, column, end_line: line, end_column: column + 1 };
+    let span = Span { line, column, end_line: line, end_column: column + 1, file: 0 };
     source.diagnostic(&Problem::at(span, "this is not UTF-8\n\nhint: save the file as UTF-8"))
 }
 
 /// One file.
 struct FileLoad<'a, 'b> {
     batch: &'a mut Batch<'b>,
+    path: &'a Path,
+    sources: Sources,
     problems: Vec<Problem>,
     name: Option<(String, Span)>,
 }
 
-impl FileLoad<'_, '_> {
+impl<'a, 'b> FileLoad<'a, 'b> {
+    fn new(batch: &'a mut Batch<'b>, path: &'a Path, own: Source) -> Self {
+        Self { batch, path, sources: Sources::new(own), problems: Vec::new(), name: None }
+    }
+
     fn load(&mut self, text: &str) -> Option<Loaded> {
         let (tree, problems) = parse::parse(text);
         self.problems.extend(problems);
@@ -224,7 +246,7 @@ impl FileLoad<'_, '_> {
         if let Some(Node { value: node::Value::Text(name), span, .. }) = tree.get("name") {
             self.name = Some((name.clone(), *span));
         }
-        for section in ["vars", "matrix"] {
+        for section in ["vars", "matrix", "compose"] {
             if let Some(entry) = tree.entry(section) {
                 self.note_names(section, &entry.value);
                 self.section_shape(section, entry);
@@ -279,7 +301,8 @@ impl FileLoad<'_, '_> {
     }
 
     fn cell(&mut self, tree: &Node, cell: &matrix::Values, controls: bool) -> Option<Cell> {
-        let scenario = self.scenario(tree, None, cell, self.batch.sets)?;
+        let whole = self.composed(tree, cell, self.batch.sets)?;
+        let scenario = self.scenario(&whole, None, cell, self.batch.sets)?;
         let mut done = Vec::new();
         let written = tree.get("controls").map(Node::items).unwrap_or_default();
         for (number, (item, control)) in written.iter().zip(&scenario.controls).enumerate() {
@@ -326,17 +349,35 @@ impl FileLoad<'_, '_> {
         (number, item, control): (usize, &Node, &Control),
         cell: &matrix::Values,
     ) -> Option<ControlCell> {
-        let before = self.problems.len();
-        let merged = merge::merge(tree, item, &mut self.problems);
-        if self.problems.len() > before {
-            return None;
-        }
         // what a control overrides is the bug it stands for: `--set` must not switch it off
         let own = item.get("vars").map(Node::entries).unwrap_or_default();
         let mut sets = self.batch.sets.clone();
         sets.retain(|name, _| !own.iter().any(|entry| entry.key == *name));
+        let before = self.problems.len();
+        let whole = self.composed(&merge::vars(tree, item), cell, &sets)?;
+        let merged = merge::merge(&whole, item, &mut self.problems);
+        if self.problems.len() > before {
+            return None;
+        }
         let scenario = self.scenario(&merged, Some(number), cell, &sets)?;
         Some(ControlCell { control: control.clone(), scenario })
+    }
+
+    /// The tree with what its Compose file says.
+    fn composed(&mut self, tree: &Node, cell: &matrix::Values, sets: &Sets) -> Option<Node> {
+        let definitions = vars::Definitions {
+            vars: tree.get("vars"),
+            cell: &cell.values,
+            sets,
+            env: self.batch.env,
+        };
+        let given = compose::Given {
+            scenario: self.path,
+            definitions: &definitions,
+            beside: self.batch.beside,
+        };
+        let expanded = compose::expand(tree, &given, &mut self.sources);
+        expanded.map_err(|problems| self.problems.extend(problems)).ok()
     }
 
     /// One tree with its variables put in, read and checked.
@@ -356,6 +397,7 @@ impl FileLoad<'_, '_> {
         };
         let tree = vars::substitute(tree, &definitions, &mut problems);
         problems.extend(shape::check(&tree, schema()));
+        problems.extend(without_services(&tree));
         let scenario = match problems.is_empty() {
             true => de::read::<Scenario>(&tree, None).map_err(|problem| vec![problem]),
             false => Err(Vec::new()),
@@ -378,9 +420,19 @@ impl FileLoad<'_, '_> {
     }
 }
 
+/// They may come from a Compose file, and must come from somewhere.
+fn without_services(tree: &Node) -> Option<Problem> {
+    let text = "the scenario has no `services`\n\nhint: add `services: …`, or name a Compose file: `compose: …`";
+    tree.get("services").is_none().then(|| Problem::on(tree, text))
+}
+
 /// Names of variables, or of axes.
 fn settable<'a>(section: &str, node: &'a Node) -> impl Iterator<Item = &'a str> {
-    let named = if section == "matrix" { node.get("axes") } else { Some(node) };
+    let named = match section {
+        "matrix" => node.get("axes"),
+        "vars" => Some(node),
+        _ => None,
+    };
     named.map(Node::entries).unwrap_or_default().iter().map(|entry| entry.key.as_str())
 }
 

@@ -11,12 +11,15 @@ pub(crate) struct Span {
     pub(crate) column: usize,
     pub(crate) end_line: usize,
     pub(crate) end_column: usize,
+    /// Number of the file among those that a scenario is made of; 0 is its own.
+    pub(crate) file: u16,
 }
 
 impl Span {
     /// True when the other begins inside.
     pub(crate) fn holds(&self, other: &Self) -> bool {
-        (self.line, self.column) <= (other.line, other.column)
+        self.file == other.file
+            && (self.line, self.column) <= (other.line, other.column)
             && (other.line, other.column) < (self.end_line, self.end_column)
     }
 
@@ -97,6 +100,19 @@ impl Node {
     /// A node without variables.
     pub(crate) fn new(span: Span, value: Value, raw: impl Into<String>) -> Self {
         Self { span, value, raw: raw.into(), origins: Vec::new() }
+    }
+
+    /// Says of this and everything below which file it stands in.
+    pub(crate) fn in_file(&mut self, number: u16) {
+        self.span.file = number;
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.in_file(number)),
+            Value::Map(entries) => entries.iter_mut().for_each(|entry| {
+                entry.key_span.file = number;
+                entry.value.in_file(number);
+            }),
+            _ => {}
+        }
     }
 
     /// The entries of a map; none for anything else.

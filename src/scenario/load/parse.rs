@@ -246,6 +246,7 @@ fn convert(span: &serde_saphyr::granit_parser::Span) -> Span {
         column: span.start.col() + 1,
         end_line: span.end.line().max(1),
         end_column: span.end.col() + 1,
+        file: 0,
     }
 }
 
@@ -258,7 +259,7 @@ fn syntax(error: &ScanError, text: &str) -> Problem {
         // the parser stops behind it
         column = tab + 1;
     }
-    let span = Span { line, column, end_line: line, end_column: column + 1 };
+    let span = Span { line, column, end_line: line, end_column: column + 1, file: 0 };
     let text = match error.kind() {
         ErrorKind::TabNotAllowed
         | ErrorKind::TabInBlockIndentation

@@ -45,6 +45,41 @@ impl Problem {
     }
 }
 
+/// The files that a scenario is made of: its own, and those that it names.
+#[derive(Debug, Clone)]
+pub(crate) struct Sources(Vec<Source>);
+
+impl Sources {
+    /// Of a scenario's own file.
+    pub(crate) fn new(own: Source) -> Self {
+        Self(vec![own])
+    }
+
+    /// The number of a file, which is added where it is new.
+    pub(crate) fn add(&mut self, name: &str, text: &str) -> u16 {
+        let known = self.0.iter().position(|source| source.name == name);
+        let at = known.unwrap_or_else(|| {
+            self.0.push(Source::new(name, text));
+            self.0.len() - 1
+        });
+        u16::try_from(at).unwrap_or_default()
+    }
+
+    /// A problem with its excerpts, each from the file that it lies in.
+    pub(crate) fn diagnostic(&self, problem: &Problem) -> Diagnostic {
+        let place = |span: Option<Span>| {
+            let number = span.map_or(0, |span| usize::from(span.file));
+            // a file as a whole has no line
+            self.0.get(number).map(|source| source.place(span.filter(|span| span.line > 0)))
+        };
+        let mut diagnostic = Diagnostic::new(place(problem.span), &problem.text);
+        for (text, span) in &problem.notes {
+            diagnostic = diagnostic.note(text, span.and_then(|span| place(Some(span))));
+        }
+        diagnostic
+    }
+}
+
 /// A file's name and lines.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {

@@ -10,7 +10,7 @@ use super::{
 use crate::diagnostic::suggest;
 
 /// Keys of a scenario in which nothing is substituted.
-const VERBATIM: [&str; 6] = ["keelhaul", "name", "tags", "vars", "matrix", "controls"];
+const VERBATIM: [&str; 7] = ["keelhaul", "name", "tags", "vars", "matrix", "controls", "compose"];
 /// Variables defined by each other.
 const MAX_CHAIN: usize = 16;
 
@@ -48,6 +48,20 @@ pub(crate) fn substitute(
         }
     }
     tree
+}
+
+/// What a variable stands for, as text; none where it is not defined. One that is defined wrongly
+/// is empty here: [`substitute`] says what is wrong.
+pub(crate) fn text_of(name: &str, definitions: &Definitions<'_>) -> Option<String> {
+    let in_cell = definitions.cell.iter().any(|(axis, _)| axis == name);
+    if !in_cell && definitions.vars.and_then(|vars| vars.entry(name)).is_none() {
+        return None;
+    }
+    let mut problems = Vec::new();
+    let mut resolver =
+        Resolver { definitions, done: BTreeMap::new(), chain: Vec::new(), problems: &mut problems };
+    let found = resolver.lookup(name, Span::default());
+    Some(found.map(|(node, _)| node.raw).unwrap_or_default())
 }
 
 /// A part of a scalar.

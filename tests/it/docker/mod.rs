@@ -1,9 +1,11 @@
 //! Tests that need a container engine.
 
+mod audit;
 mod debugging;
 mod guest;
 mod helper;
 mod hostile_output;
+mod init;
 mod killed_set_up;
 mod metadata;
 mod refusals;

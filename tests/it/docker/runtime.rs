@@ -24,14 +24,14 @@ use super::guest;
 const LONG: Duration = Duration::from_secs(60);
 
 /// A run of its own at the engine, removed at its end.
-struct Bench {
-    docker: Docker,
-    run: String,
+pub(super) struct Bench {
+    pub(super) docker: Docker,
+    pub(super) run: String,
     image: String,
 }
 
 impl Bench {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let docker = Docker::connect(None).expect("these tests need a container engine");
@@ -44,7 +44,7 @@ impl Bench {
         labels::of(&self.run, role, "test")
     }
 
-    fn container(&self, name: &str, action: &str) -> ContainerSpec {
+    pub(super) fn container(&self, name: &str, action: &str) -> ContainerSpec {
         ContainerSpec {
             name: format!("{}-{name}", self.run),
             image: self.image.clone(),
@@ -74,7 +74,7 @@ impl Bench {
         }
     }
 
-    async fn volume(&self, name: &str, role: &str) -> String {
+    pub(super) async fn volume(&self, name: &str, role: &str) -> String {
         let spec = VolumeSpec {
             name: format!("{}-{name}", self.run),
             driver: "local".to_owned(),

@@ -80,3 +80,18 @@ fn every_problem_has_a_position_or_is_about_a_whole_file() {
         }
     }
 }
+
+#[test]
+fn compose_files_are_refused_with_their_own_positions() {
+    let files = yaml_files(&folder("bad-compose"));
+    let count = files.len();
+    let wrong: Vec<String> = files
+        .into_iter()
+        .filter_map(|file| {
+            let name = file.file_name()?.to_str()?;
+            difference(&folder("bad-compose"), &[name], &file.with_extension("err"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(count >= 8, "only {count} bad files");
+}

@@ -3,6 +3,7 @@
 //! `UPDATE=1 cargo test --test it scenario` writes the texts anew; read every one by eye.
 
 mod cases;
+mod compose;
 mod golden;
 mod hostile;
 mod pairs;
@@ -18,7 +19,7 @@ use std::{
 
 use keelhaul::{
     diagnostic::Diagnostic,
-    scenario::{self, Loaded, Sets},
+    scenario::{self, Beside, Loaded, Sets},
 };
 
 /// The folder of these tests.
@@ -35,7 +36,13 @@ fn load(paths: &[PathBuf]) -> Result<Vec<Loaded>, Vec<Diagnostic>> {
             (PathBuf::from(path.file_name().unwrap()), bytes)
         })
         .collect();
-    scenario::load_all(&files, &Sets::new(), &env())
+    // what they name lies beside them
+    let read = |name: &Path| {
+        let folders = paths.iter().filter_map(|path| path.parent());
+        Ok(folders.map(|folder| folder.join(name)).find_map(|path| fs::read(path).ok()))
+    };
+    let beside = Beside { read: &read, directory: Path::new("/here") };
+    scenario::load_beside(&files, &Sets::new(), &env(), beside)
 }
 
 /// One scenario from a text.

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, fmt::Write, fs, path::PathBuf};
 
 use keelhaul::{
+    audit::RULES,
     catalog::{self, Family, Item},
     scenario::{self, Sets},
 };
@@ -39,15 +40,32 @@ fn table(family: Family) -> String {
     out
 }
 
+/// The rules of `audit`, with the scenario that shows each.
+fn rules() -> String {
+    let mut out = "| rule | | what was chosen | shown by |\n|---|---|---|---|\n".to_owned();
+    for rule in RULES {
+        let name = rule.proof.rsplit('/').next().unwrap();
+        let (weight, proof) = (rule.weight.word(), rule.proof);
+        writeln!(
+            out,
+            "| `{}` | {weight} | {} | [{name}](scenarios/{proof}.yaml) |",
+            rule.name, rule.about
+        )
+        .unwrap();
+    }
+    out
+}
+
 /// The text with what stands between `<!-- list:FAMILY -->` and `<!-- end -->` made anew.
 fn with_tables(text: &str) -> String {
     let mut out = text.to_owned();
-    for family in Family::ALL {
-        let open = format!("<!-- list:{} -->\n", family.plural());
+    let tables = Family::ALL.map(|family| (family.plural(), table(family)));
+    for (name, table) in tables.into_iter().chain([("rules", rules())]) {
+        let open = format!("<!-- list:{name} -->\n");
         let (before, rest) =
             out.split_once(&open).unwrap_or_else(|| panic!("no `{}`", open.trim()));
         let (_, after) = rest.split_once("<!-- end -->").unwrap();
-        out = format!("{before}{open}{}<!-- end -->{after}", table(family));
+        out = format!("{before}{open}{table}<!-- end -->{after}");
     }
     out
 }

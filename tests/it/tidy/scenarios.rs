@@ -4,15 +4,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use keelhaul::{
     faults,
-    scenario::{self, Loaded, Sets},
+    scenario::{self, Beside, Loaded, Sets},
 };
 
-use super::{none, sources};
+use super::{none, root, sources};
 
 /// Every shipped scenario, by path.
 pub(super) fn shipped() -> Vec<Loaded> {
@@ -22,7 +22,9 @@ pub(super) fn shipped() -> Vec<Loaded> {
         .into_iter()
         .map(|file| (PathBuf::from(file.path), Ok(file.text.into_bytes())))
         .collect();
-    scenario::load_all(&texts, &Sets::new(), &BTreeMap::new()).unwrap()
+    let read = |path: &Path| Ok(std::fs::read(root().join(path)).ok());
+    let beside = Beside { read: &read, directory: &root() };
+    scenario::load_beside(&texts, &Sets::new(), &BTreeMap::new(), beside).unwrap()
 }
 
 #[test]

@@ -1,0 +1,25 @@
+//! `shared-writers`: several containers write to the same place.
+
+use crate::{
+    audit::{Rule, Seen, Subject, Weight},
+    diagnostic::listed,
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: "shared-writers",
+    weight: Weight::Danger,
+    about: "Several containers may write to one volume or directory.",
+    risk: "Without a lock they tear each other's records, and one that ends while it holds the lock stops all.",
+    proof: "mount/shared-volume-writers",
+    look,
+};
+
+fn look(subject: &Subject) -> Vec<Seen> {
+    let mounts = subject.choices.mounts.iter().filter(|mount| mount.writable);
+    let found = mounts.filter_map(|mount| {
+        let others = subject.writers.get(&mount.destination).filter(|others| !others.is_empty())?;
+        let others = listed(others.iter().map(String::as_str));
+        Some(Seen::at(mount, format!("{} is writable in {others} as well", mount.words())))
+    });
+    found.collect()
+}

@@ -1,0 +1,208 @@
+//! `init`: writes a first suite for a container or a Compose file. Changes nothing of either.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+
+use super::{args::InitArgs, audit::called, files, output};
+use crate::{
+    diagnostic,
+    report::text::count,
+    runtime::Docker,
+    scenario::{Beside, Env, Scenario, Sets, load_beside},
+    starter::{self, Origin, Over, Starter},
+    verdict::ExitCode,
+};
+
+/// Lines that make a head a scenario, to read back what it says.
+const WHOLE: &str = "keelhaul: 1\nname: starter\n";
+pub(super) const HOST_WIDE: &str = "allow: [host-wide]\n";
+
+pub(super) async fn init(args: &InitArgs) -> anyhow::Result<ExitCode> {
+    let made = match (&args.container, &args.compose) {
+        (Some(container), _) => of_container(container).await?,
+        (None, Some(file)) => of_compose(file, &args.out)?,
+        (None, None) => return Ok(ExitCode::Usage),
+    };
+    let Some(suite) = made else { return Ok(ExitCode::Usage) };
+    if suite.is_empty() {
+        output::say("error: no scenario applies here\n\nhint: a suite needs a service");
+        return Ok(ExitCode::Usage);
+    }
+    if let Some(taken) = suite.iter().map(|one| args.out.join(&one.name)).find(|path| path.exists())
+    {
+        output::say(format!(
+            "error: `{}` is there already\n\nhint: `--out` names another directory",
+            taken.display()
+        ));
+        return Ok(ExitCode::Usage);
+    }
+    write(&suite, &args.out)?;
+    let mut said = String::new();
+    for one in &suite {
+        let _ = writeln!(said, "{}", args.out.join(&one.name).display());
+    }
+    output::data(said)?;
+    let out = args.out.display();
+    output::say(format!(
+        "{} written; next: `keelhaul plan {out}`, `keelhaul run {out}`",
+        count(suite.len(), "scenario")
+    ));
+    Ok(ExitCode::Pass)
+}
+
+fn write(suite: &[Starter], out: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(out).with_context(|| format!("cannot make `{}`", out.display()))?;
+    for one in suite {
+        let path = out.join(&one.name);
+        let file = fs::OpenOptions::new().write(true).create_new(true).open(&path);
+        file.and_then(|mut file| file.write_all(one.text.as_bytes()))
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The suite of a container; none where it is not there, which was said.
+async fn of_container(name: &str) -> anyhow::Result<Option<Vec<Starter>>> {
+    let docker = Docker::connect(None)?;
+    let all = docker.listed().await?;
+    let listed = match called(name, &all) {
+        Ok(listed) => listed,
+        Err(problem) => {
+            output::say(problem);
+            return Ok(None);
+        }
+    };
+    let choices = docker.choices(&listed.id).await?;
+    let inherited = docker.image_facts(&choices.image).await?.unwrap_or_default().env;
+    let service = words(&choices.name);
+    let allow = if starter::reads_host(&choices) { HOST_WIDE } else { "" };
+    let head = |over: Over<'_>| starter::container(&service, &choices, &inherited, over);
+    let Some(scenario) = read_back(&format!("{allow}{}", head(None)), Path::new("starter.yaml"))
+    else {
+        return Ok(None);
+    };
+    let origin = Origin { name: "", head: &head, ports: &choices.ports };
+    Ok(Some(starter::suite(&origin, &scenario)))
+}
+
+/// The suite of a Compose file; none where it has problems, which were said.
+fn of_compose(file: &Path, out: &Path) -> anyhow::Result<Option<Vec<Starter>>> {
+    let whole =
+        |path: &Path| std::path::absolute(path).with_context(|| format!("`{}`", path.display()));
+    let (file, out) = (whole(file)?, whole(out)?);
+    let named = serde_json::Value::String(relative(&out, &file).display().to_string());
+    let as_it_is = format!("{HOST_WIDE}compose: {named}\n");
+    let scenario_file = out.join("starter.yaml");
+    let Some(found) = read_back(&as_it_is, &scenario_file) else { return Ok(None) };
+    let own = written_on_host(&found);
+    let head = |over: Over<'_>| {
+        let docker = |name: &String| (name.clone(), "{ docker: {} }".to_owned());
+        let mut volumes: std::collections::BTreeMap<_, _> = own.iter().map(docker).collect();
+        volumes.extend(over.map(|(name, spec)| (name.to_owned(), spec.to_owned())));
+        let mut text = format!("compose: {named}\n");
+        if !volumes.is_empty() {
+            text.push_str("volumes: # over those of the file\n");
+        }
+        for (name, spec) in volumes {
+            let _ = writeln!(text, "  {name}: {spec}");
+        }
+        text
+    };
+    // without the host's directories that would be written, it may not need any
+    let alone = head(None);
+    let scenario = match loaded(&alone, &scenario_file) {
+        Ok(scenario) => scenario,
+        Err(_) => match read_back(&format!("{HOST_WIDE}{alone}"), &scenario_file) {
+            Some(scenario) => scenario,
+            None => return Ok(None),
+        },
+    };
+    let name = file.parent().and_then(Path::file_name).map(|name| words(&name.to_string_lossy()));
+    let name = name.unwrap_or_else(|| "suite".into());
+    Ok(Some(starter::suite(&Origin { name: &name, head: &head, ports: &[] }, &scenario)))
+}
+
+/// Volumes that are directories of the host and may be written: a copy gets its own.
+fn written_on_host(scenario: &Scenario) -> Vec<String> {
+    let mounts = scenario.services.values().flat_map(|service| service.mounts.values());
+    let written = mounts.filter(|mount| !mount.read_only).map(|mount| &mount.volume);
+    let on_host = written
+        .filter(|name| scenario.volumes.get(*name).is_some_and(|volume| volume.name() == "bind"));
+    let mut names: Vec<String> = on_host.cloned().collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The scenario that a head makes; none where it has problems, which are said.
+pub(super) fn read_back(head: &str, file: &Path) -> Option<Scenario> {
+    loaded(head, file)
+        .map_err(|problems| output::say(diagnostic::render(&problems).trim_end()))
+        .ok()
+}
+
+/// The scenario that a head makes, or its problems.
+pub(super) fn loaded(head: &str, file: &Path) -> Result<Scenario, Vec<diagnostic::Diagnostic>> {
+    let text = format!("{WHOLE}{head}steps: [{{ wait: 1ms }}]\n").into_bytes();
+    let directory = std::env::current_dir().unwrap_or_default();
+    // the directory may not be there yet, and nothing leads up from it then
+    let read = |path: &Path| files::beside(&without_dots(path));
+    let beside = Beside { read: &read, directory: &directory };
+    let mut all = load_beside(&[(file.to_owned(), Ok(text))], &Sets::new(), &Env::new(), beside)?;
+    Ok(all.remove(0).cells.remove(0).scenario)
+}
+
+/// Lower-case words joined by hyphens.
+fn words(name: &str) -> String {
+    let lower = name.to_lowercase();
+    let words: Vec<&str> =
+        lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|it| !it.is_empty()).collect();
+    if words.is_empty() { "service".into() } else { words.join("-") }
+}
+
+/// An absolute path without `..`.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        if part == std::path::Component::ParentDir {
+            plain.pop();
+        } else {
+            plain.push(part);
+        }
+    }
+    plain
+}
+
+/// The way from a directory to a file; both are absolute.
+fn relative(from: &Path, to: &Path) -> PathBuf {
+    let shared = from.components().zip(to.components()).take_while(|(one, other)| one == other);
+    let shared = shared.count();
+    let up = from.components().skip(shared).map(|_| std::path::Component::ParentDir);
+    up.chain(to.components().skip(shared)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_to_a_file_goes_up_and_down() {
+        let way = |from, to| relative(Path::new(from), Path::new(to));
+        assert_eq!(way("/a/b", "/a/c.yml"), Path::new("../c.yml"));
+        assert_eq!(way("/a", "/a/c.yml"), Path::new("c.yml"));
+        assert_eq!(without_dots(Path::new("/a/b/../c.yml")), Path::new("/a/c.yml"));
+        assert_eq!(way("/a/b/c", "/d/e.yml"), Path::new("../../../d/e.yml"));
+    }
+
+    #[test]
+    fn names_become_words() {
+        assert_eq!(words("Shop_db.1"), "shop-db-1");
+        assert_eq!(words("__"), "service");
+    }
+}

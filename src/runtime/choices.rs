@@ -1,0 +1,136 @@
+//! What was chosen when a container was made, with what its image says: data only.
+
+use serde::{Deserialize, Serialize};
+
+use super::RestartPolicy;
+
+/// What was chosen for one container.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Choices {
+    /// Full id; empty for what is not made yet.
+    pub id: String,
+    /// Name without the slash.
+    pub name: String,
+    /// Image, as it was asked for.
+    pub image: String,
+    /// It runs.
+    pub running: bool,
+    /// `uid[:gid]` or names; empty for root.
+    pub user: String,
+    /// Instead of the image's, or the image's own.
+    pub entrypoint: Vec<String>,
+    /// Instead of the image's, or the image's own.
+    pub command: Vec<String>,
+    /// `KEY=VALUE`, the image's included.
+    pub env: Vec<String>,
+    /// Mounts, by path.
+    pub mounts: Vec<ChosenMount>,
+    /// Program of the health check; none where there is no check.
+    pub health: Option<Vec<String>>,
+    /// Limit of memory in bytes.
+    pub memory: Option<u64>,
+    /// Restart policy.
+    pub restart: RestartPolicy,
+    /// TCP ports that it says it serves.
+    pub ports: Vec<u16>,
+    /// The engine makes missing directories of its binds whenever it looks into the container.
+    pub makes_binds: bool,
+}
+
+/// A mount that was chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChosenMount {
+    /// Path in the container.
+    pub destination: String,
+    /// What is mounted there.
+    pub source: ChosenSource,
+    /// Mounted writable.
+    pub writable: bool,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChosenSource {
+    /// A volume, by name.
+    Volume(String),
+    /// A path of the engine's host.
+    Bind(String),
+    /// Memory, and its limit as it was asked for.
+    Tmpfs(Option<String>),
+    /// Anything else, by the engine's word.
+    Other(String),
+}
+
+/// A container among others, and what it mounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Full id.
+    pub id: String,
+    /// Name without the slash.
+    pub name: String,
+    /// It runs.
+    pub running: bool,
+    /// The Compose project that it belongs to.
+    pub project: Option<String>,
+    /// A run of ours made it.
+    pub ours: bool,
+    /// It is a run's helper.
+    pub helper: bool,
+    /// Names of volumes and paths of binds that it may write.
+    pub writes: Vec<String>,
+}
+
+/// What an image says of its containers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ImageFacts {
+    /// `KEY=VALUE`.
+    pub env: Vec<String>,
+    /// It has a health check.
+    pub has_health_check: bool,
+}
+
+/// Owner and kind of what a path in a container leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owned {
+    /// Its user.
+    pub uid: u64,
+    /// Its group.
+    pub gid: u64,
+    /// Its permission bits.
+    pub mode: u32,
+    /// It is a directory.
+    pub directory: bool,
+}
+
+/// Files of an image that a mount hides.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Hidden {
+    /// How many.
+    pub files: usize,
+    /// The first of them.
+    pub first: String,
+}
+
+impl ChosenMount {
+    /// Name of the volume or path of the bind; none for what nobody else can mount.
+    #[must_use]
+    pub fn shared_as(&self) -> Option<&str> {
+        match &self.source {
+            ChosenSource::Volume(name) => Some(name),
+            ChosenSource::Bind(path) => Some(path),
+            ChosenSource::Tmpfs(_) | ChosenSource::Other(_) => None,
+        }
+    }
+
+    /// In words: ``volume `data` ``, ``the host's `/srv` ``, `a tmpfs`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match &self.source {
+            ChosenSource::Volume(name) => format!("volume `{name}`"),
+            ChosenSource::Bind(path) => format!("the host's `{path}`"),
+            ChosenSource::Tmpfs(_) => "a tmpfs".into(),
+            ChosenSource::Other(kind) => format!("a mount of kind `{kind}`"),
+        }
+    }
+}

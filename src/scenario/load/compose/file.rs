@@ -1,0 +1,321 @@
+//! A Compose file while it is translated: which of its services are meant, what its variables stand
+//! for, and the volumes that come of it.
+
+use std::{
+    collections::BTreeSet,
+    path::{Component, Path, PathBuf},
+};
+
+use super::{Beside, Given, build, interpolate::interpolate, service, values};
+use crate::{
+    diagnostic::suggest,
+    scenario::{
+        Compose,
+        load::{
+            node::{Entry, Node, Value},
+            problem::Problem,
+            vars::{self, Definitions},
+        },
+    },
+};
+
+/// In `without`: whatever a run has no counterpart for.
+pub(super) const ANYTHING: &str = "*";
+/// Variables for the file, beside it.
+const DOTENV: &str = ".env";
+
+pub(super) struct File<'a> {
+    /// Its name, as the scenario has it.
+    pub(super) written: String,
+    pub(super) problems: Vec<Problem>,
+    tree: Node,
+    path: PathBuf,
+    options: Compose,
+    definitions: &'a Definitions<'a>,
+    beside: Beside<'a>,
+    dotenv: Vec<(String, String)>,
+    /// What the scenario says itself.
+    over: Node,
+    /// The volumes that services use, by name.
+    volumes: Vec<Entry>,
+    /// What of `without` was met.
+    done_without: BTreeSet<String>,
+}
+
+impl<'a> File<'a> {
+    pub(super) fn new(
+        tree: Node,
+        path: &Path,
+        options: &Compose,
+        (over, given): (&Node, &'a Given<'a>),
+    ) -> Self {
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let dotenv =
+            (given.beside.read)(&directory.join(DOTENV)).ok().flatten().unwrap_or_default();
+        let dotenv = values::variables(&String::from_utf8_lossy(&dotenv));
+        Self {
+            written: options.file.clone(),
+            problems: Vec::new(),
+            tree,
+            path: path.to_owned(),
+            options: options.clone(),
+            definitions: given.definitions,
+            beside: given.beside,
+            dotenv: dotenv.into_iter().map(|(name, value, _)| (name, value)).collect(),
+            over: over.clone(),
+            volumes: Vec::new(),
+            done_without: BTreeSet::new(),
+        }
+    }
+
+    /// Its services and volumes, as a scenario has them. `at`: where the scenario names it.
+    pub(super) fn translated(&mut self, at: &Node) -> (Node, Node) {
+        let whole = self.tree.clone();
+        self.unknown_services(at);
+        let mut services = Vec::new();
+        for entry in whole.get("services").map(Node::entries).unwrap_or_default() {
+            if !entry.key.starts_with("x-") && !self.is_left_out(&entry.key) {
+                let over = self.over.find(&["services".into(), (&entry.key).into()]).cloned();
+                let value = service::translate(self, entry, over.as_ref());
+                services.push(Entry { value, ..entry.clone() });
+            }
+        }
+        self.strangers(&services);
+        self.unmet_without(at);
+        let volumes = std::mem::take(&mut self.volumes);
+        (build::map(at.span, services), build::map(at.span, volumes))
+    }
+
+    pub(super) fn report(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// A service as the file has it.
+    pub(super) fn service(&self, name: &str) -> Option<&Node> {
+        self.tree.find(&["services".into(), name.into()])
+    }
+
+    /// Not among those that are meant: not named, or, where none is, one that a profile starts.
+    pub(super) fn is_left_out(&self, name: &str) -> bool {
+        match self.options.services.as_slice() {
+            [] => self.service(name).is_some_and(|service| service.get("profiles").is_some()),
+            chosen => self.service(name).is_some() && !chosen.iter().any(|one| one == name),
+        }
+    }
+
+    pub(super) fn does_without(&mut self, service: &str, key: &str) -> bool {
+        let whole = format!("{service}.{key}");
+        let found = self.options.without.iter().find(|one| **one == key || **one == whole).cloned();
+        self.done_without.extend(found.clone());
+        found.is_some()
+    }
+
+    /// What Compose calls the image that it builds for a service.
+    pub(super) fn built_image(&self, service: &str) -> String {
+        let directory = self.beside.directory.join(&self.path);
+        let directory = directory.parent().and_then(Path::file_name);
+        let project = self.tree.get("name").and_then(build::word).map(str::to_owned);
+        let project = project.or_else(|| Some(directory?.to_string_lossy().to_lowercase()));
+        format!("{}-{service}", project.unwrap_or_default())
+    }
+
+    fn unknown_services(&mut self, at: &Node) {
+        let services = self.tree.get("services").map(Node::entries).unwrap_or_default();
+        let known: Vec<&str> = services.iter().map(|entry| entry.key.as_str()).collect();
+        let chosen = at.get("services").map(Node::items).unwrap_or_default();
+        let unknown = chosen.iter().filter(|item| !known.contains(&item.raw.as_str()));
+        let problems: Vec<Problem> = unknown
+            .map(|item| {
+                let hint = suggest(&item.raw, known.iter().copied()).unwrap_or_default();
+                let text =
+                    format!("`{}` has no service `{}`\n\nhint: {hint}", self.written, item.raw);
+                Problem::on(item, text)
+            })
+            .collect();
+        self.problems.extend(problems);
+    }
+
+    /// An override of a service that is not there is a slip, unless it is one of its own.
+    fn strangers(&mut self, services: &[Entry]) {
+        let over = self.over.get("services").cloned();
+        for entry in over.iter().flat_map(Node::entries) {
+            let known = services.iter().any(|service| service.key == entry.key);
+            if known || entry.value.get("image").is_some() {
+                continue;
+            }
+            let names = services.iter().map(|service| service.key.as_str());
+            let hint = suggest(&entry.key, names).unwrap_or_else(|| "give it an `image`".into());
+            let text = format!(
+                "`{}` has no service `{}` to override, and it has no image of its own\n\nhint: {hint}",
+                self.written, entry.key
+            );
+            self.report(Problem::at(entry.key_span, text));
+        }
+    }
+
+    fn unmet_without(&mut self, at: &Node) {
+        let items = at.get("without").map(Node::items).unwrap_or_default();
+        for item in items
+            .iter()
+            .filter(|item| !self.done_without.contains(&item.raw) && item.raw != ANYTHING)
+        {
+            let text = format!(
+                "no service of `{}` has `{}` to do without\n\nhint: write `KEY` or `SERVICE.KEY`, or remove it",
+                self.written, item.raw
+            );
+            self.problems.push(Problem::on(item, text));
+        }
+    }
+
+    /// What a name stands for: the scenario's variable, or one of the file beside this one.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        vars::text_of(name, self.definitions).or_else(|| {
+            self.dotenv.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.clone())
+        })
+    }
+
+    /// A part with its variables put in; none when one has no value, which was reported.
+    pub(super) fn interpolated(&mut self, node: &Node) -> Option<Node> {
+        let mut whole = true;
+        let value = match &node.value {
+            Value::Text(text) if text.contains('$') => {
+                match interpolate(text, &mut |name| self.variable(name)) {
+                    Ok(text) => return Some(Node::new(node.span, Value::Text(text.clone()), text)),
+                    Err(problem) => {
+                        self.report(Problem::on(node, problem));
+                        return None;
+                    }
+                }
+            }
+            Value::List(items) => {
+                let items: Vec<_> = items.iter().map(|item| self.interpolated(item)).collect();
+                whole = items.iter().all(Option::is_some);
+                Value::List(items.into_iter().flatten().collect())
+            }
+            Value::Map(entries) => {
+                let mut kept = Vec::new();
+                for entry in entries.iter().filter(|entry| !entry.key.starts_with("x-")) {
+                    match self.interpolated(&entry.value) {
+                        Some(value) => kept.push(Entry { value, ..entry.clone() }),
+                        None => whole = false,
+                    }
+                }
+                Value::Map(kept)
+            }
+            _ => return Some(node.clone()),
+        };
+        whole.then(|| Node { value, ..node.clone() })
+    }
+
+    /// A path of the host: from the directory of this file, and absolute.
+    pub(super) fn host_path(&mut self, source: &str, node: &Node) -> Option<String> {
+        if source.starts_with('~') {
+            let text = format!(
+                "`{source}` is a place of whoever runs this\n\nhint: write it from `/`, or from this file's directory by `./`"
+            );
+            self.report(Problem::on(node, text));
+            return None;
+        }
+        let directory = self.path.parent().unwrap_or(Path::new(""));
+        let whole = self.beside.directory.join(directory).join(source);
+        let mut plain = PathBuf::new();
+        for part in whole.components() {
+            match part {
+                Component::CurDir => {}
+                Component::ParentDir => {
+                    plain.pop();
+                }
+                part => plain.push(part),
+            }
+        }
+        Some(plain.display().to_string())
+    }
+
+    /// The text of a file beside this one; none where it cannot be had, which was reported.
+    pub(super) fn text_beside(&mut self, name: &str, at: &Node, optional: bool) -> Option<String> {
+        let directory = self.path.parent().unwrap_or(Path::new(""));
+        let path = directory.join(name);
+        let problem = match (self.beside.read)(&path) {
+            Ok(Some(bytes)) => return Some(String::from_utf8_lossy(&bytes).into_owned()),
+            Ok(None) if optional => return None,
+            Ok(None) => format!("there is no file `{}`", path.display()),
+            Err(error) => format!("`{}` cannot be read: {error}", path.display()),
+        };
+        self.report(Problem::on(at, problem));
+        None
+    }
+
+    /// A volume that the file gives no name; returns the name that it gets.
+    pub(super) fn new_volume(&mut self, service: &str, target: &str, value: Node) -> String {
+        let words = target.split(|c: char| !c.is_ascii_alphanumeric()).filter(|it| !it.is_empty());
+        let words: Vec<String> = words.map(str::to_lowercase).collect();
+        let name = format!("{service}-{}", words.join("-"));
+        let name = name.trim_end_matches('-').to_owned();
+        if !self.volumes.iter().any(|entry| entry.key == name) {
+            self.volumes.push(build::entry(&name, value.span, value));
+        }
+        name
+    }
+
+    /// Notes that a volume of the file is used; false when that cannot be, which was reported.
+    pub(super) fn use_volume(&mut self, name: &str, at: &Node, no_copy: bool) -> bool {
+        let known = self.volumes.iter().any(|entry| entry.key == name);
+        // whoever overrides it says all of it
+        let own = self.over.find(&["volumes".into(), name.into()]).is_some();
+        if known || own {
+            return true;
+        }
+        let declared = self.tree.get("volumes").map(Node::entries).unwrap_or_default();
+        let Some(entry) = declared.iter().find(|entry| entry.key == name).cloned() else {
+            let hint = suggest(name, declared.iter().map(|entry| entry.key.as_str()))
+                .unwrap_or_else(|| {
+                    format!("declare it: `volumes: {{ {name}: }}`; a path begins with `./`")
+                });
+            let text = format!("no volume is called `{name}`\n\nhint: {hint}");
+            self.report(Problem::on(at, text));
+            return false;
+        };
+        let Some(value) = self.interpolated(&entry.value) else { return false };
+        let Some(value) = self.docker_volume(&Entry { value, ..entry.clone() }, no_copy) else {
+            return false;
+        };
+        self.volumes.push(Entry { value, ..entry });
+        true
+    }
+
+    /// A volume of the run's own, as this one is made.
+    fn docker_volume(&mut self, entry: &Entry, no_copy: bool) -> Option<Node> {
+        let options = entry.value.get("driver_opts");
+        let external =
+            entry.value.entry("external").filter(|it| it.value.value != Value::Bool(false));
+        let bind = options
+            .and_then(|options| options.entry("o"))
+            .filter(|it| it.value.raw.contains("bind"));
+        let outside = external.or(bind).cloned();
+        if let Some(outside) = outside.filter(|_| !self.does_without("", ANYTHING)) {
+            let text = format!(
+                "volume `{}` is not the run's own\n\nhint: give the run one in its place: `volumes: {{ {}: {{ docker: {{}} }} }}`",
+                entry.key, entry.key
+            );
+            self.report(Problem::at(outside.key_span, text));
+            return None;
+        }
+        let span = entry.value.span;
+        let mut out = Vec::new();
+        if let Some(driver) = entry.value.entry("driver") {
+            out.push(driver.clone());
+        }
+        if let Some(options) = options {
+            let texts = options.entries().iter().filter_map(|option| {
+                let value = build::text(option.value.span, build::word(&option.value)?);
+                Some(Entry { value, ..option.clone() })
+            });
+            let texts = texts.collect();
+            out.push(build::entry("options", options.span, build::map(options.span, texts)));
+        }
+        if no_copy {
+            out.push(build::entry("no_copy", span, build::flag(span, true)));
+        }
+        Some(build::single("docker", build::map(span, out)))
+    }
+}

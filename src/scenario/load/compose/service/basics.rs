@@ -1,0 +1,51 @@
+//! Keys that stand for themselves, and how a service comes to its image.
+
+use super::{
+    super::{build, file::ANYTHING},
+    Service,
+};
+use crate::scenario::load::{
+    node::{Entry, Node, Value},
+    problem::Problem,
+};
+
+/// The same key and value.
+pub(in crate::scenario::load::compose) fn plain(service: &mut Service<'_, '_>, part: &Entry) {
+    let value = match &part.value.value {
+        Value::Text(text) if part.key == "read_only" => match text.as_str() {
+            "true" | "yes" | "on" => build::flag(part.value.span, true),
+            _ => build::flag(part.value.span, false),
+        },
+        Value::Bool(_) => part.value.clone(),
+        _ => match build::word(&part.value) {
+            Some(word) => build::text(part.value.span, word),
+            None => return service.wants(&part.key, "text", &part.value),
+        },
+    };
+    service.give(&part.key, part, value);
+}
+
+/// What is built needs an image all the same.
+pub(in crate::scenario::load::compose) fn built(service: &mut Service<'_, '_>, part: &Entry) {
+    let has = |node: Option<&Node>| node.is_some_and(|node| node.get("image").is_some());
+    let has_image = has(service.file.service(service.name)) || has(service.over);
+    if !has_image && service.file.does_without(service.name, ANYTHING) {
+        let image = service.file.built_image(service.name);
+        service.give("image", part, build::text(part.key_span, &image));
+    } else if !has_image {
+        let name = service.name;
+        let text = format!(
+            "service `{name}` is built, and a run builds nothing\n\nhint: `docker compose build`, and name the image that it makes: `services: {{ {name}: {{ image: … }} }}`"
+        );
+        service.file.report(Problem::at(part.key_span, text));
+    }
+}
+
+pub(in crate::scenario::load::compose) fn pull_policy(service: &mut Service<'_, '_>, part: &Entry) {
+    let policy = match build::word(&part.value) {
+        Some("always" | "build" | "daily" | "weekly") => "always",
+        Some("never") => "never",
+        _ => "missing",
+    };
+    service.give("pull", part, build::text(part.value.span, policy));
+}

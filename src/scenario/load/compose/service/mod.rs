@@ -1,0 +1,140 @@
+//! A service of a Compose file as a service of a scenario. Every part keeps its place.
+
+pub(super) mod basics;
+pub(super) mod environment;
+pub(super) mod health;
+pub(super) mod lists;
+pub(super) mod mounts;
+pub(super) mod resources;
+
+use super::{
+    File, build,
+    file::ANYTHING,
+    keys::{Fate, KEYS},
+};
+use crate::{
+    diagnostic::suggest,
+    scenario::load::{
+        node::{Entry, Node, Span, Value},
+        problem::Problem,
+    },
+};
+
+/// One service while it is translated.
+pub(super) struct Service<'f, 'a> {
+    pub(super) file: &'f mut File<'a>,
+    pub(super) name: &'f str,
+    /// What the scenario says of it itself.
+    over: Option<&'f Node>,
+    /// Keys of the result.
+    out: Vec<Entry>,
+}
+
+/// The service as the scenario's language has it.
+pub(super) fn translate(file: &mut File<'_>, entry: &Entry, over: Option<&Node>) -> Node {
+    let mut service = Service { file, name: &entry.key, over, out: Vec::new() };
+    if !matches!(entry.value.value, Value::Map(_)) {
+        service.wants(&entry.key, "a map", &entry.value);
+    }
+    for part in entry.value.entries() {
+        service.part(part);
+    }
+    build::map(entry.value.span, service.out)
+}
+
+impl Service<'_, '_> {
+    fn part(&mut self, part: &Entry) {
+        let key = part.key.as_str();
+        if key.starts_with("x-") || self.file.does_without(self.name, key) {
+            return;
+        }
+        match KEYS.iter().find(|(name, _)| *name == key).map(|(_, fate)| fate) {
+            Some(Fate::Taken(take)) => {
+                if let Some(value) = self.file.interpolated(&part.value) {
+                    take(self, &Entry { value, ..part.clone() });
+                }
+            }
+            Some(Fate::Idle) => {}
+            Some(Fate::Refused) => self.refuse(part),
+            None => {
+                let hint = suggest(key, KEYS.iter().map(|(name, _)| *name)).unwrap_or_default();
+                // all of them would be a page
+                let hint =
+                    if hint.starts_with("did") { &hint } else { "Compose knows no such key" };
+                let text =
+                    format!("unknown key `{key}` in service `{}`\n\nhint: {hint}", self.name);
+                self.file.report(Problem::at(part.key_span, text));
+            }
+        }
+    }
+
+    /// It changes what the service does, and a run cannot do it.
+    pub(super) fn refuse(&mut self, part: &Entry) {
+        let (key, name) = (&part.key, self.name);
+        if self.file.does_without(name, key) || self.file.does_without(name, ANYTHING) {
+            return;
+        }
+        let text = format!(
+            "`{key}` of service `{name}` has no counterpart in a run\n\nhint: do without it by `compose: {{ file: {}, without: [{name}.{key}] }}`",
+            self.file.written
+        );
+        self.file.report(Problem::at(part.key_span, text));
+    }
+
+    /// Says what a key wants, and that this is not it.
+    pub(super) fn wants(&mut self, key: &str, wanted: &str, node: &Node) {
+        let text = format!("`{key}` wants {wanted}, not {}", node.words());
+        self.file.report(Problem::on(node, text));
+    }
+
+    /// A key of the result, at the place of the part that it comes from.
+    pub(super) fn give(&mut self, key: &str, part: &Entry, value: Node) {
+        match self.out.iter_mut().find(|entry| entry.key == key) {
+            Some(entry) => merge_in(&mut entry.value, value),
+            None => self.out.push(build::entry(key, part.key_span, value)),
+        }
+    }
+
+    /// Keys and values of a map, or of a list of `KEY=VALUE`.
+    pub(super) fn pairs(&mut self, part: &Entry) -> Vec<(String, Span, Option<Node>)> {
+        let mut pairs = Vec::new();
+        for entry in part.value.entries() {
+            let value = match build::word(&entry.value) {
+                Some(word) => Some(build::text(entry.value.span, word)),
+                None if entry.value.value == Value::Null => None,
+                None => {
+                    self.wants(&entry.key, "text", &entry.value);
+                    continue;
+                }
+            };
+            pairs.push((entry.key.clone(), entry.key_span, value));
+        }
+        for item in part.value.items() {
+            let Some(word) = build::word(item) else {
+                self.wants(&part.key, "texts like `KEY=VALUE`", item);
+                continue;
+            };
+            let (key, value) = match word.split_once('=') {
+                Some((key, value)) => (key, Some(build::text(item.span, value))),
+                None => (word, None),
+            };
+            pairs.push((key.to_owned(), item.span, value));
+        }
+        if !matches!(part.value.value, Value::Map(_) | Value::List(_) | Value::Null) {
+            self.wants(&part.key, "a map, or a list of `KEY=VALUE`", &part.value);
+        }
+        pairs
+    }
+}
+
+/// The later of two maps goes over the earlier, key by key; of anything else the later stays.
+fn merge_in(below: &mut Node, above: Node) {
+    let (Value::Map(entries), Value::Map(over)) = (&mut below.value, &above.value) else {
+        *below = above;
+        return;
+    };
+    for entry in over {
+        entries.retain(|known| known.key != entry.key);
+        entries.push(entry.clone());
+    }
+}

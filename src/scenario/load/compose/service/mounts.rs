@@ -1,0 +1,190 @@
+//! `volumes` and `tmpfs` of a service, in their short and long forms. What has no name in the file
+//! becomes a volume called `SERVICE-PATH`.
+
+use super::{
+    super::{build, values},
+    Service,
+};
+use crate::{
+    diagnostic::suggest,
+    scenario::load::{
+        node::{Entry, Node, Value},
+        problem::Problem,
+    },
+    units::Size,
+};
+
+/// A mount as it is written.
+struct Written<'n> {
+    node: &'n Node,
+    /// Name of a volume, or path on the host; none for an anonymous volume.
+    source: Option<String>,
+    target: String,
+    read_only: bool,
+    no_copy: bool,
+}
+
+pub(in crate::scenario::load::compose) fn volumes(service: &mut Service<'_, '_>, part: &Entry) {
+    if !matches!(part.value.value, Value::List(_) | Value::Null) {
+        service.wants(&part.key, "a list", &part.value);
+    }
+    for item in part.value.items() {
+        let written = match &item.value {
+            Value::Map(_) => long(service, item),
+            _ => short(service, item),
+        };
+        if let Some(written) = written {
+            mount(service, part, &written);
+        }
+    }
+}
+
+/// `TARGET`, `SOURCE:TARGET` or `SOURCE:TARGET:OPTIONS`.
+fn short<'n>(service: &mut Service<'_, '_>, node: &'n Node) -> Option<Written<'n>> {
+    let words: Vec<&str> = build::word(node).unwrap_or_default().split(':').collect();
+    let (source, target, options) = match words.as_slice() {
+        [target] if !target.is_empty() => (None, *target, ""),
+        [source, target] => (Some(*source), *target, ""),
+        [source, target, options] => (Some(*source), *target, *options),
+        _ => {
+            service.wants("volumes", "`SOURCE:TARGET` or a map with `target`", node);
+            return None;
+        }
+    };
+    let has = |word| options.split(',').any(|option| option == word);
+    Some(Written {
+        node,
+        source: source.map(str::to_owned),
+        target: target.to_owned(),
+        read_only: has("ro"),
+        no_copy: has("nocopy"),
+    })
+}
+
+/// A map with `type`, `source` and `target`.
+fn long<'n>(service: &mut Service<'_, '_>, node: &'n Node) -> Option<Written<'n>> {
+    const KNOWN: [&str; 8] =
+        ["type", "source", "target", "read_only", "bind", "volume", "tmpfs", "consistency"];
+    for entry in node.entries().iter().filter(|entry| !KNOWN.contains(&&*entry.key)) {
+        let hint = suggest(&entry.key, KNOWN).unwrap_or_default();
+        let text = format!("unknown key `{}` in a mount\n\nhint: {hint}", entry.key);
+        service.file.report(Problem::at(entry.key_span, text));
+    }
+    let word = |key: &str| node.get(key).and_then(build::word).map(str::to_owned);
+    let Some(target) = word("target") else {
+        service.wants("volumes", "a map with `target`", node);
+        return None;
+    };
+    let is = |node: Option<&Node>| node.is_some_and(|node| node.value == Value::Bool(true));
+    let of = |outer: &str, inner: &str| node.get(outer).and_then(|it| it.get(inner));
+    if word("type").as_deref() == Some("tmpfs") {
+        let size = of("tmpfs", "size").and_then(build::word).map(str::to_owned);
+        memory(service, node, &target, size.as_deref(), None);
+        return None;
+    }
+    if let Some(entry) = node.get("volume").and_then(|it| it.entry("subpath")) {
+        service.refuse(entry);
+    }
+    let source = match (word("type").as_deref(), word("source")) {
+        (Some("bind"), Some(path)) if !is_path(&path) => Some(format!("./{path}")),
+        (_, source) => source,
+    };
+    let read_only = is(node.get("read_only"));
+    Some(Written { node, source, target, read_only, no_copy: is(of("volume", "nocopy")) })
+}
+
+fn is_path(source: &str) -> bool {
+    source.starts_with(['.', '/', '~'])
+}
+
+/// Gives the service its mount, and the scenario the volume, where the file has none of that name.
+fn mount(service: &mut Service<'_, '_>, part: &Entry, written: &Written<'_>) {
+    let span = written.node.span;
+    let volume = match &written.source {
+        Some(source) if is_path(source) => {
+            let Some(path) = service.file.host_path(source, written.node) else { return };
+            let bind = build::single("bind", build::single("path", build::text(span, &path)));
+            service.file.new_volume(service.name, &written.target, bind)
+        }
+        Some(name) => {
+            if !service.file.use_volume(name, written.node, written.no_copy) {
+                return;
+            }
+            name.clone()
+        }
+        None => {
+            let empty = build::single("docker", build::map(span, Vec::new()));
+            service.file.new_volume(service.name, &written.target, empty)
+        }
+    };
+    give(service, part, (&written.target, &volume, written.read_only), written.node);
+}
+
+fn give(
+    service: &mut Service<'_, '_>,
+    part: &Entry,
+    (target, volume, read_only): (&str, &str, bool),
+    node: &Node,
+) {
+    let name = build::text(node.span, volume);
+    let value = match read_only {
+        false => name,
+        true => build::map(
+            node.span,
+            vec![
+                build::entry("volume", node.span, name),
+                build::entry("read_only", node.span, build::flag(node.span, true)),
+            ],
+        ),
+    };
+    let path = match target {
+        "/" => target,
+        target => target.trim_end_matches('/'),
+    };
+    let mount = build::map(node.span, vec![build::entry(path, node.span, value)]);
+    service.give("mounts", part, mount);
+}
+
+/// `tmpfs`: a path with options, or a list of such.
+pub(in crate::scenario::load::compose) fn tmpfs(service: &mut Service<'_, '_>, part: &Entry) {
+    let items = match &part.value.value {
+        Value::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(&part.value),
+    };
+    for item in items {
+        let Some(word) = build::word(item) else {
+            service.wants(&part.key, "a path, or a list of paths", item);
+            continue;
+        };
+        let (target, options) = word.split_once(':').unwrap_or((word, ""));
+        let option = |name: &str| options.split(',').find_map(|option| option.strip_prefix(name));
+        memory(service, item, target, option("size="), option("mode="));
+    }
+}
+
+fn memory(
+    service: &mut Service<'_, '_>,
+    node: &Node,
+    target: &str,
+    size: Option<&str>,
+    mode: Option<&str>,
+) {
+    let mut limits = Vec::new();
+    if let Some(size) = size {
+        match values::bytes(size) {
+            Some(bytes) => {
+                let size = build::text(node.span, &Size(bytes).to_string());
+                limits.push(build::entry("size", node.span, size));
+            }
+            None => service.wants("size", "a size like `64m`", node),
+        }
+    }
+    if let Some(mode) = mode {
+        let mode = format!("{:0>4}", mode.trim_start_matches('0'));
+        limits.push(build::entry("mode", node.span, build::text(node.span, &mode)));
+    }
+    let volume = build::single("tmpfs", build::map(node.span, limits));
+    let name = service.file.new_volume(service.name, target, volume);
+    let part = build::entry("tmpfs", node.span, node.clone());
+    give(service, &part, (target, &name, false), node);
+}

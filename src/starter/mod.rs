@@ -1,0 +1,113 @@
+//! A first suite for a service that exists: for each of its mounts, the scenarios that apply.
+//!
+//! What is written is meant to be read and changed: short files, a comment where a decision waits.
+//! Pure: it makes texts of a scenario that was loaded, and writes nothing.
+
+mod container;
+mod recipes;
+mod yaml;
+
+use std::fmt::Write as _;
+
+pub use container::{container, reads_host};
+use recipes::{Place, RECIPES};
+
+use crate::{
+    scenario::{Scenario, Service},
+    units::Duration,
+};
+
+/// A file of the suite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Starter {
+    /// Its name.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// A volume to be put in place of the one of that name: its name and its kind.
+pub type Over<'a> = Option<(&'a str, &'a str)>;
+
+/// Where the services come from, and how a scenario says so.
+pub struct Origin<'a> {
+    /// First word of every file's name; may be empty.
+    pub name: &'a str,
+    /// The lines that bring the services, with this volume in place of the one of that name.
+    pub head: &'a dyn Fn(Over<'_>) -> String,
+    /// TCP ports that each of them serves.
+    pub ports: &'a [u16],
+}
+
+/// How long after a fault a service may take, beside what its health check takes to notice.
+const PATIENCE_S: u64 = 30;
+
+/// A scenario for each fault that applies, by service and mount.
+#[must_use]
+pub fn suite(origin: &Origin<'_>, scenario: &Scenario) -> Vec<Starter> {
+    let places = scenario.services.iter().flat_map(|(name, service)| {
+        let whole = std::iter::once(Place::service(name, service));
+        whole.chain(service.mounts.iter().map(move |(path, mount)| {
+            let volume = scenario.volumes.get(&mount.volume);
+            Place::mount(name, service, (path, mount), volume)
+        }))
+    });
+    let places: Vec<Place<'_>> = places.collect();
+    let each = places.iter().flat_map(|place| {
+        RECIPES.iter().filter(move |recipe| (recipe.applies)(place)).map(move |recipe| {
+            let name = fitting(&format!("{}-{}", place.words(origin.name), recipe.name));
+            let volume = (recipe.volume)(place);
+            let over = place.volume_name().zip(volume.as_deref());
+            let mut text = opening(&name, recipe.about, scenario);
+            text.push_str(&(origin.head)(over));
+            text.push_str(&steady_state(scenario, origin.ports));
+            text.push_str(&(recipe.steps)(place));
+            Starter { name: format!("{name}.yaml"), text }
+        })
+    });
+    each.collect()
+}
+
+/// A name may be so long. The end of a longer one tells more than its beginning.
+const LONGEST_NAME: usize = 63;
+
+fn fitting(name: &str) -> String {
+    let from = name.len().saturating_sub(LONGEST_NAME);
+    name.get(from..).unwrap_or_default().trim_start_matches('-').to_owned()
+}
+
+fn opening(name: &str, about: &str, scenario: &Scenario) -> String {
+    let slowest = scenario.services.values().map(notices_after).max().unwrap_or_default();
+    let rto = PATIENCE_S + slowest;
+    let mut text = String::from("keelhaul: 1\n");
+    // writing to a string cannot fail
+    let _ = writeln!(text, "name: {name}\nabout: {about}\ntags: [starter]");
+    let _ = writeln!(text, "timeout: {}s", 4 * rto + 60);
+    if !scenario.allow.is_empty() {
+        let _ = writeln!(text, "allow: [host-wide] # directories of the host are mounted");
+    }
+    let _ = writeln!(text, "objectives: {{ rto: {rto}s }} # how long may it take?\n");
+    text
+}
+
+/// Seconds until a health check has noticed that all is well again.
+fn notices_after(service: &Service) -> u64 {
+    let check = service.healthcheck.as_ref();
+    check.map_or(0, |check| 2 * check.interval.max(Duration::from_secs(1)).0.as_secs())
+}
+
+/// What can be told of each service from outside.
+fn steady_state(scenario: &Scenario, ports: &[u16]) -> String {
+    let mut text = String::from("\nsteady_state:\n");
+    for (name, service) in &scenario.services {
+        let holds = match service.healthcheck {
+            Some(_) => "health: healthy",
+            None => "state: running",
+        };
+        let _ = writeln!(text, "  - container: {{ service: {}, {holds} }}", yaml::text(name));
+        for port in ports {
+            let _ = writeln!(text, "  - tcp: {{ service: {}, port: {port} }}", yaml::text(name));
+        }
+    }
+    text
+}

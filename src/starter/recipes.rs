@@ -1,0 +1,157 @@
+//! The scenarios that a suite starts with. One more: a line in the table. Pure.
+
+use super::yaml;
+use crate::{
+    runtime::RestartPolicy,
+    scenario::{Mount, Service},
+    volumes::VolumeSpec,
+};
+
+/// Where a fault may act: a service, or one of its mounts.
+pub(super) struct Place<'a> {
+    service: &'a str,
+    of: &'a Service,
+    mount: Option<(&'a str, &'a Mount)>,
+    /// The volume's kind; empty for a service.
+    kind: &'static str,
+}
+
+/// A fault, where it applies, and what is written for it.
+pub(super) struct Recipe {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) applies: fn(&Place<'_>) -> bool,
+    /// The volume that it needs in place of the one there.
+    pub(super) volume: fn(&Place<'_>) -> Option<String>,
+    pub(super) steps: fn(&Place<'_>) -> String,
+}
+
+pub(super) const RECIPES: &[Recipe] = &[
+    Recipe {
+        name: "crash",
+        about: "The main process crashes; the engine must start it again.",
+        applies: |place| place.mount.is_none() && place.of.restart != RestartPolicy::No,
+        volume: |_| None,
+        steps: |place| place.event("crash: {}", "crashed"),
+    },
+    Recipe {
+        name: "restart",
+        about: "The container is stopped in order and started again; it must come back.",
+        applies: |place| place.mount.is_none(),
+        volume: |_| None,
+        steps: |place| place.event("restart: {}", "restarted"),
+    },
+    Recipe {
+        name: "disk-full",
+        about: "The volume is full; the service must come back with the space.",
+        applies: |place| place.keeps_data(),
+        volume: |place| Some(place.own_disk("size: 256MiB")),
+        steps: |place| place.state("disk-full: {}", "full"),
+    },
+    Recipe {
+        name: "inode-exhaustion",
+        about: "The volume has no inodes left, and bytes are free; the service must come back.",
+        applies: |place| place.keeps_data(),
+        volume: |place| Some(place.own_disk("size: 256MiB, inodes: 16384")),
+        steps: |place| place.state("inode-exhaustion: {}", "no-inodes"),
+    },
+    Recipe {
+        name: "read-only",
+        about: "The mount turns read-only, as after a disk error; the service must come back.",
+        applies: |place| place.keeps_data(),
+        volume: |_| None,
+        steps: |place| place.state("read-only: {}", "frozen"),
+    },
+    Recipe {
+        name: "power-cut",
+        about: "The power goes; the service must start on what was durable.",
+        applies: |place| place.keeps_data(),
+        volume: |_| Some("{ docker: { interpose: file } }".into()),
+        steps: |place| place.event("power-cut: {}", "cut"),
+    },
+    Recipe {
+        name: "tmpfs-restart",
+        about: "The tmpfs is empty after a restart; the service must not need what was there.",
+        applies: |place| place.kind == "tmpfs",
+        volume: |_| None,
+        steps: |place| place.event("tmpfs-restart: {}", "emptied"),
+    },
+];
+
+impl<'a> Place<'a> {
+    pub(super) fn service(service: &'a str, of: &'a Service) -> Self {
+        Self { service, of, mount: None, kind: "" }
+    }
+
+    pub(super) fn mount(
+        service: &'a str,
+        of: &'a Service,
+        mount: (&'a str, &'a Mount),
+        volume: Option<&VolumeSpec>,
+    ) -> Self {
+        let kind = volume.map(VolumeSpec::name).unwrap_or_default();
+        Self { service, of, mount: Some(mount), kind }
+    }
+
+    /// Name of a file: the words of service and path.
+    pub(super) fn words(&self, first: &str) -> String {
+        let path = self.mount.map(|(path, _)| path).unwrap_or_default();
+        let all = format!("{first} {} {path}", self.service).to_lowercase();
+        let mut words: Vec<&str> =
+            all.split(|c: char| !c.is_ascii_alphanumeric()).filter(|it| !it.is_empty()).collect();
+        words.dedup();
+        words.join("-")
+    }
+
+    pub(super) fn volume_name(&self) -> Option<&str> {
+        self.mount.map(|(_, mount)| mount.volume.as_str())
+    }
+
+    /// A writable volume of the engine's: what is in it is to stay.
+    fn keeps_data(&self) -> bool {
+        self.kind == "docker" && self.mount.is_some_and(|(_, mount)| !mount.read_only)
+    }
+
+    /// A filesystem of its own, which the service's user may write where it is told by number.
+    fn own_disk(&self, limits: &str) -> String {
+        let user = self.of.user.as_deref().unwrap_or_default();
+        let (uid, gid) = user.split_once(':').unwrap_or((user, "0"));
+        let numbers = uid.parse::<u32>().is_ok() && gid.parse::<u32>().is_ok();
+        let owner = if numbers { format!(", owner: \"{uid}:{gid}\"") } else { String::new() };
+        format!("{{ ext4: {{ {limits}{owner} }} }}")
+    }
+
+    fn target(&self) -> String {
+        let path = self.mount.map(|(path, _)| format!(":{path}")).unwrap_or_default();
+        serde_json::Value::String(format!("{}{path}", self.service)).to_string()
+    }
+
+    fn fault(&self, fault: &str) -> String {
+        fault.replace("{}", &format!("{{ target: {} }}", self.target()))
+    }
+
+    /// A fault that is over at once.
+    fn event(&self, fault: &str, name: &str) -> String {
+        let fault = self.fault(fault);
+        format!(
+            "\nsteps:\n  - {{ inject: {{ {fault} }}, as: {name} }}\n  - recover\n{}",
+            self.end()
+        )
+    }
+
+    /// A fault that lasts until it is reverted.
+    fn state(&self, fault: &str, name: &str) -> String {
+        let fault = self.fault(fault);
+        format!(
+            "\nsteps:\n  - {{ inject: {{ {fault} }}, as: {name} }}\n  - wait: 2s # what must hold meanwhile? `expect` says it\n  - {{ revert: {name} }}\n  - recover\n{}",
+            self.end()
+        )
+    }
+
+    fn end(&self) -> String {
+        let service = yaml::text(self.service);
+        format!(
+            "\nverify:\n  - container: {{ service: {service}, state: running }}\n\n# A workload with a ledger proves that nothing acknowledged is lost, and a control that this\n# scenario can fail: see `keelhaul explain ledger` and `keelhaul explain control`.\n"
+        )
+    }
+}
