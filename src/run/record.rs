@@ -11,7 +11,7 @@ use crate::{
     faults::{Kind, Scope},
     ledger::LedgerReport,
     probes::Sample,
-    protocol::{LoadStats, RollbackReport},
+    protocol::{ExploreReport, LoadStats, RollbackReport},
     scenario::Hypothesis,
     verdict::{Ending, Verdict},
 };
@@ -56,6 +56,9 @@ pub struct CaseRecord {
     pub recoveries: Vec<RecoveryRecord>,
     /// Ledgers by workload.
     pub ledgers: Vec<(String, LedgerReport)>,
+    /// What was found in states that a power cut would have left, by workload.
+    #[serde(default)]
+    pub explored: Vec<(String, ExploreReport)>,
     /// What subjects printed.
     pub logs: Vec<LogRecord>,
     /// Notes.
@@ -243,6 +246,7 @@ impl CaseRecord {
             loads: Vec::new(),
             recoveries: Vec::new(),
             ledgers: Vec::new(),
+            explored: Vec::new(),
             logs: Vec::new(),
             notes: Vec::new(),
             rollback: None,
@@ -293,6 +297,7 @@ impl CaseRecord {
                 });
             }
             Event::LedgerJudged { workload, report, .. } => self.ledgers.push((workload, *report)),
+            Event::Explored { workload, report, .. } => self.explored.push((workload, *report)),
             Event::LogCollected { service, text, .. } => {
                 self.logs.push(LogRecord { service, text });
             }
@@ -372,6 +377,7 @@ impl Event {
             | Self::Asserted { case, .. }
             | Self::Recovered { case, .. }
             | Self::LedgerJudged { case, .. }
+            | Self::Explored { case, .. }
             | Self::LogCollected { case, .. }
             | Self::Attention { case, .. }
             | Self::RolledBack { case, .. }

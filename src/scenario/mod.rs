@@ -15,7 +15,7 @@ mod schema;
 mod step;
 
 pub use check::{Assertion, Spot, assertion_ids, is_listed};
-pub use interposed::io_rules;
+pub use interposed::{io_rules, recorded};
 pub use item::{Observe, ProbeItem, Require, When};
 pub(crate) use load::suffix;
 pub use load::{Cell, ControlCell, Env, LARGEST_FILE, Loaded, Sets, environment, load_all};
