@@ -464,7 +464,7 @@ impl World {
             Read::Memory(_) => Reading::Memory(self.memory),
             Read::Processes(_) => Reading::Processes(self.processes.clone()),
             Read::TryIo(attempt) => Reading::IoTried(self.io_tried(attempt)),
-            Read::Rules { .. } => Reading::Rules(self.beneath.interposed.rules),
+            Read::Rules { .. } => Reading::Rules(self.beneath.interposed.rules.clone()),
             Read::TryInotify { .. } => tried(self.inotify),
             Read::TryEvents { .. } => Reading::Events(self.events.clone()),
             Read::Quota(_) => Reading::Quota(self.quota.clone()),

@@ -25,6 +25,7 @@ mod op_place;
 mod place;
 mod power;
 mod read;
+mod struck;
 mod time;
 mod tree;
 
@@ -55,6 +56,7 @@ pub use read::{
     EventFacts, FileFacts, FsFacts, HostFacts, LoopFacts, MemoryFacts, MountFacts, NetFacts,
     OpenFile, QuotaFacts, Read, Reading, Ready, Trial, UserFacts, WriterFacts,
 };
+pub use struck::{LISTED, Struck};
 pub use time::{ClockFacts, FileTimes, TimeOp, TimesFacts, Told};
 pub use tree::{ArchiveFacts, TreeFacts};
 

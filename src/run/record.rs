@@ -11,7 +11,7 @@ use crate::{
     faults::{Kind, Scope},
     ledger::LedgerReport,
     probes::Sample,
-    protocol::{ExploreReport, LoadStats, RollbackReport},
+    protocol::{ExploreReport, LoadStats, RollbackReport, Struck},
     scenario::Hypothesis,
     verdict::{Ending, Verdict},
 };
@@ -103,6 +103,8 @@ pub struct FaultRecord {
     pub reverting_us: Option<u64>,
     /// When its end was judged, whether it was seen, what was observed, and who called.
     pub reverted: Option<(u64, bool, String, Origin)>,
+    /// Of a fault on I/O: how many operations it struck, and the first of them.
+    pub struck: Option<(u64, Vec<Struck>)>,
 }
 
 /// A measured recovery.
@@ -330,6 +332,7 @@ impl CaseRecord {
                     notes: Vec::new(),
                     reverting_us: None,
                     reverted: None,
+                    struck: None,
                 });
             }
             Event::Injected { fault, proven, evidence, notes, took_us, .. } => {
@@ -347,6 +350,11 @@ impl CaseRecord {
             Event::Reverted { fault, proven, evidence, by, .. } => {
                 if let Some(record) = self.fault(&fault) {
                     record.reverted = Some((at, proven, evidence, by));
+                }
+            }
+            Event::Struck { fault, hit, struck, .. } => {
+                if let Some(record) = self.fault(&fault) {
+                    record.struck = Some((hit, struck));
                 }
             }
             _ => {}
@@ -372,6 +380,7 @@ impl Event {
             | Self::Injected { case, .. }
             | Self::Reverting { case, .. }
             | Self::Reverted { case, .. }
+            | Self::Struck { case, .. }
             | Self::Sampled { case, .. }
             | Self::LoadSampled { case, .. }
             | Self::Asserted { case, .. }

@@ -13,9 +13,12 @@ mod set;
 mod sets;
 mod syncs;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use crate::protocol::{IoOp, Retry};
+use crate::{
+    errno::Errno,
+    protocol::{IoOp, Retry},
+};
 pub use bytes::Harm;
 pub use compiled::{BadGlob, Globs};
 pub use set::RuleSet;
@@ -121,5 +124,20 @@ impl Strike {
             }),
             (one, other) => one.or(other),
         };
+    }
+}
+
+/// What becomes of an operation, in words.
+impl fmt::Display for Strike {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hangs = self.hang.map(|_| "hangs".to_owned());
+        let late = (!self.delay.is_zero()).then(|| format!("{:?} late", self.delay));
+        let kept = self.keep.map(|bytes| format!("{bytes} bytes done"));
+        let harmed = self.harm.map(|_| "other bytes".to_owned());
+        let errno = self.errno.or(self.hang.and_then(|hang| hang.errno));
+        let failed = errno.map(|errno| Errno(errno).to_string());
+        let parts: Vec<String> =
+            [hangs, late, kept, harmed, failed].into_iter().flatten().collect();
+        f.write_str(&parts.join(", "))
     }
 }
