@@ -127,6 +127,14 @@ impl Past {
         self.forgotten
     }
 
+    /// Makes the digest of the last state, and so most of every other one, which share what they have
+    /// in common: on a large disk the first takes seconds.
+    pub fn warm(&self) {
+        if let Some(disk) = self.disks.values().next_back() {
+            let _ = disk.left(&vec![Kept::Nothing; disk.volatile().len()]).digest();
+        }
+    }
+
     /// What a cut there leaves, when this survives of each of its writes. None where it is no such
     /// moment, or has another number of writes.
     #[must_use]

@@ -74,6 +74,7 @@ impl Pasts {
 
     fn read(&self, disk: &Powered) -> Result<(Past, PastFacts), String> {
         let past = disk.past().ok_or("nothing of this disk was recorded")?;
+        past.warm();
         let filesystem = disk.filesystem().ok_or("no filesystem is known to be on this disk")?;
         let shown = self.state().shown.clone();
         let (_, attached) = match shown {

@@ -21,7 +21,7 @@ use crate::{
 use look::Look;
 
 /// A filesystem that takes longer to recover hangs.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An exploration that goes on, or has ended.
 #[derive(Debug, Default)]
