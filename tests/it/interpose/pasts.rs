@@ -155,7 +155,7 @@ fn written(disk: &Disk) -> u64 {
     File::from(openat(&mount, ".", OFlags::RDONLY, Mode::empty()).unwrap()).sync_all().unwrap();
     let mark = disk.mark();
     create("unsynced", "this may be there");
-    rustix::fs::fdatasync(&create("other", "x")).unwrap();
+    rustix::fs::fdatasync(create("other", "x")).unwrap();
     mark
 }
 

@@ -119,8 +119,7 @@ impl Load {
         }
         let writers = Mutex::new(Some(writers));
         let exploration = Mutex::default();
-        let load = Self { spec, target, log_path, marks, exploration, log, stats, stop, writers };
-        Ok(Arc::new(load))
+        Ok(Arc::new(Self { spec, target, log_path, marks, exploration, log, stats, stop, writers }))
     }
 
     /// Its container is another one now.
