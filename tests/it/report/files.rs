@@ -5,9 +5,9 @@ use std::fs;
 use keelhaul::{
     block::{Kept, Profile},
     protocol::{ExploreReport, WrongState},
-    report::{Format, render_all, write_logs},
+    report::{Format, json, render_all, write_logs},
     run::{Event, RunRecord},
-    verdict::Verdict,
+    verdict::{FailOn, Verdict},
 };
 
 use super::made::Made;
@@ -70,6 +70,21 @@ fn a_state_that_breaks_a_promise_is_kept_and_one_that_breaks_none_is_not() {
     let mut kept: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
     assert_eq!((&kept["keelhaul-crash-state"], &kept["seed"]), (&1.into(), &42.into()));
     assert_eq!(serde_json::from_value::<WrongState>(kept["state"].take()).unwrap(), wrong);
+}
+
+#[test]
+fn the_exit_code_in_json_is_that_of_the_command() {
+    let mut record = Made::everything().record();
+    let mut code = |fail_on: &[FailOn]| {
+        record.start.as_mut().unwrap().fail_on = fail_on.to_vec();
+        let mut out = Vec::new();
+        json::write(&record, &mut out).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&out).unwrap()["exit_code"].as_i64()
+    };
+    assert_eq!(code(&FailOn::USUAL), Some(1));
+    assert_eq!(code(&[FailOn::Error]), Some(3));
+    assert_eq!(code(&[FailOn::Inconclusive]), Some(5));
+    assert_eq!(code(&[]), Some(0));
 }
 
 #[test]
