@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Dev, Place};
+use crate::block::Profile;
 
 /// Which of the operations that were not durable a power cut leaves behind.
 #[derive(
@@ -56,6 +57,23 @@ impl CutProfile {
             Self::MetadataFirst => "metadata-first",
             Self::DataFirst => "data-first",
         }
+    }
+
+    /// What the model of a disk calls it; none for what a disk cannot tell.
+    #[must_use]
+    pub fn of_disk(self) -> Option<Profile> {
+        Some(match self {
+            Self::Drop => Profile::Drop,
+            Self::KeepAll => Profile::KeepAll,
+            Self::Prefix => Profile::Prefix,
+            Self::Omit1 => Profile::Omit1,
+            Self::Omit2 => Profile::Omit2,
+            Self::Keep1 => Profile::Keep1,
+            Self::Keep2 => Profile::Keep2,
+            Self::Subset => Profile::Subset,
+            Self::Torn => Profile::Torn,
+            Self::MetadataFirst | Self::DataFirst => return None,
+        })
     }
 }
 

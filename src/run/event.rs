@@ -10,7 +10,7 @@ use crate::{
     faults::{Kind, Scope},
     ledger::LedgerReport,
     probes::Sample,
-    protocol::{LoadStats, RollbackReport, Struck},
+    protocol::{ExploreReport, LoadStats, RollbackReport, Struck},
     runtime::EngineFacts,
     scenario::Hypothesis,
     verdict::{Ending, FailOn, Verdict},
@@ -184,6 +184,15 @@ pub enum Event {
         workload: String,
         /// The counts.
         report: Box<LedgerReport>,
+    },
+    /// States that a power cut would have left were looked at.
+    Explored {
+        /// Case id.
+        case: String,
+        /// Workload name.
+        workload: String,
+        /// What was found.
+        report: Box<ExploreReport>,
     },
     /// What a subject printed.
     LogCollected {

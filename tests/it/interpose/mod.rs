@@ -8,6 +8,7 @@ mod hangs;
 mod inserted;
 mod killed;
 mod mounted;
+mod pasts;
 mod posix;
 mod scale;
 mod strikes;
