@@ -84,8 +84,8 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
         None
     }
 
-    /// The subject may end the effect by itself, as by freeing files: then it is not looked for
-    /// again before the revert, and after a start only where it ends with the container.
+    /// The subject may end the effect by itself, as by freeing files, or its own time may end it: then
+    /// it is not looked for again before the revert, and after a start only where it ends with the container.
     fn subject_may_end_it(&self) -> bool {
         false
     }

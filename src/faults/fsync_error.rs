@@ -83,6 +83,7 @@ impl FsyncError {
         cx: &Cx<'_>,
         most: u64,
     ) -> Result<TriedSync, FaultError> {
+        self.aim().await_window(before, cx).await?;
         let (place, mark) = before.where_to_try(cx);
         match cx.helper.read(Read::TrySync(SyncAttempt { place, mark, most })).await? {
             Reading::SyncTried(tried) => Ok(tried),
@@ -131,6 +132,10 @@ impl Fault for FsyncError {
         }
     }
 
+    fn subject_may_end_it(&self) -> bool {
+        self.when.until.is_some()
+    }
+
     fn io_rules(&self, below: &str) -> Vec<IoRule> {
         let (errno, reported, retry) = (self.errno.0.0, self.reported, self.retry);
         vec![self.aim().rule(below, IoAction::FailSync { errno, reported, retry })]
@@ -154,7 +159,7 @@ impl Fault for FsyncError {
         let tried = self.tried(before, cx, self.aim().tries()).await?;
         let proven = said(&tried) == self.wanted();
         let effect = Effect { proven, evidence: told(&tried), notes: Vec::new() };
-        if proven { cx.with_reach(before, effect).await } else { Ok(effect) }
+        self.aim().seen(before, cx, effect).await
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {

@@ -128,6 +128,8 @@ impl Aim<'_> {
             when.every.map(|every| format!("one in {every}")),
             when.after.map(|after| format!("after {after}")),
             when.after_bytes.map(|after| format!("after {after}")),
+            when.from.map(|from| format!("from {from} on")),
+            when.until.map(|until| format!("until {until} after the injection")),
             self.by.uid.map(|uid| format!("by user {uid}")),
             self.by.process.as_ref().map(|name| format!("by `{name}`")),
         ];
@@ -188,13 +190,8 @@ impl Aim<'_> {
                 self.name
             ));
         }
-        if when.from.is_some() || when.until.is_some() {
-            return Some(format!(
-                "`{}` must be in force when it is looked at, at once and just before its \
-                 revert\n\nhint: leave `from` and `until` out; `wait` before the step, and `for` \
-                 beside the fault, say when it begins and ends",
-                self.name
-            ));
+        if let Some(wrong) = self.check_window() {
+            return Some(wrong);
         }
         let bytes = when.after_bytes.is_some_and(|after| after > MOST_BYTES);
         (self.tries() > MOST_TRIES || bytes).then(|| {
@@ -285,6 +282,7 @@ impl Aim<'_> {
         hit: Hit,
     ) -> Result<Vec<TriedOp>, FaultError> {
         before.must_be_there(cx).await?;
+        self.await_window(before, cx).await?;
         let most = self.tries();
         tried(cx, &before.interposer, &before.root(cx), (self.ops, most), hit).await
     }

@@ -18,6 +18,7 @@ mod io;
 mod io_bytes;
 mod io_inserted;
 mod io_then;
+mod io_window;
 mod kind;
 mod lifecycle;
 mod observe;

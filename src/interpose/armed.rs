@@ -139,7 +139,9 @@ impl Armed {
             Arc::clone(sets.get(name)?)
         };
         let (matched, hit) = one.set.counted();
-        Some(RuleFacts { armed: one.armed, matched, hit, out_of_reach: reach(&one.set), open })
+        let since_ms = u64::try_from(one.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let out_of_reach = reach(&one.set);
+        Some(RuleFacts { armed: one.armed, since_ms, matched, hit, out_of_reach, open })
     }
 }
 

@@ -97,9 +97,9 @@ pub struct Trigger {
     pub after: Option<u64>,
     /// Only after this many bytes.
     pub after_bytes: Option<Size>,
-    /// Not before this time after the injection.
+    /// Not before this time after the injection, up to 10s: the step lasts until then.
     pub from: Option<Duration>,
-    /// Not after this time after the injection.
+    /// Not after this time after the injection; without a revert, too.
     pub until: Option<Duration>,
 }
 
@@ -252,6 +252,8 @@ pub struct Interposer {
 pub struct RuleFacts {
     /// It is in force.
     pub armed: bool,
+    /// Milliseconds since it came into force.
+    pub since_ms: u64,
     /// Operations that matched.
     pub matched: u64,
     /// Operations that were hit.

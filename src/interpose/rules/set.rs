@@ -91,13 +91,13 @@ impl RuleSet {
                 continue;
             }
             matched = true;
-            if rule.is_due(call) {
-                strike.add(act(rule.rule.action, call, Hash::of(self.seed)));
-                continue;
-            }
             let when = &rule.rule.when;
             let in_window = when.from.is_none_or(|from| since >= from.0)
                 && when.until.is_none_or(|until| since < until.0);
+            if rule.is_due(call) && in_window {
+                strike.add(act(rule.rule.action, call, Hash::of(self.seed)));
+                continue;
+            }
             let count = self.count(index, call);
             let hash = self.hash(index, call, count);
             if in_window && fires(when, count, hash) {
