@@ -451,6 +451,11 @@ impl Before {
         Place { path: self.root.path.clone(), ..cx.site.place.clone() }
     }
 
+    /// The interposer's name.
+    pub(super) fn interposer(&self) -> &str {
+        &self.interposer
+    }
+
     /// The longest that an operation took before, in microseconds.
     pub(super) fn longest_us(&self) -> u64 {
         self.took_us.iter().copied().max().unwrap_or_default()

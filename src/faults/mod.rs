@@ -72,6 +72,7 @@ mod io_latency;
 mod io_stall;
 mod kill;
 mod label;
+mod lost_fsync;
 mod lost_mount;
 mod memory_limit;
 mod mode;
@@ -322,6 +323,7 @@ faults! {
     "io-stall" => io_stall::IoStall,
     "kill" => kill::Kill,
     "label" => label::Label,
+    "lost-fsync" => lost_fsync::LostFsync,
     "lost-mount" => lost_mount::LostMount,
     "memory-limit" => memory_limit::MemoryLimit,
     "mode" => mode::Mode,

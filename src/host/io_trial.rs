@@ -18,6 +18,8 @@ use crate::protocol::{IoOp, TriedOp};
 pub const UNTOUCHED: Errno = Errno::XFULL;
 /// In names of files that are not there yet.
 pub const NEW: &str = "new";
+/// In names of files of which it is remembered what is not durable, where that is remembered at all.
+pub const REMEMBERED: &str = "remembered";
 
 /// How operations are tried.
 #[derive(Debug, Clone)]
@@ -139,6 +141,14 @@ impl Tries {
         self.dir.join(format!("{}{kind}-{}-{number}", self.mark, std::process::id()))
     }
 
+    /// Opens a file of which it is remembered what is not durable.
+    ///
+    /// # Errors
+    /// The failed call.
+    pub fn remembered(&self) -> Result<OwnedFd, Errno> {
+        open_own(&self.name(REMEMBERED))
+    }
+
     fn on_name(&self, op: IoOp, path: &Path) -> Result<(), Errno> {
         match op {
             IoOp::Open => open_own(path).map(drop),
@@ -165,7 +175,8 @@ fn with_new(path: &Path) -> PathBuf {
 }
 
 /// As users write it.
-pub(super) fn name_of(errno: Errno) -> String {
+#[must_use]
+pub fn name_of(errno: Errno) -> String {
     let errno = super::errno::Errno::from(errno);
     errno.name().map_or_else(|| errno.0.to_string(), str::to_owned)
 }

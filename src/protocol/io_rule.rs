@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Damage, Keep, Place, Reported, Retry};
+use super::{Damage, Keep, Place, ReadBack, Reported, Retry};
 use crate::units::{Duration, Percent, Size};
 
 /// What a process does to a file, as the interposer sees it.
@@ -158,7 +158,12 @@ pub enum IoAction {
         reported: Reported,
         /// What comes after it.
         retry: Retry,
+        /// What is read of what was written before it.
+        read_back: ReadBack,
     },
+    /// A sync of a file or a directory says that it is done, and is not: what it was about is not
+    /// durable.
+    LoseSync,
     /// It fails with `ESTALE` on a file that was open before the rule came into force. A trial's file
     /// counts as one.
     Stale,
@@ -175,7 +180,7 @@ impl IoAction {
     /// Whether it strikes depends on what was written before: no write may pass it by.
     #[must_use]
     pub fn follows_writes(&self) -> bool {
-        matches!(self, Self::FailSync { .. } | Self::Remember)
+        matches!(self, Self::FailSync { .. } | Self::LoseSync | Self::Remember)
     }
 
     /// It is about the bytes that an operation moves, and not about it as a whole.

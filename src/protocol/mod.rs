@@ -31,7 +31,7 @@ pub use access::{Access, AccessFacts, FileOwner, LabelFacts};
 pub use capability::Capability;
 pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
-pub use file_cut::{CutProfile, FileCutOp, PendingFacts};
+pub use file_cut::{CutProfile, DurableAttempt, FileCutOp, PendingFacts, TriedDurable};
 pub use histogram::Histogram;
 pub use http::{HttpReply, HttpRequest};
 pub use inner_engine::{Ending, InnerEngineFacts, StartTrial};
@@ -43,7 +43,7 @@ pub use io_rule::{
     Backing, ByteRange, Caller, Interposer, IoAction, IoAttempt, IoOp, IoRule, RuleFacts, TriedOp,
     Trigger,
 };
-pub use io_sync::{Reported, Retry, SyncAttempt, TriedSync};
+pub use io_sync::{ReadBack, Reported, Retry, SyncAttempt, TriedSync};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
 pub use op::Op;
 pub use op_parts::{FileId, LinkState, MountFlag};

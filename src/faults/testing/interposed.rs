@@ -1,8 +1,8 @@
 //! What a fake interposer shows.
 
 use crate::protocol::{
-    ByteAttempt, EscapeFacts, IoAttempt, IoOp, Read, Reading, RuleFacts, TriedBytes, TriedOp,
-    TriedSync,
+    ByteAttempt, EscapeFacts, IoAttempt, IoOp, Read, ReadBack, Reading, RuleFacts, TriedBytes,
+    TriedDurable, TriedOp, TriedSync,
 };
 
 /// What there is to see of an interposer.
@@ -14,6 +14,10 @@ pub(crate) struct IoWorld {
     pub(crate) bytes: Option<(Option<&'static str>, u64, u64, u64)>,
     /// What the syncs of a trial get: the first, the next, and another open file's.
     pub(crate) syncs: [Option<&'static str>; 3],
+    /// What is read after the first that fails.
+    pub(crate) read_back: ReadBack,
+    /// What the sync of a trial gets, and whether it makes something durable.
+    pub(crate) durable: (Option<&'static str>, bool),
     /// Operations do not come back.
     pub(crate) hangs: bool,
     /// What its rules have done.
@@ -31,6 +35,7 @@ impl IoWorld {
             Read::TryIo(attempt) => Reading::IoTried(self.io_tried(attempt)),
             Read::TrySync(_) => Reading::SyncTried(self.sync_tried()),
             Read::TryBytes(attempt) => Reading::BytesTried(self.bytes_tried(attempt)),
+            Read::TryDurable(_) => Reading::DurableTried(self.durable_tried()),
             _ => return None,
         })
     }
@@ -47,9 +52,15 @@ impl IoWorld {
         attempt.ops.iter().map(tried).collect()
     }
 
+    fn durable_tried(&self) -> TriedDurable {
+        let (errno, durable) = self.durable;
+        TriedDurable { errno: errno.map(str::to_owned), durable }
+    }
+
     fn sync_tried(&self) -> TriedSync {
         let [first, again, other] = self.syncs.map(|errno| errno.map(str::to_owned));
-        TriedSync { attempts: 1, first, again, other }
+        let read_back = first.is_some().then_some(self.read_back);
+        TriedSync { attempts: 1, first, read_back, again, other }
     }
 
     fn bytes_tried(&self, attempt: &ByteAttempt) -> TriedBytes {

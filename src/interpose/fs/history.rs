@@ -44,6 +44,8 @@ type Place = (Arc<Node>, OsString);
 pub(super) enum Synced {
     File(u64),
     Directory(u64),
+    /// It only says that it is done.
+    Nothing,
 }
 
 /// A change as it is remembered.
@@ -114,6 +116,7 @@ impl State {
         PendingFacts {
             fenced: self.fence == Fence::Closed,
             pending: self.log.pending(),
+            own: self.log.len() as u64 - self.log.pending(),
             undone: 0,
             overflowed: self.overflowed,
         }
@@ -152,7 +155,7 @@ impl History {
         }
         let (done, change) = act(&mut state)?;
         let Some((keys, undo)) = change else { return Ok(done) };
-        let own = node.path().starts_with(OURS);
+        let own = node.own.is_some() || node.path().starts_with(OURS);
         state.remember(keys, own, undo).into_iter().for_each(|undo| self.forget(undo));
         if let Fence::After(left) = state.fence
             && !own
@@ -173,6 +176,7 @@ impl History {
         let mut state = self.open_state()?;
         let durable = match what {
             Synced::File(file) => state.log.sync_file(file, began),
+            Synced::Nothing => Vec::new(),
             Synced::Directory(directory) => state.log.sync_directory(directory, began),
         };
         for undo in durable {
@@ -190,6 +194,15 @@ impl History {
     /// No sync makes durable what was written to this file.
     pub(super) fn give_up(&self, file: u64) {
         lock(&self.state).log.give_up(file);
+    }
+
+    /// What was written to this file since its last sync never was.
+    pub(super) fn take_back(&self, table: &Table, file: u64) -> Result<(), Errno> {
+        let mut state = lock(&self.state);
+        let undone = state.log.take_back(file);
+        state.bytes = state.bytes.saturating_sub(undone.iter().map(Undo::bytes).sum());
+        let mut made_anew = MadeAnew::new();
+        undone.into_iter().try_for_each(|undo| self.undo(table, &mut made_anew, undo))
     }
 
     /// Closes the fence after so many changes by others; opens it.

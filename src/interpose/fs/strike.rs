@@ -4,7 +4,7 @@ use std::{ffi::OsStr, sync::Arc, time::Duration};
 
 use rustix::io::Errno;
 
-use super::{Fs, Who, data, open::Open};
+use super::{Fs, Who, data, open::Open, table::OURS};
 use crate::{
     interpose::{
         rules::{Call, Found, Strike},
@@ -65,6 +65,10 @@ impl Fs {
             return Strike::default();
         }
         let (path, trial) = self.path_at(at);
+        if path.starts_with(OURS) && !trial {
+            // what shows another effect, such as the canaries of a cut, is not struck itself
+            return Strike::default();
+        }
         let span = match at {
             At::Bytes(_, offset, length) => Some((offset, length)),
             _ => None,

@@ -15,7 +15,7 @@ mod syncs;
 
 use std::time::Duration;
 
-use crate::protocol::{IoOp, Retry};
+use crate::protocol::{IoOp, ReadBack, Retry};
 pub use bytes::Harm;
 pub use compiled::{BadGlob, Globs};
 pub use set::RuleSet;
@@ -57,7 +57,9 @@ pub struct Strike {
     /// Bytes that are made wrong on the way.
     pub harm: Option<Harm>,
     /// As a sync of what was written: it is not brought to the disk; what comes after that.
-    pub fails_sync: Option<Retry>,
+    pub fails_sync: Option<(Retry, ReadBack)>,
+    /// As a sync: it is not done, and says that it is.
+    pub loses_sync: bool,
     /// Before all that it hangs.
     pub hang: Option<Hang>,
     /// Whose end ends the wait.
@@ -105,6 +107,7 @@ impl Strike {
         };
         self.delay += other.delay;
         self.harm = self.harm.or(other.harm);
+        self.loses_sync |= other.loses_sync;
         self.fails_sync = self.fails_sync.or(other.fails_sync);
         match (self.errno, other.errno) {
             (Some(_), _) => {}

@@ -146,9 +146,10 @@ fn act(action: IoAction, call: &Call<'_>, hash: Hash) -> Strike {
         IoAction::Corrupt { damage, bytes: most } => {
             Strike { harm: Harm::of(damage, most, call.bytes, hash), ..none }
         }
-        IoAction::FailSync { errno, retry, .. } => {
-            Strike { errno: Some(errno), fails_sync: Some(retry), ..none }
+        IoAction::FailSync { errno, retry, read_back, .. } => {
+            Strike { errno: Some(errno), fails_sync: Some((retry, read_back)), ..none }
         }
+        IoAction::LoseSync => Strike { loses_sync: true, ..none },
         IoAction::Remember => none,
         IoAction::Stale => Strike { errno: Some(libc::ESTALE), ..none },
         IoAction::Stall { us, errno } => {

@@ -227,6 +227,16 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\", label: \"system_u:object_r:container_file_t:s0:c998,c999\" }",
         Trace::Labelled("/data", "s0:c998,c999"),
     ),
+    Fixture {
+        // somebody must sync; nothing shows it before a cut
+        beside: RECORDS,
+        ..state(
+            ("lost-fsync", ""),
+            (INTERPOSED, "/data"),
+            "{ target: \"agent:/data\" }",
+            Trace::Nothing,
+        )
+    },
     state(
         ("lost-mount", ""),
         (DOCKER, "/data"),

@@ -53,11 +53,16 @@ const MOVING: i32 = libc::FALLOC_FL_COLLAPSE_RANGE | libc::FALLOC_FL_INSERT_RANG
 impl Fs {
     /// What remembers changes of this file; none where nothing does.
     pub(in super::super) fn remembers(&self, node: &Node) -> Option<&History> {
-        self.history.as_ref().filter(|_| node.own.is_none())
+        self.history.as_ref().filter(|_| node.is_remembered())
     }
 
     /// Writes.
-    pub(in super::super) fn write(&self, open: &Open, data: &[u8], offset: u64) -> Result<usize, Errno> {
+    pub(in super::super) fn write(
+        &self,
+        open: &Open,
+        data: &[u8],
+        offset: u64,
+    ) -> Result<usize, Errno> {
         let Some(history) = self.remembers(&open.node) else {
             return data::write(open, data, offset);
         };
