@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Effect, FaultError, Prepared, Target, checks, io_inserted::Inserted, unexpected,
+    Cx, Declared, Effect, FaultError, Prepared, Target, checks, io_inserted::Inserted,
+    observe::sibling, unexpected,
 };
 use crate::{
     protocol::{
@@ -449,6 +450,12 @@ impl Before {
     /// The root of the interposer's mount in the container as it is now.
     pub(super) fn root(&self, cx: &Cx<'_>) -> Place {
         Place { path: self.root.path.clone(), ..cx.site.place.clone() }
+    }
+
+    /// A file of the interposer's own, which strikes what is done to it as a trial.
+    pub(super) fn own_file(&self, cx: &Cx<'_>) -> Place {
+        let (root, mark) = self.where_to_try(cx);
+        sibling(&root, &format!("{}/{mark}-own", root.path.trim_end_matches('/')))
     }
 
     /// The interposer's name.

@@ -51,6 +51,7 @@ pub use select::{Pick, Selector};
 pub use site::{Site, SiteVolume};
 pub use target::Target;
 
+mod attribute_override;
 mod broken_hardlinks;
 mod cache_pollution;
 mod clock_skew;
@@ -95,6 +96,7 @@ mod short_write;
 mod snapshot;
 mod stale_handle;
 mod stall;
+mod statfs_spoof;
 mod stop;
 mod throttle;
 mod tmpfs_growth;
@@ -301,6 +303,7 @@ macro_rules! faults {
 }
 
 faults! {
+    "attribute-override" => attribute_override::AttributeOverride,
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
     "cache-pollution" => cache_pollution::CachePollution,
     "clock-skew" => clock_skew::ClockSkew,
@@ -346,6 +349,7 @@ faults! {
     "snapshot" => snapshot::Snapshot,
     "stale-handle" => stale_handle::StaleHandle,
     "stall" => stall::Stall,
+    "statfs-spoof" => statfs_spoof::StatfsSpoof,
     "stop" => stop::Stop,
     "throttle" => throttle::Throttle,
     "tmpfs-growth" => tmpfs_growth::TmpfsGrowth,

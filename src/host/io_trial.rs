@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags, fdatasync, ftruncate, open, rename, stat, unlink};
+use rustix::fs::{Mode, OFlags, fdatasync, ftruncate, open, rename, stat, statvfs, unlink};
 use rustix::io::{Errno, pread, pwrite};
 
 use crate::protocol::{IoOp, TriedOp};
@@ -153,6 +153,7 @@ impl Tries {
         match op {
             IoOp::Open => open_own(path).map(drop),
             IoOp::Stat => stat(path).map(drop),
+            IoOp::Statfs => statvfs(path).map(drop),
             IoOp::Unlink => unlink(path),
             IoOp::Rename => rename(path, self.name(NEW)),
             _ => {

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Damage, Keep, Place, ReadBack, Reported, Retry};
+use super::{Damage, Keep, Place, ReadBack, Reported, Retry, ToldAttributes, ToldRoom};
 use crate::units::{Duration, Percent, Size};
 
 /// What a process does to a file, as the interposer sees it.
@@ -27,6 +27,8 @@ pub enum IoOp {
     Rename,
     /// Look at its attributes, or for its name.
     Stat,
+    /// Look at how much room there is, as `df` does.
+    Statfs,
     /// Change its size, or allocate in it.
     Truncate,
     /// Remove a name.
@@ -37,13 +39,14 @@ pub enum IoOp {
 
 impl IoOp {
     /// Every operation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Create,
         Self::Fsync,
         Self::Open,
         Self::Read,
         Self::Rename,
         Self::Stat,
+        Self::Statfs,
         Self::Truncate,
         Self::Unlink,
         Self::Write,
@@ -59,6 +62,7 @@ impl IoOp {
             Self::Read => "read",
             Self::Rename => "rename",
             Self::Stat => "stat",
+            Self::Statfs => "statfs",
             Self::Truncate => "truncate",
             Self::Unlink => "unlink",
             Self::Write => "write",
@@ -164,6 +168,10 @@ pub enum IoAction {
     /// A sync of a file or a directory says that it is done, and is not: what it was about is not
     /// durable.
     LoseSync,
+    /// A look at attributes is told these.
+    TellAttributes(ToldAttributes),
+    /// A look at how much room there is is told this.
+    TellRoom(ToldRoom),
     /// It fails with `ESTALE` on a file that was open before the rule came into force. A trial's file
     /// counts as one.
     Stale,

@@ -17,6 +17,7 @@ mod io;
 mod io_bytes;
 mod io_rule;
 mod io_sync;
+mod io_told;
 mod load;
 mod op;
 mod op_parts;
@@ -44,6 +45,7 @@ pub use io_rule::{
     Trigger,
 };
 pub use io_sync::{ReadBack, Reported, Retry, SyncAttempt, TriedSync};
+pub use io_told::{ToldAttributes, ToldRoom};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
 pub use op::Op;
 pub use op_parts::{FileId, LinkState, MountFlag};

@@ -15,7 +15,7 @@ mod syncs;
 
 use std::time::Duration;
 
-use crate::protocol::{IoOp, ReadBack, Retry};
+use crate::protocol::{IoOp, ReadBack, Retry, ToldAttributes, ToldRoom};
 pub use bytes::Harm;
 pub use compiled::{BadGlob, Globs};
 pub use set::RuleSet;
@@ -60,6 +60,10 @@ pub struct Strike {
     pub fails_sync: Option<(Retry, ReadBack)>,
     /// As a sync: it is not done, and says that it is.
     pub loses_sync: bool,
+    /// What a look at attributes is told.
+    pub attributes: Option<ToldAttributes>,
+    /// What a look at how much room there is is told.
+    pub room: Option<ToldRoom>,
     /// Before all that it hangs.
     pub hang: Option<Hang>,
     /// Whose end ends the wait.
@@ -108,6 +112,8 @@ impl Strike {
         self.delay += other.delay;
         self.harm = self.harm.or(other.harm);
         self.loses_sync |= other.loses_sync;
+        self.attributes = self.attributes.or(other.attributes);
+        self.room = self.room.or(other.room);
         self.fails_sync = self.fails_sync.or(other.fails_sync);
         match (self.errno, other.errno) {
             (Some(_), _) => {}

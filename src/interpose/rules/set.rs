@@ -151,6 +151,8 @@ fn act(action: IoAction, call: &Call<'_>, hash: Hash) -> Strike {
         }
         IoAction::LoseSync => Strike { loses_sync: true, ..none },
         IoAction::Remember => none,
+        IoAction::TellAttributes(told) => Strike { attributes: Some(told), ..none },
+        IoAction::TellRoom(told) => Strike { room: Some(told), ..none },
         IoAction::Stale => Strike { errno: Some(libc::ESTALE), ..none },
         IoAction::Stall { us, errno } => {
             let hang = Hang { at_most: Duration::from_micros(us), errno, task: call.pid };

@@ -12,3 +12,4 @@ mod posix;
 mod scale;
 mod strikes;
 mod syncs;
+mod told;

@@ -71,6 +71,16 @@ const fn event(fault: &'static str, inject: &'static str) -> Fixture {
 
 /// Every way of every fault.
 pub(super) const FIXTURES: &[Fixture] = &[
+    Fixture {
+        // it looks at its files
+        service: ", args: [--heartbeat, 250ms]",
+        ..state(
+            ("attribute-override", ""),
+            (INTERPOSED, "/data"),
+            "{ target: \"agent:/data\", uid: 65534 }",
+            Trace::Owner("/data", 65534),
+        )
+    },
     state(
         ("broken-hardlinks", "copy-and-replace"),
         (DOCKER, "/data"),
@@ -342,6 +352,16 @@ pub(super) const FIXTURES: &[Fixture] = &[
         )
     },
     state(("stall", ""), (EXT4, "/data"), "{ target: \"agent:/data\" }", Trace::Stalled("/data")),
+    Fixture {
+        // the cleanup asks for it
+        service: ", args: [--heartbeat, 250ms]",
+        ..state(
+            ("statfs-spoof", ""),
+            (INTERPOSED, "/data"),
+            "{ target: \"agent:/data\", available: 0B }",
+            Trace::Full("/data"),
+        )
+    },
     state(
         ("throttle", ""),
         (EXT4, "/data"),
