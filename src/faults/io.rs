@@ -15,7 +15,7 @@ use super::{
 use crate::{
     protocol::{
         ByteRange, Caller, IoAction, IoAttempt, IoOp, IoRule, Op, Place, Read, Reading, RuleFacts,
-        TriedOp, Trigger,
+        TriedOp, Trigger, mark_of_set,
     },
     units::{Percent, Size},
     volumes::{Layer, mark, object_name},
@@ -246,7 +246,8 @@ impl Aim<'_> {
         })?;
         let interposer = object_name(cx.run, &volume.name);
         let root = Place { path: volume.mount_point.clone(), ..cx.site.place.clone() };
-        let tried = tried(cx, &interposer, &root, (self.ops, 1), hit).await?;
+        let own = mark_of_set(&mark(&interposer), &set);
+        let tried = tried(cx, own, &root, (self.ops, 1), hit).await?;
         if let Some(one) = tried.iter().find(|one| one.hit) {
             let (op, path) = (one.op.name(), &root.path);
             let how = match &one.errno {
@@ -285,7 +286,8 @@ impl Aim<'_> {
         before.must_be_there(cx).await?;
         self.await_window(before, cx).await?;
         let most = self.tries();
-        tried(cx, &before.interposer, &before.root(cx), (self.ops, most), hit).await
+        let (root, mark) = before.where_to_try(cx);
+        tried(cx, mark, &root, (self.ops, most), hit).await
     }
 
     /// The effect is gone, and what the rules have done meanwhile.
@@ -392,13 +394,13 @@ fn how(tried: &TriedOp) -> String {
 
 async fn tried(
     cx: &Cx<'_>,
-    interposer: &str,
+    mark: String,
     root: &Place,
     (ops, most): (&[IoOp], u64),
     hit: Hit,
 ) -> Result<Vec<TriedOp>, FaultError> {
     let Hit { slow_us, within_ms } = hit;
-    let (place, mark, ops) = (root.clone(), mark(interposer), ops.to_vec());
+    let (place, ops) = (root.clone(), ops.to_vec());
     let attempt = IoAttempt { place, mark, ops, most, slow_us, within_ms };
     match cx.helper.read(Read::TryIo(attempt)).await? {
         Reading::IoTried(tried) => Ok(tried),
@@ -442,9 +444,9 @@ impl Cx<'_> {
 
 impl Before {
     /// The root of the interposer's mount in the container as it is now, and what names of the
-    /// interposer's own begin with.
+    /// interposer's own begin with that these rules strike.
     pub(super) fn where_to_try(&self, cx: &Cx<'_>) -> (Place, String) {
-        (self.root(cx), mark(&self.interposer))
+        (self.root(cx), mark_of_set(&mark(&self.interposer), &self.set))
     }
 
     /// The root of the interposer's mount in the container as it is now.

@@ -12,7 +12,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, fdatasync, ftruncate, open, rename, stat, statvfs, unlink};
 use rustix::io::{Errno, pread, pwrite};
 
-use crate::protocol::{IoOp, TriedOp};
+use crate::protocol::{IoOp, TriedOp, only};
 
 /// What our own names are answered with where no rule hits: nobody else uses it.
 pub const UNTOUCHED: Errno = Errno::XFULL;
@@ -111,7 +111,7 @@ impl Tries {
     }
 
     fn counting(&self, op: IoOp, progress: &Progress) -> TriedOp {
-        let path = self.name("");
+        let path = self.name(&only(op));
         // what is opened beforehand is no try; where that fails, it is the answer to all of them
         let file = match op {
             IoOp::Read | IoOp::Write | IoOp::Fsync | IoOp::Truncate => Some(open_own(&path)),
@@ -141,12 +141,12 @@ impl Tries {
         self.dir.join(format!("{}{kind}-{}-{number}", self.mark, std::process::id()))
     }
 
-    /// Opens a file of which it is remembered what is not durable.
+    /// Opens a file of which it is remembered what is not durable, to try its sync.
     ///
     /// # Errors
     /// The failed call.
     pub fn remembered(&self) -> Result<OwnedFd, Errno> {
-        open_own(&self.name(REMEMBERED))
+        open_own(&self.name(&format!("{REMEMBERED}{}", only(IoOp::Fsync))))
     }
 
     fn on_name(&self, op: IoOp, path: &Path) -> Result<(), Errno> {

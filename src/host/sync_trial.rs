@@ -7,14 +7,14 @@ use rustix::fs::fdatasync;
 use rustix::io::{Errno, pread, pwrite};
 
 use super::io_trial::{REMEMBERED, Tries, name_of, open_own};
-use crate::protocol::{ReadBack, TriedSync};
+use crate::protocol::{IoOp, ReadBack, TriedSync, only};
 
 impl Tries {
     /// Writes and syncs until the sync fails, reads what it was about, and then syncs twice more:
     /// through the same open file, and through another one.
     #[must_use]
     pub fn of_sync(&self) -> TriedSync {
-        let path = self.name(REMEMBERED);
+        let path = self.name(&format!("{REMEMBERED}{}", only(IoOp::Fsync)));
         let files = open_own(&path).and_then(|one| Ok((one, open_own(&path)?)));
         let (one, other) = match files {
             Ok(files) => files,

@@ -27,6 +27,7 @@ mod power;
 mod read;
 mod time;
 mod tree;
+mod trial_name;
 
 pub use access::{Access, AccessFacts, FileOwner, LabelFacts};
 pub use capability::Capability;
@@ -57,6 +58,7 @@ pub use read::{
 };
 pub use time::{ClockFacts, FileTimes, TimeOp, TimesFacts, Told};
 pub use tree::{ArchiveFacts, TreeFacts};
+pub use trial_name::{is_of_set, is_tried, mark_of_set, only};
 
 /// Version of the wire and journal formats. Any change of shape raises it.
 pub const VERSION: u32 = 1;

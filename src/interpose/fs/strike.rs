@@ -10,7 +10,7 @@ use crate::{
         rules::{Call, Found, Strike},
         timer::{End, Wait},
     },
-    protocol::IoOp,
+    protocol::{IoOp, is_tried},
 };
 
 /// What an operation is done to.
@@ -65,8 +65,9 @@ impl Fs {
             return Strike::default();
         }
         let (path, trial) = self.path_at(at);
-        if path.starts_with(OURS) && !trial {
-            // what shows another effect, such as the canaries of a cut, is not struck itself
+        // what shows another effect, such as the canaries of a cut, is not struck itself
+        let shows = if trial { is_tried(&path, op) } else { !path.starts_with(OURS) };
+        if !shows {
             return Strike::default();
         }
         let span = match at {
