@@ -75,7 +75,7 @@ impl Fault for Label {
         let plain = |part: &&str| !part.is_empty() && !part.contains(char::is_whitespace);
         if parts.len() < PARTS || !parts.iter().all(plain) {
             wrong.push(format!(
-                "`{}` is no SELinux label\n\nhint: write `user:role:type:level`, as \
+                "`label: {}` is no label of SELinux\n\nhint: write `user:role:type:level`, as \
                  `system_u:object_r:container_file_t:s0:c1,c2`",
                 self.label
             ));

@@ -8,12 +8,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    capacity::{self, part},
+    checks,
 };
 use crate::{
     protocol::{Capability, EngineOp, MemoryFacts, Op, Outcome},
     runtime::MemoryLimit as Limit,
-    units::Size,
+    units::{Percent, Size},
 };
 
 /// Lowers the memory limit of a running container.
@@ -21,13 +23,15 @@ use crate::{
 /// The kernel first takes page cache back, then kills a process: which one, and how often, the
 /// `oom_kills` of the `container` probe says, also where the container itself survives. The limit
 /// stays over restarts. On cgroup v1 one that is below what cannot be taken back is refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MemoryLimit {
     /// The container: `service`. It must have a limit: `memory:`.
     pub(super) target: Target,
     /// Bytes of memory from now on; less than it has.
-    limit: Size,
+    limit: Option<Size>,
+    /// Instead of `limit`: this share of what it has.
+    percent: Option<Percent>,
 }
 
 /// What was there before.
@@ -35,6 +39,10 @@ pub struct MemoryLimit {
 pub struct Before {
     /// Bytes of memory.
     limit: u64,
+    /// Bytes of memory that this injection leaves.
+    lowered: u64,
+    /// Bytes of memory before the first stage of a ramp.
+    total: u64,
 }
 
 /// What an engine takes at least.
@@ -50,12 +58,57 @@ impl MemoryLimit {
                 "`{service}` has no memory limit, and the engine could not take ours off again\n\n\
                  hint: give the service `memory: 128MiB`"
             ))),
-            Some(old) if old.memory <= self.limit.0 => Err(FaultError::Refused(format!(
-                "`{service}` has {}, and {} would lower nothing",
-                Size(old.memory),
-                self.limit
-            ))),
             Some(old) => Ok(old),
+        }
+    }
+
+    /// Bytes in the end, of so many at first.
+    fn goal(&self, total: u64) -> u64 {
+        match self.percent {
+            Some(percent) => part(total, percent.0 / 100.0),
+            None => self.limit.unwrap_or_default().0,
+        }
+    }
+
+    /// Bytes that this injection leaves: in a ramp, a share of the way.
+    fn lowered(&self, cx: &Cx<'_>, old: Limit, total: u64) -> Result<u64, FaultError> {
+        let (service, goal) = (&self.target.service, Size(self.goal(total)));
+        if old.memory <= goal.0 {
+            return Err(FaultError::Refused(format!(
+                "`{service}` has {}, and {goal} would lower nothing",
+                Size(old.memory)
+            )));
+        }
+        if goal < LEAST {
+            return Err(FaultError::Refused(format!(
+                "{goal} of {} is less than engines take\n\nhint: leave {LEAST} at least",
+                Size(total)
+            )));
+        }
+        Ok(old.memory - part(old.memory - goal.0, cx.share))
+    }
+
+    /// The amount in words.
+    fn amount(&self) -> String {
+        match (self.percent, self.limit) {
+            (Some(percent), _) => format!("{percent} of what it has"),
+            (None, limit) => limit.unwrap_or_default().to_string(),
+        }
+    }
+
+    fn check_amount(&self) -> Option<String> {
+        match (self.limit, self.percent) {
+            (None, None) => Some("neither `limit` nor `percent` is given, so nothing says how much memory is left\n\nhint: write `limit: 32MiB`, or `percent: 50%`".into()),
+            (Some(_), Some(_)) => {
+                Some("`limit` and `percent` say the same thing\n\nhint: write one".into())
+            }
+            (Some(limit), None) if limit < LEAST => Some(format!(
+                "`limit: {limit}` is less than engines take\n\nhint: write {LEAST} at least"
+            )),
+            (None, Some(percent)) if !(percent.0 > 0.0 && percent.0 < 100.0) => Some(format!(
+                "`percent: {percent}` is no lower limit\n\nhint: write `percent: 50%`"
+            )),
+            _ => None,
         }
     }
 
@@ -87,6 +140,7 @@ impl Fault for MemoryLimit {
     const SCOPE: Scope = Scope::Container;
     const NEEDS: &'static [Capability] = &[Capability::MemoryCgroup];
     const EXAMPLE: &'static str = "memory-limit: { target: agent, limit: 32MiB }";
+    const RAMPS: bool = true;
 
     fn kind(&self) -> Kind {
         Kind::State
@@ -98,34 +152,30 @@ impl Fault for MemoryLimit {
 
     fn describe(&self) -> Described {
         Described {
-            act: format!("lower the memory limit of `{}` to {}", self.target, self.limit),
+            act: format!("lower the memory limit of `{}` to {}", self.target, self.amount()),
             undo: "set the old limit".into(),
             proof: "the limit in the container's cgroup".into(),
         }
     }
 
     fn check(&self, _: &Declared<'_>) -> Vec<String> {
-        let mut wrong: Vec<_> = checks::needs_no_path(NAME, &self.target).into_iter().collect();
-        if self.limit < LEAST {
-            wrong.push(format!(
-                "engines refuse a limit of {}\n\nhint: write {LEAST} at least",
-                self.limit
-            ));
-        }
-        wrong
+        let path = checks::needs_no_path(NAME, &self.target);
+        path.into_iter().chain(self.check_amount()).collect()
     }
 
     async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
         let old = self.old(cx.running().await?.memory)?;
-        let with_swap = i64::try_from(self.limit.0).unwrap_or(i64::MAX);
-        let new = Limit { memory: self.limit.0, with_swap };
-        let before = Before { limit: old.memory };
+        let total = capacity::total(cx, old.memory);
+        let lowered = self.lowered(cx, old, total)?;
+        let with_swap = i64::try_from(lowered).unwrap_or(i64::MAX);
+        let new = Limit { memory: lowered, with_swap };
+        let before = Before { limit: old.memory, lowered, total };
         Ok(Prepared { before, ops: Self::set(cx, new), undo: Self::set(cx, old) })
     }
 
-    async fn verify(&self, _: &Before, _: &[Outcome], cx: &Cx<'_>) -> Result<Effect, FaultError> {
+    async fn verify(&self, at: &Before, _: &[Outcome], cx: &Cx<'_>) -> Result<Effect, FaultError> {
         let facts = cx.memory().await?;
-        Ok(effect(is_limited_to(&facts, self.limit.0), &facts))
+        Ok(effect(is_limited_to(&facts, at.lowered), &facts))
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
@@ -177,10 +227,37 @@ mod tests {
         assert!(matches!(none, Err(FaultError::Refused(why)) if why.contains("no memory limit")));
     }
 
+    #[tokio::test]
+    async fn a_share_is_taken_in_stages() {
+        let (fake, site) = (Fake::default(), testing::bare("/"));
+        let set = |memory| {
+            let limit = Limit { memory, with_swap: 256 << 20 };
+            fake.world().container.as_mut().unwrap().memory = Some(limit);
+        };
+        let fault = fault("{ target: agent, percent: 25% }");
+        set(128 << 20);
+        let half = Cx { share: 0.5, ..fake.cx(&site) };
+        let first = fault.prepare(&half).await.unwrap().before;
+        assert_eq!((first.limit, first.lowered), (128 << 20, 80 << 20));
+        set(first.lowered);
+        let first = serde_json::to_value(first).unwrap();
+        let rest = Cx { share: 1.0, first: Some(&first), ..fake.cx(&site) };
+        let second = fault.prepare(&rest).await.unwrap().before;
+        assert_eq!((second.limit, second.lowered), (80 << 20, 32 << 20));
+        set(16 << 20);
+        assert!(fault.prepare(&fake.cx(&site)).await.is_err(), "4 MiB is too little");
+    }
+
     #[test]
     fn static_complaints() {
         let none = Declared { volume: None, is_mount_point: false, host_wide: false };
-        assert!(fault("{ target: agent, limit: 6MiB }").check(&none).is_empty());
-        assert_eq!(fault("{ target: agent:/data, limit: 4MiB }").check(&none).len(), 2);
+        let wrong = |yaml| fault(yaml).check(&none).len();
+        assert_eq!(wrong("{ target: agent, limit: 6MiB }"), 0);
+        assert_eq!(wrong("{ target: agent, percent: 40% }"), 0);
+        assert_eq!(wrong("{ target: agent:/data, limit: 4MiB }"), 2);
+        assert_eq!(wrong("{ target: agent }"), 1);
+        assert_eq!(wrong("{ target: agent, limit: 6MiB, percent: 40% }"), 1);
+        assert_eq!(wrong("{ target: agent, percent: 0% }"), 1);
+        assert_eq!(wrong("{ target: agent, percent: 100% }"), 1);
     }
 }

@@ -9,12 +9,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, capacity,
-    checks, lifecycle::Before as Container, observe::sibling, want_of_memory,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    capacity::{self, part},
+    checks,
+    lifecycle::Before as Container,
+    observe::sibling,
+    want_of_memory,
 };
 use crate::{
     protocol::{Capability, FileFacts, Op, Outcome, Place},
-    units::Size,
+    units::{Percent, Size},
 };
 
 /// Grows a tmpfs, which uses the container's own memory.
@@ -22,13 +26,15 @@ use crate::{
 /// One that has a size is full at that size, and writes fail with `ENOSPC`. One without grows until
 /// the container's memory limit is reached and the kernel kills. Use it to see whether scratch space
 /// is bounded below the memory limit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TmpfsGrowth {
     /// A directory on the tmpfs: `service:/path`.
     pub(super) target: Target,
     /// Bytes by which it grows, if it can.
-    size: Size,
+    size: Option<Size>,
+    /// Instead of `size`: this share of the tmpfs' own size.
+    percent: Option<Percent>,
 }
 
 /// What was there before.
@@ -56,14 +62,36 @@ const NAME: &str = "tmpfs-growth";
 
 impl TmpfsGrowth {
     /// Bytes that our file is to have: in a ramp, a share of the way from what it has.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a share of a size is not larger than the size, and not negative"
-    )]
-    fn bytes(&self, share: f64, now: u64) -> u64 {
-        let way = self.size.0.saturating_sub(now);
-        now + ((way as f64 * share) as u64).min(way)
+    fn bytes(&self, share: f64, size: u64, now: u64) -> u64 {
+        let goal = match self.percent {
+            Some(percent) => part(size, percent.0 / 100.0),
+            None => self.size.unwrap_or_default().0,
+        };
+        now + part(goal.saturating_sub(now), share)
+    }
+
+    /// The amount in words.
+    fn amount(&self) -> String {
+        match (self.percent, self.size) {
+            (Some(percent), _) => format!("{percent} of its size"),
+            (None, size) => size.unwrap_or_default().to_string(),
+        }
+    }
+
+    fn check_amount(&self) -> Option<String> {
+        match (self.size, self.percent) {
+            (None, None) => Some("neither `size` nor `percent` is given, so nothing says by how much it grows\n\nhint: write `size: 64MiB`, or `percent: 50%`".into()),
+            (Some(_), Some(_)) => {
+                Some("`size` and `percent` say the same thing\n\nhint: write one".into())
+            }
+            (Some(Size(0)), None) => {
+                Some("`size: 0B` grows nothing\n\nhint: write `size: 64MiB`".into())
+            }
+            (None, Some(percent)) if percent.0 <= 0.0 => {
+                Some("`percent: 0%` grows nothing\n\nhint: write `percent: 50%`".into())
+            }
+            _ => None,
+        }
     }
 }
 
@@ -94,7 +122,7 @@ impl Fault for TmpfsGrowth {
 
     fn describe(&self) -> Described {
         Described {
-            act: format!("grow `{}` by {}, charged to the container", self.target, self.size),
+            act: format!("grow `{}` by {}, charged to the container", self.target, self.amount()),
             undo: "remove our file".into(),
             proof: "the file is that large and in the container's memory, or the kernel killed"
                 .into(),
@@ -108,9 +136,7 @@ impl Fault for TmpfsGrowth {
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {
         let mut wrong = capacity::check(NAME, &self.target, declared);
         wrong.extend(checks::needs_tmpfs(NAME, &self.target, declared));
-        if self.size.0 == 0 {
-            wrong.push("`size: 0B` grows nothing\n\nhint: write `size: 64MiB`".into());
-        }
+        wrong.extend(self.check_amount());
         wrong
     }
 
@@ -123,13 +149,20 @@ impl Fault for TmpfsGrowth {
             let why = format!("no tmpfs but {} is mounted at `{}`", fs.fs_type, place.path);
             return Err(FaultError::Refused(why));
         }
+        if self.percent.is_some() && fs.bytes_total == 0 {
+            return Err(FaultError::Refused(format!(
+                "the tmpfs at `{}` has no size to take a share of\n\nhint: write `size: 64MiB`",
+                place.path
+            )));
+        }
         // without a limit statfs shows neither what there is nor what is free
         let free = if fs.bytes_total == 0 { u64::MAX } else { fs.bytes_free };
         let container = Container::of(&facts);
         let had = filler(cx).await?.map_or(0, |file| file.size);
-        let asked = self.bytes(cx.share, had);
+        let asked = self.bytes(cx.share, fs.bytes_total, had);
         let bytes = asked.min(had.saturating_add(free));
-        if bytes <= had {
+        // a later stage of a ramp may find that an earlier one had all there is room for
+        if bytes <= had && (had == 0 || cx.first.is_none()) {
             let why = format!("the tmpfs at `{}` is full, so nothing would grow", place.path);
             return Err(FaultError::Refused(why));
         }
@@ -222,6 +255,35 @@ mod tests {
         assert!(!fault(PLAIN).verify_reverted(&before, &cx).await.unwrap().proven);
         fake.world().files.clear();
         assert!(fault(PLAIN).verify_reverted(&before, &cx).await.unwrap().proven);
+    }
+
+    #[tokio::test]
+    async fn a_share_is_of_the_size_that_the_tmpfs_has() {
+        let (fake, site) = world();
+        let (cx, fault) = (fake.cx(&site), fault("{ target: agent:/data, percent: 50% }"));
+        let half = fake.world().fs.bytes_total / 2;
+        let prepared = fault.prepare(&Cx { share: 0.5, ..cx }).await.unwrap();
+        assert!(matches!(prepared.ops[..], [Op::GrowTmpfs { bytes, .. }] if bytes == half / 2));
+        let prepared = fault.prepare(&cx).await.unwrap();
+        assert!(matches!(prepared.ops[..], [Op::GrowTmpfs { bytes, .. }] if bytes == half));
+        fake.world().fs.bytes_total = 0;
+        let unbounded = fault.prepare(&cx).await;
+        assert!(matches!(unbounded, Err(FaultError::Refused(why)) if why.contains("no size")));
+    }
+
+    #[tokio::test]
+    async fn a_later_stage_may_find_it_full_by_an_earlier_one() {
+        let (fake, site) = world();
+        let (cx, fault) = (fake.cx(&site), fault(PLAIN));
+        let first = fault.prepare(&Cx { share: 0.5, ..cx }).await.unwrap().before;
+        grown(&fake, first.bytes, 60 << 20);
+        fake.world().fs.bytes_free = 0;
+        assert!(fault.prepare(&cx).await.is_err(), "somebody else's file");
+        let first = serde_json::to_value(first).unwrap();
+        let later = fault.prepare(&Cx { first: Some(&first), ..cx }).await.unwrap().before;
+        assert!(fault.verify(&later, &[], &cx).await.unwrap().proven);
+        grown(&fake, 4096, 60 << 20);
+        assert!(!fault.verify(&later, &[], &cx).await.unwrap().proven);
     }
 
     #[tokio::test]

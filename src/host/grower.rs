@@ -6,27 +6,28 @@
 
 use std::{
     fs::File,
-    io::Write as _,
-    os::fd::OwnedFd,
+    io::{ErrorKind, Read as _, Write as _},
+    os::{fd::OwnedFd, unix::net::UnixStream},
     process::{Child, Command, Stdio},
 };
 
-use rustix::fs::{MemfdFlags, fstat, memfd_create};
+use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::cgroup::Cgroup;
-use super::error::{Context, HostResult};
+use super::error::{Context, HostError, HostResult};
 use super::process::Identity;
 
-/// The process; killed when dropped.
+/// The process; killed when dropped. Until then it is a member of the cgroup, unless the kernel
+/// killed it.
 #[derive(Debug)]
 pub struct Grower {
     process: Child,
-    file: File,
+    way: UnixStream,
 }
 
 impl Grower {
-    /// Starts it, puts it into the cgroup, and lets it allocate this many bytes of the file. With a
-    /// score the kernel prefers it as a victim that much (`oom_score_adj`); by itself it is a poor one.
+    /// Starts it, puts it into the cgroup, and lets it allocate this many bytes of the file, or
+    /// until the kernel has killed there. With a score the kernel prefers it as a victim that much (`oom_score_adj`); by itself it is a poor one.
     ///
     /// # Errors
     /// The failed call; then nothing was allocated.
@@ -36,36 +37,33 @@ impl Grower {
         bytes: u64,
         score: Option<i32>,
     ) -> HostResult<Self> {
-        let file = File::from(file);
-        let theirs = file.try_clone().op("dup", "file")?;
+        let (way, theirs) = UnixStream::pair().op("socketpair", "grower")?;
+        way.set_nonblocking(true).op("fcntl", "socket")?;
         let mut command = Command::new("/proc/self/exe");
-        command.arg("helper-grower").arg(bytes.to_string()).env_clear();
-        command.stdin(Stdio::piped()).stdout(theirs).stderr(Stdio::null());
+        command.arg("helper-grower").arg(bytes.to_string()).arg(words(cgroup)?).env_clear();
+        command.stdin(OwnedFd::from(theirs)).stdout(File::from(file)).stderr(Stdio::null());
         let process = command.spawn().op("exec", "/proc/self/exe")?;
-        let mut grower = Self { process, file };
+        let mut grower = Self { process, way };
         cgroup.write("cgroup.procs", &grower.process.id().to_string())?;
         if let Some(score) = score {
             Identity::of(grower.process.id())?.set_oom_score(score)?;
         }
-        let input = grower.process.stdin.take();
-        input.map_or(Ok(()), |mut input| input.write_all(b"g")).op("write", "pipe")?;
+        grower.way.write_all(b"g").op("write", "socket")?;
         Ok(grower)
     }
 
-    /// It has all of its bytes, could get no more, or was killed.
-    pub fn has_ended(&mut self) -> bool {
-        !matches!(self.process.try_wait(), Ok(None))
+    /// It has all of its bytes, could get no more, or the kernel has killed.
+    pub fn is_done(&mut self) -> bool {
+        let said = self.way.read(&mut [0]);
+        let waits = said.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        !waits || !matches!(self.process.try_wait(), Ok(None))
     }
+}
 
-    /// Bytes that are allocated now.
-    ///
-    /// # Errors
-    /// The failed call.
-    pub fn allocated(&self) -> HostResult<u64> {
-        let blocks = fstat(&self.file).op("stat", "file")?.st_blocks;
-        // stat(2): in units of 512 bytes, whatever the file system
-        Ok(u64::try_from(blocks).unwrap_or_default() * 512)
-    }
+/// As `helper::grower` reads it.
+fn words(cgroup: &Cgroup) -> HostResult<String> {
+    serde_json::to_string(cgroup)
+        .map_err(|error| HostError::malformed("a cgroup", error.to_string()))
 }
 
 impl Drop for Grower {

@@ -60,8 +60,7 @@ impl Armed {
         let mut sets = self.sets.write().unwrap_or_else(PoisonError::into_inner);
         let one = sets.get(name).filter(|one| one.armed).cloned()?;
         // calls in progress still hold the old one: what they count is lost to nobody who asks
-        let (matched, hit) = one.set.counted();
-        let set = RuleSet::remembering(matched, hit);
+        let set = one.set.remembered();
         let over = One { set, since: one.since, armed: false, waits: one.waits };
         sets.insert(name.to_owned(), Arc::new(over));
         self.recount(&sets);
@@ -142,8 +141,8 @@ impl Armed {
         };
         let (matched, hit) = one.set.counted();
         let since_ms = u64::try_from(one.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let out_of_reach = reach(&one.set);
-        Some(RuleFacts { armed: one.armed, since_ms, matched, hit, out_of_reach, open })
+        let (out_of_reach, struck) = (reach(&one.set), one.set.struck());
+        Some(RuleFacts { armed: one.armed, since_ms, matched, hit, out_of_reach, open, struck })
     }
 }
 

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Damage, Keep, Place, ReadBack, Reported, Retry, ToldAttributes, ToldRoom};
+use super::{Damage, Keep, Place, ReadBack, Reported, Retry, Struck, ToldAttributes, ToldRoom};
 use crate::units::{Duration, Percent, Size};
 
 /// What a process does to a file, as the interposer sees it.
@@ -260,7 +260,7 @@ pub struct Interposer {
 }
 
 /// What a set of rules has done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleFacts {
     /// It is in force.
@@ -276,6 +276,8 @@ pub struct RuleFacts {
     pub out_of_reach: u64,
     /// Files open through the interposer.
     pub open: u64,
+    /// The first operations that were hit, trials not among them.
+    pub struck: Vec<Struck>,
 }
 
 /// Operations to be tried.

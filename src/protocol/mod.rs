@@ -25,6 +25,7 @@ mod op_place;
 mod place;
 mod power;
 mod read;
+mod struck;
 mod time;
 mod tree;
 mod trial_name;
@@ -56,6 +57,7 @@ pub use read::{
     EventFacts, FileFacts, FsFacts, HostFacts, LoopFacts, MemoryFacts, MountFacts, NetFacts,
     OpenFile, QuotaFacts, Read, Reading, Ready, Trial, UserFacts, WriterFacts,
 };
+pub use struck::{LISTED, Struck};
 pub use time::{ClockFacts, FileTimes, TimeOp, TimesFacts, Told};
 pub use tree::{ArchiveFacts, TreeFacts};
 pub use trial_name::{is_of_set, is_tried, mark_of_set, only};

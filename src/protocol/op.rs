@@ -277,7 +277,7 @@ pub enum Op {
         init: Init,
     },
     /// Allocate bytes of a file under `marker` on a tmpfs, charged to the container's own memory,
-    /// until they are there, the tmpfs is full, or the kernel kills. → `Filled`
+    /// until they are there, the tmpfs is full, or the kernel kills. → `OomKills`
     GrowTmpfs {
         /// The directory that gets the marker directory.
         place: Place,

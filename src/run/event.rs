@@ -10,7 +10,7 @@ use crate::{
     faults::{Kind, Scope},
     ledger::LedgerReport,
     probes::Sample,
-    protocol::{LoadStats, RollbackReport},
+    protocol::{LoadStats, RollbackReport, Struck},
     runtime::EngineFacts,
     scenario::Hypothesis,
     verdict::{Ending, Verdict},
@@ -109,6 +109,17 @@ pub enum Event {
         evidence: String,
         /// Who called.
         by: Origin,
+    },
+    /// What the rules of a fault on I/O did to operations of others, now that they are gone.
+    Struck {
+        /// Case id.
+        case: String,
+        /// The fault's id in the scenario.
+        fault: String,
+        /// How many operations.
+        hit: u64,
+        /// The first of them. Their times count from when the rules came into force.
+        struck: Vec<Struck>,
     },
     /// A probe was read.
     Sampled {

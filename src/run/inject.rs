@@ -12,6 +12,7 @@ use super::{
     event::Event,
     injection::{Injection, Start, look},
     site::{cx, refresh, site},
+    struck::armed_by,
     world::World,
 };
 use crate::{
@@ -111,6 +112,7 @@ async fn try_inject(world: &Arc<World>, call: &Call<'_>) -> Result<(Injection, A
     let first = call.first.as_ref();
     let cx = Cx { share: part.share, first, ..cx(world, &site) };
     let prepared = fault.prepare(&cx).await.map_err(|error| error.to_string())?;
+    let armed = armed_by(&prepared.ops);
     let entry = Entry {
         what: format!("{} {}", fault.name(), fault.target()),
         ops: prepared.ops,
@@ -124,6 +126,7 @@ async fn try_inject(world: &Arc<World>, call: &Call<'_>) -> Result<(Injection, A
         step: call.step.to_owned(),
         fault: (*fault).clone(),
         entry: applied.id,
+        armed,
         before: prepared.before,
         site,
         proven: false,

@@ -4,7 +4,7 @@ use std::sync::{Mutex as Lock, PoisonError};
 
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{assert::record, site::cx, world::World};
+use super::{assert::record, site::cx, struck::Armed, world::World};
 use crate::{
     faults::{Effect, FaultError, FaultSpec, Kind, Site},
     protocol::{EntryId, Outcome},
@@ -35,6 +35,8 @@ pub(super) struct Injection {
     pub(super) step: String,
     pub(super) fault: FaultSpec,
     pub(super) entry: EntryId,
+    /// Rules that it put in force.
+    pub(super) armed: Vec<Armed>,
     pub(super) before: serde_json::Value,
     pub(super) site: Site,
     pub(super) proven: bool,

@@ -13,11 +13,14 @@ use super::{
     expiry,
     inject::{self, Call},
     injection::Injection,
-    loads, revert, starts,
+    loads, revert,
+    site::refresh,
+    starts,
     world::World,
 };
 use crate::{
     faults::{FaultSpec, Part},
+    runtime::State,
     scenario::{Condition, Hypothesis, InjectStep, Spot},
     verdict::Verdict,
 };
@@ -52,6 +55,14 @@ impl Injections {
                 if world.is_over() {
                     return;
                 }
+                if self.subject_is_gone(world, &id, fault).await {
+                    let (now, all) = (part.number, part.of);
+                    let service = &fault.target().service;
+                    world.note(format!(
+                        "`{id}`: stage {now} of {all} is not reached: `{service}` has ended"
+                    ));
+                    return;
+                }
                 let first = self.before_the_first(&id, fault, &part);
                 let call =
                     Call { id: name(&id, step, fault, &part), step: &id, fault, part, first };
@@ -80,6 +91,18 @@ impl Injections {
         }
         let first = self.all.iter().find(|one| one.step == step && one.fault == *fault)?;
         Some(first.before.clone())
+    }
+
+    /// Whether the subject has ended of an earlier part, where that is an effect of the fault: then
+    /// it is for the assertions to judge, and there is nothing for a later part to do it to.
+    async fn subject_is_gone(&self, world: &World, step: &str, fault: &FaultSpec) -> bool {
+        let earlier = |one: &&Arc<Injection>| one.step == step && one.fault == *fault;
+        let Some(last) = self.all.iter().rfind(earlier) else { return false };
+        if !last.proven || !fault.subject_may_end_it() {
+            return false;
+        }
+        let facts = refresh(world, &last.site.service).await;
+        facts.is_some_and(|facts| facts.state != State::Running)
     }
 
     /// Injects on one object; what ends when the fault has expired, where it does.

@@ -33,6 +33,7 @@ pub mod stages;
 mod starts;
 mod steady;
 mod steps;
+mod struck;
 pub mod suite;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use crate::{
     faults::{Kind, Scope},
     ledger::LedgerReport,
     probes::Sample,
-    protocol::{LoadStats, RollbackReport},
+    protocol::{LoadStats, RollbackReport, Struck},
     scenario::Hypothesis,
     verdict::{Ending, Verdict},
 };
@@ -100,6 +100,8 @@ pub struct FaultRecord {
     pub reverting_us: Option<u64>,
     /// When its end was judged, whether it was seen, what was observed, and who called.
     pub reverted: Option<(u64, bool, String, Origin)>,
+    /// Of a fault on I/O: how many operations it struck, and the first of them.
+    pub struck: Option<(u64, Vec<Struck>)>,
 }
 
 /// A measured recovery.
@@ -325,6 +327,7 @@ impl CaseRecord {
                     notes: Vec::new(),
                     reverting_us: None,
                     reverted: None,
+                    struck: None,
                 });
             }
             Event::Injected { fault, proven, evidence, notes, took_us, .. } => {
@@ -342,6 +345,11 @@ impl CaseRecord {
             Event::Reverted { fault, proven, evidence, by, .. } => {
                 if let Some(record) = self.fault(&fault) {
                     record.reverted = Some((at, proven, evidence, by));
+                }
+            }
+            Event::Struck { fault, hit, struck, .. } => {
+                if let Some(record) = self.fault(&fault) {
+                    record.struck = Some((hit, struck));
                 }
             }
             _ => {}
@@ -367,6 +375,7 @@ impl Event {
             | Self::Injected { case, .. }
             | Self::Reverting { case, .. }
             | Self::Reverted { case, .. }
+            | Self::Struck { case, .. }
             | Self::Sampled { case, .. }
             | Self::LoadSampled { case, .. }
             | Self::Asserted { case, .. }

@@ -9,7 +9,7 @@ use super::{
     event::{Event, Origin},
     injection::{Injection, ended_early, look},
     site::{cx, ended, site},
-    starts,
+    starts, struck,
     world::World,
 };
 use crate::{
@@ -53,6 +53,7 @@ pub(super) async fn conclude(
     started: Instant,
 ) {
     let (verdict, effect) = judge(world, injection, undone).await;
+    struck::tell(world, injection).await;
     world.emit(Event::Reverted {
         case: world.id(),
         fault: injection.id.clone(),

@@ -30,7 +30,7 @@ impl IoWorld {
     /// An answer about it; none where it is asked nothing.
     pub(super) fn answer(&self, read: &Read) -> Option<Reading> {
         Some(match read {
-            Read::Rules { .. } => Reading::Rules(self.rules),
+            Read::Rules { .. } => Reading::Rules(self.rules.clone()),
             Read::Escapes { .. } => Reading::Escapes(self.escapes),
             Read::TryIo(attempt) => Reading::IoTried(self.io_tried(attempt)),
             Read::TrySync(_) => Reading::SyncTried(self.sync_tried()),

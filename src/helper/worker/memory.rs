@@ -53,9 +53,9 @@ fn limited(place: &Place, target: Identity) -> Result<(Cgroup, u64), HelperError
     Ok((cgroup, limit))
 }
 
-/// Waits until the grower has ended, or `enough` says so.
+/// Waits until the grower is done, or `enough` says so.
 fn watch(grower: &mut Grower, cx: &Context, enough: impl Fn() -> bool) -> Result<(), HelperError> {
-    while !grower.has_ended() && !enough() {
+    while !grower.is_done() && !enough() {
         if cx.cancel.load(Ordering::Relaxed) || Instant::now() >= cx.deadline {
             return Err(HelperError::Refused("using up memory took too long".into()));
         }
@@ -72,10 +72,12 @@ fn grow_tmpfs(place: &Place, dev: Dev, marker: &str, bytes: u64, cx: &Context) -
         same_dev(here.path, dev)?;
         open_filler(here.path, marker)
     })?;
-    let Some(file) = file else { return Ok(Outcome::Filled { files: 0, bytes: 0 }) };
+    let before = cgroup.oom_kills()?;
+    let Some(file) = file else { return Ok(Outcome::OomKills { before, after: before }) };
     let mut grower = Grower::start(&cgroup, file, bytes, None)?;
     watch(&mut grower, cx, || false)?;
-    Ok(Outcome::Filled { files: 1, bytes: grower.allocated()? })
+    // a container that was killed has ended by now, but its cgroup is there while the grower is
+    Ok(Outcome::OomKills { before, after: cgroup.oom_kills().unwrap_or(before) })
 }
 
 /// Uses up the memory of a container until the kernel has killed in it. What was used up is free

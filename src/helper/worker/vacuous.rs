@@ -36,8 +36,9 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         | Op::CutFiles(FileCutOp::PlantCanaries { .. })
         | Op::Freeze { .. } => Outcome::Done,
         Op::CutFiles(FileCutOp::Fence { .. } | FileCutOp::Settle { .. }) => Outcome::Pending(CUT),
-        Op::GrowTmpfs { bytes, .. } => Outcome::Filled { files: 1, bytes: *bytes },
-        Op::ExhaustMemory { .. } => Outcome::OomKills { before: 0, after: 1 },
+        Op::GrowTmpfs { .. } | Op::ExhaustMemory { .. } => {
+            Outcome::OomKills { before: 0, after: 1 }
+        }
         Op::Power(PowerOp::Cut { .. }) => {
             Outcome::Cut(CutFacts { volatile: 9, dropped: 9, canary: Some(false) })
         }

@@ -13,9 +13,12 @@ mod set;
 mod sets;
 mod syncs;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use crate::protocol::{IoOp, ReadBack, Retry, ToldAttributes, ToldRoom};
+use crate::{
+    errno::Errno,
+    protocol::{IoOp, ReadBack, Retry, ToldAttributes, ToldRoom},
+};
 pub use bytes::Harm;
 pub use compiled::{BadGlob, Globs};
 pub use set::RuleSet;
@@ -130,5 +133,23 @@ impl Strike {
             }),
             (one, other) => one.or(other),
         };
+    }
+}
+
+/// What becomes of an operation, in words.
+impl fmt::Display for Strike {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hangs = self.hang.map(|_| "hangs".to_owned());
+        let late = (!self.delay.is_zero()).then(|| format!("{:?} late", self.delay));
+        let kept = self.keep.map(|bytes| format!("{bytes} bytes done"));
+        let harmed = self.harm.map(|_| "other bytes".to_owned());
+        let errno = self.errno.or(self.hang.and_then(|hang| hang.errno));
+        let failed = errno.map(|errno| Errno(errno).to_string());
+        let lost = self.loses_sync.then(|| "not done, and said to be".to_owned());
+        let told = self.attributes.map(|_| "told other attributes".to_owned());
+        let room = self.room.map(|_| "told of other room".to_owned());
+        let parts = [hangs, late, kept, harmed, lost, told, room, failed].into_iter().flatten();
+        let parts: Vec<String> = parts.collect();
+        f.write_str(&parts.join(", "))
     }
 }

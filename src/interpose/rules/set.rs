@@ -15,7 +15,7 @@ use super::{
     compiled::Compiled,
     decide::{Count, Hash, fires},
 };
-use crate::protocol::{IoAction, IoOp, IoRule};
+use crate::protocol::{IoAction, IoOp, IoRule, LISTED, Struck};
 
 /// What is counted for each rule, operation and path.
 type Counts = HashMap<(usize, IoOp, u64), Count>;
@@ -31,6 +31,7 @@ pub struct RuleSet {
     counts: [Mutex<Counts>; SHARDS],
     matched: AtomicU64,
     hit: AtomicU64,
+    struck: Mutex<Vec<Struck>>,
 }
 
 impl RuleSet {
@@ -41,16 +42,17 @@ impl RuleSet {
     pub fn new(seed: u64, rules: Vec<IoRule>) -> Result<Self, BadGlob> {
         let rules: Result<_, _> = rules.into_iter().map(Compiled::new).collect();
         let counts = std::array::from_fn(|_| Mutex::default());
-        let (matched, hit) = (AtomicU64::default(), AtomicU64::default());
-        Ok(Self { seed, rules: rules?, counts, matched, hit })
+        let (matched, hit, struck) = Default::default();
+        Ok(Self { seed, rules: rules?, counts, matched, hit, struck })
     }
 
-    /// No rules, and what others have counted.
+    /// No rules, and what these have counted and listed.
     #[must_use]
-    pub fn remembering(matched: u64, hit: u64) -> Self {
+    pub fn remembered(&self) -> Self {
         let counts = std::array::from_fn(|_| Mutex::default());
+        let ((matched, hit), struck) = (self.counted(), Mutex::new(self.struck()));
         let (matched, hit) = (AtomicU64::new(matched), AtomicU64::new(hit));
-        Self { seed: 0, rules: Vec::new(), counts, matched, hit }
+        Self { seed: 0, rules: Vec::new(), counts, matched, hit, struck }
     }
 
     /// Whether some rule may ever be about the bytes of the file that is opened by this path.
@@ -77,6 +79,12 @@ impl RuleSet {
         (self.matched.load(Ordering::Relaxed), self.hit.load(Ordering::Relaxed))
     }
 
+    /// The first operations that were hit; trials are not among them.
+    #[must_use]
+    pub fn struck(&self) -> Vec<Struck> {
+        self.struck.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What happens to an operation, `since` the set was armed. Counts it.
     pub fn strike(
         &self,
@@ -85,7 +93,7 @@ impl RuleSet {
         name_of: &dyn Fn(u32) -> Option<String>,
     ) -> Strike {
         let mut strike = Strike::default();
-        let mut matched = false;
+        let (mut matched, mut number) = (false, None);
         for (index, rule) in self.rules.iter().enumerate() {
             if !rule.reaches(call, since) || !rule.matches(call, name_of) {
                 continue;
@@ -102,13 +110,35 @@ impl RuleSet {
             let hash = self.hash(index, call, count);
             if in_window && fires(when, count, hash) {
                 strike.add(act(rule.rule.action, call, hash));
+                number = number.or(Some(count.n));
             }
         }
         if matched && !call.trial {
             self.matched.fetch_add(1, Ordering::Relaxed);
-            self.hit.fetch_add(u64::from(!strike.is_none()), Ordering::Relaxed);
+            if !strike.is_none() {
+                self.list(call, since, number, &strike);
+            }
         }
         strike
+    }
+
+    /// Counts a hit, and lists it where it is one of the first.
+    fn list(&self, call: &Call<'_>, since: Duration, number: Option<u64>, strike: &Strike) {
+        if self.hit.fetch_add(1, Ordering::Relaxed) >= LISTED {
+            return;
+        }
+        let (offset, bytes) = call.span.unzip();
+        let struck = Struck {
+            at_us: u64::try_from(since.as_micros()).unwrap_or(u64::MAX),
+            op: call.op,
+            path: call.path.to_owned(),
+            offset,
+            bytes,
+            number,
+            pid: call.pid,
+            what: strike.to_string(),
+        };
+        self.struck.lock().unwrap_or_else(PoisonError::into_inner).push(struck);
     }
 
     fn count(&self, rule: usize, call: &Call<'_>) -> Count {
@@ -158,5 +188,56 @@ fn act(action: IoAction, call: &Call<'_>, hash: Hash) -> Strike {
             let hang = Hang { at_most: Duration::from_micros(us), errno, task: call.pid };
             Strike { hang: Some(hang), ..none }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Caller, Trigger};
+
+    fn every_second_write() -> RuleSet {
+        let rule = IoRule {
+            paths: vec!["**".to_owned()],
+            ops: vec![IoOp::Write],
+            by: Caller { uid: None, process: None },
+            range: None,
+            at_least: None,
+            when: Trigger { every: Some(2), ..Trigger::default() },
+            action: IoAction::Error { errno: libc::EIO },
+        };
+        RuleSet::new(7, vec![rule]).unwrap()
+    }
+
+    fn write_at(set: &RuleSet, offset: u64, trial: bool) -> Strike {
+        let span = Some((offset, 10));
+        let (open_for, sync) = (None, None);
+        let (uid, pid) = (0, 9);
+        let op = IoOp::Write;
+        let call = Call { op, path: "a", span, bytes: 10, open_for, sync, uid, pid, trial };
+        set.strike(&call, Duration::from_millis(3), &|_| None)
+    }
+
+    #[test]
+    fn what_was_struck_is_listed_with_its_number_and_trials_are_not() {
+        let set = every_second_write();
+        assert!(write_at(&set, 0, false).is_none());
+        assert!(!write_at(&set, 10, false).is_none());
+        assert!(write_at(&set, 20, true).is_none());
+        assert!(!write_at(&set, 30, true).is_none(), "a trial is struck, and not listed");
+        let [one] = &set.struck()[..] else { panic!("{:?}", set.struck()) };
+        assert_eq!((one.number, one.offset, one.at_us), (Some(2), Some(10), 3000));
+        assert_eq!(one.to_string(), "write of `a`, 10 bytes at 10: EIO (input/output error)");
+        assert_eq!(set.remembered().struck().len(), 1, "it outlives its rules");
+    }
+
+    #[test]
+    fn only_the_first_are_listed_and_all_are_counted() {
+        let set = every_second_write();
+        for n in 0..4 * LISTED {
+            let _ = write_at(&set, n, false);
+        }
+        assert_eq!(set.counted(), (4 * LISTED, 2 * LISTED));
+        assert_eq!(set.struck().len() as u64, LISTED);
     }
 }

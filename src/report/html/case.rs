@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::{super::detail::explain, timeline::timeline, word};
 use crate::{
+    protocol::Struck,
     report::{
         points::{Point, points},
         suites::Case,
@@ -90,7 +91,19 @@ fn fault_row(case: &CaseRecord, fault: &FaultRecord) -> Markup {
                 " at +" (after(*at)) ": " (one_line(evidence, LINE))
             } }
         }
+        @if let Some((hit, struck)) = &fault.struck { tr { td {} td colspan="3" { (trace(*hit, struck)) } } }
     }
+}
+
+/// What became of operations, one by one.
+fn trace(hit: u64, struck: &[Struck]) -> Markup {
+    html! { details {
+        summary { (hit) " operations struck" }
+        ol { @for one in struck {
+            li { "+" (span(one.at_us)) " " (one_line(&one.to_string(), LINE)) span .dim { " by " (one.pid) } }
+        } }
+        @if hit > struck.len() as u64 { p .dim { "… and " (hit - struck.len() as u64) " more" } }
+    } }
 }
 
 /// Counts that are not zero mean something; the others say that they were looked for.

@@ -72,8 +72,8 @@ const fn event(fault: &'static str, inject: &'static str) -> Fixture {
 /// Every way of every fault.
 pub(super) const FIXTURES: &[Fixture] = &[
     Fixture {
-        // it looks at its files
-        service: ", args: [--heartbeat, 250ms]",
+        // somebody must look at a file
+        beside: RECORDS,
         ..state(
             ("attribute-override", ""),
             (INTERPOSED, "/data"),
@@ -353,8 +353,8 @@ pub(super) const FIXTURES: &[Fixture] = &[
     },
     state(("stall", ""), (EXT4, "/data"), "{ target: \"agent:/data\" }", Trace::Stalled("/data")),
     Fixture {
-        // the cleanup asks for it
-        service: ", args: [--heartbeat, 250ms]",
+        // somebody must ask for the room
+        service: ", args: [--heartbeat, 10ms]",
         ..state(
             ("statfs-spoof", ""),
             (INTERPOSED, "/data"),

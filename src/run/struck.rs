@@ -1,0 +1,38 @@
+//! What a fault on I/O did to operations, one by one: asked for once it is over.
+
+use super::{event::Event, injection::Injection, world::World};
+use crate::protocol::{Op, Read, Reading};
+
+/// A set of rules, and the interposer that it was armed in.
+#[derive(Debug, Clone)]
+pub(super) struct Armed {
+    interposer: String,
+    set: String,
+}
+
+/// The sets that ops put in force.
+pub(super) fn armed_by(ops: &[Op]) -> Vec<Armed> {
+    let armed = |op: &Op| match op {
+        Op::ArmRules { interposer, set, .. } => {
+            Some(Armed { interposer: interposer.clone(), set: set.clone() })
+        }
+        _ => None,
+    };
+    ops.iter().filter_map(armed).collect()
+}
+
+/// Records what the rules of a fault did. Whether it reached anybody is judged elsewhere: an
+/// interposer that has nothing to say leaves no trace.
+pub(super) async fn tell(world: &World, injection: &Injection) {
+    for Armed { interposer, set } in injection.armed.clone() {
+        let Ok(Reading::Rules(Some(facts))) =
+            world.helper.read(Read::Rules { interposer, set }).await
+        else {
+            continue;
+        };
+        if facts.hit > 0 {
+            let (case, fault) = (world.id(), injection.id.clone());
+            world.emit(Event::Struck { case, fault, hit: facts.hit, struck: facts.struck });
+        }
+    }
+}
