@@ -1,6 +1,7 @@
 //! Reports of runs made by hand: every verdict, hostile bytes, event files cut anywhere.
 
 mod any;
+mod browser;
 mod files;
 mod html;
 mod junit;
