@@ -232,6 +232,7 @@ mod tests {
         assert!(matches!(&undo[..], [Op::DisarmRules { .. }]));
         fake.world().beneath.interposed.rules =
             Some(RuleFacts { armed: true, ..RuleFacts::default() });
+        shows(&fake, &before, &cx, |_| {});
         assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven);
         shows(&fake, &before, &cx, |facts| facts.uid = 65534);
         assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven, "the time");
