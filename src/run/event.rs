@@ -13,7 +13,7 @@ use crate::{
     protocol::{LoadStats, RollbackReport, Struck},
     runtime::EngineFacts,
     scenario::Hypothesis,
-    verdict::{Ending, Verdict},
+    verdict::{Ending, FailOn, Verdict},
 };
 
 /// Version of the event file. Any change of shape raises it.
@@ -262,10 +262,17 @@ pub struct RunStart {
     pub seed: u64,
     /// The command line.
     pub command: Vec<String>,
+    /// What makes its exit code non-zero.
+    #[serde(default = "usual")]
+    pub fail_on: Vec<FailOn>,
     /// The engine.
     pub engine: Option<EngineFacts>,
     /// Cases to run.
     pub cases: usize,
+}
+
+fn usual() -> Vec<FailOn> {
+    FailOn::USUAL.to_vec()
 }
 
 /// What a case starts with.

@@ -235,7 +235,7 @@ mod tests {
     fn only_the_first_are_listed_and_all_are_counted() {
         let set = every_second_write();
         for n in 0..4 * LISTED {
-            let _ = write_at(&set, n, false);
+            write_at(&set, n, false);
         }
         assert_eq!(set.counted(), (4 * LISTED, 2 * LISTED));
         assert_eq!(set.struck().len() as u64, LISTED);

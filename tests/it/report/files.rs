@@ -3,8 +3,9 @@
 use std::fs;
 
 use keelhaul::{
-    report::{Format, render_all},
+    report::{Format, json, render_all},
     run::RunRecord,
+    verdict::FailOn,
 };
 
 use super::made::Made;
@@ -34,6 +35,21 @@ fn json_gives_the_record_back() {
     assert_eq!(document["totals"]["caught"], 1);
     let back: RunRecord = serde_json::from_value(document["run"].take()).unwrap();
     assert_eq!(back, record);
+}
+
+#[test]
+fn the_exit_code_in_json_is_that_of_the_command() {
+    let mut record = Made::everything().record();
+    let mut code = |fail_on: &[FailOn]| {
+        record.start.as_mut().unwrap().fail_on = fail_on.to_vec();
+        let mut out = Vec::new();
+        json::write(&record, &mut out).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&out).unwrap()["exit_code"].as_i64()
+    };
+    assert_eq!(code(&FailOn::USUAL), Some(1));
+    assert_eq!(code(&[FailOn::Error]), Some(3));
+    assert_eq!(code(&[FailOn::Inconclusive]), Some(5));
+    assert_eq!(code(&[]), Some(0));
 }
 
 #[test]
