@@ -124,6 +124,28 @@ impl FileCutOp {
     }
 }
 
+/// A sync to be tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DurableAttempt {
+    /// The root of the interposer's mount in a container.
+    pub place: Place,
+    /// Name of the interposer.
+    pub interposer: String,
+    /// What names of the interposer's own begin with.
+    pub mark: String,
+}
+
+/// What a sync of a file that was written said and came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TriedDurable {
+    /// What it got; none when it said that it is done.
+    pub errno: Option<String>,
+    /// What was written is durable: the interposer has no way back from it any more.
+    pub durable: bool,
+}
+
 /// What an interposer knows of operations that are not durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -132,7 +154,9 @@ pub struct PendingFacts {
     pub fenced: bool,
     /// Operations of others that are not durable; before they were undone, where some were.
     pub pending: u64,
-    /// Of these, so many were undone.
+    /// Our own likewise.
+    pub own: u64,
+    /// Of those of others, so many were undone.
     pub undone: u64,
     /// There were more than it can remember: none can be undone.
     pub overflowed: bool,

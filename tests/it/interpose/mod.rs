@@ -13,3 +13,4 @@ mod posix;
 mod scale;
 mod strikes;
 mod syncs;
+mod told;
