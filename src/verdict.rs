@@ -2,6 +2,7 @@
 //!
 //! Pure data: no clock, no I/O.
 
+use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +81,36 @@ pub enum ExitCode {
     Inconclusive = 5,
     /// Interrupted, after a clean rollback.
     Interrupted = 130,
+}
+
+/// A verdict that makes the exit code non-zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailOn {
+    /// A hypothesis broke.
+    Fail,
+    /// The harness could not do its work.
+    Error,
+    /// Nothing was proven.
+    Inconclusive,
+    /// A case passed only on a retry.
+    Flaky,
+}
+
+impl FailOn {
+    /// What counts unless something else is asked for.
+    pub const USUAL: [Self; 3] = [Self::Fail, Self::Error, Self::Inconclusive];
+
+    /// Whether a verdict counts under these.
+    #[must_use]
+    pub fn counts(these: &[Self], verdict: Verdict) -> bool {
+        match verdict {
+            Verdict::Fail => these.contains(&Self::Fail),
+            Verdict::Error => these.contains(&Self::Error),
+            Verdict::Inconclusive => these.contains(&Self::Inconclusive),
+            Verdict::Pass | Verdict::Skipped => true,
+        }
+    }
 }
 
 /// What decides the exit code of a run, apart from its verdict.

@@ -1,10 +1,12 @@
 //! From a profile and a seed to what survives of each write. Pure: a decision is a hash of the seed
 //! and of which write it is about.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Profile, image::CHUNK};
 
 /// A write that may be lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// Where it is.
     pub offset: u64,
@@ -15,7 +17,8 @@ pub struct Candidate {
 }
 
 /// What survives of one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kept {
     /// Nothing.
     Nothing,
@@ -26,8 +29,27 @@ pub enum Kept {
 }
 
 impl Kept {
-    fn if_so(kept: bool) -> Self {
+    pub(super) fn if_so(kept: bool) -> Self {
         if kept { Self::Whole } else { Self::Nothing }
+    }
+
+    /// Nothing of it is lost.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Whole => true,
+            Self::Sectors(sectors) => sectors.iter().all(|kept| *kept),
+        }
+    }
+
+    /// The same, said in one way only: sectors that are all there, or all gone, are the write.
+    pub(super) fn plain(self) -> Self {
+        match self {
+            Self::Sectors(sectors) if sectors.iter().all(|kept| *kept) => Self::Whole,
+            Self::Sectors(sectors) if !sectors.contains(&true) => Self::Nothing,
+            other => other,
+        }
     }
 }
 
@@ -87,11 +109,11 @@ fn smallest(writes: &[Candidate], count: usize, dice: &Dice) -> Vec<usize> {
 }
 
 /// Hashes of a seed and of circumstances.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
     /// FNV-1a over the words, mixed once more after splitmix64: neighbours must not look alike.
-    fn roll(&self, words: &[u64]) -> u64 {
+    pub(super) fn roll(&self, words: &[u64]) -> u64 {
         let bytes = [self.0].into_iter().chain(words.iter().copied()).flat_map(u64::to_le_bytes);
         let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)

@@ -4,20 +4,31 @@
 //! was completed, once that flush is completed itself; every other write is volatile. The cache is
 //! bounded: what no longer fits is written out, oldest first, as disks do.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     choose::{Candidate, Kept, choose},
     image::{CHUNK, Image},
     profile::Profile,
+    recording::{Event, Recording},
 };
 
 /// What a write does.
 #[derive(Debug, Clone)]
-enum Change {
-    Data(Vec<u8>),
+pub(super) enum Change {
+    Data(Arc<[u8]>),
     /// Zeros, or a discard, which reads as zeros afterwards.
     Zeros(u64),
+}
+
+impl Change {
+    /// Bytes of data.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Data(data) => data.len() as u64,
+            Self::Zeros(_) => 0,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -31,10 +42,7 @@ struct Record {
 
 impl Record {
     fn bytes(&self) -> u64 {
-        match &self.change {
-            Change::Data(data) => data.len() as u64,
-            Change::Zeros(_) => 0,
-        }
+        self.change.bytes()
     }
 
     fn candidate(&self) -> Candidate {
@@ -74,7 +82,7 @@ pub struct Cut {
 }
 
 /// A disk with a volatile cache.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Disk {
     /// What is durable beyond doubt.
     base: Image,
@@ -88,6 +96,8 @@ pub struct Disk {
     held: u64,
     /// The last number of the sequence.
     last: u64,
+    /// What is remembered of how it came to this; none while nothing is.
+    recording: Option<Recording>,
 }
 
 impl Disk {
@@ -95,7 +105,7 @@ impl Disk {
     #[must_use]
     pub fn new(image: Image, cache: u64) -> Self {
         let base = image.clone();
-        Self { base, live: image, log: VecDeque::new(), cache, held: 0, last: 0 }
+        Self { base, live: image, log: VecDeque::new(), cache, held: 0, last: 0, recording: None }
     }
 
     /// What a reader sees.
@@ -106,24 +116,22 @@ impl Disk {
 
     /// Submits a write; the number by which it is completed.
     pub fn write(&mut self, offset: u64, data: &[u8]) -> u64 {
-        self.live.write(offset, data);
-        self.submit(offset, Change::Data(data.to_vec()))
+        self.submit(offset, Change::Data(data.into()))
     }
 
     /// Submits a discard, or a write of zeros.
     pub fn zero(&mut self, offset: u64, length: u64) -> u64 {
-        self.live.zero(offset, length);
         self.submit(offset, Change::Zeros(length))
     }
 
     /// Submits a flush.
     pub fn flush(&mut self) -> u64 {
-        self.next()
+        self.next(|| Event::Flush)
     }
 
     /// The caller was told that a write is done.
     pub fn written(&mut self, submitted: u64) {
-        let now = self.next();
+        let now = self.next(|| Event::Written(submitted));
         let at = self.log.binary_search_by_key(&submitted, |record| record.submitted);
         if let Some(record) = at.ok().and_then(|at| self.log.get_mut(at)) {
             record.completed = Some(now);
@@ -133,31 +141,86 @@ impl Disk {
 
     /// The caller was told that a flush is done.
     pub fn flushed(&mut self, submitted: u64) {
-        self.next();
+        self.next(|| Event::Flushed(submitted));
         for record in &mut self.log {
             record.covered |= record.completed.is_some_and(|completed| completed < submitted);
         }
         self.settle();
     }
 
+    /// Somebody was told something, such as that his data is safe: its place in the sequence. What
+    /// was done for it was done before.
+    pub fn mark(&mut self) -> u64 {
+        self.next(|| Event::Mark)
+    }
+
+    /// Remembers from now on what happens, up to so many bytes; what is older is forgotten.
+    pub fn record(&mut self, most: u64) {
+        self.recording = None;
+        self.recording = Some(Recording::new(self.clone(), most));
+    }
+
+    /// What is remembered; none where nothing is.
+    #[must_use]
+    pub fn recording(&self) -> Option<&Recording> {
+        self.recording.as_ref()
+    }
+
+    /// Puts another content in its place, all of it durable. The sequence goes on, and what was
+    /// before is forgotten.
+    pub fn replace(&mut self, image: Image) {
+        let (last, most) = (self.last + 1, self.recording.as_ref().map(Recording::most));
+        *self = Self { last, ..Self::new(image, self.cache) };
+        if let Some(most) = most {
+            self.record(most);
+        }
+    }
+
+    /// The same with a cache that never has to write anything out by itself.
+    pub(super) fn roomy(self) -> Self {
+        Self { cache: u64::MAX, ..self }
+    }
+
+    /// The last number of the sequence.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Does once more what was recorded.
+    pub(super) fn again(&mut self, event: &Event) {
+        match event {
+            Event::Submit(offset, change) => drop(self.submit(*offset, change.clone())),
+            Event::Written(submitted) => self.written(*submitted),
+            Event::Flush => drop(self.flush()),
+            Event::Flushed(submitted) => self.flushed(*submitted),
+            Event::Mark => drop(self.mark()),
+        }
+    }
+
+    /// The writes that no flush has made durable, as they were submitted.
+    #[must_use]
+    pub fn volatile(&self) -> Vec<Candidate> {
+        self.log.iter().filter(|record| !record.covered).map(Record::candidate).collect()
+    }
+
+    /// What is there when the power goes and this survives of each of those.
+    #[must_use]
+    pub fn left(&self, kept: &[Kept]) -> Image {
+        self.state(kept)
+    }
+
     /// Cuts its power, and says what is left. `asked` picks a write by its data.
     #[must_use]
     pub fn cut(&self, profile: Profile, seed: u64, asked: impl Fn(&[u8]) -> bool) -> Cut {
         let volatile: Vec<&Record> = self.log.iter().filter(|record| !record.covered).collect();
-        let candidates: Vec<Candidate> = volatile.iter().map(|it| it.candidate()).collect();
-        let chosen = choose(profile, seed, &candidates);
-        let is_whole = |kept: &Kept| match kept {
-            Kept::Nothing => false,
-            Kept::Whole => true,
-            Kept::Sectors(sectors) => sectors.iter().all(|kept| *kept),
-        };
+        let chosen = choose(profile, seed, &self.volatile());
         let picked = |record: &Record| matches!(&record.change, Change::Data(data) if asked(data));
         let mut asked_for = volatile.iter().zip(&chosen).filter(|(record, _)| picked(record));
         Cut {
             image: self.state(&chosen),
             volatile: volatile.len() as u64,
-            dropped: chosen.iter().filter(|kept| !is_whole(kept)).count() as u64,
-            asked: asked_for.next_back().map(|(_, kept)| is_whole(kept)),
+            dropped: chosen.iter().filter(|kept| !kept.is_whole()).count() as u64,
+            asked: asked_for.next_back().map(|(_, kept)| kept.is_whole()),
         }
     }
 
@@ -175,13 +238,20 @@ impl Disk {
         image
     }
 
-    fn next(&mut self) -> u64 {
+    fn next(&mut self, event: impl FnOnce() -> Event) -> u64 {
         self.last += 1;
+        if let Some(recording) = &mut self.recording {
+            recording.push(event());
+        }
         self.last
     }
 
     fn submit(&mut self, offset: u64, change: Change) -> u64 {
-        let submitted = self.next();
+        match &change {
+            Change::Data(data) => self.live.write(offset, data),
+            Change::Zeros(length) => self.live.zero(offset, *length),
+        }
+        let submitted = self.next(|| Event::Submit(offset, change.clone()));
         let record = Record { submitted, completed: None, covered: false, offset, change };
         self.held += record.bytes().max(CHUNK as u64);
         self.log.push_back(record);

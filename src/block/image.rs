@@ -3,15 +3,45 @@
 //! A clone shares every chunk, so that a snapshot costs one pointer per 2 MiB. What was never
 //! written, or was discarded, reads as zeros and occupies nothing.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
+
+use sha2::{Digest as _, Sha256};
 
 /// Bytes of a chunk: also the disk's sector, which is written whole or not at all.
 pub const CHUNK: usize = 4096;
 /// Chunks of a leaf.
 const FAN: usize = 512;
 
-type Chunk = [u8; CHUNK];
+/// SHA-256.
+type Print = [u8; 32];
 type Leaf = Vec<Option<Arc<Chunk>>>;
+
+/// Some bytes, and what they are told by: shared by every image that has them, and made once.
+#[derive(Debug)]
+struct Chunk {
+    bytes: [u8; CHUNK],
+    print: OnceLock<Print>,
+}
+
+impl Chunk {
+    fn zeros() -> Arc<Self> {
+        Arc::new(Self { bytes: [0; CHUNK], print: OnceLock::new() })
+    }
+
+    fn print(&self) -> &Print {
+        self.print.get_or_init(|| Sha256::digest(self.bytes).into())
+    }
+}
+
+impl Clone for Chunk {
+    /// A clone is made to be written to.
+    fn clone(&self) -> Self {
+        Self { bytes: self.bytes, print: OnceLock::new() }
+    }
+}
 
 /// The content of a disk.
 #[derive(Debug, Clone)]
@@ -48,12 +78,29 @@ impl Image {
         leaves.map(|leaf| leaf.iter().flatten().count() as u64).sum()
     }
 
+    /// SHA-256 of what is there: of the number and of the SHA-256 of every chunk that is not all
+    /// zeros, in order. Two images of the same content have the same, however they came by it.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut digest = Sha256::new_with_prefix(self.size.to_le_bytes());
+        let zeros: Print = Sha256::digest([0; CHUNK]).into();
+        for (number, leaf) in (0_u64..).zip(&self.top) {
+            let chunks = leaf.iter().flat_map(|leaf| (0_u64..).zip(leaf.iter()));
+            let there = chunks.filter_map(|(at, chunk)| Some((at, chunk.as_ref()?.print())));
+            for (at, print) in there.filter(|(_, print)| **print != zeros) {
+                digest.update((number * FAN as u64 + at).to_le_bytes());
+                digest.update(print);
+            }
+        }
+        digest.finalize().into()
+    }
+
     /// Reads; beyond the end there is nothing, and the buffer is left as it was.
     pub fn read(&self, offset: u64, buffer: &mut [u8]) {
         for piece in self.pieces(offset, buffer.len() as u64) {
             let into = &mut buffer[piece.at];
             match self.chunk(piece.chunk) {
-                Some(chunk) => into.copy_from_slice(&chunk[piece.within]),
+                Some(chunk) => into.copy_from_slice(&chunk.bytes[piece.within]),
                 None => into.fill(0),
             }
         }
@@ -63,8 +110,9 @@ impl Image {
     pub fn write(&mut self, offset: u64, bytes: &[u8]) {
         for piece in self.pieces(offset, bytes.len() as u64) {
             let slot = self.slot(piece.chunk);
-            let chunk = Arc::make_mut(slot.get_or_insert_with(|| Arc::new([0; CHUNK])));
-            chunk[piece.within].copy_from_slice(&bytes[piece.at]);
+            let chunk = Arc::make_mut(slot.get_or_insert_with(Chunk::zeros));
+            chunk.print = OnceLock::new();
+            chunk.bytes[piece.within].copy_from_slice(&bytes[piece.at]);
         }
     }
 
@@ -78,7 +126,9 @@ impl Image {
             if piece.within.len() == CHUNK {
                 *slot = None;
             } else if let Some(chunk) = slot {
-                Arc::make_mut(chunk)[piece.within].fill(0);
+                let chunk = Arc::make_mut(chunk);
+                chunk.print = OnceLock::new();
+                chunk.bytes[piece.within].fill(0);
             }
         }
     }
@@ -145,6 +195,22 @@ mod tests {
         let mut bytes = [1; 1024];
         image.read(4096 * 3, &mut bytes);
         assert_eq!((bytes[499], bytes[500], bytes[511], bytes[512]), (5, 0, 0, 1));
+    }
+
+    #[test]
+    fn the_digest_is_of_the_content_and_of_nothing_else() {
+        let (mut one, mut other) = (Image::new(64 << 20), Image::new(64 << 20));
+        one.write(0, &[1; 8192]);
+        other.write(4096, &[1; 4096]);
+        assert_ne!(one.digest(), other.digest());
+        other.write(0, &[7; 4096]);
+        let before = other.digest();
+        other.write(0, &[1; 4096]);
+        other.write(8192, &[0; 4096]);
+        assert!(one.digest() == other.digest() && before != other.digest());
+        one.zero(0, 5);
+        assert_ne!(one.digest(), other.digest());
+        assert_ne!(Image::new(4096).digest(), Image::new(8192).digest());
     }
 
     proptest! {

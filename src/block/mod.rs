@@ -3,16 +3,27 @@
 //! A disk takes writes into a volatile cache, and a flush makes durable what was completed before it
 //! was asked for. What is left after a cut is the durable part and some of the rest, as a profile
 //! chooses: any of them is a state that a real disk may leave, and a right application survives all.
+//! A recorded disk can be cut at every moment of its past, and `ways` picks those worth looking at.
 //! No clock, no file, no device: `interpose::disk` serves it to the kernel.
 
 mod choose;
 mod disk;
+mod filesystem;
 mod image;
 #[cfg(test)]
 mod model_tests;
 mod profile;
+mod recording;
+#[cfg(test)]
+mod recording_tests;
+mod shrink;
+mod ways;
 
 pub use choose::{Candidate, Kept, choose};
 pub use disk::{Cut, Disk};
+pub use filesystem::filesystem;
 pub use image::{CHUNK, Image};
 pub use profile::Profile;
+pub use recording::{Past, Point, Recording};
+pub use shrink::shrink;
+pub use ways::{Plan, Way, plan};

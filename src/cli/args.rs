@@ -13,6 +13,7 @@ use crate::{
     report::Format,
     specimen::SpecimenArgs,
     units::Duration,
+    verdict::FailOn,
 };
 
 const EXAMPLES: &str = "\
@@ -189,7 +190,7 @@ pub(super) struct RunArgs {
     pub(super) require: bool,
 
     /// Verdicts that make the exit code non-zero.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [FailOn::Fail, FailOn::Error, FailOn::Inconclusive], help_heading = "Execution")]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = FailOn::USUAL, help_heading = "Execution")]
     pub(super) fail_on: Vec<FailOn>,
 
     /// Roll back, then leave containers, volumes and networks to look at.
@@ -207,19 +208,6 @@ fn format() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(values).map(|given| {
         Format::ALL.into_iter().find(|format| format.name() == given).unwrap_or_default()
     })
-}
-
-/// A verdict that makes the exit code non-zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum FailOn {
-    /// A hypothesis broke.
-    Fail,
-    /// The harness could not do its work.
-    Error,
-    /// Nothing was proven.
-    Inconclusive,
-    /// A case passed only on a retry.
-    Flaky,
 }
 
 /// `check`

@@ -9,12 +9,7 @@ use std::{
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    args::{FailOn, RunArgs},
-    check, output,
-    progress::Progress,
-    signals,
-};
+use super::{args::RunArgs, check, output, progress::Progress, signals};
 use crate::{
     helper::recover,
     plan::Case,
@@ -27,7 +22,7 @@ use crate::{
         suite,
     },
     runtime::{self, Docker, Runtime},
-    verdict::{Ending, ExitCode, Verdict},
+    verdict::{Ending, ExitCode, FailOn, Verdict},
 };
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
@@ -53,7 +48,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
 
     let engine = connected(&interrupt).await;
     let facts = engine.as_ref().ok().map(|(_, facts)| facts);
-    recorder.emit(Event::RunStarted(Box::new(start(&run, &cases, facts))));
+    recorder.emit(Event::RunStarted(Box::new(start(&run, &cases, &args.fail_on, facts))));
     let (mut verdict, ending) = match engine {
         Ok((docker, engine)) => {
             // beside the run: it has all the time that the run takes
@@ -111,30 +106,8 @@ fn finish(
     if !written.is_empty() {
         output::say(format!("reports: {}", directory.display()));
     }
-    let (verdict, ending) = record.ended.unwrap_or((Verdict::Error, Ending::default()));
     let unwritten = if problems.is_empty() { Verdict::Pass } else { Verdict::Error };
-    let (cases, _) = report::outcomes(&record);
-    // what is heavier than every case comes from the run itself: no helper, no room for its files
-    let beside = match cases.into_iter().fold(Verdict::Pass, Verdict::merge) {
-        heaviest if verdict > heaviest => verdict.merge(unwritten),
-        _ => unwritten,
-    };
-    Ok(ExitCode::of(counted(beside, &record, &args.fail_on), ending))
-}
-
-/// The verdict as `--fail-on` wants it counted: each case for itself, so that a failure that is not
-/// to count does not hide an error that is. `beside`: what the run came to apart from its cases.
-fn counted(beside: Verdict, record: &RunRecord, fail_on: &[FailOn]) -> Verdict {
-    let counts = |verdict: Verdict| match verdict {
-        Verdict::Fail => fail_on.contains(&FailOn::Fail),
-        Verdict::Error => fail_on.contains(&FailOn::Error),
-        Verdict::Inconclusive => fail_on.contains(&FailOn::Inconclusive),
-        Verdict::Pass | Verdict::Skipped => true,
-    };
-    let (cases, flaky) = report::outcomes(record);
-    let flaky = (flaky && fail_on.contains(&FailOn::Flaky)).then_some(Verdict::Fail);
-    let all = cases.into_iter().chain([beside]).filter(|verdict| counts(*verdict));
-    all.chain(flaky).fold(Verdict::Pass, Verdict::merge)
+    Ok(report::exit_code(&record, unwritten))
 }
 
 /// Prints what `--format` asks for.
@@ -198,7 +171,12 @@ fn options(args: &RunArgs) -> suite::Options {
     }
 }
 
-fn start(run: &str, cases: &[Case], engine: Option<&runtime::EngineFacts>) -> RunStart {
+fn start(
+    run: &str,
+    cases: &[Case],
+    fail_on: &[FailOn],
+    engine: Option<&runtime::EngineFacts>,
+) -> RunStart {
     RunStart {
         format: FORMAT,
         run: run.to_owned(),
@@ -208,6 +186,7 @@ fn start(run: &str, cases: &[Case], engine: Option<&runtime::EngineFacts>) -> Ru
         seed: cases.first().map_or(0, |case| case.run_seed),
         // any bytes: a path need not be text
         command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        fail_on: fail_on.to_vec(),
         engine: engine.cloned(),
         cases: cases.len(),
     }

@@ -137,6 +137,10 @@ impl Fault for Corruption {
         }
     }
 
+    fn subject_may_end_it(&self) -> bool {
+        self.when.until.is_some()
+    }
+
     fn io_rules(&self, below: &str) -> Vec<IoRule> {
         let bytes = u32::try_from(self.bytes.0).unwrap_or(u32::MAX);
         vec![self.aim().rule(below, IoAction::Corrupt { damage: self.damage, bytes })]

@@ -14,8 +14,8 @@ use super::{
 use crate::{
     errno::{Errno, ErrnoName},
     protocol::{
-        Caller, Capability, IoAction, IoOp, IoRule, Outcome, Read, Reading, Reported, Retry,
-        SyncAttempt, TriedSync, Trigger,
+        Caller, Capability, IoAction, IoOp, IoRule, Outcome, Read, ReadBack, Reading, Reported,
+        Retry, SyncAttempt, TriedSync, Trigger,
     },
 };
 
@@ -23,7 +23,7 @@ use crate::{
 ///
 /// `fsync` and `fdatasync` of a file fail when something was written before them, and are not done;
 /// on most filesystems the next one then says that all is well, because the kernel has given up what
-/// it could not write. The volume needs `interpose: file`. Use it to see whether a sync that failed
+/// it could not write. What is read meanwhile depends on the filesystem, as `like` says. The volume needs `interpose: file`. Use it to see whether a sync that failed
 /// is taken for what it is, or asked again until it says what the service wants to hear. Writes
 /// through a memory map are not seen; for a sync that always fails, `io-error` takes `ops: [fsync]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -34,12 +34,15 @@ pub struct FsyncError {
     /// What they fail with.
     #[serde(default = "default_errno")]
     errno: ErrnoName,
+    /// The filesystem that it is like, where the next three do not say otherwise.
+    #[serde(default)]
+    like: Like,
     /// Who is told of a failure: every open file once, or only the first that asks.
-    #[serde(default)]
-    reported: Reported,
+    reported: Option<Reported>,
     /// What comes after a failure, with nothing written in between.
-    #[serde(default)]
-    retry: Retry,
+    retry: Option<Retry>,
+    /// What is read after a failure of what was written before it.
+    read_back: Option<ReadBack>,
     /// Only files whose path below the target matches this glob: `**/*.log`.
     files: Option<String>,
     /// Only syncs of these callers.
@@ -48,6 +51,20 @@ pub struct FsyncError {
     /// Which of the syncs that have something to write; all without it.
     #[serde(default)]
     when: Trigger,
+}
+
+/// A filesystem, as its syncs fail (Rebello et al., "Can Applications Recover from fsync
+/// Failures?", USENIX ATC 2020).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Like {
+    /// What was written is read, and never written again.
+    #[default]
+    Ext4,
+    /// Likewise.
+    Xfs,
+    /// What was there before is read.
+    Btrfs,
 }
 
 fn default_errno() -> ErrnoName {
@@ -70,11 +87,27 @@ impl FsyncError {
         }
     }
 
+    fn reported(&self) -> Reported {
+        self.reported.unwrap_or_default()
+    }
+
+    fn retry(&self) -> Retry {
+        self.retry.unwrap_or_default()
+    }
+
+    fn read_back(&self) -> ReadBack {
+        let like = match self.like {
+            Like::Ext4 | Like::Xfs => ReadBack::New,
+            Like::Btrfs => ReadBack::Old,
+        };
+        self.read_back.unwrap_or(like)
+    }
+
     /// What the syncs of a trial must say: the first, the same again, and through another open file.
     fn wanted(&self) -> [Option<&str>; 3] {
         let errno = Some(self.errno.as_str());
-        let again = errno.filter(|_| self.retry == Retry::Fails);
-        [errno, again, errno.filter(|_| again.is_some() || self.reported == Reported::Each)]
+        let again = errno.filter(|_| self.retry() == Retry::Fails);
+        [errno, again, errno.filter(|_| again.is_some() || self.reported() == Reported::Each)]
     }
 
     async fn tried(
@@ -83,6 +116,7 @@ impl FsyncError {
         cx: &Cx<'_>,
         most: u64,
     ) -> Result<TriedSync, FaultError> {
+        self.aim().await_window(before, cx).await?;
         let (place, mark) = before.where_to_try(cx);
         match cx.helper.read(Read::TrySync(SyncAttempt { place, mark, most })).await? {
             Reading::SyncTried(tried) => Ok(tried),
@@ -100,7 +134,14 @@ fn told(tried: &TriedSync) -> String {
     let [first, again, other] = said(tried).map(|errno| errno.unwrap_or("done"));
     let nth =
         if tried.attempts > 1 { format!(" at attempt {}", tried.attempts) } else { "".into() };
-    format!("write and fdatasync: {first}{nth}; again: {again}; by another open file: {other}")
+    let read = match tried.read_back {
+        Some(ReadBack::New) => ", what was written is read",
+        Some(ReadBack::Old) => ", what was there before is read",
+        None => "",
+    };
+    format!(
+        "write and fdatasync: {first}{nth}{read}; again: {again}; by another open file: {other}"
+    )
 }
 
 impl Fault for FsyncError {
@@ -108,8 +149,7 @@ impl Fault for FsyncError {
 
     const SCOPE: Scope = Scope::Volume;
     const NEEDS: &'static [Capability] = &[Capability::Fuse];
-    const EXAMPLE: &'static str =
-        "fsync-error: { target: agent:/data, errno: EIO, reported: each, retry: succeeds }";
+    const EXAMPLE: &'static str = "fsync-error: { target: agent:/data, like: btrfs, errno: EIO }";
 
     fn kind(&self) -> Kind {
         Kind::State
@@ -126,14 +166,28 @@ impl Fault for FsyncError {
             undo: "disarm the rule".into(),
             proof: format!(
                 "syncs of a file of our own through the same mount get {first}, then {again}, and \
-                 through another open file {other}"
+                 through another open file {other}; what is read is {}",
+                match self.read_back() {
+                    ReadBack::New => "what was written",
+                    ReadBack::Old => "what was there before",
+                }
             ),
         }
     }
 
+    fn subject_may_end_it(&self) -> bool {
+        self.when.until.is_some()
+    }
+
     fn io_rules(&self, below: &str) -> Vec<IoRule> {
-        let (errno, reported, retry) = (self.errno.0.0, self.reported, self.retry);
-        vec![self.aim().rule(below, IoAction::FailSync { errno, reported, retry })]
+        let (errno, read_back) = (self.errno.0.0, self.read_back());
+        let (reported, retry) = (self.reported(), self.retry());
+        let fails = IoAction::FailSync { errno, reported, retry, read_back };
+        let mut rules = vec![self.aim().rule(below, fails)];
+        if read_back == ReadBack::Old {
+            rules.push(self.aim().rule(below, IoAction::Remember));
+        }
+        rules
     }
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {
@@ -141,7 +195,8 @@ impl Fault for FsyncError {
     }
 
     async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
-        let rules = self.io_rules(cx.site.below().unwrap_or_default());
+        let mut rules = self.io_rules(cx.site.below().unwrap_or_default());
+        rules.retain(|rule| rule.action != IoAction::Remember);
         self.aim().prepare(cx, rules).await
     }
 
@@ -152,9 +207,10 @@ impl Fault for FsyncError {
         cx: &Cx<'_>,
     ) -> Result<Effect, FaultError> {
         let tried = self.tried(before, cx, self.aim().tries()).await?;
-        let proven = said(&tried) == self.wanted();
+        let read = tried.read_back == Some(self.read_back());
+        let proven = said(&tried) == self.wanted() && read;
         let effect = Effect { proven, evidence: told(&tried), notes: Vec::new() };
-        if proven { cx.with_reach(before, effect).await } else { Ok(effect) }
+        self.aim().seen(before, cx, effect).await
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
@@ -190,7 +246,8 @@ mod tests {
         let Prepared { before, ops, undo } = fault.prepare(&cx).await.unwrap();
         let [Op::ArmRules { rules, .. }] = &ops[..] else { panic!("{ops:?}") };
         let (reported, retry) = (Reported::Each, Retry::Succeeds);
-        assert_eq!(rules[0].action, IoAction::FailSync { errno: 5, reported, retry });
+        let read_back = ReadBack::New;
+        assert_eq!(rules[0].action, IoAction::FailSync { errno: 5, reported, retry, read_back });
         assert!(matches!(&undo[..], [Op::DisarmRules { .. }]));
         fake.world().beneath.interposed.rules =
             Some(RuleFacts { armed: true, ..RuleFacts::default() });
@@ -205,6 +262,9 @@ mod tests {
             let effect = fault.verify(&before, &[], &cx).await.unwrap();
             assert_eq!(effect.proven, proven, "{syncs:?}: {effect:?}");
         }
+        fake.world().beneath.interposed.syncs = [Some("EIO"), None, Some("EIO")];
+        fake.world().beneath.interposed.read_back = ReadBack::Old;
+        assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven, "as on btrfs");
         assert!(!fault.verify_reverted(&before, &cx).await.unwrap().proven);
         fake.world().beneath.interposed.syncs = [None; 3];
         let nobody = fault.verify_reverted(&before, &cx).await;
@@ -224,5 +284,9 @@ mod tests {
         assert_eq!(wanted("reported: first"), [true, false, false]);
         assert_eq!(wanted("retry: fails"), [true, true, true]);
         assert_eq!(wanted("reported: first, retry: fails"), [true, true, true]);
+        let read = |more: &str| fault(&format!("{{ target: 'agent:/data', {more} }}")).read_back();
+        assert_eq!([read("like: ext4"), read("like: xfs")], [ReadBack::New; 2]);
+        assert_eq!(read("like: btrfs"), ReadBack::Old);
+        assert_eq!(read("like: btrfs, read_back: new"), ReadBack::New);
     }
 }

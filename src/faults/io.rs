@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Effect, FaultError, Prepared, Target, checks, io_inserted::Inserted, unexpected,
+    Cx, Declared, Effect, FaultError, Prepared, Target, checks, io_inserted::Inserted,
+    observe::sibling, unexpected,
 };
 use crate::{
     protocol::{
         ByteRange, Caller, IoAction, IoAttempt, IoOp, IoRule, Op, Place, Read, Reading, RuleFacts,
-        TriedOp, Trigger,
+        TriedOp, Trigger, mark_of_set,
     },
     units::{Percent, Size},
     volumes::{Layer, mark, object_name},
@@ -128,6 +129,8 @@ impl Aim<'_> {
             when.every.map(|every| format!("one in {every}")),
             when.after.map(|after| format!("after {after}")),
             when.after_bytes.map(|after| format!("after {after}")),
+            when.from.map(|from| format!("from {from} on")),
+            when.until.map(|until| format!("until {until} after the injection")),
             self.by.uid.map(|uid| format!("by user {uid}")),
             self.by.process.as_ref().map(|name| format!("by `{name}`")),
         ];
@@ -188,13 +191,8 @@ impl Aim<'_> {
                 self.name
             ));
         }
-        if when.from.is_some() || when.until.is_some() {
-            return Some(format!(
-                "`{}` must be in force when it is looked at, at once and just before its \
-                 revert\n\nhint: leave `from` and `until` out; `wait` before the step, and `for` \
-                 beside the fault, say when it begins and ends",
-                self.name
-            ));
+        if let Some(wrong) = self.check_window() {
+            return Some(wrong);
         }
         let bytes = when.after_bytes.is_some_and(|after| after > MOST_BYTES);
         (self.tries() > MOST_TRIES || bytes).then(|| {
@@ -248,7 +246,8 @@ impl Aim<'_> {
         })?;
         let interposer = object_name(cx.run, &volume.name);
         let root = Place { path: volume.mount_point.clone(), ..cx.site.place.clone() };
-        let tried = tried(cx, &interposer, &root, (self.ops, 1), hit).await?;
+        let own = mark_of_set(&mark(&interposer), &set);
+        let tried = tried(cx, own, &root, (self.ops, 1), hit).await?;
         if let Some(one) = tried.iter().find(|one| one.hit) {
             let (op, path) = (one.op.name(), &root.path);
             let how = match &one.errno {
@@ -285,8 +284,10 @@ impl Aim<'_> {
         hit: Hit,
     ) -> Result<Vec<TriedOp>, FaultError> {
         before.must_be_there(cx).await?;
+        self.await_window(before, cx).await?;
         let most = self.tries();
-        tried(cx, &before.interposer, &before.root(cx), (self.ops, most), hit).await
+        let (root, mark) = before.where_to_try(cx);
+        tried(cx, mark, &root, (self.ops, most), hit).await
     }
 
     /// The effect is gone, and what the rules have done meanwhile.
@@ -393,13 +394,13 @@ fn how(tried: &TriedOp) -> String {
 
 async fn tried(
     cx: &Cx<'_>,
-    interposer: &str,
+    mark: String,
     root: &Place,
     (ops, most): (&[IoOp], u64),
     hit: Hit,
 ) -> Result<Vec<TriedOp>, FaultError> {
     let Hit { slow_us, within_ms } = hit;
-    let (place, mark, ops) = (root.clone(), mark(interposer), ops.to_vec());
+    let (place, ops) = (root.clone(), ops.to_vec());
     let attempt = IoAttempt { place, mark, ops, most, slow_us, within_ms };
     match cx.helper.read(Read::TryIo(attempt)).await? {
         Reading::IoTried(tried) => Ok(tried),
@@ -443,14 +444,25 @@ impl Cx<'_> {
 
 impl Before {
     /// The root of the interposer's mount in the container as it is now, and what names of the
-    /// interposer's own begin with.
+    /// interposer's own begin with that these rules strike.
     pub(super) fn where_to_try(&self, cx: &Cx<'_>) -> (Place, String) {
-        (self.root(cx), mark(&self.interposer))
+        (self.root(cx), mark_of_set(&mark(&self.interposer), &self.set))
     }
 
     /// The root of the interposer's mount in the container as it is now.
     pub(super) fn root(&self, cx: &Cx<'_>) -> Place {
         Place { path: self.root.path.clone(), ..cx.site.place.clone() }
+    }
+
+    /// A file of the interposer's own, which strikes what is done to it as a trial.
+    pub(super) fn own_file(&self, cx: &Cx<'_>) -> Place {
+        let (root, mark) = self.where_to_try(cx);
+        sibling(&root, &format!("{}/{mark}-own", root.path.trim_end_matches('/')))
+    }
+
+    /// The interposer's name.
+    pub(super) fn interposer(&self) -> &str {
+        &self.interposer
     }
 
     /// The longest that an operation took before, in microseconds.

@@ -130,6 +130,7 @@ impl<'a> Bytes<'a> {
         most: u64,
     ) -> Result<Vec<TriedBytes>, FaultError> {
         before.must_be_there(cx).await?;
+        self.aim.await_window(before, cx).await?;
         let (place, mark) = before.where_to_try(cx);
         let mut all = Vec::new();
         for op in self.aim.ops {
@@ -154,7 +155,7 @@ impl<'a> Bytes<'a> {
         let evidence = tried.iter().map(told).collect::<Vec<_>>().join(", ");
         let proven = tried.iter().all(shows);
         let effect = Effect { proven, evidence, notes: Vec::new() };
-        if proven { cx.with_reach(before, effect).await } else { Ok(effect) }
+        self.aim.seen(before, cx, effect).await
     }
 
     /// The effect is gone, and what the rules have done meanwhile.

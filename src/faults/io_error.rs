@@ -59,7 +59,7 @@ fn default_errno() -> ErrnoName {
 }
 
 impl IoError {
-    fn aim(&self) -> Aim<'_> {
+    pub(super) fn aim(&self) -> Aim<'_> {
         Aim {
             name: "io-error",
             target: &self.target,
@@ -106,6 +106,10 @@ impl Fault for IoError {
         }
     }
 
+    fn subject_may_end_it(&self) -> bool {
+        self.when.until.is_some()
+    }
+
     fn io_rules(&self, below: &str) -> Vec<IoRule> {
         vec![self.aim().rule(below, IoAction::Error { errno: self.errno.0.0 })]
     }
@@ -130,7 +134,7 @@ impl Fault for IoError {
         let evidence: Vec<String> = tried.iter().map(told).collect();
         let proven = tried.iter().all(|one| one.errno.as_deref() == Some(wanted));
         let effect = Effect { proven, evidence: evidence.join(", "), notes: Vec::new() };
-        if proven { cx.with_reach(before, effect).await } else { Ok(effect) }
+        self.aim().seen(before, cx, effect).await
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {

@@ -121,6 +121,10 @@ impl Fault for IoLatency {
         }
     }
 
+    fn subject_may_end_it(&self) -> bool {
+        self.when.until.is_some()
+    }
+
     fn io_rules(&self, below: &str) -> Vec<IoRule> {
         let action = IoAction::Delay { us: micros(self.latency), jitter_us: micros(self.jitter) };
         vec![self.aim().rule(below, action)]
@@ -167,7 +171,7 @@ impl Fault for IoLatency {
             before.longest_us().div_ceil(1000)
         );
         let effect = Effect { proven, evidence, notes: Vec::new() };
-        if proven { cx.with_reach(before, effect).await } else { Ok(effect) }
+        self.aim().seen(before, cx, effect).await
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {

@@ -161,6 +161,10 @@ impl Fault for IoStall {
         Some(self.at_most)
     }
 
+    fn subject_may_end_it(&self) -> bool {
+        self.when.until.is_some()
+    }
+
     fn io_rules(&self, below: &str) -> Vec<IoRule> {
         let us = millis(self.longest()).saturating_mul(1000);
         let errno = self.then.errno().map(|name| name.0.0);
@@ -205,7 +209,7 @@ impl Fault for IoStall {
         );
         let proven = tried.iter().all(|one| self.stalls(one));
         let effect = Effect { proven, evidence, notes: Vec::new() };
-        if proven { cx.with_reach(before, effect).await } else { Ok(effect) }
+        self.aim().seen(before, cx, effect).await
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {

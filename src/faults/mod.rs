@@ -11,12 +11,14 @@ mod checks;
 mod commit_and_recreate;
 mod cx;
 mod effect;
+mod fault;
 mod grace;
 mod inner_engine;
 mod io;
 mod io_bytes;
 mod io_inserted;
 mod io_then;
+mod io_window;
 mod kind;
 mod lifecycle;
 mod observe;
@@ -31,26 +33,25 @@ mod tests;
 mod want_of_memory;
 mod whole_mount;
 
-use std::future::Future;
-
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     helper::HelperError,
-    protocol::{Capability, IoRule, Op, Outcome, Reading},
+    protocol::{Capability, IoRule, Outcome, Reading},
     runtime::RuntimeError,
     units::Duration,
-    volumes::VolumeSpec,
 };
 pub use cx::Cx;
 pub use effect::Effect;
+pub use fault::{Declared, Described, Fault, Prepared};
 pub use kind::{Kind, Scope};
 pub use profile::{Part, Profile};
 pub use select::{Pick, Selector};
 pub use site::{Site, SiteVolume};
 pub use target::Target;
 
+mod attribute_override;
 mod broken_hardlinks;
 mod cache_pollution;
 mod clock_skew;
@@ -72,6 +73,7 @@ mod io_latency;
 mod io_stall;
 mod kill;
 mod label;
+mod lost_fsync;
 mod lost_mount;
 mod memory_limit;
 mod mode;
@@ -94,6 +96,7 @@ mod short_write;
 mod snapshot;
 mod stale_handle;
 mod stall;
+mod statfs_spoof;
 mod stop;
 mod throttle;
 mod tmpfs_growth;
@@ -118,118 +121,6 @@ pub enum FaultError {
     /// It was in force, is gone, and reached nobody.
     #[error("{0}")]
     ReachedNobody(String),
-}
-
-/// What a fault has seen, and what it wants done.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Prepared<B> {
-    /// The state before, for verification.
-    pub before: B,
-    /// The acts.
-    pub ops: Vec<Op>,
-    /// What undoes them; must work without the outcome.
-    pub undo: Vec<Op>,
-}
-
-/// A fault in words, for `plan` and `explain`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Described {
-    /// What is done.
-    pub act: String,
-    /// What undoes it.
-    pub undo: String,
-    /// How the effect is proven.
-    pub proof: String,
-}
-
-/// What a scenario declares about a target, before anything runs.
-#[derive(Debug, Clone)]
-pub struct Declared<'a> {
-    /// The volume mounted at, or above, the target's path.
-    pub volume: Option<&'a VolumeSpec>,
-    /// The path is itself a mount point.
-    pub is_mount_point: bool,
-    /// The scenario says `allow: [host-wide]`.
-    pub host_wide: bool,
-}
-
-/// One fault.
-pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync {
-    /// The state before injection, as far as verification needs it.
-    type Before: Serialize + DeserializeOwned + Send + Sync;
-
-    /// The widest thing it can touch.
-    const SCOPE: Scope;
-    /// What the host must offer.
-    const NEEDS: &'static [Capability];
-    /// The `inject:` value of an example that checks and plans.
-    const EXAMPLE: &'static str;
-    /// Its amount can grow in stages: `prepare` takes the context's share of it, and may be called
-    /// again on top of an earlier stage.
-    const RAMPS: bool = false;
-
-    /// How long it lasts.
-    fn kind(&self) -> Kind;
-    /// The widest thing it can touch, with these parameters.
-    fn scope(&self) -> Scope {
-        Self::SCOPE
-    }
-    /// What the host must offer, with these parameters.
-    fn needs(&self) -> &'static [Capability] {
-        Self::NEEDS
-    }
-    /// Where it acts.
-    fn target(&self) -> &Target;
-    /// The other service that it acts on, and the key that names it.
-    fn peer(&self) -> Option<(&'static str, &str)> {
-        None
-    }
-    /// In words, with the parameters in place.
-    fn describe(&self) -> Described;
-
-    /// The keeper reverts it after this long, whatever the scenario says.
-    fn lasts_at_most(&self) -> Option<Duration> {
-        None
-    }
-
-    /// The subject may end the effect by itself, as by freeing files: then it is not looked for
-    /// again before the revert, and after a start only where it ends with the container.
-    fn subject_may_end_it(&self) -> bool {
-        false
-    }
-
-    /// Rules that it may bring to the volume's interposer, where the target lies at this path below
-    /// the volume's root. Pure.
-    fn io_rules(&self, _below: &str) -> Vec<IoRule> {
-        Vec::new()
-    }
-
-    /// What is wrong with it on this target; each one sentence, with a hint. Pure.
-    fn check(&self, _: &Declared<'_>) -> Vec<String> {
-        Vec::new()
-    }
-
-    /// Observes and decides. Changes nothing.
-    fn prepare(
-        &self,
-        cx: &Cx<'_>,
-    ) -> impl Future<Output = Result<Prepared<Self::Before>, FaultError>> + Send;
-
-    /// Looks, from the target's own view and by other means than the injection, whether the effect
-    /// is in force (state, damage) or has happened (event).
-    fn verify(
-        &self,
-        before: &Self::Before,
-        outcomes: &[Outcome],
-        cx: &Cx<'_>,
-    ) -> impl Future<Output = Result<Effect, FaultError>> + Send;
-
-    /// Looks whether the effect is gone. Not asked of events.
-    fn verify_reverted(
-        &self,
-        before: &Self::Before,
-        cx: &Cx<'_>,
-    ) -> impl Future<Output = Result<Effect, FaultError>> + Send;
 }
 
 /// One row of the table.
@@ -412,6 +303,7 @@ macro_rules! faults {
 }
 
 faults! {
+    "attribute-override" => attribute_override::AttributeOverride,
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
     "cache-pollution" => cache_pollution::CachePollution,
     "clock-skew" => clock_skew::ClockSkew,
@@ -434,6 +326,7 @@ faults! {
     "io-stall" => io_stall::IoStall,
     "kill" => kill::Kill,
     "label" => label::Label,
+    "lost-fsync" => lost_fsync::LostFsync,
     "lost-mount" => lost_mount::LostMount,
     "memory-limit" => memory_limit::MemoryLimit,
     "mode" => mode::Mode,
@@ -456,6 +349,7 @@ faults! {
     "snapshot" => snapshot::Snapshot,
     "stale-handle" => stale_handle::StaleHandle,
     "stall" => stall::Stall,
+    "statfs-spoof" => statfs_spoof::StatfsSpoof,
     "stop" => stop::Stop,
     "throttle" => throttle::Throttle,
     "tmpfs-growth" => tmpfs_growth::TmpfsGrowth,

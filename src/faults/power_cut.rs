@@ -63,7 +63,7 @@ impl PowerCut {
                 "`{NAME}` cannot tear a write in two on a volume with `interpose: file`\n\nhint: use \
                  `torn-write`, or another profile"
             )),
-            Layer::Block if block::profile(self.profile).is_none() => Some(format!(
+            Layer::Block if self.profile.of_disk().is_none() => Some(format!(
                 "`{NAME}` cannot tell names from data on a volume with `interpose: block`, and \
                  `{profile}` asks for it\n\nhint: use another profile, or `interpose: file`"
             )),

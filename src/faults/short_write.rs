@@ -122,6 +122,10 @@ impl Fault for ShortWrite {
         }
     }
 
+    fn subject_may_end_it(&self) -> bool {
+        self.when.until.is_some()
+    }
+
     fn io_rules(&self, below: &str) -> Vec<IoRule> {
         vec![self.aim().rule(below, IoAction::Shorten { keep: self.cut().keep() })]
     }

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
     io::{Aim, Before, NEVER_SLOW, told},
+    io_window::ALWAYS,
 };
-use crate::protocol::{Caller, Capability, IoAction, IoOp, IoRule, Outcome, Trigger};
+use crate::protocol::{Caller, Capability, IoAction, IoOp, IoRule, Outcome};
 
 /// Makes files that are open fail with `ESTALE`; opened anew they work.
 ///
@@ -36,16 +37,6 @@ pub struct StaleHandle {
 /// Operations on open files alone.
 const OPS: [IoOp; 3] = [IoOp::Fsync, IoOp::Read, IoOp::Write];
 const STALE: &str = "ESTALE";
-/// All of them.
-const ALWAYS: &Trigger = &Trigger {
-    probability: None,
-    nth: None,
-    every: None,
-    after: None,
-    after_bytes: None,
-    from: None,
-    until: None,
-};
 
 fn default_ops() -> Vec<IoOp> {
     OPS.to_vec()
@@ -124,7 +115,7 @@ impl Fault for StaleHandle {
         let evidence: Vec<String> = tried.iter().map(told).collect();
         let proven = tried.iter().all(|one| one.errno.as_deref() == Some(STALE));
         let effect = Effect { proven, evidence: evidence.join(", "), notes: Vec::new() };
-        if proven { cx.with_reach(before, effect).await } else { Ok(effect) }
+        self.aim().seen(before, cx, effect).await
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {

@@ -2,6 +2,7 @@
 //! volumes. Never stands in for proof that a fault works.
 
 mod engine;
+mod interposed;
 mod link;
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
 };
 
 use futures_util::future::{self, BoxFuture, FutureExt as _};
+pub(crate) use interposed::IoWorld;
 pub(crate) use link::Keeper;
 use tokio_util::sync::CancellationToken;
 
@@ -18,12 +20,11 @@ use crate::{
     helper::HelperError,
     ledger::LedgerReport,
     protocol::{
-        Access, AccessFacts, ArchiveFacts, ByteAttempt, ClockFacts, Dev, Entry, EscapeFacts,
-        EventFacts, FileFacts, FsFacts, HttpReply, Init, InnerEngineFacts, IoAttempt, IoFacts,
-        IoLimits, IoOp, LabelFacts, LinkState, LoadCall, LoadStats, LoopFacts, MemoryFacts,
-        MountFacts, NetFacts, OpenFile, Pace, PaceTrial, PageFacts, Place, ProcessFacts,
-        QuotaFacts, Read, Reading, RuleFacts, StartTrial, TimesFacts, TreeFacts, Trial, TriedBytes,
-        TriedOp, TriedSync, UserFacts, WriterFacts,
+        Access, AccessFacts, ArchiveFacts, ClockFacts, Dev, Entry, EventFacts, FileFacts, FsFacts,
+        HttpReply, Init, InnerEngineFacts, IoFacts, IoLimits, LabelFacts, LinkState, LoadCall,
+        LoadStats, LoopFacts, MemoryFacts, MountFacts, NetFacts, OpenFile, Pace, PaceTrial,
+        PageFacts, Place, ProcessFacts, QuotaFacts, Read, Reading, StartTrial, TimesFacts,
+        TreeFacts, Trial, UserFacts, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ExecOutput, Health, MemoryLimit, Result as RuntimeResult,
@@ -108,37 +109,6 @@ pub(crate) struct World {
     pub(crate) keeper: Keeper,
 }
 
-/// What there is to see of an interposer.
-#[derive(Default)]
-pub(crate) struct IoWorld {
-    /// How the first operation of a trial is hit: its errno and its microseconds.
-    pub(crate) struck: Option<(Option<&'static str>, u64)>,
-    /// What becomes of a trial's bytes: errno, moved, arrived and untouched; all arrive without it.
-    pub(crate) bytes: Option<(Option<&'static str>, u64, u64, u64)>,
-    /// What the syncs of a trial get: the first, the next, and another open file's.
-    pub(crate) syncs: [Option<&'static str>; 3],
-    /// Operations do not come back.
-    pub(crate) hangs: bool,
-    /// What its rules have done.
-    pub(crate) rules: Option<RuleFacts>,
-    /// What it does not reach.
-    pub(crate) escapes: EscapeFacts,
-}
-
-impl IoWorld {
-    fn sync_tried(&self) -> TriedSync {
-        let [first, again, other] = self.syncs.map(|errno| errno.map(str::to_owned));
-        TriedSync { attempts: 1, first, again, other }
-    }
-
-    fn bytes_tried(&self, attempt: &ByteAttempt) -> TriedBytes {
-        let block = u64::from(attempt.block);
-        let (errno, moved, arrived, untouched) = self.bytes.unwrap_or((None, block, block, 0));
-        let errno = errno.map(str::to_owned);
-        TriedBytes { op: attempt.op, block, attempts: 1, errno, moved, arrived, untouched }
-    }
-}
-
 /// What lies beneath files and processes.
 #[derive(Default)]
 pub(crate) struct Beneath {
@@ -165,10 +135,7 @@ impl Beneath {
             Read::Clock { .. } => Reading::Clock(self.clock.clone()),
             Read::Upper(_) => Reading::Upper(self.upper),
             Read::Label(_) => Reading::Label(self.label.clone()),
-            Read::Escapes { .. } => Reading::Escapes(self.interposed.escapes),
-            Read::TrySync(_) => Reading::SyncTried(self.interposed.sync_tried()),
-            Read::TryBytes(attempt) => Reading::BytesTried(self.interposed.bytes_tried(attempt)),
-            _ => Reading::Nothing,
+            other => self.interposed.answer(other).unwrap_or(Reading::Nothing),
         }
     }
 }
@@ -426,18 +393,6 @@ impl World {
         Pace { operations, bytes: operations * block, took_us }
     }
 
-    fn io_tried(&self, attempt: &IoAttempt) -> Vec<TriedOp> {
-        let (errno, took_us) = self.beneath.interposed.struck.unwrap_or((None, 20));
-        let hung = self.beneath.interposed.hangs;
-        let hit = hung || self.beneath.interposed.struck.is_some();
-        let attempts = if hit { 1 } else { attempt.most };
-        let tried = |op: &IoOp| {
-            let errno = errno.map(str::to_owned);
-            TriedOp { op: *op, attempts, hit, errno, took_us, hung }
-        };
-        attempt.ops.iter().map(tried).collect()
-    }
-
     fn answer(&self, read: &Read) -> Reading {
         match read {
             Read::Init(_) => Reading::Init(self.init),
@@ -463,8 +418,6 @@ impl World {
             Read::TryStart(_) => Reading::Started(self.inner.started.clone()),
             Read::Memory(_) => Reading::Memory(self.memory),
             Read::Processes(_) => Reading::Processes(self.processes.clone()),
-            Read::TryIo(attempt) => Reading::IoTried(self.io_tried(attempt)),
-            Read::Rules { .. } => Reading::Rules(self.beneath.interposed.rules.clone()),
             Read::TryInotify { .. } => tried(self.inotify),
             Read::TryEvents { .. } => Reading::Events(self.events.clone()),
             Read::Quota(_) => Reading::Quota(self.quota.clone()),

@@ -130,6 +130,10 @@ impl Fault for TornWrite {
         }
     }
 
+    fn subject_may_end_it(&self) -> bool {
+        self.when.until.is_some()
+    }
+
     fn io_rules(&self, below: &str) -> Vec<IoRule> {
         let (keep, errno) = (self.cut().keep(), self.errno.0.0);
         vec![self.aim().rule(below, IoAction::Tear { keep, errno })]

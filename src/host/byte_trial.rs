@@ -7,7 +7,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::{Errno, pread, pwrite};
 
 use super::io_trial::{Tries, name_of, open_own};
-use crate::protocol::{IoOp, TriedBytes};
+use crate::protocol::{IoOp, TriedBytes, only};
 
 /// What one attempt after the other moves: never zero, and no bit away from each other.
 const KNOWN: [u8; 2] = [0x35, 0xca];
@@ -26,7 +26,7 @@ impl Tries {
     #[must_use]
     pub fn of_bytes(&self, op: IoOp, block: u32) -> TriedBytes {
         let length = usize::try_from(block).unwrap_or_default();
-        let file = open_own(&self.name(""));
+        let file = open_own(&self.name(&only(op)));
         let mut attempts = 0;
         loop {
             let known = vec![KNOWN[usize::from(attempts % 2 == 1)]; length];

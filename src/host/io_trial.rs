@@ -9,15 +9,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags, fdatasync, ftruncate, open, rename, stat, unlink};
+use rustix::fs::{Mode, OFlags, fdatasync, ftruncate, open, rename, stat, statvfs, unlink};
 use rustix::io::{Errno, pread, pwrite};
 
-use crate::protocol::{IoOp, TriedOp};
+use crate::protocol::{IoOp, TriedOp, only};
 
 /// What our own names are answered with where no rule hits: nobody else uses it.
 pub const UNTOUCHED: Errno = Errno::XFULL;
 /// In names of files that are not there yet.
 pub const NEW: &str = "new";
+/// In names of files of which it is remembered what is not durable, where that is remembered at all.
+pub const REMEMBERED: &str = "remembered";
 
 /// How operations are tried.
 #[derive(Debug, Clone)]
@@ -109,7 +111,7 @@ impl Tries {
     }
 
     fn counting(&self, op: IoOp, progress: &Progress) -> TriedOp {
-        let path = self.name("");
+        let path = self.name(&only(op));
         // what is opened beforehand is no try; where that fails, it is the answer to all of them
         let file = match op {
             IoOp::Read | IoOp::Write | IoOp::Fsync | IoOp::Truncate => Some(open_own(&path)),
@@ -139,10 +141,19 @@ impl Tries {
         self.dir.join(format!("{}{kind}-{}-{number}", self.mark, std::process::id()))
     }
 
+    /// Opens a file of which it is remembered what is not durable, to try its sync.
+    ///
+    /// # Errors
+    /// The failed call.
+    pub fn remembered(&self) -> Result<OwnedFd, Errno> {
+        open_own(&self.name(&format!("{REMEMBERED}{}", only(IoOp::Fsync))))
+    }
+
     fn on_name(&self, op: IoOp, path: &Path) -> Result<(), Errno> {
         match op {
             IoOp::Open => open_own(path).map(drop),
             IoOp::Stat => stat(path).map(drop),
+            IoOp::Statfs => statvfs(path).map(drop),
             IoOp::Unlink => unlink(path),
             IoOp::Rename => rename(path, self.name(NEW)),
             _ => {
@@ -165,7 +176,8 @@ fn with_new(path: &Path) -> PathBuf {
 }
 
 /// As users write it.
-pub(super) fn name_of(errno: Errno) -> String {
+#[must_use]
+pub fn name_of(errno: Errno) -> String {
     let errno = super::errno::Errno::from(errno);
     errno.name().map_or_else(|| errno.0.to_string(), str::to_owned)
 }

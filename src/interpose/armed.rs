@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::rules::{BadGlob, Call, RuleSet, Sets, Strike};
-use crate::protocol::{IoOp, IoRule, RuleFacts};
+use crate::protocol::{IoOp, IoRule, RuleFacts, is_of_set};
 
 /// A set, and whether it is in force.
 struct One {
@@ -109,7 +109,9 @@ impl Armed {
         let call = &Call { open_for: opened.map(|opened| now.duration_since(opened)), ..*call };
         let sets: Vec<Arc<One>> = {
             let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner);
-            sets.values().filter(|one| one.armed).cloned().collect()
+            let about = |name: &str| !call.trial || is_of_set(call.path, name);
+            let armed = sets.iter().filter(|(name, one)| one.armed && about(name));
+            armed.map(|(_, one)| Arc::clone(one)).collect()
         };
         let mut strike = Strike::default();
         for one in sets {
@@ -138,8 +140,9 @@ impl Armed {
             Arc::clone(sets.get(name)?)
         };
         let (matched, hit) = one.set.counted();
+        let since_ms = u64::try_from(one.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (out_of_reach, struck) = (reach(&one.set), one.set.struck());
-        Some(RuleFacts { armed: one.armed, matched, hit, out_of_reach, open, struck })
+        Some(RuleFacts { armed: one.armed, since_ms, matched, hit, out_of_reach, open, struck })
     }
 }
 

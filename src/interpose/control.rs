@@ -10,10 +10,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{disk::Power, session::Rules};
+use super::{
+    disk::{Opened, Power},
+    session::Rules,
+};
 use crate::{
-    block::Profile,
-    protocol::{CutFacts, CutProfile, IoRule, PendingFacts, RuleFacts},
+    block::{Kept, Profile},
+    protocol::{CutFacts, CutProfile, IoRule, PastFacts, PendingFacts, RuleFacts},
 };
 
 /// A question.
@@ -54,6 +57,24 @@ pub enum Ask {
     Restore,
     /// Give the power back as if it had never been cut.
     UndoCut,
+    /// Remember from now on what happens to a disk.
+    Record {
+        /// Bytes that this may take; what is older is forgotten.
+        most: u64,
+    },
+    /// Somebody was told something. → `At`
+    Mark,
+    /// Begin to open the past of a disk.
+    OpenPast,
+    /// The past of a disk. `Already` while it is not open yet.
+    Past,
+    /// Show what a cut at this moment would have left. → `Shown`
+    Show {
+        /// The moment.
+        cut: u64,
+        /// What survives of each write that was not durable.
+        kept: Vec<Kept>,
+    },
     /// Take no change after so many more by others; without a number, take them again.
     Fence(Option<u64>),
     /// What is not durable.
@@ -81,6 +102,12 @@ pub enum Answer {
     Facts(Option<RuleFacts>),
     /// The power was cut.
     Cut(CutFacts),
+    /// Its place in the sequence of what happened to a disk.
+    At(u64),
+    /// The past of a disk.
+    Past(Box<PastFacts>),
+    /// It can be looked at; SHA-256 of its content.
+    Shown([u8; 32]),
     /// What is not durable; none where no changes are remembered.
     Pending(Option<PendingFacts>),
     /// It was not done.
@@ -158,10 +185,30 @@ impl Controlled for Power {
             Ask::WasCut => self.facts().map_or(Answer::Already, Answer::Cut),
             Ask::Restore => done(self.restore()),
             Ask::UndoCut => done(self.undo()),
+            Ask::Record { most } if self.record(most) => Answer::Done,
+            Ask::Mark => self.mark().map_or_else(no_power, Answer::At),
+            Ask::OpenPast => {
+                self.open();
+                Answer::Done
+            }
+            Ask::Past => match self.opened() {
+                Opened::NotYet => Answer::Already,
+                Opened::Open(facts) => Answer::Past(facts),
+                Opened::Failed(why) => Answer::Refused(why),
+            },
+            Ask::Show { cut, kept } => match self.show(cut, &kept) {
+                Some(digest) => Answer::Shown(digest),
+                None => Answer::Refused(format!("there is no such state at {cut}")),
+            },
+            Ask::Record { .. } => no_power(),
             Ask::Ping => Answer::Done,
             other => Answer::Refused(format!("a disk knows no rules: {other:?}")),
         }
     }
+}
+
+fn no_power() -> Answer {
+    Answer::Refused("it has no power".into())
 }
 
 fn done(done: bool) -> Answer {

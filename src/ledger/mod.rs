@@ -27,7 +27,7 @@ pub use decode::DecodeError;
 pub use entry::{Entry, Event, Intent};
 pub use log::{Log, LogError, LogWriter};
 pub use rate::{acks_per_second, longest_gap};
-pub use readback::ReadBack;
+pub use readback::{ReadBack, whole_records};
 pub use record::{MAX_LENGTH, Record, RecordError, RecordId};
 pub use report::{LedgerReport, Lost};
 pub use shared::{SharedLog, line as shared_line};

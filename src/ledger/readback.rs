@@ -2,7 +2,7 @@
 //!
 //! Only cuts and labels; whether a piece is a right record is `decode`'s and `check`'s business.
 
-use super::record::MAGIC;
+use super::record::{MAGIC, Record};
 
 /// One piece read back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,19 @@ impl<'a> ReadBack<'a> {
             .flat_map(|line| Pieces { rest: line })
             .map(|bytes| Self { asked: None, bytes })
     }
+}
+
+/// The whole records of a file of lines, each with the end of its line. What comes after the last of
+/// them is a torn tail: not even a record that lacks nothing but its newline is there.
+pub fn whole_records(bytes: &[u8]) -> impl Iterator<Item = (Record, usize)> {
+    let ends = bytes.split_inclusive(|byte| *byte == b'\n').scan(0, |at, line| {
+        *at += line.len();
+        Some((*at, line))
+    });
+    ends.filter(|(_, line)| line.ends_with(b"\n")).flat_map(|(end, line)| {
+        let pieces = ReadBack::stream(line);
+        pieces.filter_map(move |piece| Some((Record::decode(piece.bytes).ok()?, end)))
+    })
 }
 
 /// The pieces of one line, each but the first beginning with the record's mark.

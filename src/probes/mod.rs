@@ -8,6 +8,7 @@ mod container;
 mod engine;
 mod events;
 mod exec;
+mod explore;
 mod file;
 mod filesystem;
 mod growth;
@@ -72,22 +73,30 @@ pub struct Sample {
     pub number: Option<f64>,
     /// Why it is outside the tolerance; none when it is within.
     pub violation: Option<String>,
+    /// What is said to be outside only keeps it from proving anything.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub vacuous: bool,
 }
 
 impl Sample {
     /// Within the tolerance.
     pub fn within(observed: impl Into<String>) -> Self {
-        Self { observed: observed.into(), number: None, violation: None }
+        Self::judged(observed, None)
     }
 
     /// Outside the tolerance.
     pub fn outside(observed: impl Into<String>, violation: impl Into<String>) -> Self {
-        Self { observed: observed.into(), number: None, violation: Some(violation.into()) }
+        Self::judged(observed, Some(violation.into()))
     }
 
     /// Judged by whether there is a violation.
     pub fn judged(observed: impl Into<String>, violation: Option<String>) -> Self {
-        Self { observed: observed.into(), number: None, violation }
+        Self { observed: observed.into(), number: None, violation, vacuous: false }
+    }
+
+    /// Neither within nor outside: nothing was there that could have been.
+    pub fn proves_nothing(observed: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { vacuous: true, ..Self::outside(observed, why) }
     }
 
     /// With the number to plot.
@@ -144,6 +153,12 @@ pub trait Probe: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
 
     /// The other service that it speaks of, and the key that names it.
     fn peer(&self) -> Option<(&'static str, &str)> {
+        None
+    }
+
+    /// The workload whose acknowledgements must have their place among the writes to a volume's disk,
+    /// and the volume.
+    fn explores(&self) -> Option<(&str, &str)> {
         None
     }
 
@@ -241,6 +256,13 @@ macro_rules! probes {
                 match self { $(Self::$type(probe) => probe.peer(),)+ }
             }
 
+            /// The workload whose acknowledgements must have their place among the writes to a
+            /// volume's disk, and the volume.
+            #[must_use]
+            pub fn explores(&self) -> Option<(&str, &str)> {
+                match self { $(Self::$type(probe) => probe.explores(),)+ }
+            }
+
             /// The workload it reads.
             #[must_use]
             pub fn workload(&self) -> Option<&str> {
@@ -282,6 +304,7 @@ probes! {
     "engine" => engine::Engine,
     "events" => events::Events,
     "exec" => exec::Exec,
+    "explore" => explore::Explore,
     "file" => file::File,
     "filesystem" => filesystem::Filesystem,
     "growth" => growth::Growth,

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Dev, Place};
+use crate::block::Profile;
 
 /// Which of the operations that were not durable a power cut leaves behind.
 #[derive(
@@ -57,6 +58,23 @@ impl CutProfile {
             Self::DataFirst => "data-first",
         }
     }
+
+    /// What the model of a disk calls it; none for what a disk cannot tell.
+    #[must_use]
+    pub fn of_disk(self) -> Option<Profile> {
+        Some(match self {
+            Self::Drop => Profile::Drop,
+            Self::KeepAll => Profile::KeepAll,
+            Self::Prefix => Profile::Prefix,
+            Self::Omit1 => Profile::Omit1,
+            Self::Omit2 => Profile::Omit2,
+            Self::Keep1 => Profile::Keep1,
+            Self::Keep2 => Profile::Keep2,
+            Self::Subset => Profile::Subset,
+            Self::Torn => Profile::Torn,
+            Self::MetadataFirst | Self::DataFirst => return None,
+        })
+    }
 }
 
 /// An act of a power cut on an interposed volume.
@@ -106,6 +124,28 @@ impl FileCutOp {
     }
 }
 
+/// A sync to be tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DurableAttempt {
+    /// The root of the interposer's mount in a container.
+    pub place: Place,
+    /// Name of the interposer.
+    pub interposer: String,
+    /// What names of the interposer's own begin with.
+    pub mark: String,
+}
+
+/// What a sync of a file that was written said and came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TriedDurable {
+    /// What it got; none when it said that it is done.
+    pub errno: Option<String>,
+    /// What was written is durable: the interposer has no way back from it any more.
+    pub durable: bool,
+}
+
 /// What an interposer knows of operations that are not durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -114,7 +154,9 @@ pub struct PendingFacts {
     pub fenced: bool,
     /// Operations of others that are not durable; before they were undone, where some were.
     pub pending: u64,
-    /// Of these, so many were undone.
+    /// Our own likewise.
+    pub own: u64,
+    /// Of those of others, so many were undone.
     pub undone: u64,
     /// There were more than it can remember: none can be undone.
     pub overflowed: bool,

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Damage, Keep, Place, Reported, Retry, Struck};
+use super::{Damage, Keep, Place, ReadBack, Reported, Retry, Struck, ToldAttributes, ToldRoom};
 use crate::units::{Duration, Percent, Size};
 
 /// What a process does to a file, as the interposer sees it.
@@ -27,6 +27,8 @@ pub enum IoOp {
     Rename,
     /// Look at its attributes, or for its name.
     Stat,
+    /// Look at how much room there is, as `df` does.
+    Statfs,
     /// Change its size, or allocate in it.
     Truncate,
     /// Remove a name.
@@ -37,13 +39,14 @@ pub enum IoOp {
 
 impl IoOp {
     /// Every operation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Create,
         Self::Fsync,
         Self::Open,
         Self::Read,
         Self::Rename,
         Self::Stat,
+        Self::Statfs,
         Self::Truncate,
         Self::Unlink,
         Self::Write,
@@ -59,6 +62,7 @@ impl IoOp {
             Self::Read => "read",
             Self::Rename => "rename",
             Self::Stat => "stat",
+            Self::Statfs => "statfs",
             Self::Truncate => "truncate",
             Self::Unlink => "unlink",
             Self::Write => "write",
@@ -97,9 +101,9 @@ pub struct Trigger {
     pub after: Option<u64>,
     /// Only after this many bytes.
     pub after_bytes: Option<Size>,
-    /// Not before this time after the injection.
+    /// Not before this time after the injection, up to 10s: the step lasts until then.
     pub from: Option<Duration>,
-    /// Not after this time after the injection.
+    /// Not after this time after the injection; without a revert, too.
     pub until: Option<Duration>,
 }
 
@@ -158,7 +162,16 @@ pub enum IoAction {
         reported: Reported,
         /// What comes after it.
         retry: Retry,
+        /// What is read of what was written before it.
+        read_back: ReadBack,
     },
+    /// A sync of a file or a directory says that it is done, and is not: what it was about is not
+    /// durable.
+    LoseSync,
+    /// A look at attributes is told these.
+    TellAttributes(ToldAttributes),
+    /// A look at how much room there is is told this.
+    TellRoom(ToldRoom),
     /// It fails with `ESTALE` on a file that was open before the rule came into force. A trial's file
     /// counts as one.
     Stale,
@@ -175,7 +188,7 @@ impl IoAction {
     /// Whether it strikes depends on what was written before: no write may pass it by.
     #[must_use]
     pub fn follows_writes(&self) -> bool {
-        matches!(self, Self::FailSync { .. } | Self::Remember)
+        matches!(self, Self::FailSync { .. } | Self::LoseSync | Self::Remember)
     }
 
     /// It is about the bytes that an operation moves, and not about it as a whole.
@@ -252,6 +265,8 @@ pub struct Interposer {
 pub struct RuleFacts {
     /// It is in force.
     pub armed: bool,
+    /// Milliseconds since it came into force.
+    pub since_ms: u64,
     /// Operations that matched.
     pub matched: u64,
     /// Operations that were hit.

@@ -27,6 +27,17 @@ pub enum Retry {
     Fails,
 }
 
+/// What is read after a sync that failed of what was written before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadBack {
+    /// What was written: it is still in memory.
+    #[default]
+    New,
+    /// What was there before.
+    Old,
+}
+
 /// Syncs to be tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +58,8 @@ pub struct TriedSync {
     pub attempts: u64,
     /// What the sync after a write got; none when it worked.
     pub first: Option<String>,
+    /// What was read after it; none when it worked.
+    pub read_back: Option<ReadBack>,
     /// What the next one got, with nothing written in between.
     pub again: Option<String>,
     /// What one got through the other open file.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Histogram, Place};
+use super::{ExploreReport, ExploreSpec, Histogram, Place};
 use crate::ledger::LedgerReport;
 
 /// What the worker is asked to do with a load.
@@ -47,6 +47,18 @@ pub enum LoadCall {
         /// Its name.
         name: String,
     },
+    /// Stop it, and begin to look at what cuts of the disk that it marks would have left. → `Nothing`
+    Explore {
+        /// Its name.
+        name: String,
+        /// What is looked at.
+        explore: ExploreSpec,
+    },
+    /// What was found so far. → `Explored`
+    Explored {
+        /// Its name.
+        name: String,
+    },
 }
 
 /// The worker's answer.
@@ -59,6 +71,8 @@ pub enum LoadReply {
     Stats(LoadStats),
     /// What the ledger came to, or why it could not be read back.
     Ledger(Result<Box<LedgerReport>, String>),
+    /// What was found so far in states that a cut would have left.
+    Explored(Box<ExploreReport>),
 }
 
 /// What a load does.
@@ -81,6 +95,9 @@ pub struct LoadSpec {
     pub timeout_ms: u64,
     /// Seed of the payloads.
     pub seed: u64,
+    /// The disk that is to remember what happens to it, and when each acknowledgement came.
+    #[serde(default)]
+    pub marks: Option<String>,
 }
 
 /// How records get in and out of a subject.

@@ -7,6 +7,7 @@ mod access;
 mod capability;
 mod engine_op;
 mod entry;
+mod explore;
 mod file_cut;
 mod histogram;
 mod http;
@@ -17,6 +18,7 @@ mod io;
 mod io_bytes;
 mod io_rule;
 mod io_sync;
+mod io_told;
 mod load;
 mod op;
 mod op_parts;
@@ -27,12 +29,14 @@ mod read;
 mod struck;
 mod time;
 mod tree;
+mod trial_name;
 
 pub use access::{Access, AccessFacts, FileOwner, LabelFacts};
 pub use capability::Capability;
 pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
-pub use file_cut::{CutProfile, FileCutOp, PendingFacts};
+pub use explore::{ExploreReport, ExploreSpec, LostWrite, PastFacts, WrongState};
+pub use file_cut::{CutProfile, DurableAttempt, FileCutOp, PendingFacts, TriedDurable};
 pub use histogram::Histogram;
 pub use http::{HttpReply, HttpRequest};
 pub use inner_engine::{Ending, InnerEngineFacts, StartTrial};
@@ -44,7 +48,8 @@ pub use io_rule::{
     Backing, ByteRange, Caller, Interposer, IoAction, IoAttempt, IoOp, IoRule, RuleFacts, TriedOp,
     Trigger,
 };
-pub use io_sync::{Reported, Retry, SyncAttempt, TriedSync};
+pub use io_sync::{ReadBack, Reported, Retry, SyncAttempt, TriedSync};
+pub use io_told::{ToldAttributes, ToldRoom};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
 pub use op::Op;
 pub use op_parts::{FileId, LinkState, MountFlag};
@@ -57,6 +62,7 @@ pub use read::{
 pub use struck::{LISTED, Struck};
 pub use time::{ClockFacts, FileTimes, TimeOp, TimesFacts, Told};
 pub use tree::{ArchiveFacts, TreeFacts};
+pub use trial_name::{is_of_set, is_tried, mark_of_set, only};
 
 /// Version of the wire and journal formats. Any change of shape raises it.
 pub const VERSION: u32 = 1;

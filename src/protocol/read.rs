@@ -7,10 +7,10 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccessFacts, ArchiveFacts, ByteAttempt, ClockFacts, Dev, EscapeFacts, HttpReply, HttpRequest,
-    Init, InnerEngineFacts, IoAttempt, IoFacts, LabelFacts, LinkState, Pace, PaceTrial, PageFacts,
-    Place, ProcessFacts, RuleFacts, StartTrial, SyncAttempt, TimesFacts, TreeFacts, TriedBytes,
-    TriedOp, TriedSync,
+    AccessFacts, ArchiveFacts, ByteAttempt, ClockFacts, Dev, DurableAttempt, EscapeFacts,
+    HttpReply, HttpRequest, Init, InnerEngineFacts, IoAttempt, IoFacts, LabelFacts, LinkState,
+    Pace, PaceTrial, PageFacts, Place, ProcessFacts, RuleFacts, StartTrial, SyncAttempt,
+    TimesFacts, TreeFacts, TriedBytes, TriedDurable, TriedOp, TriedSync,
 };
 
 /// A question to the worker.
@@ -170,6 +170,9 @@ pub enum Read {
     /// Write to an interposer's own file and sync it, until that fails; then sync it again. Nothing
     /// is left behind. → `SyncTried`
     TrySync(SyncAttempt),
+    /// Write to an interposer's own file and sync it, and look whether that made it durable. Nothing
+    /// is left behind. → `DurableTried`
+    TryDurable(DurableAttempt),
     /// Every mount in the container's namespace. → `Mounts`
     AllMounts(Place),
     /// Memory of the container's cgroup; the path is not used. → `Memory`
@@ -252,6 +255,8 @@ pub enum Reading {
     BytesTried(TriedBytes),
     /// How syncs went.
     SyncTried(TriedSync),
+    /// Whether a sync made something durable.
+    DurableTried(TriedDurable),
     /// Loop devices.
     Loops(Vec<LoopFacts>),
     /// A container's memory.

@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::totals::Totals;
+use super::{exit_code, totals::Totals};
 use crate::{
     run::{RunRecord, Stamped},
-    verdict::{ExitCode, Verdict},
+    verdict::Verdict,
 };
 
 /// Version of the document. Any change of shape raises it.
@@ -31,7 +31,7 @@ pub fn write(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
     let document = Document {
         version: VERSION,
         verdict: record.verdict(),
-        exit_code: record.ended.map(|(verdict, ending)| ExitCode::of(verdict, ending) as i32),
+        exit_code: record.ended.map(|_| exit_code(record, Verdict::Pass) as i32),
         totals: Totals::of(record),
         run: record,
     };

@@ -1,34 +1,83 @@
-//! What containers printed, as files: `logs/<case>/<service>.log` under the run's directory.
+//! What containers printed, as files: `logs/<case>/<service>.log` under the run's directory. And the
+//! states in which a promise was broken: `crash-states/<case>/<workload>-<number>.json`.
 //!
 //! Names come from scenarios and may hold anything; no file leaves the directory, and no two cases
 //! share one.
 
 use std::{fs, io, path::Path};
 
-use crate::run::{CaseRecord, RunRecord};
+use serde::Serialize;
+
+use crate::{
+    protocol::WrongState,
+    run::{CaseRecord, RunRecord},
+};
 
 /// Bytes of a name, well below what a file system takes.
 const NAME: usize = 120;
 
-/// Writes every log that was collected. A later write replaces an earlier one.
+/// A state in which a promise was broken, and all that it takes to tell it from others.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct CrashState<'a> {
+    /// Version of this file's format.
+    keelhaul_crash_state: u32,
+    scenario: &'a str,
+    file: &'a str,
+    case: &'a str,
+    seed: u64,
+    /// The line that runs the case again.
+    again: &'a str,
+    workload: &'a str,
+    state: &'a WrongState,
+}
+
+/// Writes every log that was collected, and every state in which a promise was broken. A later write
+/// replaces an earlier one.
 ///
 /// # Errors
 /// In words, with the first file that could not be written; the others are written all the same.
 pub fn write_logs(record: &RunRecord, directory: &Path) -> Result<(), String> {
     let mut first = Ok(());
     for case in &record.cases {
-        for log in &case.logs {
-            let path = directory
-                .join("logs")
-                .join(case_name(case))
-                .join(format!("{}.log", safe_name(&log.service)));
-            if let Err(error) = write(&path, log.text.as_bytes()) {
-                let said = format!("cannot write the log `{}`: {error}", path.display());
+        let name = case_name(case);
+        let logs = case.logs.iter().map(|log| {
+            let path = directory.join("logs").join(&name);
+            let path = path.join(format!("{}.log", safe_name(&log.service)));
+            (path, log.text.clone().into_bytes())
+        });
+        let states = crash_states(case)
+            .map(|(file, bytes)| (directory.join("crash-states").join(&name).join(file), bytes));
+        for (path, bytes) in logs.chain(states) {
+            if let Err(error) = write(&path, &bytes) {
+                let said = format!("cannot write `{}`: {error}", path.display());
                 first = first.and(Err(said));
             }
         }
     }
     first
+}
+
+/// Names of files, and what they hold.
+fn crash_states(case: &CaseRecord) -> impl Iterator<Item = (String, Vec<u8>)> {
+    let start = &case.start;
+    let broken = (1..).zip(&case.explored).filter_map(|(number, (workload, report))| {
+        Some((number, workload, report.first.as_ref()?))
+    });
+    broken.filter_map(move |(number, workload, state)| {
+        let found = CrashState {
+            keelhaul_crash_state: 1,
+            scenario: &start.scenario,
+            file: &start.file,
+            case: &start.case,
+            seed: start.seed,
+            again: &start.again,
+            workload,
+            state,
+        };
+        let text = serde_json::to_vec_pretty(&found).ok()?;
+        Some((format!("{}-{number}.json", safe_name(workload)), text))
+    })
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {

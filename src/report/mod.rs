@@ -3,6 +3,7 @@
 //! The terminal also follows events as they come; nothing here has a clock or asks the engine.
 
 mod detail;
+mod exit;
 pub mod html;
 pub mod json;
 pub mod junit;
@@ -16,6 +17,7 @@ mod totals;
 mod trouble;
 mod write;
 
+pub(crate) use exit::exit_code;
 pub use logs::write_logs;
 pub(crate) use suites::outcomes;
 pub(crate) use trouble::run_trouble;

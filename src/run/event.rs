@@ -10,10 +10,10 @@ use crate::{
     faults::{Kind, Scope},
     ledger::LedgerReport,
     probes::Sample,
-    protocol::{LoadStats, RollbackReport, Struck},
+    protocol::{ExploreReport, LoadStats, RollbackReport, Struck},
     runtime::EngineFacts,
     scenario::Hypothesis,
-    verdict::{Ending, Verdict},
+    verdict::{Ending, FailOn, Verdict},
 };
 
 /// Version of the event file. Any change of shape raises it.
@@ -185,6 +185,15 @@ pub enum Event {
         /// The counts.
         report: Box<LedgerReport>,
     },
+    /// States that a power cut would have left were looked at.
+    Explored {
+        /// Case id.
+        case: String,
+        /// Workload name.
+        workload: String,
+        /// What was found.
+        report: Box<ExploreReport>,
+    },
     /// What a subject printed.
     LogCollected {
         /// Case id.
@@ -262,10 +271,17 @@ pub struct RunStart {
     pub seed: u64,
     /// The command line.
     pub command: Vec<String>,
+    /// What makes its exit code non-zero.
+    #[serde(default = "usual")]
+    pub fail_on: Vec<FailOn>,
     /// The engine.
     pub engine: Option<EngineFacts>,
     /// Cases to run.
     pub cases: usize,
+}
+
+fn usual() -> Vec<FailOn> {
+    FailOn::USUAL.to_vec()
 }
 
 /// What a case starts with.

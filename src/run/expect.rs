@@ -146,8 +146,9 @@ fn describe(probes: &[Watched<'_>], readings: &[Reading]) -> Vec<Judged> {
 pub(super) fn judge(reading: &Reading) -> (Verdict, String) {
     match reading {
         Ok(Sample { observed, violation: None, .. }) => (Verdict::Pass, observed.clone()),
-        Ok(Sample { observed, violation: Some(violation), .. }) => {
-            (Verdict::Fail, format!("{violation}; observed: {observed}"))
+        Ok(Sample { observed, violation: Some(violation), vacuous, .. }) => {
+            let verdict = if *vacuous { Verdict::Inconclusive } else { Verdict::Fail };
+            (verdict, format!("{violation}; observed: {observed}"))
         }
         Err(error) => (Verdict::Error, format!("could not be read: {error}")),
     }

@@ -1,4 +1,5 @@
-//! A helper link that judges each ledger once, and records what it came to.
+//! A helper link that judges each ledger once, and records what it came to; likewise what was found in
+//! states that a power cut would have left.
 //!
 //! Judging stops the load and reads everything back; probes and the recovery point objective share
 //! the one result.
@@ -40,13 +41,20 @@ impl Ledgers {
             self.judged().insert(name.clone(), report.clone());
             self.recorder.emit(Event::LedgerJudged {
                 case: self.case.clone(),
-                // the load's name is `NUMBER-WORKLOAD`
-                workload: name
-                    .split_once('-')
-                    .map_or(name.as_str(), |(_, workload)| workload)
-                    .to_owned(),
+                workload: workload(&name),
                 report: report.clone(),
             });
+        }
+        Ok(reply)
+    }
+
+    async fn explored(&self, name: String) -> Result<LoadReply> {
+        let reply = self.helper.load(LoadCall::Explored { name: name.clone() }).await?;
+        if let LoadReply::Explored(report) = &reply
+            && report.done
+        {
+            let (case, report) = (self.case.clone(), report.clone());
+            self.recorder.emit(Event::Explored { case, workload: workload(&name), report });
         }
         Ok(reply)
     }
@@ -54,6 +62,11 @@ impl Ledgers {
     fn judged(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Box<LedgerReport>>> {
         self.judged.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A load's name is `NUMBER-WORKLOAD`.
+fn workload(load: &str) -> String {
+    load.split_once('-').map_or(load, |(_, workload)| workload).to_owned()
 }
 
 impl HelperLink for Ledgers {
@@ -64,6 +77,7 @@ impl HelperLink for Ledgers {
     fn load(&self, call: LoadCall) -> BoxFuture<'_, Result<LoadReply>> {
         match call {
             LoadCall::Judge { name } => Box::pin(self.judge(name)),
+            LoadCall::Explored { name } => Box::pin(self.explored(name)),
             other => self.helper.load(other),
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     faults::{Kind, Scope},
     ledger::LedgerReport,
     probes::Sample,
-    protocol::{LoadStats, RollbackReport, Struck},
+    protocol::{ExploreReport, LoadStats, RollbackReport, Struck},
     scenario::Hypothesis,
     verdict::{Ending, Verdict},
 };
@@ -56,6 +56,9 @@ pub struct CaseRecord {
     pub recoveries: Vec<RecoveryRecord>,
     /// Ledgers by workload.
     pub ledgers: Vec<(String, LedgerReport)>,
+    /// What was found in states that a power cut would have left, by workload.
+    #[serde(default)]
+    pub explored: Vec<(String, ExploreReport)>,
     /// What subjects printed.
     pub logs: Vec<LogRecord>,
     /// Notes.
@@ -245,6 +248,7 @@ impl CaseRecord {
             loads: Vec::new(),
             recoveries: Vec::new(),
             ledgers: Vec::new(),
+            explored: Vec::new(),
             logs: Vec::new(),
             notes: Vec::new(),
             rollback: None,
@@ -295,6 +299,7 @@ impl CaseRecord {
                 });
             }
             Event::LedgerJudged { workload, report, .. } => self.ledgers.push((workload, *report)),
+            Event::Explored { workload, report, .. } => self.explored.push((workload, *report)),
             Event::LogCollected { service, text, .. } => {
                 self.logs.push(LogRecord { service, text });
             }
@@ -381,6 +386,7 @@ impl Event {
             | Self::Asserted { case, .. }
             | Self::Recovered { case, .. }
             | Self::LedgerJudged { case, .. }
+            | Self::Explored { case, .. }
             | Self::LogCollected { case, .. }
             | Self::Attention { case, .. }
             | Self::RolledBack { case, .. }

@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{event::Event, world::World};
 use crate::{
-    protocol::{EngineOp, Entry, LoadCall, Op, Place},
+    protocol::{EngineOp, Entry, LoadCall, LoadSpec, Op, Place},
     runtime::{
         ContainerSpec, ENGINE_IMAGE, Health, HealthCheck, ImageRef, MountSource, MountSpec,
         NetworkSpec, PROGRAM, SPECIMEN_IMAGE, State, labels,
     },
-    scenario::{Depends, Service, io_rules},
+    scenario::{Depends, Service, io_rules, recorded},
     volumes::{Provision, object_name},
 };
 
@@ -353,7 +353,11 @@ async fn start_loads(world: &World) -> Result<(), String> {
             format!("workload `{name}`: service `{}` does not run", workload.service())
         })?;
         let place = Place { container, pid: 0, path: "/".into(), host_path: None };
-        let load = workload.load(&world.run, place, world.case.seed);
+        let volume = recorded(&world.case.scenario, name);
+        let load = LoadSpec {
+            marks: volume.map(|volume| object_name(&world.run, volume)),
+            ..workload.load(&world.run, place, world.case.seed)
+        };
         let call = LoadCall::Start { name: world.load_name(name), load };
         world.helper.load(call).await.map_err(|error| format!("workload `{name}`: {error}"))?;
     }

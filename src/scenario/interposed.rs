@@ -1,7 +1,7 @@
-//! Which rules the faults of a scenario may bring to a volume's interposer. Pure.
+//! What the interposer of a volume must know before anything runs. Pure.
 //!
-//! Known before anything runs: the interposer leaves every file to the kernel that none of them can
-//! hit.
+//! Which rules the faults of a scenario may bring to it: every file that none of them can hit is left
+//! to the kernel. And whether its past is looked at: only then a disk remembers it.
 
 use super::{Action, Scenario};
 use crate::protocol::IoRule;
@@ -27,6 +27,15 @@ pub fn io_rules(scenario: &Scenario, volume: &str) -> Vec<IoRule> {
     rules.flatten().collect()
 }
 
+/// The volume whose disk must remember what happens to it, and when this workload was acknowledged;
+/// none where no probe asks for its past.
+#[must_use]
+pub fn recorded<'a>(scenario: &'a Scenario, workload: &str) -> Option<&'a str> {
+    let in_steps = scenario.steps.iter().flat_map(|step| step.probes().1);
+    let probes = in_steps.chain(&scenario.verify).filter_map(|item| item.probe.explores());
+    probes.filter(|(of, _)| *of == workload).map(|(_, volume)| volume).next()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +59,21 @@ steps:
         assert_eq!(data[0].paths, ["wal", "wal/**"]);
         assert_eq!(io_rules(&scenario, "logs")[0].paths, ["**"]);
         assert!(io_rules(&scenario, "other").is_empty());
+    }
+
+    #[test]
+    fn a_disk_is_recorded_for_the_workload_whose_past_is_asked_for() {
+        let scenario: Scenario = serde_saphyr::from_str(
+            "keelhaul: 1
+name: x
+volumes: { data: { ext4: { size: 64MiB, interpose: block } } }
+services: { agent: { image: i, mounts: { /data: data } } }
+verify:
+  - explore: { workload: records, volume: data, file: journal.log }
+",
+        )
+        .unwrap();
+        assert_eq!(recorded(&scenario, "records"), Some("data"));
+        assert_eq!(recorded(&scenario, "others"), None);
     }
 }

@@ -17,7 +17,7 @@ mod step;
 
 pub use check::{Assertion, Spot, assertion_ids, is_listed};
 pub use compose::Compose;
-pub use interposed::io_rules;
+pub use interposed::{io_rules, recorded};
 pub use item::{Observe, ProbeItem, Require, When};
 pub(crate) use load::suffix;
 pub use load::{

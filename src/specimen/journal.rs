@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::SpecimenArgs;
 use super::weakness::Weakness;
-use crate::ledger::{ReadBack, Record};
+use crate::ledger::{Record, whole_records};
 
 /// Bytes that `dirty-exit` keeps to itself.
 const WAITING: usize = 64 * 1024;
@@ -202,22 +202,9 @@ impl Journal {
 /// The keys in a journal, and how many of its bytes end with a whole record. A damaged line with
 /// whole ones after it stays, for the reader to see.
 pub(super) fn survey(bytes: &[u8]) -> (HashMap<String, u32>, usize) {
-    let mut keys = HashMap::new();
     let mut whole = 0;
-    let mut at = 0;
-    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        at += line.len();
-        if !line.ends_with(b"\n") {
-            // not even one that lacks nothing but its end: it is cut off, so it is not there
-            break;
-        }
-        for piece in ReadBack::stream(line) {
-            if let Ok(record) = Record::decode(piece.bytes) {
-                keys.insert(record.key, record.checksum);
-                whole = at;
-            }
-        }
-    }
+    let records = whole_records(bytes).inspect(|(_, end)| whole = *end);
+    let keys = records.map(|(record, _)| (record.key, record.checksum)).collect();
     (keys, whole)
 }
 

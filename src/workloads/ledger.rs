@@ -129,6 +129,7 @@ impl Ledger {
             length: self.length,
             timeout_ms: u64::try_from(self.timeout.0.as_millis()).unwrap_or(u64::MAX),
             seed,
+            marks: None,
         }
     }
 }

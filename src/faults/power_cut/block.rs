@@ -6,7 +6,6 @@ use super::super::{
     Cx, Effect, FaultError, Prepared, lifecycle::Before as Container, observe::sibling, unexpected,
 };
 use crate::{
-    block::Profile,
     protocol::{
         CUT_CANARY, CutFacts, CutProfile, EngineOp, Op, Outcome, Place, PowerOp, Read, Reading,
         UNSYNCED_CANARY, canaries,
@@ -23,22 +22,6 @@ pub struct Before {
     mark: String,
 }
 
-/// What the model calls a profile; none for one that it does not know.
-pub(super) fn profile(profile: CutProfile) -> Option<Profile> {
-    Some(match profile {
-        CutProfile::Drop => Profile::Drop,
-        CutProfile::KeepAll => Profile::KeepAll,
-        CutProfile::Prefix => Profile::Prefix,
-        CutProfile::Omit1 => Profile::Omit1,
-        CutProfile::Omit2 => Profile::Omit2,
-        CutProfile::Keep1 => Profile::Keep1,
-        CutProfile::Keep2 => Profile::Keep2,
-        CutProfile::Subset => Profile::Subset,
-        CutProfile::Torn => Profile::Torn,
-        CutProfile::MetadataFirst | CutProfile::DataFirst => return None,
-    })
-}
-
 /// More than a canary has.
 const CONTENT: u64 = 64;
 
@@ -48,7 +31,7 @@ pub(super) async fn prepare(
     cx: &Cx<'_>,
 ) -> Result<Prepared<Before>, FaultError> {
     let unknown = || FaultError::Refused(format!("no disk is left by `{}`", wanted.name()));
-    let profile = profile(wanted).ok_or_else(unknown)?;
+    let profile = wanted.of_disk().ok_or_else(unknown)?;
     let facts = cx.running().await?;
     let volume = cx.site.volume.as_ref().ok_or_else(|| {
         FaultError::Refused(format!("no volume is mounted at `{}`", cx.site.place.path))
@@ -161,6 +144,7 @@ impl std::fmt::Display for Canaries {
 mod tests {
     use super::*;
     use crate::{
+        block::Profile,
         faults::{
             Fault as _,
             power_cut::PowerCut,

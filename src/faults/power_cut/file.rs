@@ -137,7 +137,7 @@ mod tests {
     use crate::faults::testing::{self, Fake};
 
     const CUT: PendingFacts =
-        PendingFacts { fenced: true, pending: 5, undone: 3, overflowed: false };
+        PendingFacts { fenced: true, pending: 5, own: 2, undone: 3, overflowed: false };
 
     #[test]
     fn a_cut_that_lost_nothing_or_the_wrong_thing_proves_nothing() {

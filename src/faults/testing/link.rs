@@ -10,8 +10,8 @@ use super::Fake;
 use crate::{
     helper::{Applied, HelperError, HelperLink, Result},
     protocol::{
-        Backing, Entry, EntryId, LoadCall, LoadReply, LoadStats, Op, Outcome, Read, Reading,
-        RollbackReport, Undone,
+        Backing, Entry, EntryId, ExploreReport, LoadCall, LoadReply, LoadStats, Op, Outcome, Read,
+        Reading, RollbackReport, Undone,
     },
     runtime::{Runtime, fake::FakeRuntime},
 };
@@ -30,6 +30,8 @@ pub(crate) struct Keeper {
     pub(crate) silent_undo: bool,
     /// Calls of loads never come back.
     pub(crate) silent_loads: bool,
+    /// What was found in states that a cut would have left.
+    pub(crate) explored: ExploreReport,
     /// Expired entries are kept in force.
     pub(crate) lazy: bool,
     /// Acknowledged by every load, per second.
@@ -160,6 +162,11 @@ impl HelperLink for Fake {
             }
             LoadCall::Judge { .. } | LoadCall::JudgeAt { .. } => {
                 LoadReply::Ledger(world.ledger.clone().map(Box::new))
+            }
+            LoadCall::Explore { .. } => LoadReply::Nothing,
+            LoadCall::Explored { .. } => {
+                let explored = world.keeper.explored.clone();
+                LoadReply::Explored(Box::new(ExploreReport { done: true, ..explored }))
             }
         };
         world.load_calls.push(call);

@@ -278,9 +278,10 @@ impl Keeper {
     async fn load(&self, call: LoadCall) -> Result<Answer, HelperError> {
         self.refuse_when_lost()?;
         let within = match &call {
-            LoadCall::Stop { .. } | LoadCall::Judge { .. } | LoadCall::JudgeAt { .. } => {
-                Duration::from_secs(120)
-            }
+            LoadCall::Stop { .. }
+            | LoadCall::Judge { .. }
+            | LoadCall::JudgeAt { .. }
+            | LoadCall::Explore { .. } => Duration::from_secs(120),
             _ => Duration::from_secs(10),
         };
         match self.worker().call(WorkerAsk::Load(call), within, "a load call").await? {

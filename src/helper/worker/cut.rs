@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::{fs::fdatasync, io::pwrite};
+
 use super::{
     super::HelperError,
     context::{Context, Done},
@@ -15,9 +17,12 @@ use super::{
     place::{init, inside},
 };
 use crate::{
-    host::error::{HostError, HostResult},
+    host::{
+        error::{HostError, HostResult},
+        io_trial::{Tries, name_of},
+    },
     interpose::control::{self, Answer, Ask},
-    protocol::{FileCutOp, Outcome, PendingFacts},
+    protocol::{DurableAttempt, FileCutOp, Outcome, PendingFacts, TriedDurable},
 };
 
 /// How long it is waited for changes of others.
@@ -82,8 +87,32 @@ fn fence(interposer: &str, after: u64, cx: &Context) -> Done {
     Ok(Outcome::Pending(facts))
 }
 
+/// Writes to an interposer's own file and syncs it, and looks whether the interposer still has the
+/// way back from that.
+pub(super) fn durable(attempt: &DurableAttempt, dir: &Path) -> Result<TriedDurable, HelperError> {
+    let DurableAttempt { place, interposer, mark } = attempt;
+    let trial = inside(init(place)?, &place.path, |here| {
+        let (dir, mark) = (here.path.to_owned(), mark.clone());
+        Ok(Tries { dir, mark, most: 1, slow_us: u64::MAX }.remembered())
+    })?;
+    let own = || ask_in(dir, interposer, &Ask::Pending).map(|facts| facts.own);
+    let before = own()?;
+    let written = trial.and_then(|file| pwrite(&file, b"x", 0).map(|_| file));
+    let pending = own()?;
+    let synced = written.and_then(|file| fdatasync(&file));
+    let durable = own()? < pending;
+    if synced.is_ok() && pending <= before {
+        return Err(HelperError::Refused(format!("`{interposer}` remembers no write of ours")));
+    }
+    Ok(TriedDurable { errno: synced.err().map(name_of), durable })
+}
+
 fn ask(interposer: &str, ask: &Ask, cx: &Context) -> Result<PendingFacts, HelperError> {
-    match control::ask(&socket(&cx.dir, interposer), ask, ANSWER) {
+    ask_in(&cx.dir, interposer, ask)
+}
+
+fn ask_in(dir: &Path, interposer: &str, ask: &Ask) -> Result<PendingFacts, HelperError> {
+    match control::ask(&socket(dir, interposer), ask, ANSWER) {
         Ok(Answer::Pending(Some(facts))) => Ok(facts),
         Ok(Answer::Pending(None)) => Err(HelperError::Refused(format!(
             "`{interposer}` does not remember what is not durable"

@@ -27,14 +27,14 @@ use crate::{
     },
     interpose::{
         control::{Answer, Ask},
-        disk::Setup,
+        disk::{PAST, Setup},
         serve::Serve,
     },
     protocol::{CUT_CANARY, CutFacts, Outcome, Place, PowerOp, UNSYNCED_CANARY, canaries},
 };
 
-/// Bytes of a name that a loop device keeps.
-const NAME: usize = 63;
+/// Bytes of a name that a loop device keeps, also of the disk that shows the past of this one.
+const NAME: usize = 63 - PAST.len();
 /// What was written before a canary was synced is synced along with it: the subject gets so long to
 /// write on before the power goes.
 const WRITING: Duration = Duration::from_millis(300);
@@ -67,9 +67,13 @@ fn devices(name: &str) -> HostResult<Vec<Attached>> {
     loop_device::find_marked(&image::nodes(), name)
 }
 
-/// Detaches the device; where somebody has it mounted all the same, whoever waits for the server gets
-/// an error. False where there is none.
+/// Detaches the device, and that of its past; where somebody has it mounted all the same, whoever
+/// waits for the server gets an error. False where there is none.
 pub(super) fn detach(name: &str) -> Result<bool, HelperError> {
+    Ok(detach_one(&format!("{name}{PAST}"))? | detach_one(name)?)
+}
+
+fn detach_one(name: &str) -> Result<bool, HelperError> {
     let found = devices(name)?;
     for device in &found {
         loop_device::detach(&image::nodes(), device.backing)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    super::HelperError, clock, facts, freeze, hold, host_facts, http, image, inner_engine,
+    super::HelperError, clock, cut, facts, freeze, hold, host_facts, http, image, inner_engine,
     insertion, interpose, label, layer, memory_cgroup, metadata, net, page_cache, place, process,
     quota, throttle, time, trial, witness::Witnesses,
 };
@@ -40,6 +40,7 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::Escapes { place, interposer } => {
             Reading::Escapes(insertion::escapes(place, interposer)?)
         }
+        Read::TryDurable(attempt) => Reading::DurableTried(cut::durable(attempt, dir)?),
         Read::Rules { interposer, set } => Reading::Rules(interpose::facts(dir, interposer, set)?),
         other => return attempt(other),
     })

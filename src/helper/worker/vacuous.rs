@@ -5,7 +5,8 @@
 
 use crate::protocol::{CutFacts, Dev, FileCutOp, LinkState, Op, Outcome, PendingFacts, PowerOp};
 
-const CUT: PendingFacts = PendingFacts { fenced: true, pending: 3, undone: 3, overflowed: false };
+const CUT: PendingFacts =
+    PendingFacts { fenced: true, pending: 3, own: 0, undone: 3, overflowed: false };
 
 /// A plausible outcome for an op that is a fault; `None` for what must really happen.
 pub(super) fn outcome(op: &Op) -> Option<Outcome> {

@@ -151,6 +151,14 @@ impl<U> Log<U> {
         of_file.for_each(|entry| entry.lost = true);
     }
 
+    /// Takes out what was written to a file, last first.
+    pub fn take_back(&mut self, file: u64) -> Vec<U> {
+        let taken = self.entries.extract_if(.., |entry| entry.is_of_file(file));
+        let mut taken: Vec<U> = taken.map(|entry| entry.undo).collect();
+        taken.reverse();
+        taken
+    }
+
     /// Takes all out: those at these places to be undone, last first, and the others; and how many
     /// of the former are of others.
     pub(super) fn part(&mut self, undone: &HashSet<usize>) -> (Vec<U>, Vec<U>, u64) {

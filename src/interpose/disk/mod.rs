@@ -1,11 +1,14 @@
 //! The block interposer: a disk of ours under a real filesystem, whose power can be cut.
 //!
 //! One file, served by FUSE past the page cache to a loop device; the mount is in nobody's tree, and
-//! lives as long as the device has the file. What a cut leaves is decided by `block`, purely.
+//! lives as long as the device has the file. What a cut leaves is decided by `block`, purely; `past` shows
+//! what earlier ones would have left, on a second disk.
 
 mod load;
+mod past;
 mod power;
 mod served;
 mod session;
 
+pub use past::{Opened, PAST};
 pub use session::{Power, Session, Setup};

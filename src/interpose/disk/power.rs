@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::io::Errno;
 
 use crate::{
-    block::{Disk, Image, Profile},
+    block::{Disk, Image, Past, Profile, Recording, filesystem},
     protocol::{CUT_CANARY, CutFacts},
 };
 
@@ -102,6 +102,33 @@ impl Powered {
         if end.is_some_and(|end| end <= self.size) { Ok(()) } else { Err(Errno::NOSPC) }
     }
 
+    /// Remembers from now on what happens, up to so many bytes. False without power.
+    pub(super) fn record(&self, most: u64) -> bool {
+        self.on().map(|mut state| state.disk.record(most)).is_ok()
+    }
+
+    /// Somebody was told something: its place in the sequence.
+    pub(super) fn mark(&self) -> Result<u64, Errno> {
+        Ok(self.on()?.disk.mark())
+    }
+
+    /// Every moment at which it can be cut in hindsight; none where nothing was recorded.
+    pub(super) fn past(&self) -> Option<Past> {
+        // whoever uses the disk does not wait for this
+        let recording: Option<Recording> = self.state().disk.recording().cloned();
+        recording.map(|recording| recording.past())
+    }
+
+    /// The filesystem on it.
+    pub(super) fn filesystem(&self) -> Option<&'static str> {
+        filesystem(self.state().disk.live())
+    }
+
+    /// Puts another content in its place.
+    pub(super) fn show(&self, image: Image) {
+        self.state().disk = Disk::new(image, CACHE);
+    }
+
     /// Makes durable what was written.
     pub(super) fn flush(&self) -> Result<(), Errno> {
         let mut state = self.on()?;
@@ -125,7 +152,7 @@ impl Powered {
         let mut state = self.state();
         let left = state.left.take();
         let was_cut = left.is_some();
-        left.into_iter().for_each(|(image, _)| state.disk = Disk::new(image, CACHE));
+        left.into_iter().for_each(|(image, _)| state.disk.replace(image));
         was_cut
     }
 

@@ -9,14 +9,19 @@ use std::{
 use fuser::{BackgroundSession, Config, SessionACL};
 use serde::{Deserialize, Serialize};
 
-use super::{load::load, power::Powered, served::Served};
+use super::{
+    load::load,
+    past::{Opened, Pasts},
+    power::Powered,
+    served::Served,
+};
 use crate::{
-    block::Profile,
+    block::{Kept, Profile},
     host::{
         errno::Errno,
         error::{HostError, HostResult},
         fuse,
-        loop_device::{self, AttachOptions},
+        loop_device::{self, AttachOptions, Attached},
     },
     protocol::CutFacts,
 };
@@ -45,6 +50,35 @@ pub struct Session {
     disk: Arc<Powered>,
     served: BackgroundSession,
     device: String,
+    pasts: Arc<Pasts>,
+}
+
+/// Serves a disk, and attaches a loop device to it: the device keeps the file, and with it the
+/// mount, which nobody else ever sees.
+pub(super) fn serve(
+    disk: &Arc<Powered>,
+    nodes: &Path,
+    mark: &str,
+) -> HostResult<(BackgroundSession, Attached)> {
+    let node = nodes.join("fuse");
+    let device = fuse::device(&node)?;
+    let mount = fuse::mount(&device, mark, DIRECTORY, &[])?;
+    let mut config = Config::default();
+    config.n_threads = Some(THREADS);
+    let served = Served { disk: Arc::clone(disk), name: mark.to_owned() };
+    let session = fuser::Session::from_fd(served, device, SessionACL::All, config);
+    let failed = |error| HostError::sys("serve", &node, Errno::of_io(&error));
+    let served = session.and_then(fuser::Session::spawn).map_err(failed)?;
+    let file = PathBuf::from(format!("/proc/self/fd/{}/{mark}", mount.as_raw_fd()));
+    let options =
+        AttachOptions { block_size: Some(SECTOR), direct_io: true, ..AttachOptions::default() };
+    let attached = loop_device::attach_marked(nodes, &file, options, mark)?;
+    if !attached.direct_io {
+        // a cache in between would swallow reads, and join and split writes
+        loop_device::detach(nodes, attached.backing)?;
+        return Err(HostError::sys("direct I/O", Path::new("loop"), Errno(libc::EOPNOTSUPP)));
+    }
+    Ok((served, attached))
 }
 
 impl Session {
@@ -54,26 +88,9 @@ impl Session {
     /// The failed call.
     pub fn start(setup: &Setup) -> HostResult<Self> {
         let disk = Arc::new(Powered::new(load(&setup.image)?));
-        let node = setup.nodes.join("fuse");
-        let device = fuse::device(&node)?;
-        let mount = fuse::mount(&device, &setup.mark, DIRECTORY, &[])?;
-        let mut config = Config::default();
-        config.n_threads = Some(THREADS);
-        let served = Served { disk: Arc::clone(&disk), name: setup.mark.clone() };
-        let session = fuser::Session::from_fd(served, device, SessionACL::All, config);
-        let failed = |error| HostError::sys("serve", &node, Errno::of_io(&error));
-        let served = session.and_then(fuser::Session::spawn).map_err(failed)?;
-        // the device keeps the file, and with it the mount, which nobody else ever sees
-        let file = PathBuf::from(format!("/proc/self/fd/{}/{}", mount.as_raw_fd(), setup.mark));
-        let options =
-            AttachOptions { block_size: Some(SECTOR), direct_io: true, ..AttachOptions::default() };
-        let attached = loop_device::attach_marked(&setup.nodes, &file, options, &setup.mark)?;
-        if !attached.direct_io {
-            // a cache in between would swallow reads, and join and split writes
-            loop_device::detach(&setup.nodes, attached.backing)?;
-            return Err(HostError::sys("direct I/O", Path::new("loop"), Errno(libc::EOPNOTSUPP)));
-        }
-        Ok(Self { disk, served, device: format!("/dev/loop{}", attached.number) })
+        let (served, attached) = serve(&disk, &setup.nodes, &setup.mark)?;
+        let pasts = Arc::new(Pasts::new(&setup.nodes, &setup.mark));
+        Ok(Self { disk, served, device: format!("/dev/loop{}", attached.number), pasts })
     }
 
     /// The loop device's node on the host.
@@ -85,7 +102,7 @@ impl Session {
     /// What other threads may do with its power.
     #[must_use]
     pub fn power(&self) -> Power {
-        Power(Arc::clone(&self.disk))
+        Power { disk: Arc::clone(&self.disk), pasts: Arc::clone(&self.pasts) }
     }
 
     /// Serves until the loop device lets go of the file.
@@ -97,32 +114,65 @@ impl Session {
     }
 }
 
-/// The power of a disk.
+/// The power of a disk, and its past.
 #[derive(Clone)]
-pub struct Power(Arc<Powered>);
+pub struct Power {
+    disk: Arc<Powered>,
+    pasts: Arc<Pasts>,
+}
 
 impl Power {
     /// Lets the next canary that is written cut it. False where it is cut already.
     #[must_use]
     pub fn prime(&self, profile: Profile, seed: u64) -> bool {
-        self.0.prime(profile, seed)
+        self.disk.prime(profile, seed)
     }
 
     /// What the cut has left; none while there is power.
     #[must_use]
     pub fn facts(&self) -> Option<CutFacts> {
-        self.0.facts()
+        self.disk.facts()
     }
 
     /// Gives it back, with what the cut has left. False where it was not cut.
     #[must_use]
     pub fn restore(&self) -> bool {
-        self.0.restore()
+        self.disk.restore()
     }
 
     /// Gives it back as if it had never been cut. False where it was not.
     #[must_use]
     pub fn undo(&self) -> bool {
-        self.0.undo()
+        self.disk.undo()
+    }
+
+    /// Remembers from now on what happens, up to so many bytes. False while it is cut.
+    #[must_use]
+    pub fn record(&self, most: u64) -> bool {
+        self.disk.record(most)
+    }
+
+    /// Somebody was told something: its place in the sequence of what happened. None while it is
+    /// cut.
+    #[must_use]
+    pub fn mark(&self) -> Option<u64> {
+        self.disk.mark().ok()
+    }
+
+    /// Begins to open its past; [`opened`](Self::opened) says how far that is.
+    pub fn open(&self) {
+        Pasts::open(&self.pasts, &self.disk);
+    }
+
+    /// Its past, once it is open.
+    #[must_use]
+    pub fn opened(&self) -> Opened {
+        self.pasts.opened()
+    }
+
+    /// Shows what a cut would have left; the digest of that. None where it could not.
+    #[must_use]
+    pub fn show(&self, cut: u64, kept: &[Kept]) -> Option<[u8; 32]> {
+        self.pasts.show(cut, kept)
     }
 }

@@ -6,7 +6,10 @@ use fuser::{
     FileHandle, Generation, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs,
     ReplyWrite, ReplyXattr,
 };
-use rustix::{fs::fstatvfs, io::Errno};
+use rustix::{
+    fs::{StatVfs, fstatvfs},
+    io::Errno,
+};
 
 use super::{
     Fs, Who, data,
@@ -14,7 +17,7 @@ use super::{
     strike::Refusable as _,
     table::ROOT,
 };
-use crate::interpose::rules::Strike;
+use crate::{interpose::rules::Strike, protocol::ToldRoom};
 
 thread_local! {
     /// What was read, until it is answered.
@@ -36,6 +39,21 @@ pub(super) fn answer_bytes(reply: ReplyXattr, size: u32, found: Result<Vec<u8>, 
         Ok(bytes) => reply.data(&bytes),
         Err(errno) => reply.refuse(errno),
     }
+}
+
+/// Room as a rule tells of it; never less in all than is free.
+fn room(mut stat: StatVfs, told: Option<ToldRoom>) -> StatVfs {
+    let ToldRoom { bytes, inodes } = told.unwrap_or_default();
+    if let Some(bytes) = bytes {
+        let blocks = bytes / stat.f_frsize.max(1);
+        (stat.f_bfree, stat.f_bavail) = (blocks, blocks);
+        stat.f_blocks = stat.f_blocks.max(blocks);
+    }
+    if let Some(inodes) = inodes {
+        stat.f_ffree = inodes;
+        stat.f_files = stat.f_files.max(inodes);
+    }
+    stat
 }
 
 impl Fs {
@@ -158,10 +176,10 @@ impl Fs {
         }
     }
 
-    pub(super) fn answer_statfs(&self, reply: ReplyStatfs) {
+    pub(super) fn answer_statfs(&self, reply: ReplyStatfs, told: Option<ToldRoom>) {
         let root = self.table.node(ROOT).and_then(|root| self.table.fd(&root));
         let bits = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-        match root.and_then(|root| fstatvfs(&root)) {
+        match root.and_then(|root| fstatvfs(&root)).map(|stat| room(stat, told)) {
             Ok(stat) => reply.statfs(
                 stat.f_blocks,
                 stat.f_bfree,

@@ -20,6 +20,7 @@ use super::{
     Fs,
     table::{Node, lock},
 };
+use crate::protocol::ToldAttributes;
 
 /// How a file is opened to change its size.
 const WRITING: OFlags = OFlags::WRONLY.union(OFlags::CLOEXEC);
@@ -93,6 +94,19 @@ pub(super) fn attributes(ino: u64, stat: &Stat) -> FileAttr {
         blksize: stat.st_blksize as u32,
         flags: 0,
     }
+}
+
+/// Attributes as a rule tells them.
+#[must_use]
+pub(super) fn told(mut attr: FileAttr, told: Option<ToldAttributes>) -> FileAttr {
+    let Some(ToldAttributes { mode, uid, gid, size, mtime }) = told else { return attr };
+    let perm = mode.and_then(|mode| u16::try_from(mode & 0o7777).ok());
+    attr.perm = perm.unwrap_or(attr.perm);
+    attr.uid = uid.unwrap_or(attr.uid);
+    attr.gid = gid.unwrap_or(attr.gid);
+    attr.size = size.unwrap_or(attr.size);
+    attr.mtime = mtime.map_or(attr.mtime, |seconds| time(seconds, 0));
+    attr
 }
 
 /// What is to be changed of a file.

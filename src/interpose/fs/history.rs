@@ -5,27 +5,27 @@
 //! name goes is kept under a name of our own. Owners, modes, times and extended attributes are not
 //! remembered. Once fenced, no change is taken and no sync is acknowledged.
 
+mod changes;
+
 use std::{
     collections::HashMap,
     ffi::{OsStr, OsString},
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, OwnedFd},
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use rustix::{
     fs::{
-        AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid, chownat, fstat, ftruncate,
-        linkat, mkdirat, open, openat, renameat_with, statat, unlinkat,
+        AtFlags, Gid, Mode, OFlags, RenameFlags, Stat, Uid, chownat, ftruncate, mkdirat, open,
+        openat, renameat_with, unlinkat,
     },
     io::Errno,
 };
 
 use super::{
-    Fs,
     attr::path_of,
     data,
-    open::Open,
-    table::{Node, OURS, Table, is_ours, lock},
+    table::{Node, OURS, Table, lock},
 };
 use crate::{
     interpose::crash::{Key, Log},
@@ -44,6 +44,8 @@ type Place = (Arc<Node>, OsString);
 pub(super) enum Synced {
     File(u64),
     Directory(u64),
+    /// It only says that it is done.
+    Nothing,
 }
 
 /// A change as it is remembered.
@@ -114,6 +116,7 @@ impl State {
         PendingFacts {
             fenced: self.fence == Fence::Closed,
             pending: self.log.pending(),
+            own: self.log.len() as u64 - self.log.pending(),
             undone: 0,
             overflowed: self.overflowed,
         }
@@ -152,7 +155,7 @@ impl History {
         }
         let (done, change) = act(&mut state)?;
         let Some((keys, undo)) = change else { return Ok(done) };
-        let own = node.path().starts_with(OURS);
+        let own = node.own.is_some() || node.path().starts_with(OURS);
         state.remember(keys, own, undo).into_iter().for_each(|undo| self.forget(undo));
         if let Fence::After(left) = state.fence
             && !own
@@ -173,6 +176,7 @@ impl History {
         let mut state = self.open_state()?;
         let durable = match what {
             Synced::File(file) => state.log.sync_file(file, began),
+            Synced::Nothing => Vec::new(),
             Synced::Directory(directory) => state.log.sync_directory(directory, began),
         };
         for undo in durable {
@@ -190,6 +194,15 @@ impl History {
     /// No sync makes durable what was written to this file.
     pub(super) fn give_up(&self, file: u64) {
         lock(&self.state).log.give_up(file);
+    }
+
+    /// What was written to this file since its last sync never was.
+    pub(super) fn take_back(&self, table: &Table, file: u64) -> Result<(), Errno> {
+        let mut state = lock(&self.state);
+        let undone = state.log.take_back(file);
+        state.bytes = state.bytes.saturating_sub(undone.iter().map(Undo::bytes).sum());
+        let mut made_anew = MadeAnew::new();
+        undone.into_iter().try_for_each(|undo| self.undo(table, &mut made_anew, undo))
     }
 
     /// Closes the fence after so many changes by others; opens it.
@@ -310,189 +323,4 @@ fn made_again(dir: &OwnedFd, name: &OsStr, stat: &Stat) -> Result<OwnedFd, Errno
     let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
     chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
     openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-}
-
-/// What is in a file between two offsets before a change, which leaves it so long; not where it is
-/// more than can be remembered.
-fn before(
-    state: &mut State,
-    node: &Arc<Node>,
-    file: BorrowedFd<'_>,
-    (from, to): (u64, u64),
-    new_size: impl Fn(u64) -> u64,
-) -> Result<(Vec<Key>, Undo), Errno> {
-    let size = u64::try_from(fstat(file)?.st_size).unwrap_or_default();
-    let changes_size = new_size(size) != size;
-    let mut length = to.min(size).saturating_sub(from);
-    state.overflowed |= state.bytes + length > MOST_BYTES;
-    if state.overflowed {
-        length = 0;
-    }
-    let mut old = vec![0; usize::try_from(length).unwrap_or_default()];
-    data::fill(file, &mut old, from)?;
-    let mut keys = vec![Key::Bytes(node.ino, from, to)];
-    keys.extend(changes_size.then_some(Key::Size(node.ino)));
-    let (node, size) = (Arc::clone(node), changes_size.then_some(size));
-    Ok((keys, Undo::Bytes { node, offset: from, old, size }))
-}
-
-/// Ways to allocate that move bytes behind them.
-const MOVING: i32 = libc::FALLOC_FL_COLLAPSE_RANGE | libc::FALLOC_FL_INSERT_RANGE;
-
-impl Fs {
-    /// What remembers changes of this file; none where nothing does.
-    pub(super) fn remembers(&self, node: &Node) -> Option<&History> {
-        self.history.as_ref().filter(|_| node.own.is_none())
-    }
-
-    /// Writes.
-    pub(super) fn write(&self, open: &Open, data: &[u8], offset: u64) -> Result<usize, Errno> {
-        let Some(history) = self.remembers(&open.node) else {
-            return data::write(open, data, offset);
-        };
-        let end = offset + data.len() as u64;
-        history.change(&open.node, |state| {
-            let grown = |size: u64| size.max(end);
-            let before = before(state, &open.node, open.file(), (offset, end), grown)?;
-            Ok((data::write(open, data, offset)?, Some(before)))
-        })
-    }
-
-    /// Allocates in a file, or takes away from it.
-    pub(super) fn allocate(
-        &self,
-        open: &Open,
-        (offset, length): (u64, u64),
-        mode: i32,
-    ) -> Result<(), Errno> {
-        open.wrote();
-        let Some(history) = self.remembers(&open.node) else {
-            return data::allocate(open, (offset, length), mode);
-        };
-        if mode & MOVING != 0 {
-            return Err(Errno::OPNOTSUPP);
-        }
-        let end = offset + length;
-        let keeps = mode & libc::FALLOC_FL_KEEP_SIZE != 0;
-        history.change(&open.node, |state| {
-            let new_size = |size: u64| if keeps { size } else { size.max(end) };
-            let before = before(state, &open.node, open.file(), (offset, end), new_size)?;
-            Ok((data::allocate(open, (offset, length), mode)?, Some(before)))
-        })
-    }
-
-    /// Does what gives a file another size.
-    pub(super) fn resized(
-        &self,
-        node: &Arc<Node>,
-        size: u64,
-        resize: impl FnOnce() -> Result<(), Errno>,
-    ) -> Result<(), Errno> {
-        let Some(history) = self.remembers(node) else { return resize() };
-        history.change(node, |state| {
-            let fd = self.fd(node)?;
-            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-            let file = open(path_of(fd.as_fd()), flags, Mode::empty())?;
-            let before = before(state, node, file.as_fd(), (size, u64::MAX), |_| size)?;
-            Ok((resize()?, Some(before)))
-        })
-    }
-
-    /// Does what makes a name, unless it is there.
-    pub(super) fn made<T>(
-        &self,
-        parent: u64,
-        name: &OsStr,
-        make: impl FnOnce() -> Result<T, Errno>,
-    ) -> Result<T, Errno> {
-        let history = self.history.as_ref().filter(|_| !is_ours(parent, name));
-        let Some(history) = history else { return make() };
-        let dir = self.table.node(parent)?;
-        let fd = self.table.fd(&dir)?;
-        history.change(&dir, |_| {
-            let there = statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
-            let made = make()?;
-            let key = Key::Name(parent, name.to_owned());
-            let undo = Undo::Made((Arc::clone(&dir), name.to_owned()));
-            Ok((made, (!there).then(|| (vec![key], undo))))
-        })
-    }
-
-    /// Does what takes a name away.
-    pub(super) fn removed(
-        &self,
-        parent: u64,
-        name: &OsStr,
-        remove: impl FnOnce() -> Result<(), Errno>,
-    ) -> Result<(), Errno> {
-        let history = self.history.as_ref().filter(|_| !is_ours(parent, name));
-        let Some(history) = history else { return remove() };
-        let dir = self.table.node(parent)?;
-        history.change(&dir, |state| {
-            let place = (Arc::clone(&dir), name.to_owned());
-            let undo = self.keep(history, state, place)?;
-            match remove() {
-                Ok(()) => {
-                    Ok(((), undo.map(|undo| (vec![Key::Name(parent, name.to_owned())], undo))))
-                }
-                Err(errno) => {
-                    undo.into_iter().for_each(|undo| history.forget(undo));
-                    Err(errno)
-                }
-            }
-        })
-    }
-
-    /// Does what gives a file another name.
-    pub(super) fn renamed(
-        &self,
-        from: (u64, &OsStr),
-        to: (u64, &OsStr),
-        flags: RenameFlags,
-        rename: impl FnOnce() -> Result<(), Errno>,
-    ) -> Result<(), Errno> {
-        let Some(history) = &self.history else { return rename() };
-        if flags.contains(RenameFlags::WHITEOUT) {
-            return Err(Errno::INVAL);
-        }
-        let (old, new) = (self.table.node(from.0)?, self.table.node(to.0)?);
-        history.change(&old, |state| {
-            let to_place = (Arc::clone(&new), to.1.to_owned());
-            let exchanges = flags.contains(RenameFlags::EXCHANGE);
-            let over = if exchanges { None } else { self.keep(history, state, to_place.clone())? };
-            if let Err(errno) = rename() {
-                over.into_iter().for_each(|undo| history.forget(undo));
-                return Err(errno);
-            }
-            let from_place = (Arc::clone(&old), from.1.to_owned());
-            let keys = [from, to].map(|(dir, name)| Key::Name(dir, name.to_owned()));
-            let over = over.map(Box::new);
-            let undo = Undo::Renamed { from: from_place, to: to_place, flags, over };
-            Ok(((), Some((keys.into(), undo))))
-        })
-    }
-
-    /// Keeps what has a name that is about to go; none where nothing has.
-    fn keep(
-        &self,
-        history: &History,
-        state: &mut State,
-        place: Place,
-    ) -> Result<Option<Undo>, Errno> {
-        if state.overflowed {
-            return Ok(None);
-        }
-        let dir = self.table.fd(&place.0)?;
-        let stat = match statat(&dir, &place.1, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => stat,
-            Err(Errno::NOENT) => return Ok(None),
-            Err(errno) => return Err(errno),
-        };
-        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-            return Ok(Some(Undo::RemovedDirectory(place, Box::new(stat))));
-        }
-        let kept = state.name();
-        linkat(&dir, &place.1, &history.aside, &kept, AtFlags::empty())?;
-        Ok(Some(Undo::Removed(place, kept)))
-    }
 }

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::{
     Fs, Who,
     answer::{answer_bytes, answer_empty},
-    attr::Change,
+    attr::{Change, told},
     data,
     names::{Bits, Made},
     strike::{At, Refusable as _},
@@ -93,8 +93,11 @@ impl Filesystem for Served {
         // a trial finds its file whatever strikes looks: it is struck when it looks at it
         let op = if own { None } else { Some(IoOp::Stat) };
         let strike = op.map(|op| self.0.strike(who(request), op, At::Name(parent.0, &name)));
-        self.0.after(strike.unwrap_or_default(), reply, move |fs, reply| {
-            fs.answer_found(reply, fs.lookup(parent.0, &name));
+        let strike = strike.unwrap_or_default();
+        self.0.after(strike, reply, move |fs, reply| {
+            let found = fs.lookup(parent.0, &name);
+            let told = |(attr, generation)| (told(attr, strike.attributes), generation);
+            fs.answer_found(reply, found.map(told));
         });
     }
 
@@ -106,7 +109,7 @@ impl Filesystem for Served {
         let strike = self.0.strike(who(request), IoOp::Stat, At::File(ino.0));
         self.0.after(strike, reply, move |fs, reply| {
             match fs.table.node(ino.0).and_then(|node| fs.look_at(&node)) {
-                Ok(attr) => reply.attr(&fs.remembered(), &attr),
+                Ok(attr) => reply.attr(&fs.remembered(), &told(attr, strike.attributes)),
                 Err(errno) => reply.refuse(errno),
             }
         });
@@ -367,8 +370,9 @@ impl Filesystem for Served {
         self.0.answer_sync_dir(who(request), (ino.0, fh.0), reply);
     }
 
-    fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        self.0.answer_statfs(reply);
+    fn statfs(&self, request: &Request, ino: INodeNo, reply: ReplyStatfs) {
+        let strike = self.0.strike(who(request), IoOp::Statfs, At::File(ino.0));
+        self.0.after(strike, reply, move |fs, reply| fs.answer_statfs(reply, strike.room));
     }
 
     fn setxattr(

@@ -4,13 +4,13 @@ use std::{ffi::OsStr, sync::Arc, time::Duration};
 
 use rustix::io::Errno;
 
-use super::{Fs, Who, data, open::Open};
+use super::{Fs, Who, data, open::Open, table::OURS};
 use crate::{
     interpose::{
         rules::{Call, Found, Strike},
         timer::{End, Wait},
     },
-    protocol::IoOp,
+    protocol::{IoOp, is_tried},
 };
 
 /// What an operation is done to.
@@ -65,6 +65,11 @@ impl Fs {
             return Strike::default();
         }
         let (path, trial) = self.path_at(at);
+        // what shows another effect, such as the canaries of a cut, is not struck itself
+        let shows = if trial { is_tried(&path, op) } else { !path.starts_with(OURS) };
+        if !shows {
+            return Strike::default();
+        }
         let span = match at {
             At::Bytes(_, offset, length) => Some((offset, length)),
             _ => None,

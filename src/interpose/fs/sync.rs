@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     interpose::rules::Strike,
-    protocol::{IoOp, Retry},
+    protocol::{IoOp, ReadBack, Retry},
 };
 
 impl Fs {
@@ -34,9 +34,11 @@ impl Fs {
         };
         let strike = self.strike_sync(who, &open);
         self.after(strike, reply, move |fs, reply| {
-            let sync = || data::sync(&open, data_alone);
+            let lost = strike.loses_sync;
+            let sync = || if lost { Ok(()) } else { data::sync(&open, data_alone) };
+            let what = if lost { Synced::Nothing } else { Synced::File(open.node.ino) };
             let done = match fs.remembers(&open.node) {
-                Some(history) => history.sync(sync, Synced::File(open.node.ino)),
+                Some(history) => history.sync(sync, what),
                 None => sync(),
             };
             answer_empty(reply, done);
@@ -59,15 +61,18 @@ impl Fs {
         let strike = self.strike(who, IoOp::Fsync, At::Sync(open, found));
         if strike.fails_sync.is_some() {
             open.told.store(syncs.fail(), Ordering::Relaxed);
-        } else if strike.errno.is_none() {
+        } else if strike.errno.is_none() && !strike.loses_sync {
             syncs.succeed();
         }
         drop(syncs);
-        // a later one that says that all is well is not about this any more
-        if strike.fails_sync == Some(Retry::Succeeds)
-            && let Some(history) = &self.history
-        {
-            history.give_up(open.node.ino);
+        if let (Some(fails), Some(history)) = (strike.fails_sync, self.remembers(&open.node)) {
+            match fails {
+                // what cannot be taken back is read as it was written, which a trial shows
+                (_, ReadBack::Old) => drop(history.take_back(&self.table, open.node.ino)),
+                // a later one that says that all is well is not about this any more
+                (Retry::Succeeds, ReadBack::New) => history.give_up(open.node.ino),
+                (Retry::Fails, ReadBack::New) => {}
+            }
         }
         strike
     }
@@ -81,9 +86,12 @@ impl Fs {
     ) {
         let strike = self.strike(who, IoOp::Fsync, At::File(ino));
         self.after(strike, reply, move |fs, reply| {
-            let sync = || fs.directories.get(fh).and_then(|dir| fsync(&*lock(&dir)));
+            let lost = strike.loses_sync;
+            let real = || fs.directories.get(fh).and_then(|dir| fsync(&*lock(&dir)));
+            let sync = || if lost { Ok(()) } else { real() };
+            let what = if lost { Synced::Nothing } else { Synced::Directory(ino) };
             let done = match &fs.history {
-                Some(history) => history.sync(sync, Synced::Directory(ino)),
+                Some(history) => history.sync(sync, what),
                 None => sync(),
             };
             answer_empty(reply, done);

@@ -19,7 +19,10 @@ use rustix::{
 };
 
 use super::open::Kernel;
-use crate::{host::file_handle::FileHandle, interpose::rules::Syncs};
+use crate::{
+    host::{file_handle::FileHandle, io_trial::REMEMBERED},
+    interpose::rules::Syncs,
+};
 
 /// The kernel's number for the root.
 pub(super) const ROOT: u64 = 1;
@@ -55,6 +58,11 @@ pub(super) struct Node {
 }
 
 impl Node {
+    /// What is done to it is the subject's, or a trial of what is durable.
+    pub(super) fn is_remembered(&self) -> bool {
+        self.own.as_ref().is_none_or(|name| name.contains(REMEMBERED))
+    }
+
     /// Its path below the root.
     pub(super) fn path(&self) -> String {
         let mut names = Vec::new();

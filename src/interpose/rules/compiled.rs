@@ -198,8 +198,8 @@ mod tests {
         assert!(compiled(vec![IoOp::Fsync, IoOp::Read]).may_move_data("x.db"));
         assert!(!compiled(vec![IoOp::Read]).may_move_data("x.log"));
         assert!(!compiled(vec![IoOp::Fsync, IoOp::Open]).may_move_data("x.db"));
-        let (reported, retry) = Default::default();
-        let action = IoAction::FailSync { errno: 5, reported, retry };
+        let (reported, retry, read_back) = Default::default();
+        let action = IoAction::FailSync { errno: 5, reported, retry, read_back };
         let fails = IoRule { ops: vec![IoOp::Fsync], action, ..rule(&["*.db"]) };
         assert!(Compiled::new(fails).unwrap().may_move_data("x.db"));
     }

@@ -17,7 +17,7 @@ use std::{fmt, time::Duration};
 
 use crate::{
     errno::Errno,
-    protocol::{IoOp, Retry},
+    protocol::{IoOp, ReadBack, Retry, ToldAttributes, ToldRoom},
 };
 pub use bytes::Harm;
 pub use compiled::{BadGlob, Globs};
@@ -60,7 +60,13 @@ pub struct Strike {
     /// Bytes that are made wrong on the way.
     pub harm: Option<Harm>,
     /// As a sync of what was written: it is not brought to the disk; what comes after that.
-    pub fails_sync: Option<Retry>,
+    pub fails_sync: Option<(Retry, ReadBack)>,
+    /// As a sync: it is not done, and says that it is.
+    pub loses_sync: bool,
+    /// What a look at attributes is told.
+    pub attributes: Option<ToldAttributes>,
+    /// What a look at how much room there is is told.
+    pub room: Option<ToldRoom>,
     /// Before all that it hangs.
     pub hang: Option<Hang>,
     /// Whose end ends the wait.
@@ -108,6 +114,9 @@ impl Strike {
         };
         self.delay += other.delay;
         self.harm = self.harm.or(other.harm);
+        self.loses_sync |= other.loses_sync;
+        self.attributes = self.attributes.or(other.attributes);
+        self.room = self.room.or(other.room);
         self.fails_sync = self.fails_sync.or(other.fails_sync);
         match (self.errno, other.errno) {
             (Some(_), _) => {}
@@ -136,8 +145,11 @@ impl fmt::Display for Strike {
         let harmed = self.harm.map(|_| "other bytes".to_owned());
         let errno = self.errno.or(self.hang.and_then(|hang| hang.errno));
         let failed = errno.map(|errno| Errno(errno).to_string());
-        let parts: Vec<String> =
-            [hangs, late, kept, harmed, failed].into_iter().flatten().collect();
+        let lost = self.loses_sync.then(|| "not done, and said to be".to_owned());
+        let told = self.attributes.map(|_| "told other attributes".to_owned());
+        let room = self.room.map(|_| "told of other room".to_owned());
+        let parts = [hangs, late, kept, harmed, lost, told, room, failed].into_iter().flatten();
+        let parts: Vec<String> = parts.collect();
         f.write_str(&parts.join(", "))
     }
 }

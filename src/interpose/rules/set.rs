@@ -99,13 +99,13 @@ impl RuleSet {
                 continue;
             }
             matched = true;
-            if rule.is_due(call) {
-                strike.add(act(rule.rule.action, call, Hash::of(self.seed)));
-                continue;
-            }
             let when = &rule.rule.when;
             let in_window = when.from.is_none_or(|from| since >= from.0)
                 && when.until.is_none_or(|until| since < until.0);
+            if rule.is_due(call) && in_window {
+                strike.add(act(rule.rule.action, call, Hash::of(self.seed)));
+                continue;
+            }
             let count = self.count(index, call);
             let hash = self.hash(index, call, count);
             if in_window && fires(when, count, hash) {
@@ -176,10 +176,13 @@ fn act(action: IoAction, call: &Call<'_>, hash: Hash) -> Strike {
         IoAction::Corrupt { damage, bytes: most } => {
             Strike { harm: Harm::of(damage, most, call.bytes, hash), ..none }
         }
-        IoAction::FailSync { errno, retry, .. } => {
-            Strike { errno: Some(errno), fails_sync: Some(retry), ..none }
+        IoAction::FailSync { errno, retry, read_back, .. } => {
+            Strike { errno: Some(errno), fails_sync: Some((retry, read_back)), ..none }
         }
+        IoAction::LoseSync => Strike { loses_sync: true, ..none },
         IoAction::Remember => none,
+        IoAction::TellAttributes(told) => Strike { attributes: Some(told), ..none },
+        IoAction::TellRoom(told) => Strike { room: Some(told), ..none },
         IoAction::Stale => Strike { errno: Some(libc::ESTALE), ..none },
         IoAction::Stall { us, errno } => {
             let hang = Hang { at_most: Duration::from_micros(us), errno, task: call.pid };
@@ -231,7 +234,9 @@ mod tests {
     #[test]
     fn only_the_first_are_listed_and_all_are_counted() {
         let set = every_second_write();
-        (0..4 * LISTED).for_each(|n| drop(write_at(&set, n, false)));
+        for n in 0..4 * LISTED {
+            write_at(&set, n, false);
+        }
         assert_eq!(set.counted(), (4 * LISTED, 2 * LISTED));
         assert_eq!(set.struck().len() as u64, LISTED);
     }

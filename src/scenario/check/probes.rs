@@ -6,6 +6,7 @@ use crate::{
     probes::ProbeSpec,
     protocol::Capability,
     scenario::{Action, Service, When, load::Seg},
+    volumes::Layer,
 };
 
 /// Checks them.
@@ -70,8 +71,30 @@ fn probe(cx: &mut Cx<'_>, probe: &ProbeSpec, path: &[Seg<'_>]) {
         let text = format!("no workload is called `{workload}`\n\nhint: {hint}");
         cx.report(&below("workload"), text);
     }
+    if let Some((_, volume)) = probe.explores()
+        && let Some(text) = no_past(cx, volume)
+    {
+        cx.report(&below("volume"), text);
+    }
     for text in probe.check() {
         let at: Vec<Seg<'_>> = path.iter().copied().chain([probe.name().into()]).collect();
         cx.report_below(&at, &text);
+    }
+}
+
+/// Why the past of a volume cannot be looked at.
+fn no_past(cx: &Cx<'_>, volume: &str) -> Option<String> {
+    let volumes = &cx.scenario.volumes;
+    match volumes.get(volume) {
+        None => {
+            let hint = suggest(volume, volumes.keys().map(String::as_str))
+                .unwrap_or_else(|| "declare it under `volumes`".into());
+            Some(format!("no volume is called `{volume}`\n\nhint: {hint}"))
+        }
+        Some(spec) if spec.interpose() != Some(Layer::Block) => Some(format!(
+            "nothing remembers what is written to `{volume}`\n\nhint: add `interpose: block` to it; \
+             it must be `ext4`, `xfs` or `btrfs`"
+        )),
+        Some(_) => None,
     }
 }

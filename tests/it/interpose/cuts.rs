@@ -7,11 +7,12 @@ use std::{
 };
 
 use keelhaul::{
+    host::io_trial::Tries,
     interpose::control::{Answer, Ask},
-    protocol::{CutProfile, IoAction, IoOp, PendingFacts, Reported, Retry},
+    protocol::{CutProfile, IoAction, IoOp, PendingFacts, ReadBack, Reported, Retry},
 };
 
-use super::mounted::{Ext4, Mounted, can_be_tried, rule};
+use super::mounted::{Ext4, MARK, Mounted, can_be_tried, rule};
 
 fn facts(answer: Answer) -> PendingFacts {
     match answer {
@@ -120,7 +121,8 @@ fn what_a_failed_sync_gave_up_no_later_one_keeps() {
     }
     let ext4 = Ext4::new();
     let (errno, reported, retry) = (libc::EIO, Reported::Each, Retry::Succeeds);
-    let fails = rule(&[IoOp::Fsync], IoAction::FailSync { errno, reported, retry });
+    let read_back = ReadBack::New;
+    let fails = rule(&[IoOp::Fsync], IoAction::FailSync { errno, reported, retry, read_back });
     let expected = vec![rule(&[], IoAction::Remember), fails.clone()];
     let mounted = Mounted::over(&ext4.directory("d"), expected);
     let mut file = File::create(mounted.at().join("file")).unwrap();
@@ -197,4 +199,45 @@ fn more_than_can_be_remembered_is_said_and_costs_nothing() {
     fs::remove_file(at.join("small")).unwrap();
     assert!(cut(&mounted, CutProfile::Drop).overflowed);
     assert!(!at.join("small").exists() && at.join("big").exists());
+}
+
+#[test]
+fn a_sync_that_is_lost_makes_nothing_durable_and_the_next_one_everything() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let loses = rule(&[IoOp::Fsync], IoAction::LoseSync);
+    let expected = vec![rule(&[], IoAction::Remember), loses.clone()];
+    let mounted = Mounted::over(&ext4.directory("d"), expected);
+    let at = mounted.at();
+    let write = |name: &str| {
+        fs::write(at.join(name), "x").unwrap();
+        sync(&at.join(name));
+        sync(&at);
+    };
+    let tries = Tries { dir: at.clone(), mark: MARK.into(), most: 1, slow_us: u64::MAX };
+    let own = || facts(mounted.ask(&Ask::Pending)).own;
+    let trial = || {
+        let file = tries.remembered().unwrap();
+        let before = own();
+        rustix::io::pwrite(&file, b"x", 0).unwrap();
+        assert_eq!(own(), before + 1, "the trial is remembered");
+        rustix::fs::fdatasync(&file).unwrap();
+        own() > before
+    };
+    write("before");
+    assert!(!trial());
+    mounted.arm(vec![loses.clone()]);
+    write("lost");
+    assert!(trial());
+    assert_eq!(facts(mounted.ask(&Ask::Pending)).pending, 2, "a name and a byte");
+    let settled = cut(&mounted, CutProfile::Drop);
+    assert_eq!((settled.undone, names(&at)), (2, vec!["before".to_owned()]));
+    write("late");
+    mounted.disarm();
+    sync(&at.join("late"));
+    sync(&at);
+    assert_eq!(facts(mounted.ask(&Ask::Pending)).pending, 0);
+    assert!(!trial());
 }

@@ -9,7 +9,8 @@ use std::{
 
 use keelhaul::{
     host::io_trial::Tries,
-    protocol::{IoAction, IoOp, IoRule, Trigger},
+    interpose::control::{Answer, Ask},
+    protocol::{IoAction, IoOp, IoRule, Trigger, mark_of_set},
 };
 
 use super::mounted::{Ext4, MARK, Mounted, can_be_tried, rule};
@@ -155,4 +156,27 @@ fn what_was_open_before_is_stale_and_opened_anew_it_works() {
     mounted.disarm();
     assert_eq!(old.read_at(&mut [0], 0).unwrap(), 1);
     assert_eq!(fs::read(beneath.join("file")).unwrap(), b"z");
+}
+
+#[test]
+fn a_trial_is_struck_by_its_own_rules_and_for_what_it_tries() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let error = |op| vec![rule(&[op], IoAction::Error { errno: libc::EIO })];
+    let mounted = Mounted::over(&ext4.directory("d"), error(IoOp::Read));
+    let arm = |set: &str, op| {
+        let (set, seed, rules) = (set.to_owned(), 1, error(op));
+        assert_eq!(mounted.ask(&Ask::Arm { set, seed, rules }), Answer::Done);
+    };
+    arm("one", IoOp::Read);
+    arm("other", IoOp::Open);
+    let tries = |set: &str| {
+        let mark = mark_of_set(MARK, set);
+        Tries { dir: mounted.at(), mark, most: 1, slow_us: u64::MAX }
+    };
+    assert!(tries("one").of(IoOp::Read).hit && !tries("one").of(IoOp::Open).hit);
+    assert!(tries("other").of(IoOp::Open).hit);
+    assert!(!tries("other").of(IoOp::Read).hit, "nor by what opens its file");
 }

@@ -4,13 +4,14 @@ use std::{fs::File, io::Write as _};
 
 use keelhaul::{
     host::io_trial::Tries,
-    protocol::{IoAction, IoOp, IoRule, Reported, Retry, TriedSync},
+    protocol::{IoAction, IoOp, IoRule, ReadBack, Reported, Retry, TriedSync},
 };
 
 use super::mounted::{Ext4, MARK, Mounted, can_be_tried, rule};
 
 fn fails(reported: Reported, retry: Retry) -> Vec<IoRule> {
-    vec![rule(&[IoOp::Fsync], IoAction::FailSync { errno: libc::EIO, reported, retry })]
+    let (errno, read_back) = (libc::EIO, ReadBack::New);
+    vec![rule(&[IoOp::Fsync], IoAction::FailSync { errno, reported, retry, read_back })]
 }
 
 fn errno<T>(result: std::io::Result<T>) -> Option<i32> {
@@ -67,4 +68,35 @@ fn a_trial_sees_who_is_told_and_what_comes_after() {
     }
     mounted.disarm();
     assert_eq!(said(tries.of_sync()), [false; 3]);
+}
+
+#[test]
+fn what_a_failed_sync_was_about_is_read_as_it_was_where_that_is_so() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let (reported, retry, read_back) = (Reported::Each, Retry::Succeeds, ReadBack::Old);
+    let old = IoAction::FailSync { errno: libc::EIO, reported, retry, read_back };
+    let one = rule(&[IoOp::Fsync], old);
+    let expected = vec![one.clone(), rule(&[], IoAction::Remember)];
+    let mounted = Mounted::over(&ext4.directory("d"), expected);
+    let path = mounted.at().join("file");
+    let mut file = File::options().create(true).append(true).open(&path).unwrap();
+    file.write_all(b"kept").unwrap();
+    file.sync_all().unwrap();
+    mounted.arm(vec![one]);
+    file.write_all(b"lost").unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"keptlost");
+    assert_eq!(errno(file.sync_all()), Some(libc::EIO));
+    assert_eq!(std::fs::read(&path).unwrap(), b"kept");
+    file.sync_all().unwrap();
+    file.write_all(b"more").unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"keptmore");
+    let tries = Tries { dir: mounted.at(), mark: MARK.into(), most: 1, slow_us: u64::MAX };
+    assert_eq!(tries.of_sync().read_back, Some(ReadBack::Old));
+    mounted.disarm();
+    assert_eq!(tries.of_sync().read_back, None);
+    mounted.arm(fails(Reported::Each, Retry::Succeeds));
+    assert_eq!(tries.of_sync().read_back, Some(ReadBack::New));
 }

@@ -10,7 +10,7 @@ use keelhaul::{
     run::{CaseStart, Event, FORMAT, Origin, Phase, RunRecord, RunStart, Stamped},
     runtime::EngineFacts,
     scenario::Hypothesis,
-    verdict::{Ending, Verdict},
+    verdict::{Ending, FailOn, Verdict},
 };
 
 /// Builds the events of a run; each event is 100 ms after the one before.
@@ -42,6 +42,7 @@ impl Made {
             started: "2026-01-02T03:04:05Z".into(),
             seed: 42,
             command: vec!["keelhaul".into(), "run".into()],
+            fail_on: FailOn::USUAL.to_vec(),
             engine: Some(engine),
             cases,
         };

@@ -71,6 +71,16 @@ const fn event(fault: &'static str, inject: &'static str) -> Fixture {
 
 /// Every way of every fault.
 pub(super) const FIXTURES: &[Fixture] = &[
+    Fixture {
+        // somebody must look at a file
+        beside: RECORDS,
+        ..state(
+            ("attribute-override", ""),
+            (INTERPOSED, "/data"),
+            "{ target: \"agent:/data\", uid: 65534 }",
+            Trace::Owner("/data", 65534),
+        )
+    },
     state(
         ("broken-hardlinks", "copy-and-replace"),
         (DOCKER, "/data"),
@@ -227,6 +237,16 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\", label: \"system_u:object_r:container_file_t:s0:c998,c999\" }",
         Trace::Labelled("/data", "s0:c998,c999"),
     ),
+    Fixture {
+        // somebody must sync; nothing shows it before a cut
+        beside: RECORDS,
+        ..state(
+            ("lost-fsync", ""),
+            (INTERPOSED, "/data"),
+            "{ target: \"agent:/data\" }",
+            Trace::Nothing,
+        )
+    },
     state(
         ("lost-mount", ""),
         (DOCKER, "/data"),
@@ -332,6 +352,16 @@ pub(super) const FIXTURES: &[Fixture] = &[
         )
     },
     state(("stall", ""), (EXT4, "/data"), "{ target: \"agent:/data\" }", Trace::Stalled("/data")),
+    Fixture {
+        // somebody must ask for the room
+        service: ", args: [--heartbeat, 10ms]",
+        ..state(
+            ("statfs-spoof", ""),
+            (INTERPOSED, "/data"),
+            "{ target: \"agent:/data\", available: 0B }",
+            Trace::Full("/data"),
+        )
+    },
     state(
         ("throttle", ""),
         (EXT4, "/data"),

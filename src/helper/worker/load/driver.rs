@@ -13,7 +13,9 @@ use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use super::{
     super::{super::HelperError, http::blocking, place},
+    explore::Exploration,
     log::Log,
+    marks::Marks,
     stats::Stats,
     way::Way,
     writer::{Writer, pace},
@@ -21,7 +23,7 @@ use super::{
 use crate::{
     host::process::Identity,
     ledger::{Entry, Event},
-    protocol::{LoadSpec, LoadStats, Place},
+    protocol::{ExploreReport, ExploreSpec, LoadSpec, LoadStats, Place},
 };
 
 /// The most writers.
@@ -68,6 +70,9 @@ pub(super) struct Load {
     pub(super) spec: LoadSpec,
     pub(super) target: Arc<Target>,
     pub(super) log_path: PathBuf,
+    /// Where among the writes of a disk its acknowledgements came.
+    pub(super) marks: Option<Arc<Marks>>,
+    exploration: Mutex<Option<Arc<Exploration>>>,
     log: Log,
     stats: Arc<Stats>,
     stop: watch::Sender<bool>,
@@ -92,11 +97,8 @@ impl Load {
         let plain = plain(name);
         let run = format!("{}.{plain}", spec.run);
         let log_path = dir.join(format!("{plain}.log"));
-        let log = {
-            let (path, run) = (log_path.clone(), run.clone());
-            let failed = |error| HelperError::Refused(format!("the ledger's log: {error}"));
-            blocking(move || Log::create(&path, &run).map_err(failed)).await?
-        };
+        let log = new_log(&log_path, &run).await?;
+        let marks = Marks::of(dir, spec.marks.as_deref()).await?;
         let target = Arc::new(Target::new(spec.place.clone()));
         let stats = Arc::new(Stats::start());
         let (stop, stopped) = watch::channel(false);
@@ -110,12 +112,14 @@ impl Load {
                 slots: pace(spec.rate, spec.writers, number),
                 way: Way::new(&spec.via, Arc::clone(&target)),
                 log: log.clone(),
+                marks: marks.clone(),
                 stats: Arc::clone(&stats),
             };
             writers.spawn(writer.run(stopped.clone()));
         }
         let writers = Mutex::new(Some(writers));
-        Ok(Arc::new(Self { spec, target, log_path, log, stats, stop, writers }))
+        let exploration = Mutex::default();
+        Ok(Arc::new(Self { spec, target, log_path, marks, exploration, log, stats, stop, writers }))
     }
 
     /// Its container is another one now.
@@ -127,6 +131,19 @@ impl Load {
     /// How it is going.
     pub(super) fn stats(&self) -> LoadStats {
         self.stats.read()
+    }
+
+    /// Begins to look at what cuts of the disk that it marks would have left. It has stopped.
+    pub(super) fn explore(self: &Arc<Self>, spec: ExploreSpec) -> Result<(), HelperError> {
+        let begun = Exploration::begin(self, spec)?;
+        *self.exploration.lock().unwrap_or_else(PoisonError::into_inner) = Some(begun);
+        Ok(())
+    }
+
+    /// What was found so far; none where nobody looks.
+    pub(super) fn explored(&self) -> Option<ExploreReport> {
+        let exploration = self.exploration.lock().unwrap_or_else(PoisonError::into_inner);
+        exploration.as_ref().map(|exploration| exploration.report())
     }
 
     /// Notes in its ledger what happened to its container; durable on return.
@@ -147,6 +164,12 @@ impl Load {
         }
         self.stats.end();
     }
+}
+
+async fn new_log(path: &Path, run: &str) -> Result<Log, HelperError> {
+    let (path, run) = (path.to_owned(), run.to_owned());
+    let failed = |error| HelperError::Refused(format!("the ledger's log: {error}"));
+    blocking(move || Log::create(&path, &run).map_err(failed)).await
 }
 
 /// A name as records and files may carry it.

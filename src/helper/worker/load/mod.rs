@@ -5,10 +5,12 @@
 
 mod command;
 mod driver;
+mod explore;
 mod file;
 mod http;
 mod judge;
 mod log;
+mod marks;
 mod stats;
 mod way;
 mod writer;
@@ -23,7 +25,7 @@ use std::{
 use super::super::HelperError;
 use crate::{
     ledger::Event,
-    protocol::{LoadCall, LoadReply},
+    protocol::{ExploreSpec, LoadCall, LoadReply},
 };
 use driver::Load;
 
@@ -77,7 +79,22 @@ impl Loads {
                 load.stop().await;
                 Ok(LoadReply::Ledger(judge::judge(&load).await.map(Box::new)))
             }
+            LoadCall::Explore { name, explore } => self.explore(&name, explore).await,
+            LoadCall::Explored { name } => self.explored(&name),
         }
+    }
+
+    async fn explore(&self, name: &str, explore: ExploreSpec) -> Result<LoadReply, HelperError> {
+        let load = self.get(name)?;
+        load.stop().await;
+        load.explore(explore)?;
+        Ok(LoadReply::Nothing)
+    }
+
+    fn explored(&self, name: &str) -> Result<LoadReply, HelperError> {
+        let explored = self.get(name)?.explored();
+        let none = || HelperError::Refused(format!("nobody explores for load `{name}`"));
+        Ok(LoadReply::Explored(Box::new(explored.ok_or_else(none)?)))
     }
 
     /// Notes in the ledgers of those that load this container what happened to it; durable on

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::{
     log::Log,
+    marks::Marks,
     stats::Stats,
     way::{Put, Way},
 };
@@ -28,6 +29,7 @@ pub(super) struct Writer {
     pub(super) slots: Slots,
     pub(super) way: Way,
     pub(super) log: Log,
+    pub(super) marks: Option<Arc<Marks>>,
     pub(super) stats: Arc<Stats>,
 }
 
@@ -96,6 +98,9 @@ impl Writer {
         let id = record.id;
         match put {
             Put::Acknowledged => {
+                if let Some(marks) = &self.marks {
+                    marks.set(id).await;
+                }
                 self.note(Event::Acknowledged(id)).await?;
                 self.stats.acknowledged(took);
             }

@@ -1,0 +1,152 @@
+//! What happened to a disk, so that it can be cut at any moment of its past.
+//!
+//! The disk as it was at the beginning, and everything since, in the one sequence that acknowledgements
+//! are part of. What no longer fits is played into the beginning: the past gets shorter, and never
+//! wrong.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Candidate, Disk, Image, Kept, disk::Change, image::CHUNK};
+
+/// One number of the sequence.
+#[derive(Debug, Clone)]
+pub(super) enum Event {
+    /// A write, or zeros, at an offset.
+    Submit(u64, Change),
+    /// The write that was submitted by this number is done.
+    Written(u64),
+    Flush,
+    /// The flush that was submitted by this number is done.
+    Flushed(u64),
+    /// Somebody was told something.
+    Mark,
+}
+
+impl Event {
+    /// Bytes that it takes to remember it.
+    fn bytes(&self) -> u64 {
+        let data = match self {
+            Self::Submit(_, change) => change.bytes(),
+            _ => 0,
+        };
+        data + size_of::<Self>() as u64
+    }
+}
+
+/// What is remembered of a disk.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    start: Box<Disk>,
+    events: VecDeque<Event>,
+    bytes: u64,
+    most: u64,
+    forgotten: u64,
+}
+
+/// A moment of the past at which a disk can be cut: the end of an epoch, just before a flush. A cut
+/// earlier in the epoch leaves what one here may leave, when less was acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Point {
+    /// The last number of the sequence that still happened.
+    pub cut: u64,
+    /// Marks since the point before.
+    pub marks: u64,
+    /// The writes that no flush had made durable, as they were submitted.
+    pub writes: Vec<Candidate>,
+}
+
+/// Every such moment, with the disk as it was.
+#[derive(Debug)]
+pub struct Past {
+    points: Vec<Point>,
+    disks: BTreeMap<u64, Disk>,
+    forgotten: u64,
+}
+
+impl Recording {
+    pub(super) fn new(start: Disk, most: u64) -> Self {
+        let start = Box::new(start.roomy());
+        Self { start, events: VecDeque::new(), bytes: 0, most, forgotten: 0 }
+    }
+
+    pub(super) fn most(&self) -> u64 {
+        self.most
+    }
+
+    pub(super) fn push(&mut self, event: Event) {
+        self.bytes += event.bytes();
+        self.events.push_back(event);
+        while self.bytes > self.most {
+            let Some(event) = self.events.pop_front() else { return };
+            self.bytes -= event.bytes();
+            self.start.again(&event);
+            self.forgotten += 1;
+        }
+    }
+
+    /// Every moment at which the disk can be cut.
+    #[must_use]
+    pub fn past(&self) -> Past {
+        let mut past =
+            Past { points: Vec::new(), disks: BTreeMap::new(), forgotten: self.forgotten };
+        let (mut disk, mut marks) = ((*self.start).clone(), 0);
+        for event in &self.events {
+            match event {
+                Event::Flush => past.push(&disk, std::mem::take(&mut marks)),
+                Event::Mark => marks += 1,
+                _ => {}
+            }
+            disk.again(event);
+        }
+        past.push(&disk, marks);
+        past
+    }
+}
+
+impl Past {
+    fn push(&mut self, disk: &Disk, marks: u64) {
+        let point = Point { cut: disk.last(), marks, writes: disk.volatile() };
+        if point.writes.is_empty() && marks == 0 {
+            return;
+        }
+        self.disks.insert(point.cut, disk.clone());
+        self.points.push(point);
+    }
+
+    /// They, in order.
+    #[must_use]
+    pub fn points(&self) -> &[Point] {
+        &self.points
+    }
+
+    /// Numbers of the sequence that nothing is known of any more, from the beginning of the record.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Makes the digest of the last state, and so most of every other one, which share what they have
+    /// in common: on a large disk the first takes seconds.
+    pub fn warm(&self) {
+        if let Some(disk) = self.disks.values().next_back() {
+            let _ = disk.left(&vec![Kept::Nothing; disk.volatile().len()]).digest();
+        }
+    }
+
+    /// What a cut there leaves, when this survives of each of its writes. None where it is no such
+    /// moment, or has another number of writes.
+    #[must_use]
+    pub fn image(&self, cut: u64, kept: &[Kept]) -> Option<Image> {
+        let disk = self.disks.get(&cut)?;
+        let fit = |(write, kept): (&Candidate, &Kept)| match (kept, write.data) {
+            (Kept::Sectors(sectors), Some(length)) => sectors.len() == length.div_ceil(CHUNK),
+            (Kept::Sectors(_), None) => false,
+            _ => true,
+        };
+        let writes = disk.volatile();
+        let fits = writes.len() == kept.len() && writes.iter().zip(kept).all(fit);
+        fits.then(|| disk.left(kept))
+    }
+}

@@ -1,0 +1,150 @@
+//! The recorded past against disks that were really cut there.
+
+use proptest::prelude::*;
+
+use super::{CHUNK, Candidate, Disk, Image, Kept, Profile, choose, plan};
+
+const SECTORS: u64 = 8;
+const SIZE: u64 = SECTORS * CHUNK as u64;
+const ROOMY: u64 = 1 << 30;
+
+/// Write, zeros, flush or mark; where; and how many sectors.
+type Step = (u8, u64, u64);
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec((0..6_u8, 0..SECTORS, 1..4_u64), 1..40)
+}
+
+/// Does one step; the disk as it was just before, where that is a flush, and the mark's number.
+fn act(disk: &mut Disk, step: Step, byte: u8) -> (Option<Disk>, Option<u64>) {
+    let (kind, from, sectors) = step;
+    let length = ((from + sectors).min(SECTORS) - from) * CHUNK as u64;
+    let submitted = match kind {
+        0 => {
+            let before = disk.clone();
+            let flush = disk.flush();
+            disk.flushed(flush);
+            return (Some(before), None);
+        }
+        1 => return (None, Some(disk.mark())),
+        2 => disk.zero(from * CHUNK as u64, length),
+        _ => disk.write(from * CHUNK as u64, &vec![byte; usize::try_from(length).unwrap()]),
+    };
+    // kind 5 stays on its way
+    if kind != 5 {
+        disk.written(submitted);
+    }
+    (None, None)
+}
+
+fn run(disk: &mut Disk, steps: &[Step]) -> Vec<Disk> {
+    let numbered = steps.iter().zip(1..);
+    let mut cuts: Vec<Disk> =
+        numbered.filter_map(|(step, byte)| act(disk, *step, byte).0).collect();
+    cuts.push(disk.clone());
+    cuts
+}
+
+proptest! {
+    #[test]
+    fn a_past_state_is_what_a_cut_at_that_moment_left(
+        before in steps(),
+        steps in steps(),
+        seed in any::<u64>(),
+    ) {
+        let mut disk = Disk::new(Image::new(SIZE), ROOMY);
+        run(&mut disk, &before);
+        disk.record(ROOMY);
+        let cuts = run(&mut disk, &steps);
+        let past = disk.recording().unwrap().past();
+        prop_assert!(past.points().len() <= cuts.len());
+        for point in past.points() {
+            let cut = cuts.iter().find(|disk| disk.last() == point.cut).unwrap();
+            for profile in [Profile::Drop, Profile::KeepAll, Profile::Torn, Profile::Subset] {
+                let kept = choose(profile, seed, &point.writes);
+                let found = past.image(point.cut, &kept).unwrap();
+                prop_assert_eq!(found.digest(), cut.cut(profile, seed, |_| false).image.digest());
+                let again = disk.recording().unwrap().past().image(point.cut, &kept).unwrap();
+                prop_assert_eq!(found.digest(), again.digest());
+            }
+        }
+    }
+
+    #[test]
+    fn a_short_memory_forgets_moments_and_changes_none(steps in steps(), seed in any::<u64>()) {
+        let recorded = |most| {
+            let mut disk = Disk::new(Image::new(SIZE), ROOMY);
+            disk.record(most);
+            run(&mut disk, &steps);
+            disk.recording().unwrap().past()
+        };
+        let (long, short) = (recorded(ROOMY), recorded(3 * CHUNK as u64));
+        prop_assert!(short.points().len() <= long.points().len());
+        for point in short.points() {
+            let same = long.points().iter().find(|other| other.cut == point.cut).unwrap();
+            prop_assert_eq!(&same.writes, &point.writes);
+            let kept = choose(Profile::Subset, seed, &point.writes);
+            let (one, other) = (short.image(point.cut, &kept), long.image(point.cut, &kept));
+            prop_assert_eq!(one.unwrap().digest(), other.unwrap().digest());
+        }
+    }
+
+    #[test]
+    fn every_planned_state_can_be_made(steps in steps(), seed in any::<u64>()) {
+        let mut disk = Disk::new(Image::new(SIZE), ROOMY);
+        disk.record(ROOMY);
+        run(&mut disk, &steps);
+        let past = disk.recording().unwrap().past();
+        let planned = plan(past.points(), &[Profile::Drop, Profile::Torn, Profile::Subset], 40, seed);
+        prop_assert!(past.points().is_empty() || !planned.ways.is_empty());
+        for way in &planned.ways {
+            prop_assert!(past.image(past.points()[way.point].cut, &way.kept).is_some());
+        }
+    }
+}
+
+#[test]
+fn a_mark_stands_after_what_was_done_for_it() {
+    let mut disk = Disk::new(Image::new(SIZE), ROOMY);
+    disk.record(ROOMY);
+    let write = disk.write(0, &[1; CHUNK]);
+    disk.written(write);
+    let flush = disk.flush();
+    disk.flushed(flush);
+    let mark = disk.mark();
+    let past = disk.recording().unwrap().past();
+    let [before, after] = past.points() else { panic!("{past:?}") };
+    assert!(before.cut < mark && (before.marks, before.writes.len()) == (0, 1));
+    assert!(after.cut >= mark && (after.marks, after.writes.len()) == (1, 0));
+    let mut byte = [0];
+    past.image(after.cut, &[]).unwrap().read(0, &mut byte);
+    assert_eq!(byte, [1]);
+}
+
+#[test]
+fn what_does_not_fit_a_moment_is_no_state_of_it() {
+    let mut disk = Disk::new(Image::new(SIZE), ROOMY);
+    disk.record(ROOMY);
+    let write = disk.write(0, &[1; CHUNK]);
+    disk.written(write);
+    let past = disk.recording().unwrap().past();
+    let cut = past.points()[0].cut;
+    let data = Some(CHUNK);
+    assert!(
+        matches!(past.points()[0].writes[..], [Candidate { offset: 0, data: it, .. }] if it == data)
+    );
+    assert!(past.image(cut, &[Kept::Whole]).is_some());
+    assert!(past.image(cut, &[]).is_none() && past.image(cut + 1, &[Kept::Whole]).is_none());
+    assert!(past.image(cut, &[Kept::Sectors(vec![true, true])]).is_none());
+}
+
+#[test]
+fn another_content_begins_another_past_of_the_same_sequence() {
+    let mut disk = Disk::new(Image::new(SIZE), ROOMY);
+    disk.record(ROOMY);
+    let before = disk.mark();
+    disk.replace(Image::new(SIZE));
+    assert!(disk.recording().unwrap().past().points().is_empty());
+    let after = disk.mark();
+    assert!(after > before && disk.recording().unwrap().past().points()[0].cut == after);
+}

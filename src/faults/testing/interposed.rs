@@ -1,0 +1,72 @@
+//! What a fake interposer shows.
+
+use crate::protocol::{
+    ByteAttempt, EscapeFacts, IoAttempt, IoOp, Read, ReadBack, Reading, RuleFacts, TriedBytes,
+    TriedDurable, TriedOp, TriedSync,
+};
+
+/// What there is to see of an interposer.
+#[derive(Default)]
+pub(crate) struct IoWorld {
+    /// How the first operation of a trial is hit: its errno and its microseconds.
+    pub(crate) struck: Option<(Option<&'static str>, u64)>,
+    /// What becomes of a trial's bytes: errno, moved, arrived and untouched; all arrive without it.
+    pub(crate) bytes: Option<(Option<&'static str>, u64, u64, u64)>,
+    /// What the syncs of a trial get: the first, the next, and another open file's.
+    pub(crate) syncs: [Option<&'static str>; 3],
+    /// What is read after the first that fails.
+    pub(crate) read_back: ReadBack,
+    /// What the sync of a trial gets, and whether it makes something durable.
+    pub(crate) durable: (Option<&'static str>, bool),
+    /// Operations do not come back.
+    pub(crate) hangs: bool,
+    /// What its rules have done.
+    pub(crate) rules: Option<RuleFacts>,
+    /// What it does not reach.
+    pub(crate) escapes: EscapeFacts,
+}
+
+impl IoWorld {
+    /// An answer about it; none where it is asked nothing.
+    pub(super) fn answer(&self, read: &Read) -> Option<Reading> {
+        Some(match read {
+            Read::Rules { .. } => Reading::Rules(self.rules.clone()),
+            Read::Escapes { .. } => Reading::Escapes(self.escapes),
+            Read::TryIo(attempt) => Reading::IoTried(self.io_tried(attempt)),
+            Read::TrySync(_) => Reading::SyncTried(self.sync_tried()),
+            Read::TryBytes(attempt) => Reading::BytesTried(self.bytes_tried(attempt)),
+            Read::TryDurable(_) => Reading::DurableTried(self.durable_tried()),
+            _ => return None,
+        })
+    }
+
+    fn io_tried(&self, attempt: &IoAttempt) -> Vec<TriedOp> {
+        let (errno, took_us) = self.struck.unwrap_or((None, 20));
+        let hung = self.hangs;
+        let hit = hung || self.struck.is_some();
+        let attempts = if hit { 1 } else { attempt.most };
+        let tried = |op: &IoOp| {
+            let errno = errno.map(str::to_owned);
+            TriedOp { op: *op, attempts, hit, errno, took_us, hung }
+        };
+        attempt.ops.iter().map(tried).collect()
+    }
+
+    fn durable_tried(&self) -> TriedDurable {
+        let (errno, durable) = self.durable;
+        TriedDurable { errno: errno.map(str::to_owned), durable }
+    }
+
+    fn sync_tried(&self) -> TriedSync {
+        let [first, again, other] = self.syncs.map(|errno| errno.map(str::to_owned));
+        let read_back = first.is_some().then_some(self.read_back);
+        TriedSync { attempts: 1, first, read_back, again, other }
+    }
+
+    fn bytes_tried(&self, attempt: &ByteAttempt) -> TriedBytes {
+        let block = u64::from(attempt.block);
+        let (errno, moved, arrived, untouched) = self.bytes.unwrap_or((None, block, block, 0));
+        let errno = errno.map(str::to_owned);
+        TriedBytes { op: attempt.op, block, attempts: 1, errno, moved, arrived, untouched }
+    }
+}

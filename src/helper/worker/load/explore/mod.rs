@@ -1,0 +1,100 @@
+//! States that a cut of a load's disk would have left: each made, mounted, judged by the ledger, and
+//! taken away again. The first that breaks a promise is made smaller.
+//!
+//! The work is done by a thread of its own, which may hang in the kernel: whoever asks how far it is
+//! frees it. The disk under the subject is left alone.
+
+mod look;
+mod promises;
+mod stage;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::{super::super::HelperError, driver::Load};
+use crate::{
+    host::fuse,
+    protocol::{ExploreReport, ExploreSpec},
+};
+use look::Look;
+
+/// A filesystem that takes longer to recover hangs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An exploration that goes on, or has ended.
+#[derive(Debug, Default)]
+pub(super) struct Exploration {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    report: ExploreReport,
+    /// Since when the kernel works on a state, and the connection by whose end it is freed.
+    busy: Option<(Instant, u32)>,
+}
+
+impl Exploration {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins one. The load has stopped.
+    pub(super) fn begin(load: &Arc<Load>, spec: ExploreSpec) -> Result<Arc<Self>, HelperError> {
+        let marks = load.marks.as_ref().filter(|marks| marks.disk == spec.disk);
+        let marks = marks.cloned().ok_or_else(|| {
+            HelperError::Refused(format!("this load does not mark the disk `{}`", spec.disk))
+        })?;
+        let this = Arc::new(Self::default());
+        let (shared, log_path, seed) = (Arc::clone(&this), load.log_path.clone(), load.spec.seed);
+        let work = move || {
+            let ended = Look::open(&spec, &marks, &log_path, &shared).and_then(|mut look| {
+                look.all(seed)?;
+                look.shrink();
+                Ok(())
+            });
+            let mut inner = shared.inner();
+            inner.report.broken = inner.report.broken.take().or(ended.err());
+            inner.report.done = true;
+        };
+        let spawned = std::thread::Builder::new().name("explore".into()).spawn(work);
+        spawned.map_err(|error| HelperError::Refused(format!("no thread: {error}")))?;
+        Ok(this)
+    }
+
+    /// How far it is. Frees it where it hangs.
+    pub(super) fn report(&self) -> ExploreReport {
+        let mut inner = self.inner();
+        let hangs = inner.busy.filter(|(since, _)| since.elapsed() > PATIENCE);
+        if let Some((_, connection)) = hangs {
+            inner.busy = None;
+            let freed = fuse::abort(connection).err().map(|error| format!(": {error}"));
+            inner.report.broken = Some(format!(
+                "a state was not recovered within {} s{}",
+                PATIENCE.as_secs(),
+                freed.unwrap_or_default()
+            ));
+        }
+        inner.report.clone()
+    }
+
+    /// Changes what is reported.
+    fn note(&self, change: impl FnOnce(&mut ExploreReport)) {
+        change(&mut self.inner().report);
+    }
+
+    /// It was ended because it hung.
+    fn is_broken(&self) -> bool {
+        self.inner().report.broken.is_some()
+    }
+
+    /// Does what may hang in the kernel.
+    fn watched<T>(&self, connection: u32, work: impl FnOnce() -> T) -> T {
+        self.inner().busy = Some((Instant::now(), connection));
+        let done = work();
+        self.inner().busy = None;
+        done
+    }
+}

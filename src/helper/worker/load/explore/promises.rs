@@ -1,0 +1,118 @@
+//! What had been promised by a moment, and whether a recovered file keeps it. No I/O but the log's.
+
+use std::{collections::HashMap, fs::File, io::BufReader, path::Path};
+
+use crate::ledger::{
+    Entry, Event, LedgerReport, Log, Promise, ReadBack, RecordId, check, whole_records,
+};
+
+/// The intents of a load, and its acknowledgements in the order of a disk.
+#[derive(Debug)]
+pub(super) struct Promises {
+    /// Intents, followed by as many acknowledgements as were asked for last.
+    log: Log,
+    intents: usize,
+    acks: Vec<(Entry, u64)>,
+}
+
+impl Promises {
+    /// Reads the load's log.
+    pub(super) fn read(path: &Path, marks: &[(RecordId, u64)]) -> Result<Self, String> {
+        let file = File::open(path).map_err(|error| format!("the ledger's log: {error}"))?;
+        let log = Log::read(BufReader::new(file)).map_err(|error| error.to_string())?;
+        Ok(Self::new(log, marks))
+    }
+
+    fn new(mut log: Log, marks: &[(RecordId, u64)]) -> Self {
+        let acknowledged = |entry: &Entry| match entry.event {
+            Event::Acknowledged(id) => Some((id, entry.at_us)),
+            _ => None,
+        };
+        // a record that was given up, and whose answer came late, is promised all the same; one whose
+        // acknowledgement was never noted is not
+        let times: HashMap<RecordId, u64> = log.entries.iter().filter_map(acknowledged).collect();
+        let ack = |(id, at): &(RecordId, u64)| {
+            let at_us = *times.get(id)?;
+            Some((Entry { at_us, event: Event::Acknowledged(*id) }, *at))
+        };
+        let acks = marks.iter().filter_map(ack).collect();
+        log.entries.retain(|entry| matches!(entry.event, Event::Intent(_)));
+        Self { intents: log.entries.len(), log, acks }
+    }
+
+    /// Acknowledgements that came at or before a place in the sequence.
+    pub(super) fn by(&self, cut: u64) -> usize {
+        self.acks.partition_point(|(_, at)| *at <= cut)
+    }
+
+    /// What became of the first so many in a file as it was recovered. A torn tail is what whoever
+    /// opens the file cuts off; it is not judged.
+    pub(super) fn judge(&mut self, acknowledged: usize, file: &[u8]) -> LedgerReport {
+        self.log.entries.truncate(self.intents);
+        let acks = self.acks.iter().take(acknowledged).map(|(entry, _)| entry.clone());
+        self.log.entries.extend(acks);
+        let whole = whole_records(file).last().map_or(0, |(_, end)| end);
+        check(&self.log, ReadBack::stream(&file[..whole]), Promise::Ordered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Intent, Record};
+
+    fn records(count: u64) -> Vec<Record> {
+        let mut previous = 0;
+        let make = |sequence| {
+            let id = RecordId { writer: 0, sequence };
+            let record = Record::new("r1", id, &id.to_string(), 8, previous).unwrap();
+            previous = record.link();
+            record
+        };
+        (0..count).map(make).collect()
+    }
+
+    /// Three records, acknowledged at 10, 20 and 30.
+    fn promises() -> (Promises, Vec<String>) {
+        let records = records(3);
+        let event =
+            |record: &Record| [Event::Intent(Intent::from(record)), Event::Acknowledged(record.id)];
+        let events = records.iter().flat_map(event);
+        let entries = events.map(|event| Entry { at_us: 5, event }).collect();
+        let log = Log { run: "r1".into(), entries, torn: false };
+        let marks: Vec<_> = records.iter().map(|it| it.id).zip([10, 20, 30]).collect();
+        let lines = records.iter().map(|record| format!("{}\n", record.encode())).collect();
+        (Promises::new(log, &marks), lines)
+    }
+
+    #[test]
+    fn what_was_acknowledged_by_then_must_be_there_and_no_more() {
+        let (mut promises, lines) = promises();
+        assert_eq!([9, 10, 29, 30].map(|cut| promises.by(cut)), [0, 1, 2, 3]);
+        for there in 0..=3 {
+            let file = lines[..there].concat();
+            for acknowledged in [3, 0, 2, 1] {
+                let report = promises.judge(acknowledged, file.as_bytes());
+                assert_eq!(report.lost, acknowledged.saturating_sub(there) as u64);
+                assert_eq!(report.is_sound(), there >= acknowledged);
+            }
+        }
+    }
+
+    #[test]
+    fn a_torn_tail_is_not_judged_and_a_torn_middle_is() {
+        let (mut promises, lines) = promises();
+        let torn = &lines[1][..40];
+        let tail = promises.judge(1, format!("{}{torn}", lines[0]).as_bytes());
+        assert!(tail.is_sound(), "{tail:?}");
+        let middle = promises.judge(1, format!("{}{torn}{}", lines[0], lines[2]).as_bytes());
+        assert!(!middle.is_sound(), "{middle:?}");
+    }
+
+    #[test]
+    fn what_was_never_noted_is_not_promised() {
+        let (promises, _) = promises();
+        let unknown = RecordId { writer: 9, sequence: 9 };
+        assert_eq!(Promises::new(promises.log, &[(unknown, 1)]).by(99), 0);
+    }
+}

@@ -1,0 +1,142 @@
+//! The device that shows past states: one at a time is put on it, recovered by its filesystem, and
+//! read.
+
+use std::{
+    fs::File,
+    io::{ErrorKind, Read as _},
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::fs::{Mode, OFlags, openat};
+
+use super::super::super::interpose::ANSWER;
+use crate::{
+    block::Kept,
+    host::{
+        error::{HostError, HostResult},
+        fuse, loop_device,
+    },
+    interpose::control::{self, Answer, Ask},
+    protocol::PastFacts,
+};
+
+/// Reading the past of a long record takes a while.
+const OPENING: Duration = Duration::from_secs(30);
+/// A state that was let go of is gone within this time.
+const LETTING_GO: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(10);
+/// What a mount fails of whatever the disk holds.
+const NOT_ITS_FAULT: [i32; 6] =
+    [libc::EBUSY, libc::ENOMEM, libc::EPERM, libc::ENODEV, libc::EMFILE, libc::ENFILE];
+/// The largest file that is read.
+const LARGEST: u64 = 256 << 20;
+
+/// Where states are shown.
+pub(super) struct Stage {
+    socket: PathBuf,
+    pub(super) facts: PastFacts,
+}
+
+/// What recovery came to.
+#[derive(Debug)]
+pub(super) enum Recovered {
+    /// This is in the file.
+    File(Vec<u8>),
+    /// There is no such file.
+    NoFile,
+    /// The filesystem is mounted, and does not give the file out.
+    Unreadable(String),
+    /// The filesystem cannot be mounted.
+    Unmountable(String),
+}
+
+impl Stage {
+    /// Opens the past of a disk.
+    pub(super) fn open(socket: &Path) -> Result<Self, String> {
+        let ask = |ask: &Ask| {
+            let answer = control::ask(socket, ask, ANSWER);
+            answer.map_err(|error| format!("the disk does not answer: {error}"))
+        };
+        let until = Instant::now() + OPENING;
+        ask(&Ask::OpenPast)?;
+        loop {
+            match ask(&Ask::Past)? {
+                Answer::Past(facts) => {
+                    return Ok(Self { socket: socket.to_owned(), facts: *facts });
+                }
+                Answer::Refused(why) => return Err(why),
+                _ if Instant::now() >= until => return Err("its past does not open".into()),
+                _ => thread::sleep(LOOK),
+            }
+        }
+    }
+
+    /// Puts a state on the device; the digest of its content.
+    pub(super) fn show(&self, cut: u64, kept: &[Kept]) -> Result<[u8; 32], String> {
+        let until = Instant::now() + LETTING_GO;
+        // nothing is cached of the state before, and nobody mounts it meanwhile
+        let claimed = loop {
+            match loop_device::claim(&self.facts.node).map_err(|error| error.to_string())? {
+                Some(claimed) => break claimed,
+                None if Instant::now() < until => thread::sleep(LOOK),
+                None => return Err("the state before is still mounted".into()),
+            }
+        };
+        let answer = control::ask(&self.socket, &Ask::Show { cut, kept: kept.to_vec() }, ANSWER);
+        drop(claimed);
+        match answer.map_err(|error| format!("the disk does not answer: {error}"))? {
+            Answer::Shown(digest) => Ok(digest),
+            other => Err(format!("the disk shows nothing: {other:?}")),
+        }
+    }
+
+    /// Has the filesystem recover what is on the device, and reads a file of it. An error says nothing
+    /// of the state.
+    pub(super) fn recover(&self, file: &str) -> Result<Recovered, String> {
+        let mount = match self.mount() {
+            Ok(mount) => mount,
+            Err(error) if NOT_ITS_FAULT.iter().any(|errno| error.is(*errno)) => {
+                return Err(error.to_string());
+            }
+            Err(error) => return Ok(Recovered::Unmountable(error.to_string())),
+        };
+        Ok(match read(&mount, file) {
+            Ok(bytes) => Recovered::File(bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => Recovered::NoFile,
+            Err(error) => {
+                Recovered::Unreadable(HostError::sys("read", Path::new(file), error).to_string())
+            }
+        })
+    }
+
+    fn mount(&self) -> HostResult<OwnedFd> {
+        let filesystem = self.facts.filesystem.as_str();
+        // a journal is replayed all the same, and nothing is written besides
+        let mut options = vec!["ro".to_owned()];
+        if filesystem == "xfs" {
+            // the subject has the same filesystem mounted
+            options.push("nouuid".to_owned());
+        }
+        let until = Instant::now() + LETTING_GO;
+        loop {
+            match fuse::mount_device(filesystem, &self.facts.node, &options) {
+                // a process that is just being started holds what we have closed, until it is
+                Err(error) if error.is(libc::EBUSY) && Instant::now() < until => {
+                    thread::sleep(LOOK);
+                }
+                mounted => return mounted,
+            }
+        }
+    }
+}
+
+fn read(mount: &impl std::os::fd::AsFd, file: &str) -> std::io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let mut bytes = Vec::new();
+    let file = openat(mount, file.trim_start_matches('/'), flags, Mode::empty())?;
+    File::from(file).take(LARGEST).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,270 @@
+//! `explore`: what power cuts in the past would have left of what a workload was promised. Stops the
+//! load, once in a case; the subject and its volume are left alone.
+
+use std::time;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+
+use super::{Probe, ProbeCx, ProbeError, Sample, subject::Wrong};
+use crate::{
+    block::Profile,
+    protocol::{Capability, CutProfile, ExploreReport, ExploreSpec, LoadCall, LoadReply},
+    units::Duration,
+    volumes::object_name,
+};
+
+/// Acknowledged records in every state that a power cut may have left.
+///
+/// Of a volume with `interpose: block`. The disk remembers every write and every flush, and in the
+/// same order when each record was acknowledged. So it can be cut in hindsight at any moment: writes
+/// that no flush had made durable are lost as the profiles say, the real filesystem recovers what is
+/// left, and every record that was acknowledged by then must be in the file. A state that breaks a
+/// promise is made smaller, until no lost write can be given back. Nothing could have been lost, or
+/// nothing was acknowledged: inconclusive. Use it under `verify`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Explore {
+    /// The workload whose acknowledgements count.
+    workload: String,
+    /// The volume.
+    volume: String,
+    /// The file that the records are lines of, below the volume's root. A torn end of it does not
+    /// count, as whoever opens it cuts that off.
+    file: String,
+    /// What may survive of what was not durable; all that a disk can tell by default.
+    #[serde(default = "every_profile")]
+    profiles: Vec<CutProfile>,
+    /// The most states.
+    #[serde(default = "default_states")]
+    #[schemars(range(min = 1, max = 100_000))]
+    states: u64,
+    /// After this time no further state is looked at.
+    #[serde(default = "default_time")]
+    time: Duration,
+}
+
+fn every_profile() -> Vec<CutProfile> {
+    vec![
+        CutProfile::Drop,
+        CutProfile::KeepAll,
+        CutProfile::Prefix,
+        CutProfile::Omit1,
+        CutProfile::Omit2,
+        CutProfile::Keep1,
+        CutProfile::Keep2,
+        CutProfile::Subset,
+        CutProfile::Torn,
+    ]
+}
+
+fn default_states() -> u64 {
+    300
+}
+
+fn default_time() -> Duration {
+    Duration::from_secs(20)
+}
+
+/// States that are looked at in one run.
+const MOST: u64 = 100_000;
+/// Between two looks at how far it is.
+const LOOK: time::Duration = time::Duration::from_millis(50);
+/// Before the first state and after the last one: the load stops, the past is opened, and a wrong
+/// state is made smaller.
+const BESIDES: time::Duration = time::Duration::from_secs(60);
+
+impl Explore {
+    /// Profiles as the model of a disk calls them, and those that it does not know.
+    fn profiles(&self) -> (Vec<Profile>, Vec<CutProfile>) {
+        let unknown = self.profiles.iter().copied().filter(|it| it.of_disk().is_none()).collect();
+        (self.profiles.iter().filter_map(|it| it.of_disk()).collect(), unknown)
+    }
+}
+
+fn judge(report: &ExploreReport) -> Sample {
+    let observed = format!(
+        "{} states of {} planned, {} of them alike, at {} of {} moments ({} in every way), by {} \
+         profiles; {} volatile writes, {} acknowledged, {} different recovered files; {} states a \
+         second",
+        report.states,
+        report.planned,
+        report.alike,
+        report.points,
+        report.all_points,
+        report.exhaustive,
+        report.profiles.len(),
+        report.volatile,
+        report.acknowledged,
+        report.recovered,
+        report.per_second()
+    );
+    let number = report.wrong as f64;
+    if let Some(why) = report.vacuous() {
+        return Sample::proves_nothing(observed, why).number(number);
+    }
+    let violation = (report.wrong > 0).then(|| {
+        let unmountable = match report.unmountable {
+            0 => String::new(),
+            count => format!(" ({count} cannot be mounted)"),
+        };
+        let first = report.first.as_ref().map(|first| format!("; {first}")).unwrap_or_default();
+        format!("{} of {} states break a promise{unmountable}{first}", report.wrong, report.states)
+    });
+    Sample::judged(observed, violation).number(number)
+}
+
+impl Probe for Explore {
+    const NEEDS: &'static [Capability] = &[Capability::Fuse];
+    const EXAMPLE: &'static str =
+        "explore: { workload: records, volume: data, file: journal.log, states: 300 }";
+
+    fn service(&self) -> Option<&str> {
+        None
+    }
+
+    fn workload(&self) -> Option<&str> {
+        Some(&self.workload)
+    }
+
+    fn explores(&self) -> Option<(&str, &str)> {
+        Some((&self.workload, &self.volume))
+    }
+
+    fn describe(&self) -> String {
+        let Self { workload, volume, file, states, .. } = self;
+        format!(
+            "{workload}: all are in `{file}` in {states} states that a cut leaves of `{volume}`"
+        )
+    }
+
+    fn check(&self) -> Vec<String> {
+        let mut wrong = Wrong::default();
+        let plain = !self.file.is_empty()
+            && !self.file.starts_with('/')
+            && self.file.split('/').all(|part| !["", ".", ".."].contains(&part));
+        wrong.unless(plain, || {
+            format!(
+                "`{}` is no file below the volume's root\n\nhint: write it without the path at which \
+                 the volume is mounted, like `journal.log`",
+                self.file
+            )
+        });
+        wrong.unless(!self.profiles.is_empty(), || {
+            "without `profiles` there is no state\n\nhint: leave the key out for all of them".into()
+        });
+        for profile in self.profiles().1 {
+            wrong.add(Some(format!(
+                "a disk cannot tell names from data, and `{}` asks for it\n\nhint: use another \
+                 profile",
+                profile.name()
+            )));
+        }
+        wrong.unless((1..=MOST).contains(&self.states), || {
+            format!("`states: {}` is no budget\n\nhint: write 1 to {MOST}", self.states)
+        });
+        wrong.list()
+    }
+
+    fn deadline(&self) -> time::Duration {
+        self.time.0.saturating_add(BESIDES)
+    }
+
+    async fn read(&self, cx: &dyn ProbeCx) -> Result<Sample, ProbeError> {
+        let name = cx.load(&self.workload);
+        let explore = ExploreSpec {
+            disk: object_name(cx.run(), &self.volume),
+            file: self.file.clone(),
+            profiles: self.profiles().0,
+            states: self.states,
+            time_ms: u64::try_from(self.time.0.as_millis()).unwrap_or(u64::MAX),
+        };
+        cx.helper().load(LoadCall::Explore { name: name.clone(), explore }).await?;
+        loop {
+            match cx.helper().load(LoadCall::Explored { name: name.clone() }).await? {
+                LoadReply::Explored(report) if report.done => return Ok(judge(&report)),
+                LoadReply::Explored(_) => sleep(LOOK).await,
+                other => return Err(ProbeError::Unexpected(format!("{other:?}"))),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        probes::testing::World,
+        protocol::{LostWrite, WrongState},
+    };
+
+    fn probe(rest: &str) -> Explore {
+        let yaml = format!("{{ workload: records, volume: data, file: journal.log{rest} }}");
+        serde_saphyr::from_str(&yaml).unwrap()
+    }
+
+    fn report() -> ExploreReport {
+        ExploreReport {
+            done: true,
+            planned: 40,
+            states: 40,
+            volatile: 9,
+            acknowledged: 7,
+            took_us: 500_000,
+            ..ExploreReport::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn no_broken_promise_in_states_that_could_break_one_holds() {
+        let world = World::default();
+        world.set().keeper.explored = report();
+        let sample = probe("").read(&world).await.unwrap();
+        assert!(sample.holds() && sample.observed.contains("80 states a second"), "{sample:?}");
+        let calls = std::mem::take(&mut world.set().load_calls);
+        let [LoadCall::Explore { explore, .. }, LoadCall::Explored { .. }] = &calls[..] else {
+            panic!("{calls:?}")
+        };
+        assert_eq!((explore.disk.as_str(), explore.profiles.len()), ("keelhaul-r1-data", 9));
+    }
+
+    #[tokio::test]
+    async fn a_broken_promise_says_how_many_and_shows_the_first() {
+        let world = World::default();
+        let first = WrongState {
+            cut: 812,
+            profile: Profile::Drop,
+            acknowledged: 7,
+            kept: vec![crate::block::Kept::Nothing],
+            lost_at_first: 1,
+            lost: vec![LostWrite { offset: 4096, length: Some(4096), torn: false }],
+            digest: "00".into(),
+            wrong: "1 of 7 acknowledged records lost".into(),
+            confirmed: true,
+        };
+        world.set().keeper.explored = ExploreReport { wrong: 3, first: Some(first), ..report() };
+        let violation = probe("").read(&world).await.unwrap().violation.unwrap();
+        assert!(violation.starts_with("3 of 40 states break a promise; cut at 812"), "{violation}");
+        assert!(violation.ends_with("1 of 7 acknowledged records lost"), "{violation}");
+    }
+
+    #[tokio::test]
+    async fn what_could_not_break_a_promise_proves_nothing() {
+        let world = World::default();
+        world.set().keeper.explored = ExploreReport { acknowledged: 0, ..report() };
+        let sample = probe("").read(&world).await.unwrap();
+        assert!(sample.vacuous && !sample.holds(), "{sample:?}");
+    }
+
+    #[test]
+    fn static_complaints() {
+        assert_eq!(probe("").check(), Vec::<String>::new());
+        assert_eq!(probe(", profiles: []").check().len(), 1);
+        assert_eq!(probe(", profiles: [drop, data-first]").check().len(), 1);
+        assert_eq!(probe(", states: 0").check().len(), 1);
+        for file in ["", "/data/journal.log", "../x", "a//b"] {
+            assert_eq!(Explore { file: file.into(), ..probe("") }.check().len(), 1, "{file}");
+        }
+    }
+}

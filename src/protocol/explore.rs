@@ -1,0 +1,198 @@
+//! Past crash states of a recorded disk: what is asked, and what was found. Data only.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::block::{Kept, Point, Profile};
+
+/// The past of a disk, and where its states can be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PastFacts {
+    /// Node of the device that shows them.
+    pub node: PathBuf,
+    /// Number of the connection that serves it.
+    pub connection: u32,
+    /// The filesystem on it.
+    pub filesystem: String,
+    /// Events of the record that did not fit, from its beginning.
+    pub forgotten: u64,
+    /// The moments at which it can be cut.
+    pub points: Vec<Point>,
+}
+
+/// Which states are to be looked at, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExploreSpec {
+    /// Name of the disk.
+    pub disk: String,
+    /// The file that the records are lines of, below the volume's root.
+    pub file: String,
+    /// What may survive.
+    pub profiles: Vec<Profile>,
+    /// The most states.
+    pub states: u64,
+    /// Milliseconds after which no further state is begun.
+    pub time_ms: u64,
+}
+
+/// What was found so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExploreReport {
+    /// No more will come.
+    pub done: bool,
+    /// Why it ended before its budget; none where it did not.
+    pub broken: Option<String>,
+    /// States that were planned.
+    pub planned: u64,
+    /// States that were looked at, those included that are like an earlier one.
+    pub states: u64,
+    /// Those of them with the content of an earlier one, and no more acknowledged: not mounted again.
+    pub alike: u64,
+    /// Different contents of the file that recovery came to.
+    pub recovered: u64,
+    /// Moments that were looked at.
+    pub points: u64,
+    /// Moments in all.
+    pub all_points: u64,
+    /// Moments of which every way to lose whole writes was planned.
+    pub exhaustive: u64,
+    /// Profiles that brought a state that was looked at.
+    pub profiles: Vec<Profile>,
+    /// Writes in all that some cut may lose.
+    pub volatile: u64,
+    /// Records acknowledged whose place among the writes is known.
+    pub acknowledged: u64,
+    /// Events of the record that did not fit, from its beginning.
+    pub forgotten: u64,
+    /// States in which a promise was broken.
+    pub wrong: u64,
+    /// Those of them whose filesystem could not be mounted.
+    pub unmountable: u64,
+    /// The first of those, with the fewest lost writes that bring it about.
+    pub first: Option<WrongState>,
+    /// Microseconds that it took, from the first state to the last.
+    pub took_us: u64,
+}
+
+/// A state in which a promise was broken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WrongState {
+    /// The moment.
+    pub cut: u64,
+    /// What may leave it.
+    pub profile: Profile,
+    /// Records acknowledged by then.
+    pub acknowledged: u64,
+    /// What survives of each write that was not durable, as few lost as it takes.
+    pub kept: Vec<Kept>,
+    /// Writes that were lost, or torn, before it was made smaller.
+    pub lost_at_first: u64,
+    /// Those that still are.
+    pub lost: Vec<LostWrite>,
+    /// SHA-256 of its content, in hexadecimal.
+    pub digest: String,
+    /// What is wrong with it.
+    pub wrong: String,
+    /// It was made, recovered and judged once more, and was wrong again.
+    pub confirmed: bool,
+}
+
+/// A write that was lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LostWrite {
+    /// Where it was to go.
+    pub offset: u64,
+    /// Bytes; none where it makes zeros of a range.
+    pub length: Option<u64>,
+    /// A part of it survives.
+    pub torn: bool,
+}
+
+impl ExploreReport {
+    /// States that were looked at in a second.
+    #[must_use]
+    pub fn per_second(&self) -> u64 {
+        self.states * 1_000_000 / self.took_us.max(1)
+    }
+
+    /// Why it proves nothing, although nothing was wrong; none where it proves something.
+    #[must_use]
+    pub fn vacuous(&self) -> Option<String> {
+        let reasons = [
+            (self.states == 0, "no state was looked at"),
+            (self.volatile == 0, "no write could have been lost"),
+            (self.acknowledged == 0, "nothing was acknowledged"),
+        ];
+        let found = reasons.iter().find(|(vacuous, _)| *vacuous).map(|(_, why)| (*why).to_owned());
+        self.broken.clone().or(found).filter(|_| self.wrong == 0)
+    }
+}
+
+impl std::fmt::Display for WrongState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { cut, acknowledged, kept, lost, wrong, .. } = self;
+        write!(f, "cut at {cut} with {acknowledged} acknowledged and ")?;
+        match lost.as_slice() {
+            [] if kept.is_empty() => write!(f, "nothing in the disk's cache")?,
+            [] => write!(f, "none of {} writes lost", kept.len())?,
+            [first, more @ ..] => {
+                let what = if first.torn { "torn" } else { "lost" };
+                write!(
+                    f,
+                    "{} of {} writes lost, the one at {} {what}",
+                    1 + more.len(),
+                    kept.len(),
+                    first.offset
+                )?;
+            }
+        }
+        write!(f, ": {wrong}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_saw_nothing_proves_nothing_unless_something_was_wrong() {
+        let report =
+            ExploreReport { states: 3, volatile: 4, acknowledged: 5, ..ExploreReport::default() };
+        assert_eq!(report.vacuous(), None);
+        for vacuous in [
+            ExploreReport { states: 0, ..report.clone() },
+            ExploreReport { volatile: 0, ..report.clone() },
+            ExploreReport { acknowledged: 0, ..report.clone() },
+            ExploreReport { broken: Some("hung".into()), ..report.clone() },
+        ] {
+            assert!(vacuous.vacuous().is_some(), "{vacuous:?}");
+            assert_eq!(ExploreReport { wrong: 1, ..vacuous }.vacuous(), None);
+        }
+    }
+
+    #[test]
+    fn a_wrong_state_reads_as_one_sentence() {
+        let state = WrongState {
+            cut: 812,
+            profile: Profile::Omit1,
+            acknowledged: 41,
+            kept: vec![Kept::Nothing, Kept::Whole],
+            lost_at_first: 2,
+            lost: vec![LostWrite { offset: 40_960, length: Some(4096), torn: false }],
+            digest: String::new(),
+            wrong: "1 of 41 acknowledged records lost at 0.4 s".into(),
+            confirmed: true,
+        };
+        assert_eq!(
+            state.to_string(),
+            "cut at 812 with 41 acknowledged and 1 of 2 writes lost, the one at 40960 lost: 1 of 41 \
+             acknowledged records lost at 0.4 s"
+        );
+    }
+}

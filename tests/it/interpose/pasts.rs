@@ -1,0 +1,193 @@
+//! A disk of ours is cut in hindsight at every moment of its past; a real ext4 recovers each state.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use keelhaul::{
+    block::{Kept, Profile, plan},
+    host::{fuse, loop_device},
+    interpose::{
+        control::{self, Answer, Ask},
+        disk::{PAST, Setup},
+        serve::{Orders, READY, Serve},
+    },
+    protocol::PastFacts,
+};
+use rustix::fs::{Mode, OFlags, openat};
+
+use super::mounted::can_be_tried;
+
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// A disk with an ext4 on it, until it is dropped.
+struct Disk {
+    dir: tempfile::TempDir,
+    mark: String,
+    node: PathBuf,
+    child: Child,
+}
+
+impl Disk {
+    fn start() -> Self {
+        let dir = tempfile::Builder::new().prefix("kh-disk").tempdir().unwrap();
+        let (image, mark) = (dir.path().join("image"), format!("kh-past-{}", std::process::id()));
+        File::create(&image).unwrap().set_len(32 << 20).unwrap();
+        let mkfs = Command::new("mkfs.ext4").args(["-q", "-F", "-b", "4096"]).arg(&image).status();
+        assert!(mkfs.unwrap().success());
+        let setup = Setup { image, nodes: "/dev".into(), mark: mark.clone() };
+        let socket = dir.path().join("socket");
+        let orders = Orders { serve: Serve::Disk { setup }, socket, ends_with: None };
+        let mut child = Command::new(env!("CARGO_BIN_EXE_keelhaul"))
+            .args(["helper-interposer", &mark])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        writeln!(child.stdin.take().unwrap(), "{}", serde_json::to_string(&orders).unwrap())
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let node = line.strip_prefix(READY).expect(&line).trim().into();
+        Self { dir, mark, node, child }
+    }
+
+    fn ask(&self, ask: &Ask) -> Answer {
+        control::ask(&self.dir.path().join("socket"), ask, WITHIN).unwrap()
+    }
+
+    fn mark(&self) -> u64 {
+        match self.ask(&Ask::Mark) {
+            Answer::At(at) => at,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn past(&self) -> PastFacts {
+        let until = Instant::now() + WITHIN;
+        assert_eq!(self.ask(&Ask::OpenPast), Answer::Done);
+        loop {
+            match self.ask(&Ask::Past) {
+                Answer::Past(facts) => return *facts,
+                Answer::Already if Instant::now() < until => {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// Shows a state, and what its files hold once ext4 has recovered it.
+    fn recovered(&self, past: &PastFacts, cut: u64, kept: &[Kept]) -> ([u8; 32], Files) {
+        let claimed = claim(&past.node);
+        let shown = self.ask(&Ask::Show { cut, kept: kept.to_vec() });
+        drop(claimed);
+        let Answer::Shown(digest) = shown else { panic!("{shown:?}") };
+        let mount = mounted(&past.node);
+        let read = |name: &str| {
+            let file = openat(&mount, name, OFlags::RDONLY, Mode::empty()).ok()?;
+            let mut text = String::new();
+            File::from(file).read_to_string(&mut text).unwrap();
+            Some((name.to_owned(), text))
+        };
+        (digest, ["synced", "unsynced"].into_iter().filter_map(read).collect())
+    }
+}
+
+type Files = BTreeMap<String, String>;
+
+/// A process that another test is just starting holds what we have closed, until it runs.
+fn mounted(node: &Path) -> OwnedFd {
+    let until = Instant::now() + WITHIN;
+    loop {
+        match fuse::mount_device("ext4", node, &["ro".to_owned()]) {
+            Err(error) if error.is(libc::EBUSY) && Instant::now() < until => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            mount => return mount.unwrap(),
+        }
+    }
+}
+
+fn claim(node: &Path) -> OwnedFd {
+    let until = Instant::now() + WITHIN;
+    loop {
+        if let Some(claimed) = loop_device::claim(node).unwrap() {
+            return claimed;
+        }
+        assert!(Instant::now() < until, "the state before is still mounted");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        for mark in [format!("{}{PAST}", self.mark), self.mark.clone()] {
+            for device in loop_device::find_marked(Path::new("/dev"), &mark).unwrap_or_default() {
+                let _ = loop_device::detach(Path::new("/dev"), device.backing);
+            }
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const ALL: [Profile; 5] =
+    [Profile::Drop, Profile::KeepAll, Profile::Omit1, Profile::Torn, Profile::Subset];
+
+/// Writes and syncs a file, and then does so with another without its name; the mark in between.
+fn written(disk: &Disk) -> u64 {
+    let mount = fuse::mount_device("ext4", &disk.node, &[]).unwrap();
+    let create = |name: &str, text: &str| {
+        let flags = OFlags::CREATE | OFlags::WRONLY;
+        let mut file = File::from(openat(&mount, name, flags, Mode::from(0o600)).unwrap());
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    };
+    create("synced", "this is there").sync_all().unwrap();
+    File::from(openat(&mount, ".", OFlags::RDONLY, Mode::empty()).unwrap()).sync_all().unwrap();
+    let mark = disk.mark();
+    create("unsynced", "this may be there");
+    rustix::fs::fdatasync(create("other", "x")).unwrap();
+    mark
+}
+
+#[test]
+fn what_was_synced_before_a_mark_is_in_every_state_after_it() {
+    if !can_be_tried() {
+        return;
+    }
+    let disk = Disk::start();
+    assert_eq!(disk.ask(&Ask::Record { most: 32 << 20 }), Answer::Done);
+    let mark = written(&disk);
+    let past = disk.past();
+    let planned = plan(&past.points, &ALL, 100, 7);
+    assert!(planned.ways.len() > 20 && past.filesystem == "ext4", "{past:?}");
+    let (mut before, mut without, mut digests) = (0, 0, BTreeMap::new());
+    for way in &planned.ways {
+        let cut = past.points[way.point].cut;
+        let (digest, files) = disk.recovered(&past, cut, &way.kept);
+        if cut >= mark {
+            assert_eq!(files.get("synced").map(String::as_str), Some("this is there"), "{way:?}");
+        } else {
+            before += u32::from(!files.contains_key("synced"));
+        }
+        without += u32::from(!files.contains_key("unsynced"));
+        digests.insert(digest, (cut, &way.kept));
+    }
+    assert!(before > 0 && without > before, "nothing was ever lost: {before}, {without}");
+    // the same state is the same to the bit
+    for (digest, (cut, kept)) in digests.into_iter().take(10) {
+        assert_eq!(disk.recovered(&past, cut, kept).0, digest);
+    }
+    // the live disk has seen nothing of it
+    let live = mounted(&disk.node);
+    assert!(openat(&live, "unsynced", OFlags::RDONLY, Mode::empty()).is_ok());
+}
