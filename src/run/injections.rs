@@ -55,12 +55,7 @@ impl Injections {
                 if world.is_over() {
                     return;
                 }
-                if self.subject_is_gone(world, &id, fault).await {
-                    let (now, all) = (part.number, part.of);
-                    let service = &fault.target().service;
-                    world.note(format!(
-                        "`{id}`: stage {now} of {all} is not reached: `{service}` has ended"
-                    ));
+                if self.subject_is_gone(world, &id, fault, &part).await {
                     return;
                 }
                 let first = self.before_the_first(&id, fault, &part);
@@ -95,14 +90,27 @@ impl Injections {
 
     /// Whether the subject has ended of an earlier part, where that is an effect of the fault: then
     /// it is for the assertions to judge, and there is nothing for a later part to do it to.
-    async fn subject_is_gone(&self, world: &World, step: &str, fault: &FaultSpec) -> bool {
+    async fn subject_is_gone(
+        &self,
+        world: &World,
+        step: &str,
+        fault: &FaultSpec,
+        part: &Part,
+    ) -> bool {
         let earlier = |one: &&Arc<Injection>| one.step == step && one.fault == *fault;
         let Some(last) = self.all.iter().rfind(earlier) else { return false };
         if !last.proven || !fault.subject_may_end_it() {
             return false;
         }
-        let facts = refresh(world, &last.site.service).await;
-        facts.is_some_and(|facts| facts.state != State::Running)
+        let service = &last.site.service;
+        let runs = refresh(world, service).await.is_none_or(|facts| facts.state == State::Running);
+        if !runs {
+            let (now, all) = (part.number, part.of);
+            world.note(format!(
+                "`{step}`: stage {now} of {all} is not reached: `{service}` has ended"
+            ));
+        }
+        !runs
     }
 
     /// Injects on one object; what ends when the fault has expired, where it does.

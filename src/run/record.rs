@@ -335,6 +335,13 @@ impl CaseRecord {
                     struck: None,
                 });
             }
+            other => self.apply_to_fault(at, other),
+        }
+    }
+
+    /// What became of a fault that was to be injected.
+    fn apply_to_fault(&mut self, at: u64, event: Event) {
+        match event {
             Event::Injected { fault, proven, evidence, notes, took_us, .. } => {
                 if let Some(record) = self.fault(&fault) {
                     record.injected = Some((at, proven, evidence));
