@@ -13,7 +13,7 @@ const HIDDEN: &str = "[redacted]";
 
 /// Fields with words of ours, and ids that tie events together: none holds a secret, and a value
 /// like `pass` would make the event unreadable.
-const FIXED: [&str; 21] = [
+const FIXED: [&str; 25] = [
     "kind",
     "case",
     "suite",
@@ -35,6 +35,10 @@ const FIXED: [&str; 21] = [
     "fails",
     "control",
     "run",
+    "op",
+    "profile",
+    "profiles",
+    "kept",
 ];
 
 /// What to hide.
