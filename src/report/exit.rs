@@ -1,6 +1,6 @@
 //! The exit code of a run: of its cases as `--fail-on` wants them counted.
 
-use super::outcomes;
+use super::{never_started, outcomes};
 use crate::{
     run::RunRecord,
     verdict::{Ending, ExitCode, FailOn, Verdict},
@@ -16,9 +16,12 @@ pub(crate) fn exit_code(record: &RunRecord, reports: Verdict) -> ExitCode {
         heaviest if verdict > heaviest => verdict.merge(reports),
         _ => reports,
     };
+    // nor does a case show those that never were
+    let all_ran = record.ended.is_some() && never_started(record) == 0;
+    let missing = (!all_ran).then_some(Verdict::Error);
     // each case for itself, so that a failure that is not to count does not hide an error that is
     let counts = |verdict: &Verdict| FailOn::counts(fail_on, *verdict);
     let flaky = (flaky && fail_on.contains(&FailOn::Flaky)).then_some(Verdict::Fail);
-    let all = cases.into_iter().chain([beside]).filter(counts);
+    let all = cases.into_iter().chain([beside]).chain(missing).filter(counts);
     ExitCode::of(all.chain(flaky).fold(Verdict::Pass, Verdict::merge), ending)
 }

@@ -10,6 +10,7 @@ mod dir;
 mod history;
 mod names;
 mod open;
+mod ours;
 mod serve;
 mod strike;
 mod sync;

@@ -4,7 +4,7 @@ use std::{ffi::OsStr, sync::Arc, time::Duration};
 
 use rustix::io::Errno;
 
-use super::{Fs, Who, data, open::Open, table::OURS};
+use super::{Fs, Who, data, open::Open, ours::is_ours, table::OURS};
 use crate::{
     interpose::{
         rules::{Call, Found, Strike},
@@ -91,7 +91,8 @@ impl Fs {
             At::Sync(_, found) => Some(found),
             _ => None,
         };
-        let call = Call { op, path: &path, span, bytes, open_for: None, sync, uid, pid, trial };
+        let (ours, open_for) = (!trial && is_ours(op, pid), None);
+        let call = Call { op, path: &path, span, bytes, open_for, sync, uid, pid, ours, trial };
         self.armed.strike(&call, opened)
     }
 

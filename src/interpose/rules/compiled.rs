@@ -139,6 +139,7 @@ mod tests {
             sync: None,
             uid: 7,
             pid: 42,
+            ours: false,
             trial: false,
         }
     }

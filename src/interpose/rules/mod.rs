@@ -44,6 +44,9 @@ pub struct Call<'a> {
     pub uid: u32,
     /// Pid of the caller, as the host counts.
     pub pid: u32,
+    /// It is a look of our own, as a probe's: struck like any other, and no sign that the service
+    /// does anything.
+    pub ours: bool,
     /// A trial: it counts as anybody's, anywhere, of any size.
     pub trial: bool,
 }

@@ -73,7 +73,18 @@ type Plan = Vec<(usize, usize, u32, u16)>;
 fn call(path: usize, op: usize, uid: u32) -> Call<'static> {
     let (path, op) = (PATHS[path], OPS[op]);
     let span = op.moves_data().then_some((0, 100));
-    Call { op, path, span, bytes: 100, open_for: None, sync: None, uid, pid: 1, trial: false }
+    Call {
+        op,
+        path,
+        span,
+        bytes: 100,
+        open_for: None,
+        sync: None,
+        uid,
+        pid: 1,
+        ours: false,
+        trial: false,
+    }
 }
 
 /// Whether the n-th operation is hit, with so many bytes before it.

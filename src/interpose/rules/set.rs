@@ -113,7 +113,7 @@ impl RuleSet {
                 number = number.or(Some(count.n));
             }
         }
-        if matched && !call.trial {
+        if matched && !call.trial && !call.ours {
             self.matched.fetch_add(1, Ordering::Relaxed);
             if !strike.is_none() {
                 self.list(call, since, number, &strike);
@@ -214,7 +214,8 @@ mod tests {
         let (open_for, sync) = (None, None);
         let (uid, pid) = (0, 9);
         let op = IoOp::Write;
-        let call = Call { op, path: "a", span, bytes: 10, open_for, sync, uid, pid, trial };
+        let call =
+            Call { op, path: "a", span, bytes: 10, open_for, sync, uid, pid, ours: false, trial };
         set.strike(&call, Duration::from_millis(3), &|_| None)
     }
 

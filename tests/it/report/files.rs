@@ -85,6 +85,14 @@ fn the_exit_code_in_json_is_that_of_the_command() {
     assert_eq!(code(&[FailOn::Error]), Some(3));
     assert_eq!(code(&[FailOn::Inconclusive]), Some(5));
     assert_eq!(code(&[]), Some(0));
+    let mut cut = Made::run(9);
+    cut.bad("c", "", 1).case_end(Verdict::Fail, &["x"]).end(Verdict::Fail);
+    let mut record = cut.record();
+    record.start.as_mut().unwrap().fail_on = vec![FailOn::Error];
+    let mut out = Vec::new();
+    json::write(&record, &mut out).unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(document["exit_code"], 3, "eight of nine never started");
 }
 
 #[test]
