@@ -55,6 +55,8 @@ pub enum Before {
     Bytes(disk_full::Before),
 }
 
+/// Inodes that an engine may free of its own while we look, as of a temporary file.
+const FEW: u64 = 4;
 /// What an engine says that has no room, in Go's words for ENOSPC.
 const NO_ROOM: &str = "no space left on device";
 
@@ -67,14 +69,15 @@ impl EngineDataFull {
         DiskFull::leaving(self.target.clone(), self.leave)
     }
 
-    /// What the filesystem shows, and what the engine says to a start.
-    fn judge(&self, full: Effect, trial: &StartTrial) -> Effect {
+    /// What the filesystem shows, and what the engine says to a start. `nearly`: there is room for
+    /// what the engine has removed since, and not for a container.
+    fn judge(&self, full: Effect, nearly: bool, trial: &StartTrial) -> Effect {
         let said = match trial {
             Ok(_) => "a container starts".to_owned(),
             Err(why) => format!("no container starts: {why}"),
         };
         let refused = trial.as_ref().is_err_and(|why| why.contains(NO_ROOM));
-        let proven = full.proven && (self.leave > 0 || refused);
+        let proven = if self.leave > 0 { full.proven } else { (full.proven || nearly) && refused };
         Effect { proven, evidence: format!("{}; {said}", full.evidence), notes: full.notes }
     }
 }
@@ -153,7 +156,9 @@ impl Fault for EngineDataFull {
             Before::Inodes(before) => self.inodes().verify(before, outcomes, cx).await?,
             Before::Bytes(before) => self.bytes().verify(before, outcomes, cx).await?,
         };
-        Ok(self.judge(full, &cx.try_start().await?))
+        let free = cx.filesystem(&cx.site.place).await?.inodes_free;
+        let nearly = self.of == Of::Inodes && free <= FEW;
+        Ok(self.judge(full, nearly, &cx.try_start().await?))
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
@@ -193,6 +198,12 @@ mod tests {
         assert!(!fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven, "another reason");
         fake.world().inner.started = Err("mkdir /var/lib/docker/x: no space left on device".into());
         assert!(fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
+        fake.world().create = None;
+        fake.world().fs.inodes_free = 1;
+        assert!(fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven, "it removed a file");
+        fake.world().inner.started = Ok(1);
+        assert!(!fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
+        fake.world().inner.started = Err("no space left on device".into());
         fake.world().fs.inodes_free = 100;
         assert!(!fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
         assert!(matches!(fault(PLAIN).prepare(&cx).await, Err(FaultError::Refused(_))));
