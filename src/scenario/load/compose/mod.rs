@@ -12,6 +12,7 @@ mod keys;
 mod merges;
 mod service;
 mod values;
+mod volume;
 
 use std::path::Path;
 
