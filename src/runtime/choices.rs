@@ -175,7 +175,7 @@ mod tests {
             "/run",
             "/var/run/",
             "/var/run/docker.sock",
-            "/home/me/.local/docker.sock",
+            "/srv/engine/docker.sock",
             "/run/containerd",
             "/run/user/1000",
         ] {
