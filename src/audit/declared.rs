@@ -1,6 +1,6 @@
 //! Services of a Compose file as subjects: what is chosen before anything is made. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Subject, Unlooked};
 use crate::{
@@ -9,13 +9,23 @@ use crate::{
     volumes::VolumeSpec,
 };
 
-/// What is known of each service, and of its image where that is there.
+/// What is mounted, by name of the volume.
+type Sources = BTreeMap<String, ChosenSource>;
+
+/// What is known of each service, and of its image where that is there. Volumes that are
+/// `named` are the file's; any other is one that nobody gave a name.
 #[must_use]
 pub fn declared(
     scenario: &Scenario,
     images: &BTreeMap<String, ImageFacts>,
+    named: &BTreeSet<String>,
 ) -> (Vec<Subject>, Vec<Unlooked>) {
     let mut unlooked = Vec::new();
+    let sources = scenario.volumes.iter().map(|(name, volume)| {
+        let name = if named.contains(name) { name.as_str() } else { "" };
+        source(name, volume)
+    });
+    let sources: Sources = scenario.volumes.keys().cloned().zip(sources).collect();
     let subjects = scenario.services.iter().map(|(name, service)| {
         let image = images.get(&service.image);
         if image.is_none() {
@@ -24,7 +34,7 @@ pub fn declared(
         }
         let why = "no container of it was looked at";
         unlooked.push(unknown(name, "the owners of its mounts, and files that they hide", why));
-        subject(scenario, (name, service), image)
+        subject((scenario, &sources), (name, service), image)
     });
     (subjects.collect(), unlooked)
 }
@@ -34,16 +44,16 @@ fn unknown(container: &str, what: &str, why: &str) -> Unlooked {
 }
 
 fn subject(
-    scenario: &Scenario,
+    (scenario, sources): (&Scenario, &Sources),
     (name, service): (&str, &Service),
     image: Option<&ImageFacts>,
 ) -> Subject {
-    let mounts = mounts(scenario, service);
+    let mounts = mounts(sources, service);
     let own_check = service.healthcheck.as_ref().map(|check| check.command.clone());
     let of_image = || image.filter(|image| image.has_health_check).map(|_| Vec::new());
     let writers = mounts.iter().map(|mount| {
         let others = scenario.services.iter().filter(|(other, _)| *other != name);
-        let writes = others.filter(|(_, other)| writes_to(scenario, other, mount));
+        let writes = others.filter(|(_, other)| writes_to(sources, other, mount));
         (mount.destination.clone(), writes.map(|(other, _)| other.clone()).collect())
     });
     Subject {
@@ -63,17 +73,16 @@ fn subject(
     }
 }
 
-fn mounts(scenario: &Scenario, service: &Service) -> Vec<ChosenMount> {
-    let each = service.mounts.iter().map(|(path, mount)| ChosenMount {
-        destination: path.clone(),
-        source: source(&mount.volume, scenario.volumes.get(&mount.volume)),
-        writable: !mount.read_only,
+fn mounts(sources: &Sources, service: &Service) -> Vec<ChosenMount> {
+    let each = service.mounts.iter().filter_map(|(path, mount)| {
+        let source = sources.get(&mount.volume)?.clone();
+        Some(ChosenMount { destination: path.clone(), source, writable: !mount.read_only })
     });
     each.collect()
 }
 
-fn source(name: &str, volume: Option<&VolumeSpec>) -> ChosenSource {
-    let kind = volume.map(VolumeSpec::name).unwrap_or_default();
+fn source(name: &str, volume: &VolumeSpec) -> ChosenSource {
+    let kind = volume.name();
     let fields = serde_json::to_value(volume).unwrap_or_default();
     let field = |key: &str| fields[kind][key].as_str().map(str::to_owned);
     match kind {
@@ -84,8 +93,9 @@ fn source(name: &str, volume: Option<&VolumeSpec>) -> ChosenSource {
     }
 }
 
-fn writes_to(scenario: &Scenario, other: &Service, mount: &ChosenMount) -> bool {
-    let Some(shared) = mount.shared_as() else { return false };
-    let others = mounts(scenario, other);
+fn writes_to(sources: &Sources, other: &Service, mount: &ChosenMount) -> bool {
+    // two without a name are two
+    let Some(shared) = mount.shared_as().filter(|name| !name.is_empty()) else { return false };
+    let others = mounts(sources, other);
     others.iter().any(|other| other.writable && other.shared_as() == Some(shared))
 }

@@ -17,23 +17,40 @@ pub struct Unlooked {
     pub why: String,
 }
 
-/// What is known of these containers, by id, among all that there are.
+/// What is known of these containers, by id, among all that there are. One that hangs is not looked
+/// at, and the others are; so is one that is gone meanwhile, unless it was `named`.
 ///
 /// # Errors
-/// A container that is gone, or an engine that does not answer.
+/// A container that was named and is gone, or an engine that refuses everything.
 pub async fn gather(
     docker: &Docker,
     ids: &[String],
     all: &[Listed],
+    named: bool,
 ) -> Result<(Vec<Subject>, Vec<Unlooked>)> {
     let (mut subjects, mut unlooked) = (Vec::new(), Vec::new());
     for id in ids {
-        let mut look = Look { docker, choices: docker.choices(id).await?, unlooked: Vec::new() };
-        let subject = look.subject(all).await?;
-        unlooked.append(&mut look.unlooked);
-        subjects.push(subject);
+        match one(docker, id, all).await {
+            Ok((subject, mut left_out)) => {
+                unlooked.append(&mut left_out);
+                subjects.push(subject);
+            }
+            Err(RuntimeError::Gone { .. }) if !named => {}
+            Err(error @ RuntimeError::Timeout { .. }) => {
+                let container = all.iter().find(|one| one.id == *id).map_or(id, |one| &one.name);
+                let (container, what) = (container.clone(), "what was chosen for it".to_owned());
+                unlooked.push(Unlooked { container, what, why: error.to_string() });
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok((subjects, unlooked))
+}
+
+async fn one(docker: &Docker, id: &str, all: &[Listed]) -> Result<(Subject, Vec<Unlooked>)> {
+    let mut look = Look { docker, choices: docker.choices(id).await?, unlooked: Vec::new() };
+    let subject = look.subject(all).await?;
+    Ok((subject, look.unlooked))
 }
 
 /// One container.
@@ -111,12 +128,16 @@ impl Look<'_> {
         Ok(String::from_utf8_lossy(&found.unwrap_or_default()).into_owned())
     }
 
-    /// What one look came to; a refusal is noted, and the others go on.
+    /// What one look came to; one that was refused or hangs is noted, and the others go on.
     fn unless_refused<T>(&mut self, found: Result<T>, what: &str) -> Result<Option<T>> {
         match found {
             Ok(found) => Ok(Some(found)),
             Err(RuntimeError::Refused { detail, .. }) => {
                 self.leave_out(what, &detail);
+                Ok(None)
+            }
+            Err(error @ RuntimeError::Timeout { .. }) => {
+                self.leave_out(what, &error.to_string());
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -134,10 +155,10 @@ fn may_hide(mount: &ChosenMount) -> bool {
     !matches!(mount.source, ChosenSource::Volume(_))
 }
 
-/// Names of the others that may write there. A helper of ours mounts what it breaks.
+/// Names of the others that run and may write there. A helper of ours mounts what it breaks.
 fn writers(own: &str, mount: &ChosenMount, all: &[Listed]) -> Vec<String> {
     let Some(shared) = mount.shared_as() else { return Vec::new() };
-    let others = all.iter().filter(|other| other.id != own && !other.helper);
+    let others = all.iter().filter(|other| other.id != own && other.running && !other.helper);
     let writers = others.filter(|other| other.writes.iter().any(|path| path == shared));
     writers.map(|other| other.name.clone()).collect()
 }

@@ -22,6 +22,10 @@ pub fn human(subjects: &[Subject], findings: &[Finding], unlooked: &[Unlooked]) 
         }
         let _ = writeln!(text);
     }
+    let known = |name: &str| subjects.iter().any(|subject| subject.choices.name == name);
+    for one in unlooked.iter().filter(|one| !known(&one.container)) {
+        let _ = writeln!(text, "{}\n  {:<8} {}: {}\n", one.container, "unknown", one.what, one.why);
+    }
     let _ = writeln!(text, "{}", summary(subjects.len(), findings));
     text
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{
     args::{AuditArgs, AuditFormat},
+    files,
     init::{self, HOST_WIDE},
     output,
 };
@@ -13,6 +14,7 @@ use crate::{
     audit::{self, Finding, RULES, Subject, Unlooked, Weight},
     diagnostic::suggest,
     runtime::{Docker, Listed},
+    scenario::compose_volumes,
     verdict::ExitCode,
 };
 
@@ -46,7 +48,10 @@ async fn of_containers(args: &AuditArgs) -> anyhow::Result<Found> {
     let docker = Docker::connect(None)?;
     let all = docker.listed().await?;
     match chosen(args, &all) {
-        Ok(ids) => Ok(Some(audit::gather(&docker, &ids, &all).await?)),
+        Ok(ids) => {
+            let named = args.project.is_none() && !args.containers.is_empty();
+            Ok(Some(audit::gather(&docker, &ids, &all, named).await?))
+        }
         Err(problem) => {
             output::say(problem);
             Ok(None)
@@ -69,7 +74,9 @@ async fn of_compose(file: &Path) -> anyhow::Result<Found> {
             images.extend(facts.map(|facts| (service.image.clone(), facts)));
         }
     }
-    Ok(Some(audit::declared(&scenario, &images)))
+    let text = files::beside(&file).ok().flatten().unwrap_or_default();
+    let named = compose_volumes(&String::from_utf8_lossy(&text));
+    Ok(Some(audit::declared(&scenario, &images, &named)))
 }
 
 fn unknown_rule(except: &[String]) -> Option<String> {

@@ -4,6 +4,7 @@ use std::{
     fmt::Write as _,
     fs,
     io::Write as _,
+    os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
 };
 
@@ -13,9 +14,9 @@ use super::{args::InitArgs, audit::called, files, output};
 use crate::{
     diagnostic,
     report::text::count,
-    runtime::Docker,
+    runtime::{Docker, reaches_engine},
     scenario::{Beside, Env, Scenario, Sets, load_beside},
-    starter::{self, Origin, Over, Starter},
+    starter::{self, Instead, OnHost, Origin, Original, Over, Starter},
     verdict::ExitCode,
 };
 
@@ -81,8 +82,10 @@ async fn of_container(name: &str) -> anyhow::Result<Option<Vec<Starter>>> {
     let choices = docker.choices(&listed.id).await?;
     let inherited = docker.image_facts(&choices.image).await?.unwrap_or_default().env;
     let service = words(&choices.name);
-    let allow = if starter::reads_host(&choices) { HOST_WIDE } else { "" };
-    let head = |over: Over<'_>| starter::container(&service, &choices, &inherited, over);
+    let original =
+        Original { name: &service, choices: &choices, inherited: &inherited, on_host: &on_host };
+    let allow = if original.reads_host() { HOST_WIDE } else { "" };
+    let head = |over: Over<'_>| original.copy(over);
     let Some(scenario) = read_back(&format!("{allow}{}", head(None)), Path::new("starter.yaml"))
     else {
         return Ok(None);
@@ -100,20 +103,8 @@ fn of_compose(file: &Path, out: &Path) -> anyhow::Result<Option<Vec<Starter>>> {
     let as_it_is = format!("{HOST_WIDE}compose: {named}\n");
     let scenario_file = out.join("starter.yaml");
     let Some(found) = read_back(&as_it_is, &scenario_file) else { return Ok(None) };
-    let own = written_on_host(&found);
-    let head = |over: Over<'_>| {
-        let docker = |name: &String| (name.clone(), "{ docker: {} }".to_owned());
-        let mut volumes: std::collections::BTreeMap<_, _> = own.iter().map(docker).collect();
-        volumes.extend(over.map(|(name, spec)| (name.to_owned(), spec.to_owned())));
-        let mut text = format!("compose: {named}\n");
-        if !volumes.is_empty() {
-            text.push_str("volumes: # over those of the file\n");
-        }
-        for (name, spec) in volumes {
-            let _ = writeln!(text, "  {name}: {spec}");
-        }
-        text
-    };
+    let instead = Instead::of(&found, &on_host);
+    let head = |over: Over<'_>| format!("compose: {named}\n{}", instead.lines(over));
     // without the host's directories that would be written, it may not need any
     let alone = head(None);
     let scenario = match loaded(&alone, &scenario_file) {
@@ -126,18 +117,6 @@ fn of_compose(file: &Path, out: &Path) -> anyhow::Result<Option<Vec<Starter>>> {
     let name = file.parent().and_then(Path::file_name).map(|name| words(&name.to_string_lossy()));
     let name = name.unwrap_or_else(|| "suite".into());
     Ok(Some(starter::suite(&Origin { name: &name, head: &head, ports: &[] }, &scenario)))
-}
-
-/// Volumes that are directories of the host and may be written: a copy gets its own.
-fn written_on_host(scenario: &Scenario) -> Vec<String> {
-    let mounts = scenario.services.values().flat_map(|service| service.mounts.values());
-    let written = mounts.filter(|mount| !mount.read_only).map(|mount| &mount.volume);
-    let on_host = written
-        .filter(|name| scenario.volumes.get(*name).is_some_and(|volume| volume.name() == "bind"));
-    let mut names: Vec<String> = on_host.cloned().collect();
-    names.sort();
-    names.dedup();
-    names
 }
 
 /// The scenario that a head makes; none where it has problems, which are said.
@@ -156,6 +135,18 @@ pub(super) fn loaded(head: &str, file: &Path) -> Result<Scenario, Vec<diagnostic
     let beside = Beside { read: &read, directory: &directory };
     let mut all = load_beside(&[(file.to_owned(), Ok(text))], &Sets::new(), &Env::new(), beside)?;
     Ok(all.remove(0).cells.remove(0).scenario)
+}
+
+/// What is at a path, wherever it leads.
+fn on_host(path: &str) -> OnHost {
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    match fs::metadata(&real).map(|found| found.file_type()) {
+        _ if reaches_engine(&real.to_string_lossy()) => OnHost::Special,
+        Ok(kind) if kind.is_file() => OnHost::File,
+        Ok(kind) if kind.is_socket() || kind.is_fifo() => OnHost::Special,
+        Ok(kind) if kind.is_char_device() || kind.is_block_device() => OnHost::Special,
+        _ => OnHost::Directory,
+    }
 }
 
 /// Lower-case words joined by hyphens.

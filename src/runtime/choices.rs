@@ -1,5 +1,7 @@
 //! What was chosen when a container was made, with what its image says: data only.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::RestartPolicy;
@@ -131,6 +133,56 @@ impl ChosenMount {
             ChosenSource::Bind(path) => format!("the host's `{path}`"),
             ChosenSource::Tmpfs(_) => "a tmpfs".into(),
             ChosenSource::Other(kind) => format!("a mount of kind `{kind}`"),
+        }
+    }
+
+    /// It is an engine's socket, or a directory of the host that has one in it. Read-only or not,
+    /// whoever has it may ask the engine for anything.
+    #[must_use]
+    pub fn reaches_engine(&self) -> bool {
+        matches!(&self.source, ChosenSource::Bind(path) if reaches_engine(path))
+    }
+}
+
+/// Where engines listen, below `/run`.
+const SOCKETS: [&str; 4] =
+    ["docker.sock", "containerd/containerd.sock", "podman/podman.sock", "crio/crio.sock"];
+/// Each user's own engine listens below.
+const USERS: &str = "/run/user";
+
+/// True for the path of an engine's socket, and of any directory that has one in it.
+#[must_use]
+pub fn reaches_engine(path: &str) -> bool {
+    // the one is a link to the other
+    let path = path.strip_prefix("/var").filter(|rest| rest.starts_with("/run")).unwrap_or(path);
+    let path = Path::new(path);
+    if !path.is_absolute() {
+        return false;
+    }
+    let is_socket = |socket: &str| Path::new(socket).file_name() == path.file_name();
+    let holds = |socket: &str| Path::new("/run").join(socket).starts_with(path);
+    SOCKETS.iter().any(|socket| is_socket(socket) || holds(socket)) || path.starts_with(USERS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_and_what_holds_them_reach_the_engine() {
+        for path in [
+            "/",
+            "/run",
+            "/var/run/",
+            "/var/run/docker.sock",
+            "/srv/engine/docker.sock",
+            "/run/containerd",
+            "/run/user/1000",
+        ] {
+            assert!(reaches_engine(path), "{path}");
+        }
+        for path in ["/var", "/srv/run", "/run/app.sock", "/runner", "/home", ""] {
+            assert!(!reaches_engine(path), "{path}");
         }
     }
 }

@@ -14,7 +14,9 @@ mod spec;
 use futures_util::future::BoxFuture;
 
 use crate::protocol::EngineOp;
-pub use choices::{Choices, ChosenMount, ChosenSource, Hidden, ImageFacts, Listed, Owned};
+pub use choices::{
+    Choices, ChosenMount, ChosenSource, Hidden, ImageFacts, Listed, Owned, reaches_engine,
+};
 #[cfg(test)]
 pub(crate) use docker::scripted;
 pub use docker::{

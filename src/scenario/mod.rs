@@ -21,8 +21,8 @@ pub use interposed::{io_rules, recorded};
 pub use item::{Observe, ProbeItem, Require, When};
 pub(crate) use load::suffix;
 pub use load::{
-    Beside, Cell, ControlCell, Env, LARGEST_FILE, Loaded, Reader, Sets, environment, load_all,
-    load_beside,
+    Beside, Cell, ControlCell, Env, LARGEST_FILE, Loaded, Reader, Sets, compose_volumes,
+    environment, load_all, load_beside,
 };
 pub use model::{
     Allow, Control, Depends, ExpectFailure, Healthcheck, Hypothesis, Matrix, Objectives, Scenario,

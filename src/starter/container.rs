@@ -2,64 +2,148 @@
 
 use std::fmt::Write as _;
 
-use super::{Over, yaml};
+use super::{Over, secrets::Secrets, yaml};
 use crate::{
     runtime::{Choices, ChosenMount, ChosenSource},
     units::Size,
 };
 
-/// What stands in for a secret: in a run of its own, any will do.
-const STAND_IN: &str = "keelhaul-starter";
-/// Words of variables whose values must not get into a file.
-const SECRETS: [&str; 6] = ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL", "PRIVATE"];
+/// A container that is to be copied.
+pub struct Original<'a> {
+    /// Name of the copy's service.
+    pub name: &'a str,
+    /// What was chosen for it.
+    pub choices: &'a Choices,
+    /// What its image says of the environment already.
+    pub inherited: &'a [String],
+    /// What is at a path of the host.
+    pub on_host: &'a dyn Fn(&str) -> OnHost,
+}
 
-/// The `volumes` and `services` of a container, with this volume in place of the one of that name.
-/// `inherited` is what its image says of the environment already.
-#[must_use]
-pub fn container(name: &str, choices: &Choices, inherited: &[String], over: Over<'_>) -> String {
-    let mut text = String::from("volumes:\n");
-    for mount in &choices.mounts {
-        let Some(spec) = volume(mount) else { continue };
-        let own = volume_name(mount);
-        let spec = over.filter(|(name, _)| *name == own).map_or(spec, |(_, over)| over.to_owned());
+/// What is at a path of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnHost {
+    /// A directory, or nothing yet.
+    Directory,
+    /// A file.
+    File,
+    /// A socket, a device, a pipe, or a way to an engine's socket: nothing for a copy.
+    Special,
+}
+
+/// A mount of the copy.
+struct Copied {
+    /// The volume's kind.
+    volume: String,
+    read_only: bool,
+    /// It is the host's own file or directory.
+    of_host: bool,
+}
+
+impl Original<'_> {
+    /// The `volumes` and `services` of a copy, with this volume in place of the one of that name.
+    #[must_use]
+    pub fn copy(&self, over: Over<'_>) -> String {
+        let secrets = Secrets::of(self.choices);
+        let mut text = self.volumes(over);
         // writing to a string cannot fail
-        let _ = writeln!(text, "  {own}: {spec}");
+        let _ = writeln!(text, "services:\n  {}:", self.name);
+        let _ = writeln!(text, "    image: {}", yaml::text(&self.choices.image));
+        let _ = writeln!(text, "    pull: never");
+        let (entrypoint, command) = (&self.choices.entrypoint, &self.choices.command);
+        for (key, words) in [("entrypoint", entrypoint), ("command", command)] {
+            if !words.is_empty() {
+                let _ = writeln!(text, "    {key}: {}", yaml::list(&secrets.hidden_in(words)));
+            }
+        }
+        self.environment(&mut text, &secrets);
+        limits(&mut text, self.choices, &secrets);
+        self.mounts(&mut text);
+        text
     }
-    if choices.mounts.iter().all(|mount| volume(mount).is_none()) {
-        text.clear();
+
+    /// A file or directory of the host is mounted as it is where it is only read.
+    #[must_use]
+    pub fn reads_host(&self) -> bool {
+        self.choices.mounts.iter().filter_map(|mount| self.copied(mount)).any(|it| it.of_host)
     }
-    let _ = writeln!(text, "services:\n  {name}:\n    image: {}", yaml::text(&choices.image));
-    let _ = writeln!(text, "    pull: never");
-    for (key, words) in [("entrypoint", &choices.entrypoint), ("command", &choices.command)] {
-        if !words.is_empty() {
-            let _ = writeln!(text, "    {key}: {}", yaml::list(words));
+
+    fn volumes(&self, over: Over<'_>) -> String {
+        let mut text = String::new();
+        for mount in &self.choices.mounts {
+            let Some(Copied { volume, .. }) = self.copied(mount) else { continue };
+            let own = volume_name(mount);
+            let over = over.filter(|(name, _)| *name == own).map(|(_, over)| over.to_owned());
+            let _ = writeln!(text, "  {own}: {}", over.unwrap_or(volume));
+        }
+        if text.is_empty() { text } else { format!("volumes:\n{text}") }
+    }
+
+    fn environment(&self, text: &mut String, secrets: &Secrets) {
+        let own = self.choices.env.iter().filter(|pair| !self.inherited.contains(pair));
+        let own: Vec<(&str, &str)> = own.filter_map(|pair| pair.split_once('=')).collect();
+        if own.is_empty() {
+            return;
+        }
+        let _ = writeln!(text, "    env:");
+        for (key, value) in own {
+            let shown = secrets.hidden(value);
+            let remark = if shown == value { "" } else { " # stands in for yours" };
+            let _ = writeln!(text, "      {}: {}{remark}", yaml::text(key), yaml::text(&shown));
         }
     }
-    environment(&mut text, choices, inherited);
-    limits(&mut text, choices);
-    let mounts: Vec<String> = choices.mounts.iter().filter_map(mounted).collect();
-    if !mounts.is_empty() {
-        let _ = writeln!(text, "    mounts: {{ {} }}", mounts.join(", "));
+
+    /// `PATH: VOLUME`, or with the option that it is read-only; and what a copy does not get.
+    fn mounts(&self, text: &mut String) {
+        let mut mounts = Vec::new();
+        for mount in &self.choices.mounts {
+            let (path, name) = (yaml::text(&mount.destination), volume_name(mount));
+            match self.copied(mount) {
+                Some(copied) if copied.read_only => {
+                    mounts.push(format!("{path}: {{ volume: {name}, read_only: true }}"));
+                }
+                Some(_) => mounts.push(format!("{path}: {name}")),
+                None => {
+                    let what = yaml::text(&mount.words());
+                    let _ = writeln!(text, "    # left out at {path}, as it is no copy's: {what}");
+                }
+            }
+        }
+        if !mounts.is_empty() {
+            let _ = writeln!(text, "    mounts: {{ {} }}", mounts.join(", "));
+        }
     }
-    text
+
+    /// The run's own and empty where the container may write a directory; none where a copy has no
+    /// business.
+    fn copied(&self, mount: &ChosenMount) -> Option<Copied> {
+        let own = |volume: &str| Copied {
+            volume: volume.to_owned(),
+            read_only: !mount.writable,
+            of_host: false,
+        };
+        match &mount.source {
+            ChosenSource::Bind(path) => match (self.on_host)(path) {
+                OnHost::Special => None,
+                _ if mount.reaches_engine() => None,
+                OnHost::Directory if mount.writable => Some(own("{ docker: {} }")),
+                // no directory can be mounted over a file
+                OnHost::Directory | OnHost::File => {
+                    let volume = format!("{{ bind: {{ path: {} }} }}", yaml::text(path));
+                    Some(Copied { volume, read_only: true, of_host: true })
+                }
+            },
+            ChosenSource::Volume(_) => Some(own("{ docker: {} }")),
+            ChosenSource::Tmpfs(size) => Some(match size.as_deref().and_then(bytes) {
+                Some(bytes) => own(&format!("{{ tmpfs: {{ size: {} }} }}", Size(bytes))),
+                None => own("{ tmpfs: {} }"),
+            }),
+            ChosenSource::Other(_) => None,
+        }
+    }
 }
 
-fn environment(text: &mut String, choices: &Choices, inherited: &[String]) {
-    let own: Vec<&String> = choices.env.iter().filter(|pair| !inherited.contains(pair)).collect();
-    if own.is_empty() {
-        return;
-    }
-    let _ = writeln!(text, "    env:");
-    for (key, value) in own.iter().filter_map(|pair| pair.split_once('=')) {
-        let upper = key.to_uppercase();
-        let secret = SECRETS.iter().any(|word| upper.contains(word)) && !upper.ends_with("_FILE");
-        let (value, remark) =
-            if secret { (STAND_IN, " # stands in for yours") } else { (value, "") };
-        let _ = writeln!(text, "      {}: {}{remark}", yaml::text(key), yaml::text(value));
-    }
-}
-
-fn limits(text: &mut String, choices: &Choices) {
+fn limits(text: &mut String, choices: &Choices, secrets: &Secrets) {
     if !choices.user.is_empty() {
         let _ = writeln!(text, "    user: {}", yaml::text(&choices.user));
     }
@@ -69,41 +153,9 @@ fn limits(text: &mut String, choices: &Choices) {
     let restart = serde_json::to_value(choices.restart).unwrap_or_default();
     let _ = writeln!(text, "    restart: {restart}");
     if let Some(check) = &choices.health {
-        let command = yaml::list(check);
+        let command = yaml::list(&secrets.hidden_in(check));
         let _ = writeln!(text, "    healthcheck: {{ command: {command}, timeout: 5s }}");
     }
-}
-
-/// `PATH: VOLUME`, or with the option that it is read-only.
-fn mounted(mount: &ChosenMount) -> Option<String> {
-    volume(mount)?;
-    let (path, name) = (yaml::text(&mount.destination), volume_name(mount));
-    Some(match mount.writable {
-        true => format!("{path}: {name}"),
-        false => format!("{path}: {{ volume: {name}, read_only: true }}"),
-    })
-}
-
-/// A file or directory of the host is mounted as it is where it is only read.
-#[must_use]
-pub fn reads_host(choices: &Choices) -> bool {
-    let bind = |mount: &ChosenMount| matches!(mount.source, ChosenSource::Bind(_));
-    choices.mounts.iter().any(|mount| bind(mount) && !mount.writable)
-}
-
-/// The run's own and empty, where the container may write.
-fn volume(mount: &ChosenMount) -> Option<String> {
-    Some(match &mount.source {
-        ChosenSource::Bind(path) if !mount.writable => {
-            format!("{{ bind: {{ path: {} }} }}", yaml::text(path))
-        }
-        ChosenSource::Volume(_) | ChosenSource::Bind(_) => "{ docker: {} }".into(),
-        ChosenSource::Tmpfs(size) => match size.as_deref().and_then(bytes) {
-            Some(bytes) => format!("{{ tmpfs: {{ size: {} }} }}", Size(bytes)),
-            None => "{ tmpfs: {} }".into(),
-        },
-        ChosenSource::Other(_) => return None,
-    })
 }
 
 /// `64m` or `65536`, as mount options have it.
@@ -124,4 +176,55 @@ fn volume_name(mount: &ChosenMount) -> String {
     let words = mount.destination.split(|c: char| !c.is_ascii_alphanumeric());
     let words: Vec<String> = words.filter(|it| !it.is_empty()).map(str::to_lowercase).collect();
     if words.is_empty() { "root".into() } else { words.join("-") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bind(path: &str, destination: &str, writable: bool) -> ChosenMount {
+        let source = ChosenSource::Bind(path.into());
+        ChosenMount { destination: destination.into(), source, writable }
+    }
+
+    #[test]
+    fn a_copy_gets_no_way_to_the_engine_and_writes_nothing_of_the_host() {
+        let choices = Choices {
+            image: "shop".into(),
+            env: vec!["DB_PASS=s3cret".into()],
+            health: Some(vec!["check".into(), "s3cret".into()]),
+            mounts: vec![
+                bind("/var/run/docker.sock", "/engine", false),
+                bind("/run", "/host-run", false),
+                bind("/srv/app.sock", "/app.sock", true),
+                bind("/srv/app.conf", "/app.conf", true),
+                bind("/srv/data", "/data", true),
+                bind("/srv/html", "/html", false),
+            ],
+            ..Choices::default()
+        };
+        let on_host = |path: &str| match path.rsplit('.').next() {
+            Some("sock") => OnHost::Special,
+            Some("conf") => OnHost::File,
+            _ => OnHost::Directory,
+        };
+        let original =
+            Original { name: "shop", choices: &choices, inherited: &[], on_host: &on_host };
+        let text = original.copy(None);
+        let expected = [
+            "  app-conf: { bind: { path: /srv/app.conf } }",
+            "  data: { docker: {} }",
+            "    # left out at /engine, as it is no copy's: \"the host's `/var/run/docker.sock`\"",
+            "    # left out at /host-run, as it is no copy's: \"the host's `/run`\"",
+            "/app.conf: { volume: app-conf, read_only: true }",
+            "/data: data,",
+            "      DB_PASS: keelhaul-starter # stands in for yours",
+            "    healthcheck: { command: [check, keelhaul-starter], timeout: 5s }",
+        ];
+        for line in expected {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        assert!(!text.contains("s3cret") && !text.contains("path: /var/run"), "{text}");
+        assert!(original.reads_host());
+    }
 }

@@ -4,16 +4,19 @@
 //! Pure: it makes texts of a scenario that was loaded, and writes nothing.
 
 mod container;
+mod instead;
 mod recipes;
+mod secrets;
 mod yaml;
 
 use std::fmt::Write as _;
 
-pub use container::{container, reads_host};
+pub use container::{OnHost, Original};
+pub use instead::Instead;
 use recipes::{Place, RECIPES};
 
 use crate::{
-    scenario::{Scenario, Service},
+    scenario::{Depends, Scenario, Service},
     units::Duration,
 };
 
@@ -45,7 +48,7 @@ const PATIENCE_S: u64 = 30;
 /// A scenario for each fault that applies, by service and mount.
 #[must_use]
 pub fn suite(origin: &Origin<'_>, scenario: &Scenario) -> Vec<Starter> {
-    let places = scenario.services.iter().flat_map(|(name, service)| {
+    let places = lasting(scenario).flat_map(|(name, service)| {
         let whole = std::iter::once(Place::service(name, service));
         whole.chain(service.mounts.iter().map(move |(path, mount)| {
             let volume = scenario.volumes.get(&mount.volume);
@@ -66,6 +69,16 @@ pub fn suite(origin: &Origin<'_>, scenario: &Scenario) -> Vec<Starter> {
         })
     });
     each.collect()
+}
+
+/// The services that stay: one whose end others wait for is over before anything can be broken.
+fn lasting(scenario: &Scenario) -> impl Iterator<Item = (&String, &Service)> {
+    let waited_for = move |name: &str| {
+        let mut conditions =
+            scenario.services.values().filter_map(|other| other.depends_on.get(name));
+        conditions.any(|condition| *condition == Depends::ServiceCompletedSuccessfully)
+    };
+    scenario.services.iter().filter(move |(name, _)| !waited_for(name))
 }
 
 /// A name may be so long. The end of a longer one tells more than its beginning.
@@ -99,7 +112,7 @@ fn notices_after(service: &Service) -> u64 {
 /// What can be told of each service from outside.
 fn steady_state(scenario: &Scenario, ports: &[u16]) -> String {
     let mut text = String::from("\nsteady_state:\n");
-    for (name, service) in &scenario.services {
+    for (name, service) in lasting(scenario) {
         let holds = match service.healthcheck {
             Some(_) => "health: healthy",
             None => "state: running",

@@ -2,7 +2,7 @@
 
 use crate::{
     audit::{Rule, Seen, Subject, Weight},
-    runtime::ChosenSource,
+    runtime::{ChosenSource, reaches_engine},
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -14,18 +14,29 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-const SOCKETS: [&str; 4] = ["docker.sock", "containerd.sock", "podman.sock", "crio.sock"];
 /// Writable, each of them is the host.
-const SYSTEM: [&str; 9] =
-    ["/", "/etc", "/root", "/boot", "/proc", "/sys", "/dev", "/usr", "/var/lib/docker"];
+const SYSTEM: [&str; 12] = [
+    "/etc",
+    "/root",
+    "/boot",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/usr",
+    "/lib",
+    "/var",
+    "/var/lib",
+    "/var/lib/docker",
+    "/home",
+];
 
 fn look(subject: &Subject) -> Vec<Seen> {
     let found = subject.choices.mounts.iter().filter_map(|mount| {
         let ChosenSource::Bind(path) = &mount.source else { return None };
-        let name = path.rsplit('/').next().unwrap_or_default();
-        if SOCKETS.contains(&name) {
+        if reaches_engine(path) {
             // a socket mounted read-only is as open as any
-            return Some(Seen::at(mount, format!("the host's `{path}` is an engine's socket")));
+            let how = if path.ends_with(".sock") { "is" } else { "may hold" };
+            return Some(Seen::at(mount, format!("the host's `{path}` {how} an engine's socket")));
         }
         let system = SYSTEM.contains(&path.as_str()) && mount.writable;
         system.then(|| Seen::at(mount, format!("the host's `{path}` is mounted writable")))

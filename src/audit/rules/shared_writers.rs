@@ -3,6 +3,7 @@
 use crate::{
     audit::{Rule, Seen, Subject, Weight},
     diagnostic::listed,
+    runtime::{ChosenMount, ChosenSource},
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -15,7 +16,13 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn look(subject: &Subject) -> Vec<Seen> {
-    let mounts = subject.choices.mounts.iter().filter(|mount| mount.writable);
+    // a socket is there to be shared, and so, by whoever mounts it alone, is a file
+    let directory = |mount: &ChosenMount| {
+        let socket = matches!(&mount.source, ChosenSource::Bind(path) if path.ends_with(".sock"));
+        let owned = subject.owners.get(&mount.destination);
+        !socket && owned.is_none_or(|owned| owned.directory)
+    };
+    let mounts = subject.choices.mounts.iter().filter(|mount| mount.writable && directory(mount));
     let found = mounts.filter_map(|mount| {
         let others = subject.writers.get(&mount.destination).filter(|others| !others.is_empty())?;
         let others = listed(others.iter().map(String::as_str));

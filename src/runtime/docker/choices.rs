@@ -81,22 +81,37 @@ fn one_of_many(summary: ContainerSummary) -> Listed {
 fn choices(answer: ContainerInspectResponse) -> Choices {
     let config = answer.config.unwrap_or_default();
     let host = answer.host_config.unwrap_or_default();
+    let mounts = mounts(answer.mounts.unwrap_or_default(), &host);
     Choices {
         id: answer.id.unwrap_or_default(),
         name: answer.name.unwrap_or_default().trim_start_matches('/').to_owned(),
         running: answer.state.and_then(|state| state.running).unwrap_or_default(),
-        mounts: mounts(answer.mounts.unwrap_or_default(), &host),
         health: health(&config),
         memory: host.memory.and_then(|bytes| u64::try_from(bytes).ok()).filter(|bytes| *bytes > 0),
         restart: restart(&host),
         ports: ports(&config),
-        makes_binds: host.binds.iter().flatten().any(|bind| bind.starts_with('/')),
+        makes_binds: makes_binds(&mounts, &host),
+        mounts,
         image: config.image.unwrap_or_default(),
         user: config.user.unwrap_or_default(),
         entrypoint: config.entrypoint.unwrap_or_default(),
         command: config.cmd.unwrap_or_default(),
         env: config.env.unwrap_or_default(),
     }
+}
+
+/// Any bind, be it asked for here or taken from another container, but those that were asked for in
+/// the form that makes no directory.
+fn makes_binds(mounts: &[ChosenMount], host: &HostConfig) -> bool {
+    let makes_none = |at: &str| {
+        host.mounts.iter().flatten().any(|asked| {
+            let options = asked.bind_options.as_ref();
+            let makes = options.and_then(|options| options.create_mountpoint).unwrap_or_default();
+            asked.target.as_deref() == Some(at) && !makes
+        })
+    };
+    let mut binds = mounts.iter().filter(|mount| matches!(mount.source, ChosenSource::Bind(_)));
+    binds.any(|bind| !makes_none(&bind.destination))
 }
 
 /// The mounts that the engine lists, and the tmpfs that were asked for by mount options.

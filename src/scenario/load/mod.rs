@@ -21,7 +21,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use compose::{Beside, Reader};
+pub use compose::{Beside, Reader, compose_volumes};
 use matrix::SEED;
 pub(crate) use matrix::suffix;
 pub(crate) use node::{Node, Seg, Span};

@@ -112,6 +112,8 @@ async fn every_careless_choice_is_named_and_nothing_is_changed() {
     for spec in [&bad, &good, &other] {
         bench.docker.create_container(spec).await.unwrap();
     }
+    // one that does not run writes nothing
+    bench.docker.start(&other.name).await.unwrap();
     let before = inspected(&bad.name);
 
     let test = Test::new();
@@ -142,13 +144,14 @@ fn a_compose_file_is_audited_before_anything_is_made_of_it() {
 services:
   web: { image: keelhaul/nowhere, privileged: true, tmpfs: /state, volumes: [ logs:/var/log/web:ro ] }
   db: { build: ., mem_limit: 64m, restart: always, volumes: [ logs:/logs, /var/run/docker.sock:/s ] }
-  worker: { image: keelhaul/nowhere, mem_limit: 64m, restart: always, volumes: [ logs:/logs ] }
+  worker: { image: keelhaul/nowhere, mem_limit: 64m, restart: always, volumes: [ logs:/logs, /kept ] }
 volumes: { logs: { external: true } }
 ";
     test.scenario("compose.yaml", file);
     let ran = test.keelhaul(&["audit", "--compose", "compose.yaml", "--format", "json"]);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     let expected = [
+        ("anonymous-volume", "/kept"),
         ("host-exposed", "/s"),
         ("no-memory-limit", ""),
         ("no-restart-policy", ""),

@@ -98,3 +98,24 @@ fn chosen_services_come_without_what_the_scenario_does_without() {
     assert_eq!(names, ["db"]);
     assert!(scenario.services["db"].depends_on.is_empty());
 }
+
+#[test]
+fn volumes_never_share_a_name_and_never_reach_the_user_s_storage() {
+    let scenario = scenario("names.yaml");
+    let expected = [
+        ("/a-b", ("app-a-b", false)),
+        ("/a/b", ("app-a-b-2", true)),
+        ("/cache", ("app-cache", false)),
+        ("/conf", ("app-conf", true)),
+        ("/data", ("app-data-2", true)),
+        ("/nas", ("nas", false)),
+        ("/var/lib/app", ("app-data", false)),
+    ];
+    assert_eq!(mounts(&scenario.services["app"]), BTreeMap::from(expected));
+    let kind = |name| volume(&scenario, name).as_object().unwrap().keys().next().cloned().unwrap();
+    assert_eq!((kind("app-data"), kind("app-data-2")), ("docker".into(), "bind".into()));
+    assert_eq!((kind("app-a-b"), kind("app-a-b-2")), ("docker".into(), "tmpfs".into()));
+    assert_eq!(kind("app-cache"), "docker", "the scenario's own goes over the file's");
+    let nas = volume(&scenario, "nas").to_string();
+    assert!(!nas.contains("device") && !nas.contains("nfs"), "{nas}");
+}

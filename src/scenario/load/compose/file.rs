@@ -2,17 +2,18 @@
 //! for, and the volumes that come of it.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Component, Path, PathBuf},
 };
 
-use super::{Beside, Given, build, interpolate::interpolate, service, values};
+use super::{Beside, Given, build, interpolate::interpolate, service, values, volume};
 use crate::{
     diagnostic::suggest,
     scenario::{
         Compose,
         load::{
-            node::{Entry, Node, Value},
+            node::{Entry, Node, Span, Value},
+            parse::LARGEST_FILE,
             problem::Problem,
             vars::{self, Definitions},
         },
@@ -38,6 +39,8 @@ pub(super) struct File<'a> {
     over: Node,
     /// The volumes that services use, by name.
     volumes: Vec<Entry>,
+    /// Names that were made up, by service and path.
+    made: BTreeMap<(String, String), String>,
     /// What of `without` was met.
     done_without: BTreeSet<String>,
 }
@@ -50,12 +53,14 @@ impl<'a> File<'a> {
         (over, given): (&Node, &'a Given<'a>),
     ) -> Self {
         let directory = path.parent().unwrap_or(Path::new(""));
-        let dotenv =
-            (given.beside.read)(&directory.join(DOTENV)).ok().flatten().unwrap_or_default();
-        let dotenv = values::variables(&String::from_utf8_lossy(&dotenv));
+        let whole = Span { file: tree.span.file, ..Span::default() };
+        let (dotenv, problems) = match read_beside(given.beside, &directory.join(DOTENV)) {
+            Ok(text) => (values::variables(&text.unwrap_or_default()), Vec::new()),
+            Err(why) => (Vec::new(), vec![Problem::at(whole, why)]),
+        };
         Self {
             written: options.file.clone(),
-            problems: Vec::new(),
+            problems,
             tree,
             path: path.to_owned(),
             options: options.clone(),
@@ -64,6 +69,7 @@ impl<'a> File<'a> {
             dotenv: dotenv.into_iter().map(|(name, value, _)| (name, value)).collect(),
             over: over.clone(),
             volumes: Vec::new(),
+            made: BTreeMap::new(),
             done_without: BTreeSet::new(),
         }
     }
@@ -98,7 +104,7 @@ impl<'a> File<'a> {
     /// Not among those that are meant: not named, or, where none is, one that a profile starts.
     pub(super) fn is_left_out(&self, name: &str) -> bool {
         match self.options.services.as_slice() {
-            [] => self.service(name).is_some_and(|service| service.get("profiles").is_some()),
+            [] => self.service(name).and_then(|it| it.get("profiles")).is_some_and(names_some),
             chosen => self.service(name).is_some() && !chosen.iter().any(|one| one == name),
         }
     }
@@ -235,11 +241,11 @@ impl<'a> File<'a> {
     pub(super) fn text_beside(&mut self, name: &str, at: &Node, optional: bool) -> Option<String> {
         let directory = self.path.parent().unwrap_or(Path::new(""));
         let path = directory.join(name);
-        let problem = match (self.beside.read)(&path) {
-            Ok(Some(bytes)) => return Some(String::from_utf8_lossy(&bytes).into_owned()),
+        let problem = match read_beside(self.beside, &path) {
+            Ok(Some(text)) => return Some(text),
             Ok(None) if optional => return None,
             Ok(None) => format!("there is no file `{}`", path.display()),
-            Err(error) => format!("`{}` cannot be read: {error}", path.display()),
+            Err(problem) => problem,
         };
         self.report(Problem::on(at, problem));
         None
@@ -247,22 +253,42 @@ impl<'a> File<'a> {
 
     /// A volume that the file gives no name; returns the name that it gets.
     pub(super) fn new_volume(&mut self, service: &str, target: &str, value: Node) -> String {
+        let place = (service.to_owned(), target.trim_end_matches('/').to_owned());
+        if let Some(name) = self.made.get(&place) {
+            return name.clone();
+        }
+        let name = self.free_name(service, target);
+        if !self.is_overridden(&name) {
+            self.volumes.push(build::entry(&name, value.span, value));
+        }
+        self.made.insert(place, name.clone());
+        name
+    }
+
+    /// `SERVICE-PATH`, and a number where that is another volume's name.
+    fn free_name(&self, service: &str, target: &str) -> String {
         let words = target.split(|c: char| !c.is_ascii_alphanumeric()).filter(|it| !it.is_empty());
         let words: Vec<String> = words.map(str::to_lowercase).collect();
         let name = format!("{service}-{}", words.join("-"));
-        let name = name.trim_end_matches('-').to_owned();
-        if !self.volumes.iter().any(|entry| entry.key == name) {
-            self.volumes.push(build::entry(&name, value.span, value));
-        }
-        name
+        let name = name.trim_end_matches('-');
+        let declared = self.tree.get("volumes");
+        let is_free = |name: &String| {
+            let declared = declared.is_some_and(|it| it.entry(name).is_some());
+            !declared && self.made.values().all(|made| made != name)
+        };
+        let numbered = (2_u32..).map(|number| format!("{name}-{number}"));
+        std::iter::once(name.to_owned()).chain(numbered).find(is_free).unwrap_or_default()
+    }
+
+    /// The scenario has a volume of that name itself: whoever overrides one says all of it.
+    fn is_overridden(&self, name: &str) -> bool {
+        self.over.find(&["volumes".into(), name.into()]).is_some()
     }
 
     /// Notes that a volume of the file is used; false when that cannot be, which was reported.
     pub(super) fn use_volume(&mut self, name: &str, at: &Node, no_copy: bool) -> bool {
         let known = self.volumes.iter().any(|entry| entry.key == name);
-        // whoever overrides it says all of it
-        let own = self.over.find(&["volumes".into(), name.into()]).is_some();
-        if known || own {
+        if known || self.is_overridden(name) {
             return true;
         }
         let declared = self.tree.get("volumes").map(Node::entries).unwrap_or_default();
@@ -283,15 +309,10 @@ impl<'a> File<'a> {
         true
     }
 
-    /// A volume of the run's own, as this one is made.
+    /// A volume of the run's own, as this one is made; plain where the scenario does without the
+    /// storage that the file means.
     fn docker_volume(&mut self, entry: &Entry, no_copy: bool) -> Option<Node> {
-        let options = entry.value.get("driver_opts");
-        let external =
-            entry.value.entry("external").filter(|it| it.value.value != Value::Bool(false));
-        let bind = options
-            .and_then(|options| options.entry("o"))
-            .filter(|it| it.value.raw.contains("bind"));
-        let outside = external.or(bind).cloned();
+        let outside = volume::outside(&entry.value);
         if let Some(outside) = outside.filter(|_| !self.does_without("", ANYTHING)) {
             let text = format!(
                 "volume `{}` is not the run's own\n\nhint: give the run one in its place: `volumes: {{ {}: {{ docker: {{}} }} }}`",
@@ -300,22 +321,24 @@ impl<'a> File<'a> {
             self.report(Problem::at(outside.key_span, text));
             return None;
         }
-        let span = entry.value.span;
-        let mut out = Vec::new();
-        if let Some(driver) = entry.value.entry("driver") {
-            out.push(driver.clone());
+        Some(volume::docker(&entry.value, no_copy, outside.is_some()))
+    }
+}
+
+/// A list of profiles that leaves a service out: one without a name starts it as ever.
+fn names_some(profiles: &Node) -> bool {
+    !profiles.items().is_empty() || profiles.is_scalar()
+}
+
+/// The text of a file; none where there is none, and in words why it cannot be had.
+fn read_beside(beside: Beside<'_>, path: &Path) -> Result<Option<String>, String> {
+    let shown = path.display();
+    let bytes =
+        (beside.read)(path).map_err(|error| format!("`{shown}` cannot be read: {error}"))?;
+    match bytes {
+        Some(bytes) if bytes.len() > LARGEST_FILE => {
+            Err(format!("`{shown}` has more than {LARGEST_FILE} bytes"))
         }
-        if let Some(options) = options {
-            let texts = options.entries().iter().filter_map(|option| {
-                let value = build::text(option.value.span, build::word(&option.value)?);
-                Some(Entry { value, ..option.clone() })
-            });
-            let texts = texts.collect();
-            out.push(build::entry("options", options.span, build::map(options.span, texts)));
-        }
-        if no_copy {
-            out.push(build::entry("no_copy", span, build::flag(span, true)));
-        }
-        Some(build::single("docker", build::map(span, out)))
+        bytes => Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
     }
 }

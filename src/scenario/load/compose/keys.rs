@@ -68,7 +68,7 @@ pub(super) const KEYS: &[(&str, Fate)] = &[
     ("privileged", Refused),
     ("profiles", Idle),
     ("pull_policy", Taken(basics::pull_policy)),
-    ("read_only", Taken(basics::plain)),
+    ("read_only", Taken(basics::switch)),
     ("restart", Taken(resources::restart)),
     ("runtime", Refused),
     ("scale", Refused),

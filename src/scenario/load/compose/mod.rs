@@ -12,8 +12,9 @@ mod keys;
 mod merges;
 mod service;
 mod values;
+mod volume;
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use file::File;
 use keys::TOP;
@@ -45,6 +46,15 @@ impl Beside<'static> {
     pub fn nothing() -> Self {
         Self { read: &|_| Ok(None), directory: Path::new("/") }
     }
+}
+
+/// Names of the volumes that a Compose file declares; whatever else one of its services mounts from
+/// the engine has none.
+#[must_use]
+pub fn compose_volumes(text: &str) -> BTreeSet<String> {
+    let tree = parse::parse(text).0.map(|tree| merges::done(&tree));
+    let volumes = tree.as_ref().and_then(|tree| tree.get("volumes")).map(Node::entries);
+    volumes.unwrap_or_default().iter().map(|entry| entry.key.clone()).collect()
 }
 
 /// What an expansion needs.

@@ -1,4 +1,19 @@
-//! Values as Compose writes them: sizes, durations, commands, files of variables. Pure.
+//! Values as Compose writes them: switches, sizes, durations, commands, files of variables. Pure.
+
+use crate::scenario::load::node::{Node, Value};
+
+/// A switch, which is a text where it stood in quotes or came of a variable; none for anything else.
+pub(super) fn flag(node: &Node) -> Option<bool> {
+    match &node.value {
+        Value::Bool(flag) => Some(*flag),
+        Value::Text(text) => match text.to_lowercase().as_str() {
+            "true" | "yes" | "on" => Some(true),
+            "false" | "no" | "off" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
 
 /// Bytes of `512m`, `1g`, `64kb` or `4096`; powers of 1024, as Compose counts.
 pub(super) fn bytes(text: &str) -> Option<u64> {
@@ -99,6 +114,20 @@ pub(super) fn variables(text: &str) -> Vec<(String, String, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::load::{compose::build, node::Span};
+
+    #[test]
+    fn a_switch_may_be_a_text() {
+        let text = |text| flag(&build::text(Span::default(), text));
+        assert_eq!((text("true"), text("Yes"), text("on")), (Some(true), Some(true), Some(true)));
+        assert_eq!(
+            (text("false"), text("no"), text("OFF")),
+            (Some(false), Some(false), Some(false))
+        );
+        assert_eq!((text(""), text("1"), text("ro")), (None, None, None));
+        assert_eq!(flag(&build::flag(Span::default(), true)), Some(true));
+        assert_eq!(flag(&build::number(Span::default(), 1)), None);
+    }
 
     #[test]
     fn sizes_and_durations_are_compose_s() {

@@ -9,13 +9,15 @@ use crate::scenario::load::{
     problem::Problem,
 };
 
+/// The same key, and a switch.
+pub(in crate::scenario::load::compose) fn switch(service: &mut Service<'_, '_>, part: &Entry) {
+    let on = service.flag(Some(part), false);
+    service.give(&part.key, part, build::flag(part.value.span, on));
+}
+
 /// The same key and value.
 pub(in crate::scenario::load::compose) fn plain(service: &mut Service<'_, '_>, part: &Entry) {
     let value = match &part.value.value {
-        Value::Text(text) if part.key == "read_only" => match text.as_str() {
-            "true" | "yes" | "on" => build::flag(part.value.span, true),
-            _ => build::flag(part.value.span, false),
-        },
         Value::Bool(_) => part.value.clone(),
         _ => match build::word(&part.value) {
             Some(word) => build::text(part.value.span, word),

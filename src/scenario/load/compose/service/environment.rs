@@ -26,7 +26,7 @@ pub(in crate::scenario::load::compose) fn env_file(service: &mut Service<'_, '_>
     let mut env = Vec::new();
     for item in &items {
         let path = item.get("path").unwrap_or(item);
-        let optional = matches!(item.get("required").map(|it| &it.value), Some(Value::Bool(false)));
+        let optional = !service.flag(item.entry("required"), true);
         let Some(word) = build::word(path) else {
             service.wants(&part.key, "a file's name", path);
             continue;

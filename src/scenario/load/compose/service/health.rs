@@ -7,7 +7,7 @@ use super::{
 use crate::{
     diagnostic::suggest,
     scenario::load::{
-        node::{Entry, Node, Value},
+        node::{Entry, Node},
         problem::Problem,
     },
     units::Duration,
@@ -21,7 +21,7 @@ const RETRIES: u64 = 3;
 /// waited for, whatever failed before.
 pub(in crate::scenario::load::compose) fn check(service: &mut Service<'_, '_>, part: &Entry) {
     let of = |key: &str| part.value.entry(key);
-    if of("disable").is_some_and(|entry| entry.value.value == Value::Bool(true)) {
+    if service.flag(of("disable"), false) {
         return;
     }
     unknown_keys(service, part);

@@ -11,6 +11,7 @@ use super::{
     File, build,
     file::ANYTHING,
     keys::{Fate, KEYS},
+    values,
 };
 use crate::{
     diagnostic::suggest,
@@ -85,6 +86,16 @@ impl Service<'_, '_> {
     pub(super) fn wants(&mut self, key: &str, wanted: &str, node: &Node) {
         let text = format!("`{key}` wants {wanted}, not {}", node.words());
         self.file.report(Problem::on(node, text));
+    }
+
+    /// A switch, or what stands where there is none; what is no switch is reported.
+    pub(super) fn flag(&mut self, entry: Option<&Entry>, otherwise: bool) -> bool {
+        let Some(entry) = entry else { return otherwise };
+        let found = values::flag(&entry.value);
+        if found.is_none() {
+            self.wants(&entry.key, "`true` or `false`", &entry.value);
+        }
+        found.unwrap_or(otherwise)
     }
 
     /// A key of the result, at the place of the part that it comes from.

@@ -41,6 +41,8 @@ pub(in crate::scenario::load::compose) fn volumes(service: &mut Service<'_, '_>,
 
 /// `TARGET`, `SOURCE:TARGET` or `SOURCE:TARGET:OPTIONS`.
 fn short<'n>(service: &mut Service<'_, '_>, node: &'n Node) -> Option<Written<'n>> {
+    // how files are labelled and cached changes nothing of what is in them
+    const IDLE: [&str; 7] = ["", "rw", "z", "Z", "cached", "delegated", "consistent"];
     let words: Vec<&str> = build::word(node).unwrap_or_default().split(':').collect();
     let (source, target, options) = match words.as_slice() {
         [target] if !target.is_empty() => (None, *target, ""),
@@ -51,46 +53,67 @@ fn short<'n>(service: &mut Service<'_, '_>, node: &'n Node) -> Option<Written<'n
             return None;
         }
     };
-    let has = |word| options.split(',').any(|option| option == word);
+    let (mut read_only, mut no_copy) = (false, false);
+    for option in options.split(',').filter(|option| !IDLE.contains(option)) {
+        match option {
+            "ro" => read_only = true,
+            "nocopy" => no_copy = true,
+            other => service.refuse(&build::entry(other, node.span, node.clone())),
+        }
+    }
     Some(Written {
         node,
         source: source.map(str::to_owned),
         target: target.to_owned(),
-        read_only: has("ro"),
-        no_copy: has("nocopy"),
+        read_only,
+        no_copy,
     })
 }
 
 /// A map with `type`, `source` and `target`.
 fn long<'n>(service: &mut Service<'_, '_>, node: &'n Node) -> Option<Written<'n>> {
-    const KNOWN: [&str; 8] =
-        ["type", "source", "target", "read_only", "bind", "volume", "tmpfs", "consistency"];
-    for entry in node.entries().iter().filter(|entry| !KNOWN.contains(&&*entry.key)) {
-        let hint = suggest(&entry.key, KNOWN).unwrap_or_default();
-        let text = format!("unknown key `{}` in a mount\n\nhint: {hint}", entry.key);
-        service.file.report(Problem::at(entry.key_span, text));
-    }
+    known_keys(service, node);
     let word = |key: &str| node.get(key).and_then(build::word).map(str::to_owned);
     let Some(target) = word("target") else {
         service.wants("volumes", "a map with `target`", node);
         return None;
     };
-    let is = |node: Option<&Node>| node.is_some_and(|node| node.value == Value::Bool(true));
-    let of = |outer: &str, inner: &str| node.get(outer).and_then(|it| it.get(inner));
+    let of = |outer: &str, inner: &str| node.get(outer).and_then(|it| it.entry(inner));
+    let read_only = service.flag(node.entry("read_only"), false);
     if word("type").as_deref() == Some("tmpfs") {
-        let size = of("tmpfs", "size").and_then(build::word).map(str::to_owned);
-        memory(service, node, &target, size.as_deref(), None);
+        let size = of("tmpfs", "size").and_then(|it| build::word(&it.value));
+        memory(service, node, &Memory { target: &target, size, mode: None, read_only });
         return None;
     }
-    if let Some(entry) = node.get("volume").and_then(|it| it.entry("subpath")) {
-        service.refuse(entry);
-    }
+    let no_copy = service.flag(of("volume", "nocopy"), false);
     let source = match (word("type").as_deref(), word("source")) {
         (Some("bind"), Some(path)) if !is_path(&path) => Some(format!("./{path}")),
         (_, source) => source,
     };
-    let read_only = is(node.get("read_only"));
-    Some(Written { node, source, target, read_only, no_copy: is(of("volume", "nocopy")) })
+    Some(Written { node, source, target, read_only, no_copy })
+}
+
+/// What a mount may say, and what it may say of its kind.
+fn known_keys(service: &mut Service<'_, '_>, node: &Node) {
+    const KNOWN: [&str; 8] =
+        ["type", "source", "target", "read_only", "bind", "volume", "tmpfs", "consistency"];
+    // what else is said of a kind changes what the service finds there
+    const TAKEN: [(&str, &[&str]); 3] = [
+        ("bind", &["create_host_path", "selinux"]),
+        ("volume", &["nocopy", "labels"]),
+        ("tmpfs", &["size"]),
+    ];
+    for entry in node.entries().iter().filter(|entry| !KNOWN.contains(&&*entry.key)) {
+        let hint = suggest(&entry.key, KNOWN).unwrap_or_default();
+        let text = format!("unknown key `{}` in a mount\n\nhint: {hint}", entry.key);
+        service.file.report(Problem::at(entry.key_span, text));
+    }
+    for (kind, taken) in TAKEN {
+        let options = node.get(kind).map(Node::entries).unwrap_or_default();
+        for option in options.iter().filter(|option| !taken.contains(&&*option.key)) {
+            service.refuse(option);
+        }
+    }
 }
 
 fn is_path(source: &str) -> bool {
@@ -156,21 +179,40 @@ pub(in crate::scenario::load::compose) fn tmpfs(service: &mut Service<'_, '_>, p
             service.wants(&part.key, "a path, or a list of paths", item);
             continue;
         };
-        let (target, options) = word.split_once(':').unwrap_or((word, ""));
-        let option = |name: &str| options.split(',').find_map(|option| option.strip_prefix(name));
-        memory(service, item, target, option("size="), option("mode="));
+        let asked = asked(service, item, word);
+        memory(service, item, &asked);
     }
 }
 
-fn memory(
-    service: &mut Service<'_, '_>,
-    node: &Node,
-    target: &str,
-    size: Option<&str>,
-    mode: Option<&str>,
-) {
+/// A tmpfs as it is asked for.
+#[derive(Default)]
+struct Memory<'n> {
+    target: &'n str,
+    size: Option<&'n str>,
+    mode: Option<&'n str>,
+    read_only: bool,
+}
+
+/// `TARGET` or `TARGET:OPTIONS`.
+fn asked<'n>(service: &mut Service<'_, '_>, item: &Node, word: &'n str) -> Memory<'n> {
+    // the engine's own choices
+    const IDLE: [&str; 5] = ["", "rw", "noexec", "nosuid", "nodev"];
+    let (target, options) = word.split_once(':').unwrap_or((word, ""));
+    let mut asked = Memory { target, ..Memory::default() };
+    for option in options.split(',').filter(|option| !IDLE.contains(option)) {
+        match option.split_once('=').unwrap_or((option, "")) {
+            ("size", size) => asked.size = Some(size),
+            ("mode", mode) => asked.mode = Some(mode),
+            ("ro", _) => asked.read_only = true,
+            (other, _) => service.refuse(&build::entry(other, item.span, item.clone())),
+        }
+    }
+    asked
+}
+
+fn memory(service: &mut Service<'_, '_>, node: &Node, asked: &Memory<'_>) {
     let mut limits = Vec::new();
-    if let Some(size) = size {
+    if let Some(size) = asked.size {
         match values::bytes(size) {
             Some(bytes) => {
                 let size = build::text(node.span, &Size(bytes).to_string());
@@ -179,12 +221,12 @@ fn memory(
             None => service.wants("size", "a size like `64m`", node),
         }
     }
-    if let Some(mode) = mode {
+    if let Some(mode) = asked.mode {
         let mode = format!("{:0>4}", mode.trim_start_matches('0'));
         limits.push(build::entry("mode", node.span, build::text(node.span, &mode)));
     }
     let volume = build::single("tmpfs", build::map(node.span, limits));
-    let name = service.file.new_volume(service.name, target, volume);
+    let name = service.file.new_volume(service.name, asked.target, volume);
     let part = build::entry("tmpfs", node.span, node.clone());
-    give(service, &part, (target, &name, false), node);
+    give(service, &part, (asked.target, &name, asked.read_only), node);
 }
