@@ -82,12 +82,20 @@ pub fn choose(profile: Profile, seed: u64, writes: &[Candidate]) -> Vec<Kept> {
 
 /// The first so many in the order of completion; those on their way come last.
 fn prefix(writes: &[Candidate], dice: &Dice) -> Vec<Kept> {
-    let mut order: Vec<usize> = (0..writes.len()).collect();
-    order.sort_by_key(|at| (writes[*at].completed.unwrap_or(u64::MAX), *at));
     let most = writes.len() as u64 + 1;
     let kept = usize::try_from(dice.roll(&[writes.len() as u64]) % most).unwrap_or_default();
-    let first = &order[..kept];
-    (0..writes.len()).map(|at| Kept::if_so(first.contains(&at))).collect()
+    ranks(writes).into_iter().map(|rank| Kept::if_so(rank < kept)).collect()
+}
+
+/// The place of each in the order of completion; those on their way come last.
+pub(super) fn ranks(writes: &[Candidate]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..writes.len()).collect();
+    order.sort_by_key(|at| (writes[*at].completed.unwrap_or(u64::MAX), *at));
+    let mut ranks = vec![0; writes.len()];
+    for (rank, at) in order.into_iter().enumerate() {
+        ranks[at] = rank;
+    }
+    ranks
 }
 
 fn torn(at: usize, write: &Candidate, dice: &Dice) -> Kept {

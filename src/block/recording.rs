@@ -38,6 +38,7 @@ impl Event {
 /// What is remembered of a disk.
 #[derive(Debug, Clone)]
 pub struct Recording {
+    /// With the cache that the disk has: what it forgets of, it keeps no log of.
     start: Box<Disk>,
     events: VecDeque<Event>,
     bytes: u64,
@@ -67,8 +68,7 @@ pub struct Past {
 
 impl Recording {
     pub(super) fn new(start: Disk, most: u64) -> Self {
-        let start = Box::new(start.roomy());
-        Self { start, events: VecDeque::new(), bytes: 0, most, forgotten: 0 }
+        Self { start: Box::new(start), events: VecDeque::new(), bytes: 0, most, forgotten: 0 }
     }
 
     pub(super) fn most(&self) -> u64 {
@@ -91,7 +91,8 @@ impl Recording {
     pub fn past(&self) -> Past {
         let mut past =
             Past { points: Vec::new(), disks: BTreeMap::new(), forgotten: self.forgotten };
-        let (mut disk, mut marks) = ((*self.start).clone(), 0);
+        // what does not fit the cache was written out of the beginning; what is still remembered is not
+        let (mut disk, mut marks) = ((*self.start).clone().roomy(), 0);
         for event in &self.events {
             match event {
                 Event::Flush => past.push(&disk, std::mem::take(&mut marks)),

@@ -95,7 +95,8 @@ proptest! {
         disk.record(ROOMY);
         run(&mut disk, &steps);
         let past = disk.recording().unwrap().past();
-        let planned = plan(past.points(), &[Profile::Drop, Profile::Torn, Profile::Subset], 40, seed);
+        let profiles = [Profile::Drop, Profile::Torn, Profile::Subset];
+        let planned = plan(past.points(), &profiles, (40, seed), || false);
         prop_assert!(past.points().is_empty() || !planned.ways.is_empty());
         for way in &planned.ways {
             prop_assert!(past.image(past.points()[way.point].cut, &way.kept).is_some());
@@ -136,6 +137,19 @@ fn what_does_not_fit_a_moment_is_no_state_of_it() {
     assert!(past.image(cut, &[Kept::Whole]).is_some());
     assert!(past.image(cut, &[]).is_none() && past.image(cut + 1, &[Kept::Whole]).is_none());
     assert!(past.image(cut, &[Kept::Sectors(vec![true, true])]).is_none());
+}
+
+#[test]
+fn what_is_forgotten_is_held_no_longer_than_the_cache_holds_it() {
+    let mut disk = Disk::new(Image::new(SIZE), 2 * CHUNK as u64);
+    disk.record(3 * CHUNK as u64);
+    for byte in 0..100 {
+        let write = disk.write(0, &[byte; CHUNK]);
+        disk.written(write);
+    }
+    let past = disk.recording().unwrap().past();
+    let [point] = past.points() else { panic!("{past:?}") };
+    assert!((1..10).contains(&point.writes.len()), "{point:?}");
 }
 
 #[test]

@@ -215,9 +215,17 @@ pub fn claim(node: &Path) -> HostResult<Option<OwnedFd>> {
         Err(rustix::io::Errno::BUSY) => return Ok(None),
         Err(e) => return Err(HostError::sys("open", node, e)),
     };
-    // SAFETY: BLKFLSBUF takes no argument.
-    unsafe { ioctl(&device, NoArg::<BLKFLSBUF>::new()) }.op("BLKFLSBUF", node)?;
+    drop_cached(&device, node)?;
     Ok(Some(device))
+}
+
+/// Drops what the kernel has cached of a device. `node` is said in the error.
+///
+/// # Errors
+/// The failed call.
+pub fn drop_cached(device: &OwnedFd, node: &Path) -> HostResult<()> {
+    // SAFETY: BLKFLSBUF takes no argument.
+    unsafe { ioctl(device, NoArg::<BLKFLSBUF>::new()) }.op("BLKFLSBUF", node)
 }
 
 /// Detaches every loop device of this file; returns how many, `0` when there is none.

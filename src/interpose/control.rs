@@ -66,6 +66,8 @@ pub enum Ask {
     Mark,
     /// Begin to open the past of a disk.
     OpenPast,
+    /// Nobody looks at the past of a disk any more.
+    ClosePast,
     /// The past of a disk. `Already` while it is not open yet.
     Past,
     /// Show what a cut at this moment would have left. → `Shown`
@@ -187,8 +189,10 @@ impl Controlled for Power {
             Ask::UndoCut => done(self.undo()),
             Ask::Record { most } if self.record(most) => Answer::Done,
             Ask::Mark => self.mark().map_or_else(no_power, Answer::At),
-            Ask::OpenPast => {
-                self.open();
+            Ask::OpenPast if self.open() => Answer::Done,
+            Ask::OpenPast => Answer::Refused("its past is still being opened".into()),
+            Ask::ClosePast => {
+                self.close();
                 Answer::Done
             }
             Ask::Past => match self.opened() {

@@ -41,6 +41,13 @@ pub fn check<'a>(
     book.close(promise, longest_gap(&log.entries))
 }
 
+/// When each record was acknowledged, of those whose acknowledgement counts: none that a fence voids.
+#[must_use]
+pub fn acknowledged(log: &Log) -> HashMap<RecordId, u64> {
+    let rows = Book::open(log).rows;
+    rows.iter().filter_map(|row| Some((row.intent.id, row.acknowledged_at()?))).collect()
+}
+
 /// How an attempt ended; a later variant overrides an earlier one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {

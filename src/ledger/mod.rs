@@ -22,7 +22,7 @@ mod shared;
 #[cfg(test)]
 mod model_tests;
 
-pub use check::{Promise, check};
+pub use check::{Promise, acknowledged, check};
 pub use decode::DecodeError;
 pub use entry::{Entry, Event, Intent};
 pub use log::{Log, LogError, LogWriter};

@@ -22,7 +22,8 @@ use crate::{
 /// that no flush had made durable are lost as the profiles say, the real filesystem recovers what is
 /// left, and every record that was acknowledged by then must be in the file. A state that breaks a
 /// promise is made smaller, until no lost write can be given back. Nothing could have been lost, or
-/// nothing was acknowledged: inconclusive. Use it under `verify`.
+/// nothing was acknowledged, or a wrong state is not wrong again: inconclusive. It stands under
+/// `verify` only.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Explore {
@@ -83,11 +84,15 @@ impl Explore {
     }
 }
 
-fn judge(report: &ExploreReport) -> Sample {
-    let observed = format!(
+fn observed(report: &ExploreReport) -> String {
+    let forgotten = match report.forgotten {
+        0 => String::new(),
+        count => format!("; the disk remembers nothing of its first {count} events"),
+    };
+    format!(
         "{} states of {} planned, {} of them alike, at {} of {} moments ({} in every way), by {} \
          profiles; {} volatile writes, {} acknowledged, {} different recovered files; {} states a \
-         second",
+         second{forgotten}",
         report.states,
         report.planned,
         report.alike,
@@ -99,7 +104,11 @@ fn judge(report: &ExploreReport) -> Sample {
         report.acknowledged,
         report.recovered,
         report.per_second()
-    );
+    )
+}
+
+fn judge(report: &ExploreReport) -> Sample {
+    let observed = observed(report);
     let number = report.wrong as f64;
     if let Some(why) = report.vacuous() {
         return Sample::proves_nothing(observed, why).number(number);
@@ -209,6 +218,7 @@ mod tests {
             done: true,
             planned: 40,
             states: 40,
+            telling: 30,
             volatile: 9,
             acknowledged: 7,
             took_us: 500_000,
@@ -255,6 +265,9 @@ mod tests {
         world.set().keeper.explored = ExploreReport { acknowledged: 0, ..report() };
         let sample = probe("").read(&world).await.unwrap();
         assert!(sample.vacuous && !sample.holds(), "{sample:?}");
+        world.set().keeper.explored = ExploreReport { wrong: 1, forgotten: 12, ..report() };
+        let sample = probe("").read(&world).await.unwrap();
+        assert!(sample.vacuous && sample.observed.ends_with("its first 12 events"), "{sample:?}");
     }
 
     #[test]

@@ -52,13 +52,16 @@ pub struct ExploreReport {
     pub states: u64,
     /// Those of them with the content of an earlier one, and no more acknowledged: not mounted again.
     pub alike: u64,
+    /// Those that were mounted, had lost a write, and of a moment when something was acknowledged.
+    #[serde(default)]
+    pub telling: u64,
     /// Different contents of the file that recovery came to.
     pub recovered: u64,
     /// Moments that were looked at.
     pub points: u64,
     /// Moments in all.
     pub all_points: u64,
-    /// Moments of which every way to lose whole writes was planned.
+    /// Moments of which every way to lose whole writes was looked at; 0 where it ended early.
     pub exhaustive: u64,
     /// Profiles that brought a state that was looked at.
     pub profiles: Vec<Profile>,
@@ -74,7 +77,7 @@ pub struct ExploreReport {
     pub unmountable: u64,
     /// The first of those, with the fewest lost writes that bring it about.
     pub first: Option<WrongState>,
-    /// Microseconds that it took, from the first state to the last.
+    /// Microseconds that it took, from the first plan to the last state.
     pub took_us: u64,
 }
 
@@ -121,16 +124,32 @@ impl ExploreReport {
         self.states * 1_000_000 / self.took_us.max(1)
     }
 
-    /// Why it proves nothing, although nothing was wrong; none where it proves something.
+    /// Why it proves nothing: nothing was wrong that could have been, or nothing was wrong twice. None
+    /// where it proves something.
     #[must_use]
     pub fn vacuous(&self) -> Option<String> {
+        if self.wrong > 0 {
+            return self.unconfirmed();
+        }
         let reasons = [
             (self.states == 0, "no state was looked at"),
             (self.volatile == 0, "no write could have been lost"),
             (self.acknowledged == 0, "nothing was acknowledged"),
+            (
+                self.telling == 0,
+                "no state was looked at that lost a write after an acknowledgement",
+            ),
         ];
         let found = reasons.iter().find(|(vacuous, _)| *vacuous).map(|(_, why)| (*why).to_owned());
-        self.broken.clone().or(found).filter(|_| self.wrong == 0)
+        self.broken.clone().or(found)
+    }
+
+    fn unconfirmed(&self) -> Option<String> {
+        match &self.first {
+            Some(first) if first.confirmed => None,
+            Some(first) => Some(format!("a state was wrong, and was not wrong again: {first}")),
+            None => Some("a state was wrong, and could not be looked at again".into()),
+        }
     }
 }
 
@@ -162,23 +181,32 @@ mod tests {
 
     #[test]
     fn what_saw_nothing_proves_nothing_unless_something_was_wrong() {
-        let report =
-            ExploreReport { states: 3, volatile: 4, acknowledged: 5, ..ExploreReport::default() };
+        let report = ExploreReport {
+            states: 3,
+            telling: 2,
+            volatile: 4,
+            acknowledged: 5,
+            ..ExploreReport::default()
+        };
         assert_eq!(report.vacuous(), None);
         for vacuous in [
             ExploreReport { states: 0, ..report.clone() },
             ExploreReport { volatile: 0, ..report.clone() },
             ExploreReport { acknowledged: 0, ..report.clone() },
+            ExploreReport { telling: 0, ..report.clone() },
             ExploreReport { broken: Some("hung".into()), ..report.clone() },
         ] {
             assert!(vacuous.vacuous().is_some(), "{vacuous:?}");
-            assert_eq!(ExploreReport { wrong: 1, ..vacuous }.vacuous(), None);
+            let first = Some(wrong());
+            assert_eq!(ExploreReport { wrong: 1, first, ..vacuous }.vacuous(), None);
+        }
+        for first in [None, Some(WrongState { confirmed: false, ..wrong() })] {
+            assert!(ExploreReport { wrong: 1, first, ..report.clone() }.vacuous().is_some());
         }
     }
 
-    #[test]
-    fn a_wrong_state_reads_as_one_sentence() {
-        let state = WrongState {
+    fn wrong() -> WrongState {
+        WrongState {
             cut: 812,
             profile: Profile::Omit1,
             acknowledged: 41,
@@ -188,9 +216,13 @@ mod tests {
             digest: String::new(),
             wrong: "1 of 41 acknowledged records lost at 0.4 s".into(),
             confirmed: true,
-        };
+        }
+    }
+
+    #[test]
+    fn a_wrong_state_reads_as_one_sentence() {
         assert_eq!(
-            state.to_string(),
+            wrong().to_string(),
             "cut at 812 with 41 acknowledged and 1 of 2 writes lost, the one at 40960 lost: 1 of 41 \
              acknowledged records lost at 0.4 s"
         );

@@ -31,8 +31,7 @@ pub fn io_rules(scenario: &Scenario, volume: &str) -> Vec<IoRule> {
 /// none where no probe asks for its past.
 #[must_use]
 pub fn recorded<'a>(scenario: &'a Scenario, workload: &str) -> Option<&'a str> {
-    let in_steps = scenario.steps.iter().flat_map(|step| step.probes().1);
-    let probes = in_steps.chain(&scenario.verify).filter_map(|item| item.probe.explores());
+    let probes = scenario.verify.iter().filter_map(|item| item.probe.explores());
     probes.filter(|(of, _)| *of == workload).map(|(_, volume)| volume).next()
 }
 

@@ -70,7 +70,14 @@ fn devices(name: &str) -> HostResult<Vec<Attached>> {
 /// Detaches the device, and that of its past; where somebody has it mounted all the same, whoever
 /// waits for the server gets an error. False where there is none.
 pub(super) fn detach(name: &str) -> Result<bool, HelperError> {
-    Ok(detach_one(&format!("{name}{PAST}"))? | detach_one(name)?)
+    // an error of one keeps nobody from the other
+    let (past, own) = (detach_one(&past_of(name)), detach_one(name));
+    Ok(past? | own?)
+}
+
+/// The name of the disk that shows the past of this one.
+fn past_of(name: &str) -> String {
+    format!("{name}{PAST}")
 }
 
 fn detach_one(name: &str) -> Result<bool, HelperError> {
@@ -97,9 +104,10 @@ fn detached_within(name: &str, time: Duration) -> Result<bool, HelperError> {
     Ok(true)
 }
 
-/// Refuses while there is a device, though its server is gone.
+/// Refuses while there is a device, or one of its past, though their server is gone.
 pub(super) fn is_gone(name: &str) -> Result<(), HelperError> {
-    match devices(name)?.first() {
+    let (own, past) = (devices(name)?, devices(&past_of(name))?);
+    match own.iter().chain(&past).next() {
         None => Ok(()),
         Some(device) => {
             let node = format!("/dev/loop{}", device.number);

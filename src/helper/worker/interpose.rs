@@ -154,8 +154,12 @@ fn spawn(name: &str, orders: &Orders, deadline: Instant) -> Result<(Child, Strin
 pub(super) fn end(name: &str, cx: &Context) -> Done {
     let at = image::own(&cx.dir, DIRECTORY, name)?;
     cx.interposers.ends(name);
-    let cut = cut(name, cx)? | disk::detach(name)?;
+    let cut = cut(name, cx)?;
+    // what it fails of is tried again below, when nobody attaches anything any more: until its end
+    // the process may just have been opening its past
+    let detached = disk::detach(name);
     let ended = end_processes(name)?;
+    let cut = cut | disk::detach(name)? | detached.unwrap_or(true);
     disk::is_gone(name)?;
     let _ = fs::remove_file(socket(&cx.dir, name));
     match fs::remove_dir(&at) {

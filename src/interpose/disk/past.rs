@@ -39,6 +39,10 @@ struct State {
     shown: Option<(Arc<Powered>, Attached)>,
     past: Option<(Past, PastFacts)>,
     failed: Option<String>,
+    /// Somebody reads it.
+    opening: bool,
+    /// And somebody wants it when it is read.
+    wanted: bool,
 }
 
 impl Pasts {
@@ -52,24 +56,37 @@ impl Pasts {
     }
 
     /// Opens the past of a disk as it is now, on a thread of its own: it may take longer than whoever
-    /// asks after us is patient.
-    pub(super) fn open(this: &Arc<Self>, disk: &Arc<Powered>) {
+    /// asks after us is patient. False while another is still being opened.
+    pub(super) fn open(this: &Arc<Self>, disk: &Arc<Powered>) -> bool {
         {
             let mut state = this.state();
+            if state.opening {
+                return false;
+            }
             (state.past, state.failed) = (None, None);
+            (state.opening, state.wanted) = (true, true);
         }
         let (pasts, disk) = (Arc::clone(this), Arc::clone(disk));
         let work = move || {
             let opened = pasts.read(&disk);
             let mut state = pasts.state();
+            state.opening = false;
             match opened {
-                Ok(past) => state.past = Some(past),
+                Ok(past) => state.past = Some(past).filter(|_| state.wanted),
                 Err(why) => state.failed = Some(why),
             }
         };
         if let Err(error) = std::thread::Builder::new().name("past".into()).spawn(work) {
-            this.state().failed = Some(error.to_string());
+            let mut state = this.state();
+            (state.failed, state.opening) = (Some(error.to_string()), false);
         }
+        true
+    }
+
+    /// Forgets it: what is known of every moment takes room. The second disk stays, with what it shows.
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        (state.past, state.wanted) = (None, false);
     }
 
     fn read(&self, disk: &Powered) -> Result<(Past, PastFacts), String> {

@@ -159,9 +159,16 @@ impl Power {
         self.disk.mark().ok()
     }
 
-    /// Begins to open its past; [`opened`](Self::opened) says how far that is.
-    pub fn open(&self) {
-        Pasts::open(&self.pasts, &self.disk);
+    /// Begins to open its past; [`opened`](Self::opened) says how far that is. False while it is still
+    /// being opened for somebody else.
+    #[must_use]
+    pub fn open(&self) -> bool {
+        Pasts::open(&self.pasts, &self.disk)
+    }
+
+    /// Forgets its past, as far as it is open: nobody looks at it any more.
+    pub fn close(&self) {
+        self.pasts.close();
     }
 
     /// Its past, once it is open.

@@ -71,15 +71,37 @@ fn probe(cx: &mut Cx<'_>, probe: &ProbeSpec, path: &[Seg<'_>]) {
         let text = format!("no workload is called `{workload}`\n\nhint: {hint}");
         cx.report(&below("workload"), text);
     }
-    if let Some((_, volume)) = probe.explores()
-        && let Some(text) = no_past(cx, volume)
-    {
-        cx.report(&below("volume"), text);
+    if let Some((workload, volume)) = probe.explores() {
+        if let Some(text) = no_past(cx, volume).or_else(|| second_past(cx, workload, volume)) {
+            cx.report(&below("volume"), text);
+        }
+        if path.first() != Some(&"verify".into()) {
+            let at: Vec<Seg<'_>> = path.iter().copied().chain([probe.name().into()]).collect();
+            cx.report(&at, too_early(probe.name()));
+        }
     }
     for text in probe.check() {
         let at: Vec<Seg<'_>> = path.iter().copied().chain([probe.name().into()]).collect();
         cx.report_below(&at, &text);
     }
+}
+
+fn too_early(name: &str) -> String {
+    format!(
+        "`{name}` stops its workload, and looks at what has happened by then\n\nhint: move it to \
+         `verify`"
+    )
+}
+
+/// Why a workload's past cannot be looked at on this volume: it is on another one.
+fn second_past(cx: &Cx<'_>, workload: &str, volume: &str) -> Option<String> {
+    let explored = cx.scenario.verify.iter().filter_map(|item| item.probe.explores());
+    let mut right = explored.filter(|(of, on)| *of == workload && no_past(cx, on).is_none());
+    let (_, first) = right.next().filter(|(_, first)| *first != volume)?;
+    Some(format!(
+        "when `{workload}` is acknowledged is noted among the writes of `{first}` alone\n\nhint: \
+         declare another workload for `{volume}`"
+    ))
 }
 
 /// Why the past of a volume cannot be looked at.

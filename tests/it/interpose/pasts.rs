@@ -168,7 +168,7 @@ fn what_was_synced_before_a_mark_is_in_every_state_after_it() {
     assert_eq!(disk.ask(&Ask::Record { most: 32 << 20 }), Answer::Done);
     let mark = written(&disk);
     let past = disk.past();
-    let planned = plan(&past.points, &ALL, 100, 7);
+    let planned = plan(&past.points, &ALL, (100, 7), || false);
     assert!(planned.ways.len() > 20 && past.filesystem == "ext4", "{past:?}");
     let (mut before, mut without, mut digests) = (0, 0, BTreeMap::new());
     for way in &planned.ways {

@@ -140,6 +140,13 @@ impl Load {
         Ok(())
     }
 
+    /// Somebody looks at the past of this disk.
+    pub(super) fn explores(&self, disk: &str) -> bool {
+        let marks = self.marks.as_ref().is_some_and(|marks| marks.disk == disk);
+        let exploration = self.exploration.lock().unwrap_or_else(PoisonError::into_inner);
+        marks && exploration.as_ref().is_some_and(|exploration| !exploration.is_done())
+    }
+
     /// What was found so far; none where nobody looks.
     pub(super) fn explored(&self) -> Option<ExploreReport> {
         let exploration = self.exploration.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,6 +170,15 @@ impl Load {
             }
         }
         self.stats.end();
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        let exploration = self.exploration.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(exploration) = exploration {
+            exploration.cancel();
+        }
     }
 }
 

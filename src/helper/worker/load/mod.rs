@@ -87,6 +87,14 @@ impl Loads {
     async fn explore(&self, name: &str, explore: ExploreSpec) -> Result<LoadReply, HelperError> {
         let load = self.get(name)?;
         load.stop().await;
+        // locked until it has begun: there is one device to show the past of a disk on
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((other, _)) = running.iter().find(|(_, load)| load.explores(&explore.disk)) {
+            return Err(HelperError::Refused(format!(
+                "the past of `{}` is being looked at for load `{other}`",
+                explore.disk
+            )));
+        }
         load.explore(explore)?;
         Ok(LoadReply::Nothing)
     }

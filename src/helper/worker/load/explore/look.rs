@@ -12,7 +12,7 @@ use super::{
     super::marks::Marks,
     Exploration,
     promises::Promises,
-    stage::{Recovered, Stage},
+    stage::{CANCELLED, Recovered, Stage},
 };
 use crate::{
     block::{Kept, Point, Way, plan, shrink},
@@ -50,7 +50,7 @@ impl<'a> Look<'a> {
         log: &Path,
         shared: &'a Exploration,
     ) -> Result<Self, String> {
-        let stage = Stage::open(&marks.socket)?;
+        let stage = Stage::open(&marks.socket, || shared.is_cancelled())?;
         let marks = marks.sorted();
         let promises = Promises::read(log, &marks)?;
         let points = &stage.facts.points;
@@ -71,38 +71,59 @@ impl<'a> Look<'a> {
     /// Looks at every state that is planned, while there is time.
     pub(super) fn all(&mut self, seed: u64) -> Result<(), String> {
         let most = usize::try_from(self.spec.states).unwrap_or(usize::MAX);
-        let planned = plan(&self.stage.facts.points, &self.spec.profiles, most, seed);
-        self.shared.note(|report| {
-            report.planned = planned.ways.len() as u64;
-            report.exhaustive = planned.exhaustive as u64;
-        });
-        let (started, mut points) = (Instant::now(), HashSet::new());
-        let time = Duration::from_millis(self.spec.time_ms);
+        let started = Instant::now();
+        let (shared, time) = (self.shared, Duration::from_millis(self.spec.time_ms));
+        let is_over = || started.elapsed() >= time || shared.is_cancelled();
+        let (points, profiles) = (&self.stage.facts.points, &self.spec.profiles);
+        let planned = plan(points, profiles, (most, seed), is_over);
+        shared.note(|report| report.planned = planned.ways.len() as u64);
+        let mut visited = HashSet::new();
         for way in planned.ways {
-            if started.elapsed() >= time {
-                // a plan that was not gone through to its end is exhaustive nowhere for sure
-                self.shared.note(|report| report.exhaustive = 0);
-                break;
+            if shared.is_cancelled() {
+                return Err(CANCELLED.into());
+            }
+            if is_over() {
+                return Ok(());
             }
             let seen = self.one(self.point(&way).cut, &way.kept)?;
-            points.insert(way.point);
-            let count = points.len() as u64;
-            self.shared.note(|report| {
-                report.points = count;
+            visited.insert(way.point);
+            let (points, is_telling) = (visited.len() as u64, self.is_telling(&way));
+            shared.note(|report| {
+                report.points = points;
                 report.took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+                report.telling += u64::from(seen.is_some() && is_telling);
                 tally(report, &way, seen.as_ref());
             });
             self.remember(way, seen);
         }
+        // a plan that was not made, or not gone through, to its end is exhaustive nowhere for sure
+        if !is_over() {
+            shared.note(|report| report.exhaustive = planned.exhaustive as u64);
+        }
         Ok(())
     }
 
+    /// Something is lost in it, and something was promised.
+    fn is_telling(&self, way: &Way) -> bool {
+        let lost = way.kept.iter().any(|kept| !kept.is_whole());
+        lost && self.promises.by(self.point(way).cut) > 0
+    }
+
+    /// Keeps the first that is wrong whenever it is looked at; without one, the first that was once.
     fn remember(&mut self, way: Way, seen: Option<Seen>) {
-        if let Some(Seen::Wrong(why) | Seen::Unmountable(why)) = seen
-            && self.first.is_none()
-        {
-            let state = self.wrong(&way, &way.kept, &why);
-            self.shared.note(|report| report.first = state);
+        let Some(Seen::Wrong(why) | Seen::Unmountable(why)) = seen else { return };
+        if self.first.is_some() {
+            return;
+        }
+        let again = self.look(self.point(&way).cut, &way.kept);
+        let confirmed = matches!(again, Ok(Seen::Wrong(_) | Seen::Unmountable(_)));
+        let state = self.wrong(&way, &way.kept, &why);
+        let state = state.map(|state| WrongState { confirmed, ..state });
+        self.shared.note(|report| {
+            report.first =
+                state.filter(|_| confirmed || report.first.is_none()).or(report.first.take());
+        });
+        if confirmed {
             self.first = Some((way, why));
         }
     }
@@ -115,13 +136,24 @@ impl<'a> Look<'a> {
             return Ok(None);
         }
         self.known.insert(digest, acknowledged);
+        self.recovered(acknowledged).map(Some)
+    }
+
+    /// Looks at one for itself, whatever is known of others.
+    fn look(&mut self, cut: u64, kept: &[Kept]) -> Result<Seen, String> {
+        self.stage.show(cut, kept)?;
+        self.recovered(self.promises.by(cut))
+    }
+
+    /// Has what is shown recovered, and judges it.
+    fn recovered(&mut self, acknowledged: usize) -> Result<Seen, String> {
         let (stage, file) = (&self.stage, &self.spec.file);
         let recovered = self.shared.watched(stage.facts.connection, || stage.recover(file));
         // where it hung, what came of it is our doing
         if self.shared.is_broken() {
             return Err("a state was not recovered in time".into());
         }
-        Ok(Some(self.judge(acknowledged, recovered?)))
+        Ok(self.judge(acknowledged, recovered?))
     }
 
     fn judge(&mut self, acknowledged: usize, recovered: Recovered) -> Seen {
@@ -154,12 +186,10 @@ impl<'a> Look<'a> {
         let Some((way, mut wrong)) = self.first.take() else { return };
         let (cut, until) = (self.point(&way).cut, Instant::now() + SHRINKING);
         let least = shrink(&way.kept, |kept| {
-            if Instant::now() >= until {
+            if Instant::now() >= until || self.shared.is_cancelled() {
                 return None;
             }
-            // it is looked at for itself, whatever is known of others
-            self.known.clear();
-            match self.one(cut, kept).ok()?? {
+            match self.look(cut, kept).ok()? {
                 Seen::Sound => Some(false),
                 Seen::Wrong(why) | Seen::Unmountable(why) => {
                     wrong = why;
@@ -167,12 +197,13 @@ impl<'a> Look<'a> {
                 }
             }
         });
-        self.known.clear();
-        let again = self.one(cut, &least);
-        let is_wrong = matches!(again, Ok(Some(Seen::Wrong(_) | Seen::Unmountable(_))));
-        let state = self.wrong(&way, &least, &wrong);
-        let state = state.map(|state| WrongState { confirmed: is_wrong, ..state });
-        self.shared.note(|report| report.first = state.or(report.first.take()));
+        let again = self.look(cut, &least);
+        // where it is not, the larger one stays, which was
+        if matches!(again, Ok(Seen::Wrong(_) | Seen::Unmountable(_))) {
+            let state = self.wrong(&way, &least, &wrong);
+            let state = state.map(|state| WrongState { confirmed: true, ..state });
+            self.shared.note(|report| report.first = state.or(report.first.take()));
+        }
     }
 
     fn wrong(&self, way: &Way, kept: &[Kept], wrong: &str) -> Option<WrongState> {

@@ -22,6 +22,8 @@ use look::Look;
 
 /// A filesystem that takes longer to recover hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Whoever waits for one asks many times a second; where nobody has for so long, nobody waits.
+const ABANDONED: Duration = Duration::from_secs(10);
 
 /// An exploration that goes on, or has ended.
 #[derive(Debug, Default)]
@@ -34,6 +36,10 @@ struct Inner {
     report: ExploreReport,
     /// Since when the kernel works on a state, and the connection by whose end it is freed.
     busy: Option<(Instant, u32)>,
+    /// When somebody asked last; none before it begins.
+    asked: Option<Instant>,
+    /// Its load has ended.
+    cancelled: bool,
 }
 
 impl Exploration {
@@ -48,6 +54,7 @@ impl Exploration {
             HelperError::Refused(format!("this load does not mark the disk `{}`", spec.disk))
         })?;
         let this = Arc::new(Self::default());
+        this.inner().asked = Some(Instant::now());
         let (shared, log_path, seed) = (Arc::clone(&this), load.log_path.clone(), load.spec.seed);
         let work = move || {
             let ended = Look::open(&spec, &marks, &log_path, &shared).and_then(|mut look| {
@@ -55,6 +62,7 @@ impl Exploration {
                 look.shrink();
                 Ok(())
             });
+            stage::close(&marks.socket);
             let mut inner = shared.inner();
             inner.report.broken = inner.report.broken.take().or(ended.err());
             inner.report.done = true;
@@ -67,6 +75,31 @@ impl Exploration {
     /// How far it is. Frees it where it hangs.
     pub(super) fn report(&self) -> ExploreReport {
         let mut inner = self.inner();
+        inner.asked = Some(Instant::now());
+        Self::free(&mut inner);
+        inner.report.clone()
+    }
+
+    /// Nothing is looked at any more, and another may begin. Frees it where it hangs, and says nothing
+    /// of whether somebody waits for it.
+    pub(super) fn is_done(&self) -> bool {
+        let mut inner = self.inner();
+        Self::free(&mut inner);
+        inner.report.done
+    }
+
+    /// Its load ends: it ends before its next state.
+    pub(super) fn cancel(&self) {
+        self.inner().cancelled = true;
+    }
+
+    /// Nobody waits for it.
+    fn is_cancelled(&self) -> bool {
+        let inner = self.inner();
+        inner.cancelled || inner.asked.is_some_and(|asked| asked.elapsed() > ABANDONED)
+    }
+
+    fn free(inner: &mut Inner) {
         let hangs = inner.busy.filter(|(since, _)| since.elapsed() > PATIENCE);
         if let Some((_, connection)) = hangs {
             inner.busy = None;
@@ -77,7 +110,6 @@ impl Exploration {
                 freed.unwrap_or_default()
             ));
         }
-        inner.report.clone()
     }
 
     /// Changes what is reported.

@@ -1,9 +1,10 @@
 //! What had been promised by a moment, and whether a recovered file keeps it. No I/O but the log's.
 
-use std::{collections::HashMap, fs::File, io::BufReader, path::Path};
+use std::{fs::File, io::BufReader, path::Path};
 
 use crate::ledger::{
-    Entry, Event, LedgerReport, Log, Promise, ReadBack, RecordId, check, whole_records,
+    Entry, Event, LedgerReport, Log, Promise, ReadBack, RecordId, acknowledged, check,
+    whole_records,
 };
 
 /// The intents of a load, and its acknowledgements in the order of a disk.
@@ -24,13 +25,9 @@ impl Promises {
     }
 
     fn new(mut log: Log, marks: &[(RecordId, u64)]) -> Self {
-        let acknowledged = |entry: &Entry| match entry.event {
-            Event::Acknowledged(id) => Some((id, entry.at_us)),
-            _ => None,
-        };
         // a record that was given up, and whose answer came late, is promised all the same; one whose
-        // acknowledgement was never noted is not
-        let times: HashMap<RecordId, u64> = log.entries.iter().filter_map(acknowledged).collect();
+        // acknowledgement was never noted, or came while the storage was cut, is not
+        let times = acknowledged(&log);
         let ack = |(id, at): &(RecordId, u64)| {
             let at_us = *times.get(id)?;
             Some((Entry { at_us, event: Event::Acknowledged(*id) }, *at))
@@ -107,6 +104,19 @@ mod tests {
         assert!(tail.is_sound(), "{tail:?}");
         let middle = promises.judge(1, format!("{}{torn}{}", lines[0], lines[2]).as_bytes());
         assert!(!middle.is_sound(), "{middle:?}");
+    }
+
+    #[test]
+    fn what_was_acknowledged_behind_a_fence_is_not_promised() {
+        let (mut promises, _) = promises();
+        let marks: Vec<_> = records(3).iter().map(|it| it.id).zip([10, 20, 30]).collect();
+        let mut log = std::mem::take(&mut promises.log.entries);
+        // before the cut, while it was cut, and afterwards, though it was asked for before
+        let event = |event| Entry { at_us: 5, event };
+        let ack = |at: usize| event(Event::Acknowledged(marks[at].0));
+        log.extend([ack(0), event(Event::Fenced {}), ack(1), event(Event::Restored {}), ack(2)]);
+        let log = Log { run: "r1".into(), entries: log, torn: false };
+        assert_eq!(Promises::new(log, &marks).acks.len(), 1);
     }
 
     #[test]

@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::{
+    fs::{Mode, OFlags, openat},
+    io::Errno,
+};
 
 use super::super::super::interpose::ANSWER;
 use crate::{
@@ -28,11 +31,22 @@ const OPENING: Duration = Duration::from_secs(30);
 /// A state that was let go of is gone within this time.
 const LETTING_GO: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(10);
-/// What a mount fails of whatever the disk holds.
-const NOT_ITS_FAULT: [i32; 6] =
-    [libc::EBUSY, libc::ENOMEM, libc::EPERM, libc::ENODEV, libc::EMFILE, libc::ENFILE];
-/// The largest file that is read.
+/// What a mount fails of whatever the disk holds. `EEXIST`: btrfs before Linux 6.7 mounts no second
+/// filesystem of one id, and the subject has the first.
+const NOT_ITS_FAULT: [i32; 7] = [
+    libc::EBUSY,
+    libc::EEXIST,
+    libc::ENOMEM,
+    libc::EPERM,
+    libc::ENODEV,
+    libc::EMFILE,
+    libc::ENFILE,
+];
+/// Bytes of the largest file that is read. One that is larger is not judged.
 const LARGEST: u64 = 256 << 20;
+
+/// Said of one that ends before its budget is used up.
+pub(super) const CANCELLED: &str = "nobody waits for it any more";
 
 /// Where states are shown.
 pub(super) struct Stage {
@@ -54,14 +68,16 @@ pub(super) enum Recovered {
 }
 
 impl Stage {
-    /// Opens the past of a disk.
-    pub(super) fn open(socket: &Path) -> Result<Self, String> {
+    /// Opens the past of a disk, unless it is `cancelled` meanwhile.
+    pub(super) fn open(socket: &Path, cancelled: impl Fn() -> bool) -> Result<Self, String> {
         let ask = |ask: &Ask| {
             let answer = control::ask(socket, ask, ANSWER);
             answer.map_err(|error| format!("the disk does not answer: {error}"))
         };
         let until = Instant::now() + OPENING;
-        ask(&Ask::OpenPast)?;
+        if let Answer::Refused(why) = ask(&Ask::OpenPast)? {
+            return Err(why);
+        }
         loop {
             match ask(&Ask::Past)? {
                 Answer::Past(facts) => {
@@ -69,6 +85,7 @@ impl Stage {
                 }
                 Answer::Refused(why) => return Err(why),
                 _ if Instant::now() >= until => return Err("its past does not open".into()),
+                _ if cancelled() => return Err(CANCELLED.into()),
                 _ => thread::sleep(LOOK),
             }
         }
@@ -86,7 +103,10 @@ impl Stage {
             }
         };
         let answer = control::ask(&self.socket, &Ask::Show { cut, kept: kept.to_vec() }, ANSWER);
+        // whoever opened it meanwhile, such as one who looks for filesystems, had the state before cached
+        let dropped = loop_device::drop_cached(&claimed, &self.facts.node);
         drop(claimed);
+        dropped.map_err(|error| error.to_string())?;
         match answer.map_err(|error| format!("the disk does not answer: {error}"))? {
             Answer::Shown(digest) => Ok(digest),
             other => Err(format!("the disk shows nothing: {other:?}")),
@@ -106,6 +126,12 @@ impl Stage {
         Ok(match read(&mount, file) {
             Ok(bytes) => Recovered::File(bytes),
             Err(error) if error.kind() == ErrorKind::NotFound => Recovered::NoFile,
+            Err(error) if error.raw_os_error() == Some(libc::EFBIG) => {
+                return Err(format!(
+                    "`{file}` has more than the {} MiB that are judged",
+                    LARGEST >> 20
+                ));
+            }
             Err(error) => {
                 Recovered::Unreadable(HostError::sys("read", Path::new(file), error).to_string())
             }
@@ -133,10 +159,21 @@ impl Stage {
     }
 }
 
+/// Forgets the past that was opened, which takes room.
+pub(super) fn close(socket: &Path) {
+    // where the disk is gone, so is its past
+    let _ = control::ask(socket, &Ask::ClosePast, ANSWER);
+}
+
+/// Reads a file; `EFBIG` where it is too large.
 fn read(mount: &impl std::os::fd::AsFd, file: &str) -> std::io::Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let mut bytes = Vec::new();
     let file = openat(mount, file.trim_start_matches('/'), flags, Mode::empty())?;
-    File::from(file).take(LARGEST).read_to_end(&mut bytes)?;
+    let file = File::from(file);
+    if file.metadata()?.len() > LARGEST {
+        return Err(Errno::FBIG.into());
+    }
+    file.take(LARGEST).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
