@@ -16,7 +16,7 @@ use crate::{
     verdict::FailOn,
 };
 
-const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
   keelhaul doctor                         what this host can do, and why not
   keelhaul check scenarios/               find every mistake, touch nothing
@@ -60,6 +60,10 @@ pub(super) enum Verb {
     Explain(ExplainArgs),
     /// Print the JSON schema of the scenario language.
     Schema(SchemaArgs),
+    /// Print completions for a shell.
+    Completions(CompletionsArgs),
+    /// Write the man pages, one for each verb.
+    Man(ManArgs),
     /// Say what this host can and cannot do, and why.
     Doctor(DoctorArgs),
     /// Write a first suite for a container or a Compose file.
@@ -241,6 +245,22 @@ pub(super) struct ExplainArgs {
 /// `schema`
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {}
+
+/// `completions`
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    /// Which shell.
+    #[arg(value_name = "SHELL")]
+    pub(super) shell: clap_complete::Shell,
+}
+
+/// `man`
+#[derive(Debug, Args)]
+pub(super) struct ManArgs {
+    /// The directory that gets them; made where there is none.
+    #[arg(value_name = "DIR")]
+    pub(super) directory: PathBuf,
+}
 
 /// `doctor`
 #[derive(Debug, Args)]

@@ -5,12 +5,14 @@
 mod args;
 mod audit;
 mod check;
+mod completions;
 mod doctor;
 mod explain;
 mod files;
 mod init;
 mod language;
 mod list;
+mod man;
 mod output;
 mod plan;
 mod progress;
@@ -77,6 +79,20 @@ fn without_inner_verbs(mut error: clap::Error) -> clap::Error {
     error
 }
 
+/// The command as users know it: what keelhaul calls in its own containers is not for them.
+fn users_command() -> clap::Command {
+    let whole = Arguments::command();
+    let verbs = whole.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned();
+    let verbs: Vec<clap::Command> = verbs.collect();
+    let mut shown = clap::Command::new("keelhaul").version(env!("CARGO_PKG_VERSION"));
+    shown = shown.after_help(args::EXAMPLES).args(whole.get_arguments().cloned());
+    match whole.get_about() {
+        Some(about) => shown.about(about.clone()),
+        None => shown,
+    }
+    .subcommands(verbs)
+}
+
 async fn dispatch(arguments: Arguments) -> ExitCode {
     let done = match arguments.verb {
         Verb::Run(args) => run::run(args).await,
@@ -85,6 +101,8 @@ async fn dispatch(arguments: Arguments) -> ExitCode {
         Verb::List(args) => list::list(&args),
         Verb::Explain(args) => explain::explain(&args),
         Verb::Schema(args) => schema::schema(&args),
+        Verb::Completions(args) => completions::completions(&args),
+        Verb::Man(args) => man::man(&args),
         Verb::Doctor(args) => doctor::doctor(&args).await,
         Verb::Init(args) => init::init(&args).await,
         Verb::Audit(args) => audit::audit(&args).await,

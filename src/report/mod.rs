@@ -9,6 +9,7 @@ pub mod json;
 pub mod junit;
 mod logs;
 pub mod markdown;
+pub mod openmetrics;
 mod points;
 mod suites;
 pub mod terminal;
@@ -37,10 +38,12 @@ pub enum Format {
     Markdown,
     /// For people who want to see what happened.
     Html,
+    /// For dashboards.
+    Openmetrics,
 }
 
 /// A row for each format: its name, what it is, its file under the run's directory.
-const TABLE: [(Format, &str, &str, Option<&str>); 5] = [
+const TABLE: [(Format, &str, &str, Option<&str>); 6] = [
     (Format::Human, "human", "a screen for people", None),
     (
         Format::Json,
@@ -51,11 +54,24 @@ const TABLE: [(Format, &str, &str, Option<&str>); 5] = [
     (Format::Junit, "junit", "JUnit XML for CI", Some("junit.xml")),
     (Format::Markdown, "markdown", "a page for a CI job's summary", Some("summary.md")),
     (Format::Html, "html", "a page with a timeline of every case", Some("report.html")),
+    (
+        Format::Openmetrics,
+        "openmetrics",
+        "numbers for a push gateway or a collector of text files",
+        Some("metrics.prom"),
+    ),
 ];
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 5] = [Self::Human, Self::Json, Self::Junit, Self::Markdown, Self::Html];
+    pub const ALL: [Self; 6] = [
+        Self::Human,
+        Self::Json,
+        Self::Junit,
+        Self::Markdown,
+        Self::Html,
+        Self::Openmetrics,
+    ];
 
     fn row(self) -> &'static (Self, &'static str, &'static str, Option<&'static str>) {
         &TABLE[self as usize]

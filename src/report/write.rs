@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Format, html, json, junit, markdown, terminal};
+use super::{Format, html, json, junit, markdown, openmetrics, terminal};
 use crate::run::RunRecord;
 
 /// Why a report could not be written.
@@ -44,6 +44,7 @@ pub fn render(format: Format, record: &RunRecord, out: &mut dyn Write) -> io::Re
         Format::Junit => junit::write(record, out),
         Format::Markdown => markdown::write(record, out),
         Format::Html => html::write(record, out),
+        Format::Openmetrics => openmetrics::write(record, out),
     }
 }
 

@@ -20,8 +20,8 @@ fn every_format_has_its_file() {
     assert!(errors.is_empty(), "{errors:?}");
     let mut names: Vec<_> = fs::read_dir(&out).unwrap().map(|it| it.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["junit.xml", "report.html", "report.json", "summary.md"]);
-    assert_eq!(written.len(), 4);
+    assert_eq!(names, ["junit.xml", "metrics.prom", "report.html", "report.json", "summary.md"]);
+    assert_eq!(written.len(), 5);
 }
 
 #[test]
@@ -100,12 +100,12 @@ fn one_that_fails_does_not_stop_the_others() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir_all(dir.path().join("junit.xml/in-the-way")).unwrap();
     let (written, errors) = render_all(&Made::everything().record(), dir.path());
-    assert_eq!(written.len(), 3);
+    assert_eq!(written.len(), 4);
     assert_eq!(errors.len(), 1);
     assert_eq!(errors[0].format, Format::Junit);
     assert!(errors[0].to_string().contains("junit.xml"), "{}", errors[0]);
     let left = fs::read_dir(dir.path()).unwrap().count();
-    assert_eq!(left, 4, "no temporary file stays");
+    assert_eq!(left, 5, "no temporary file stays");
 }
 
 #[test]
@@ -115,5 +115,5 @@ fn no_directory_is_an_error_for_each() {
     fs::write(&file, "").unwrap();
     let (written, errors) = render_all(&Made::everything().record(), &file.join("run"));
     assert!(written.is_empty());
-    assert_eq!(errors.len(), 4);
+    assert_eq!(errors.len(), 5);
 }

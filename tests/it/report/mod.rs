@@ -7,6 +7,7 @@ mod html;
 mod junit;
 mod made;
 mod markdown;
+mod openmetrics;
 mod percentiles;
 pub(crate) mod schema;
 mod terminal;

@@ -9,6 +9,7 @@ mod hostile;
 mod pairs;
 mod parameters;
 mod schema;
+mod shells;
 mod shipped;
 
 use std::{
