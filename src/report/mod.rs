@@ -64,14 +64,8 @@ const TABLE: [(Format, &str, &str, Option<&str>); 6] = [
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 6] = [
-        Self::Human,
-        Self::Json,
-        Self::Junit,
-        Self::Markdown,
-        Self::Html,
-        Self::Openmetrics,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Human, Self::Json, Self::Junit, Self::Markdown, Self::Html, Self::Openmetrics];
 
     fn row(self) -> &'static (Self, &'static str, &'static str, Option<&'static str>) {
         &TABLE[self as usize]

@@ -89,7 +89,10 @@ fn durations(cases: &[&CaseRecord], page: &mut Page) {
 
 fn recoveries(cases: &[&CaseRecord], page: &mut Page) {
     let name = "keelhaul_recovery_seconds";
-    page.family(name, "Time from the end of a fault to the steady state; none where it never came.");
+    page.family(
+        name,
+        "Time from the end of a fault to the steady state; none where it never came.",
+    );
     for case in cases {
         for one in &case.recoveries {
             let labels = [("case", case.start.case.as_str()), ("assertion", &one.assertion)];
