@@ -1,7 +1,7 @@
-//! OpenMetrics text: a run in numbers, for a push gateway or a collector of text files.
+//! `OpenMetrics` text: a run in numbers, for a push gateway or a collector of text files.
 //!
 //! Gauges alone, so that it is Prometheus' text format as well. After the specification
-//! (OpenMetrics 1.0, "text format"): labels are escaped, and the end is marked.
+//! (`OpenMetrics` 1.0, "text format"): labels are escaped, and the end is marked.
 
 use std::{
     fmt::Write as _,
