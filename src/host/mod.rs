@@ -17,6 +17,7 @@ pub mod credentials;
 pub mod detach;
 pub mod device;
 pub mod direct_io;
+pub mod environment;
 pub mod error;
 pub mod escapes;
 pub mod file;
