@@ -80,6 +80,15 @@ impl Cgroup {
         self.write(MEMBERS, "0")
     }
 
+    /// Whoever writes `0` to this moves here with all of its threads, from wherever it is.
+    ///
+    /// # Errors
+    /// The failed call.
+    pub fn door(&self) -> HostResult<fs::File> {
+        let path = self.dir.join(MEMBERS);
+        fs::OpenOptions::new().write(true).open(&path).op("open", path)
+    }
+
     /// The content of a file of this cgroup, without the newline at its end.
     ///
     /// # Errors

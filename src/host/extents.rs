@@ -49,7 +49,9 @@ struct Map {
 /// # Errors
 /// `EOPNOTSUPP` where the filesystem does not say; malformed for a file in more than 256 pieces.
 pub fn extents(path: &Path) -> HostResult<Vec<(u64, u64)>> {
-    let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).op("open", path)?;
+    // a pipe in its place would be waited for, unless it is opened without waiting
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = open(path, flags, Mode::empty()).op("open", path)?;
     let none = RawExtent {
         logical: 0,
         physical: 0,

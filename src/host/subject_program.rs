@@ -86,7 +86,8 @@ pub struct Said {
     pub errors: String,
 }
 
-/// Runs a program to its end, with nothing to read, in `/`. None where it takes longer than `within`, or
+/// Runs a program to its end, with nothing to read, in `/`, as a member of the cgroup with this door: which
+/// devices it may open is decided there. None where it takes longer than `within`, or
 /// prints more than `most` bytes. It is killed then, and so is whatever it leaves behind in any case.
 ///
 /// # Errors
@@ -96,8 +97,8 @@ pub fn listen(
     args: &[String],
     env: &[(String, String)],
     subject: &Subject,
-    within: Duration,
-    most: u64,
+    cgroup: &File,
+    (within, most): (Duration, u64),
 ) -> HostResult<Option<Said>> {
     let end = Instant::now() + within;
     // no pipes: a thread in another pid namespace can start processes, but no thread to read them
@@ -106,17 +107,22 @@ pub fn listen(
     command.current_dir("/").stdin(Stdio::null()).process_group(0);
     command.stdout(output.try_clone().op("dup", program)?);
     command.stderr(errors.try_clone().op("dup", program)?);
+    let cgroup = cgroup.try_clone().op("dup", program)?;
+    // SAFETY: after fork the closure makes one system call and allocates nothing.
+    unsafe { command.pre_exec(move || enter(&cgroup)) };
     let mut family = Family(command.spawn().op("exec", program)?);
     let too_much = |file: &File| file.metadata().map_or(true, |facts| facts.len() > most);
     loop {
         if let Some(status) = family.0.try_wait().op("wait", program)? {
             drop(family);
-            let errors = all(&errors, program)?;
+            if too_much(&output) || too_much(&errors) {
+                return Ok(None);
+            }
+            let errors = all(&errors, most, program)?;
             let from = errors.len().saturating_sub(REASON);
             let errors = String::from_utf8_lossy(&errors[from..]).trim().to_owned();
-            let output = all(&output, program)?;
-            let whole = output.len() as u64 <= most;
-            return Ok(whole.then_some(Said { code: code(status), output, errors }));
+            let output = all(&output, most, program)?;
+            return Ok(Some(Said { code: code(status), output, errors }));
         }
         if Instant::now() >= end || too_much(&output) || too_much(&errors) {
             return Ok(None);
@@ -141,10 +147,11 @@ fn memory(name: &str) -> HostResult<File> {
     Ok(memfd_create(name, MemfdFlags::CLOEXEC).op("memfd_create", name)?.into())
 }
 
-fn all(file: &File, program: &Path) -> HostResult<Vec<u8>> {
+/// What is there, and no more than so many bytes: somebody may still write to it.
+fn all(file: &File, most: u64, program: &Path) -> HostResult<Vec<u8>> {
     let mut file = file;
     let mut bytes = Vec::new();
-    let read = file.rewind().and_then(|()| file.read_to_end(&mut bytes));
+    let read = file.rewind().and_then(|()| file.take(most).read_to_end(&mut bytes));
     read.op("read", program)?;
     Ok(bytes)
 }
@@ -168,6 +175,12 @@ fn confined(
 fn code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
+
+/// Moves the calling process into a cgroup, by its door.
+fn enter(cgroup: &File) -> io::Result<()> {
+    rustix::io::write(cgroup, b"0")?;
+    Ok(())
 }
 
 /// Without new privileges, an exec as root gives back no more than is permitted now
@@ -214,7 +227,8 @@ mod tests {
         let subject = Subject { uid: 0, gid: 0, capabilities: 0 };
         let say = |script: &str, within, most| {
             let args = ["-c".to_owned(), script.to_owned()];
-            listen(Path::new("/bin/sh"), &args, &[], &subject, within, most).unwrap()
+            let nowhere = memory("cgroup").unwrap();
+            listen(Path::new("/bin/sh"), &args, &[], &subject, &nowhere, (within, most)).unwrap()
         };
         let long = Duration::from_secs(60);
         let said = say("echo there; echo why >&2; exit 3", long, 100).unwrap();

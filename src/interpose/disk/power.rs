@@ -220,6 +220,8 @@ impl Powered {
         let mut state = self.state();
         let left = state.left.take();
         let was_cut = left.is_some();
+        // what it lied about is gone, or there
+        state.lied = false;
         left.into_iter().for_each(|(image, _)| state.disk.replace(image));
         was_cut
     }

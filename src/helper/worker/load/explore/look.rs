@@ -161,6 +161,8 @@ impl<'a> Look<'a> {
         let (records, there) = match recovered {
             Recovered::Records(bytes) => (bytes, true),
             Recovered::NoFile => (Vec::new(), false),
+            // a service that had not begun to promise anything need not be able to recover
+            Recovered::Unreadable(_) if acknowledged == 0 => return Seen::Sound,
             Recovered::Unreadable(why) => return Seen::Wrong(why),
             Recovered::Unmountable(why) => return Seen::Unmountable(why),
         };

@@ -4,7 +4,7 @@
 use std::{os::fd::OwnedFd, path::Path, time::Duration};
 
 use super::{
-    super::super::place,
+    super::super::{memory_cgroup, place},
     recovered::{LARGEST, Recovered},
 };
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
 
 /// A state hangs after ten seconds, mount and all; a program must have ended before.
 const WITHIN: Duration = Duration::from_secs(8);
+/// The controller of devices on v1; on v2 there is one tree for all.
+const DEVICES: &str = "devices";
 /// Where programs are, for a service that was started without saying so.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -36,13 +38,25 @@ pub(super) fn read(
     if !env.iter().any(|(name, _)| name == "PATH") {
         env.push(("PATH".into(), PATH.into()));
     }
+    // ours may open every loop device of the host
+    let cgroup = memory_cgroup::of(init, DEVICES).and_then(|cgroup| cgroup.door());
+    let cgroup = cgroup.map_err(|error| error.to_string())?;
+    let limits = (WITHIN, LARGEST);
     let said = in_copied_ns(init, || {
         fuse::attach(mount, Path::new(&place.path))?;
-        subject_program::listen(Path::new(program), args, &env, &subject, WITHIN, LARGEST)
+        subject_program::listen(Path::new(program), args, &env, &subject, &cgroup, limits)
     });
     match said.and_then(|said| said).map_err(|error| error.to_string())? {
-        None => Err(format!("`{program}` did not end within {} s", WITHIN.as_secs())),
+        None => Err(format!(
+            "`{program}` did not end within {} s, or printed more than {} MiB",
+            WITHIN.as_secs(),
+            LARGEST >> 20
+        )),
         Some(Said { code: 0, output, .. }) => Ok(Recovered::Records(output)),
+        // of a shell, and of the kernel's want of memory: nothing that the state has to do with
+        Some(Said { code: code @ (126 | 127 | 137), errors, .. }) => {
+            Err(format!("`{program}` was not run to its end ({code}): {errors}"))
+        }
         Some(Said { code, errors, .. }) => {
             Ok(Recovered::Unreadable(format!("`{program}` ended with {code}: {errors}")))
         }
