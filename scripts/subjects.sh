@@ -60,9 +60,11 @@ build() {
     "docker pull $image"
   mapfile -t packages <"images/$name/packages"
   work=$CACHE/$name
-  rm -rf "$work/root" "$work/context"
+  # packages too: of two versions, the older would be unpacked last
+  rm -rf "$work"
   mkdir -p "$work/root" "$work/context"
-  fetch "$work/debs" "${packages[@]}" || die "the packages of $image cannot be had: ${packages[*]}" \
+  # an old list names packages that are no longer there
+  fetch "$work/debs" "${packages[@]}" || { as_root apt-get -qq update && fetch "$work/debs" "${packages[@]}"; } || die "the packages of $image cannot be had: ${packages[*]}" \
     "apt-get update, then again" "docker pull $image"
   unpack "$work/debs" "$work/root"
   tar -C "$work/root" --numeric-owner --owner=0 --group=0 -cf "$work/context/rootfs.tar" .
