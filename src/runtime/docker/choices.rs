@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use bollard::{
     models::{
-        ContainerConfig, ContainerInspectResponse, ContainerSummary, HostConfig, MountPoint,
-        RestartPolicyNameEnum,
+        ContainerConfig, ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum,
+        HostConfig, MountPoint, RestartPolicyNameEnum,
     },
     query_parameters::{InspectContainerOptions, ListContainersOptions},
 };
@@ -60,6 +60,12 @@ impl Docker {
     }
 }
 
+/// Has processes, or will have them again at once: one that is paused goes on writing later.
+fn alive(state: ContainerSummaryStateEnum) -> bool {
+    use ContainerSummaryStateEnum::{PAUSED, RESTARTING, RUNNING};
+    matches!(state, RUNNING | PAUSED | RESTARTING)
+}
+
 fn one_of_many(summary: ContainerSummary) -> Listed {
     let labels = summary.labels.unwrap_or_default();
     let names = summary.names.unwrap_or_default();
@@ -67,7 +73,7 @@ fn one_of_many(summary: ContainerSummary) -> Listed {
     Listed {
         id: summary.id.unwrap_or_default(),
         name: names.first().map(|name| name.trim_start_matches('/').to_owned()).unwrap_or_default(),
-        running: summary.state.is_some_and(|state| state.to_string() == "running"),
+        running: summary.state.is_some_and(alive),
         project: labels.get(PROJECT).cloned(),
         ours: labels.contains_key(labels::RUN),
         helper: labels.get(labels::ROLE).is_some_and(|role| role == labels::ROLE_HELPER),

@@ -39,7 +39,7 @@ fn careless(bench: &Bench, shared: &str) -> ContainerSpec {
             mount("/opt/specimen", bind("/usr")),
             mount("/config", bind("/etc/passwd")),
         ],
-        ..bench.container("careless", "sleep")
+        ..bench.container("careless", "wait")
     }
 }
 
@@ -55,7 +55,7 @@ fn careful(bench: &Bench, own: &str) -> ContainerSpec {
             timeout_ms: 1000,
             retries: 3,
         }),
-        ..bench.container("careful", "sleep")
+        ..bench.container("careful", "wait")
     }
 }
 
@@ -107,7 +107,7 @@ async fn every_careless_choice_is_named_and_nothing_is_changed() {
     let (bad, good) = (careless(&bench, &shared), careful(&bench, &own));
     let other = ContainerSpec {
         mounts: vec![mount("/elsewhere", volume(&shared))],
-        ..bench.container("other", "sleep")
+        ..bench.container("other", "wait")
     };
     for spec in [&bad, &good, &other] {
         bench.docker.create_container(spec).await.unwrap();
