@@ -48,9 +48,9 @@ impl Place {
 
     /// Six runs: recovery gets slower, the third does not recover, and `flip` breaks at the fifth.
     fn six(&self) {
-        for (hour, recovery) in [(1, 1.0), (2, 1.1), (3, 0.0), (4, 1.0), (5, 2.0), (6, 2.2)] {
+        for (hour, millis) in [(1, 1000), (2, 1100), (3, 0), (4, 1000), (5, 2000), (6, 2200)] {
             let mut made = Made::run(2);
-            let micros = (recovery > 0.0).then_some((recovery * 1e6) as u64);
+            let micros = (millis > 0).then_some(millis * 1000);
             let verdict = if micros.is_some() { Verdict::Pass } else { Verdict::Fail };
             made.case("slower", "", 1).recovered(micros).case_end(verdict, &[]);
             let flip = if hour < 5 { Verdict::Pass } else { Verdict::Error };
