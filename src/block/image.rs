@@ -78,6 +78,12 @@ impl Image {
         leaves.map(|leaf| leaf.iter().flatten().count() as u64).sum()
     }
 
+    /// Whether every chunk of a range is there.
+    #[must_use]
+    pub fn holds(&self, offset: u64, length: u64) -> bool {
+        self.pieces(offset, length).all(|piece| self.chunk(piece.chunk).is_some())
+    }
+
     /// SHA-256 of what is there: of the number and of the SHA-256 of every chunk that is not all
     /// zeros, in order. Two images of the same content have the same, however they came by it.
     #[must_use]
@@ -175,6 +181,7 @@ mod tests {
         let mut image = Image::new(64 << 20);
         image.write(4000, &[7; 200]);
         assert_eq!(image.chunks(), 2);
+        assert!(image.holds(0, 8192) && !image.holds(0, 8193) && !image.holds(1 << 20, 1));
         let before = image.clone();
         image.write(4096, &[9; 4096]);
         image.zero(0, 4096);

@@ -10,6 +10,7 @@ mod choose;
 mod disk;
 mod filesystem;
 mod image;
+mod laid_out;
 #[cfg(test)]
 mod model_tests;
 mod profile;
@@ -23,6 +24,7 @@ pub use choose::{Candidate, Kept, choose};
 pub use disk::{Cut, Disk};
 pub use filesystem::filesystem;
 pub use image::{CHUNK, Image};
+pub use laid_out::laid_out;
 pub use profile::Profile;
 pub use recording::{Past, Point, Recording};
 pub use shrink::shrink;

@@ -57,7 +57,7 @@ const MOST_TRIES: u64 = 20_000;
 /// An effect of this share of operations is missed by so many attempts once in a billion.
 const CERTAIN: f64 = 1e-9;
 /// Looks that are taken again where something was slow.
-const AGAIN: usize = 3;
+pub(super) const AGAIN: usize = 3;
 /// A trial's operations carry one byte each.
 const MOST_BYTES: Size = Size(16 << 10);
 /// No operation counts as slow.
@@ -67,9 +67,9 @@ pub(super) const NEVER_SLOW: u64 = u64::MAX;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hit {
     /// It takes this many microseconds.
-    slow_us: u64,
+    pub(super) slow_us: u64,
     /// It may hang, and is not back after this many milliseconds.
-    within_ms: Option<u64>,
+    pub(super) within_ms: Option<u64>,
 }
 
 impl Hit {
@@ -121,7 +121,8 @@ impl Aim<'_> {
         format!("{}{files} at {}{}{inserted}", ops.join(", "), self.target, self.which())
     }
 
-    fn which(&self) -> String {
+    /// Which of those that match, in words.
+    pub(super) fn which(&self) -> String {
         let when = self.when;
         let parts = [
             when.probability.map(|share| format!("{share} of them")),
@@ -181,7 +182,8 @@ impl Aim<'_> {
         wrong
     }
 
-    fn check_when(&self) -> Option<String> {
+    /// What is wrong with the choice of those that are hit.
+    pub(super) fn check_when(&self) -> Option<String> {
         let when = self.when;
         let zero = when.nth == Some(0) || when.every == Some(0);
         let never = when.probability == Some(Percent(0.0));
@@ -387,7 +389,7 @@ pub(super) fn told(tried: &TriedOp) -> String {
 }
 
 /// How one went that did not fail.
-fn how(tried: &TriedOp) -> String {
+pub(super) fn how(tried: &TriedOp) -> String {
     let done = if tried.hung { "not back" } else { "done" };
     format!("{done} after {} ms", tried.took_us / 1000)
 }

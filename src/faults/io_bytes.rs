@@ -174,7 +174,7 @@ impl<'a> Bytes<'a> {
 }
 
 /// What became of one block.
-fn told(tried: &TriedBytes) -> String {
+pub(super) fn told(tried: &TriedBytes) -> String {
     let TriedBytes { op, block, attempts, errno, moved, arrived, untouched } = tried;
     let said = match errno {
         Some(errno) => errno.clone(),

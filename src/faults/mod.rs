@@ -6,6 +6,7 @@
 
 mod access;
 mod aside;
+mod block_io;
 mod capacity;
 mod checks;
 mod commit_and_recreate;
@@ -52,6 +53,10 @@ pub use site::{Site, SiteVolume};
 pub use target::Target;
 
 mod attribute_override;
+mod bit_rot;
+mod block_error;
+mod block_latency;
+mod block_stall;
 mod broken_hardlinks;
 mod cache_pollution;
 mod clock_skew;
@@ -75,6 +80,7 @@ mod kill;
 mod label;
 mod lost_fsync;
 mod lost_mount;
+mod lying_flush;
 mod memory_limit;
 mod mode;
 mod mount_flags;
@@ -82,6 +88,7 @@ mod mtime_skew;
 mod oom_kill;
 mod ownership;
 mod pause;
+mod phantom_write;
 mod power_cut;
 mod quota;
 mod read_only;
@@ -98,6 +105,7 @@ mod stale_handle;
 mod stall;
 mod statfs_spoof;
 mod stop;
+mod thin_pool_full;
 mod throttle;
 mod tmpfs_growth;
 mod tmpfs_restart;
@@ -304,6 +312,10 @@ macro_rules! faults {
 
 faults! {
     "attribute-override" => attribute_override::AttributeOverride,
+    "bit-rot" => bit_rot::BitRot,
+    "block-error" => block_error::BlockError,
+    "block-latency" => block_latency::BlockLatency,
+    "block-stall" => block_stall::BlockStall,
     "broken-hardlinks" => broken_hardlinks::BrokenHardlinks,
     "cache-pollution" => cache_pollution::CachePollution,
     "clock-skew" => clock_skew::ClockSkew,
@@ -328,6 +340,7 @@ faults! {
     "label" => label::Label,
     "lost-fsync" => lost_fsync::LostFsync,
     "lost-mount" => lost_mount::LostMount,
+    "lying-flush" => lying_flush::LyingFlush,
     "memory-limit" => memory_limit::MemoryLimit,
     "mode" => mode::Mode,
     "mount-flags" => mount_flags::MountFlags,
@@ -335,6 +348,7 @@ faults! {
     "oom-kill" => oom_kill::OomKill,
     "ownership" => ownership::Ownership,
     "pause" => pause::Pause,
+    "phantom-write" => phantom_write::PhantomWrite,
     "power-cut" => power_cut::PowerCut,
     "quota" => quota::Quota,
     "read-only" => read_only::ReadOnly,
@@ -351,6 +365,7 @@ faults! {
     "stall" => stall::Stall,
     "statfs-spoof" => statfs_spoof::StatfsSpoof,
     "stop" => stop::Stop,
+    "thin-pool-full" => thin_pool_full::ThinPoolFull,
     "throttle" => throttle::Throttle,
     "tmpfs-growth" => tmpfs_growth::TmpfsGrowth,
     "tmpfs-restart" => tmpfs_restart::TmpfsRestart,

@@ -10,15 +10,15 @@ use super::io_trial::{Tries, name_of, open_own};
 use crate::protocol::{IoOp, TriedBytes, only};
 
 /// What one attempt after the other moves: never zero, and no bit away from each other.
-const KNOWN: [u8; 2] = [0x35, 0xca];
+pub(super) const KNOWN: [u8; 2] = [0x35, 0xca];
 /// Where nothing has come to.
 const ABSENT: u8 = 0;
 
 /// What an operation said, and what is there now and was before.
-struct Moved {
-    said: Result<usize, Errno>,
-    before: Vec<u8>,
-    now: Vec<u8>,
+pub(super) struct Moved {
+    pub(super) said: Result<usize, Errno>,
+    pub(super) before: Vec<u8>,
+    pub(super) now: Vec<u8>,
 }
 
 impl Tries {
@@ -47,7 +47,8 @@ impl Tries {
     }
 }
 
-fn told(op: IoOp, known: &[u8], moved: &Moved, attempts: u64) -> TriedBytes {
+/// What became of known bytes.
+pub(super) fn told(op: IoOp, known: &[u8], moved: &Moved, attempts: u64) -> TriedBytes {
     let same =
         |other: &[u8]| moved.now.iter().zip(other).filter(|(now, byte)| now == byte).count() as u64;
     TriedBytes {

@@ -5,13 +5,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, fdatasync, ftruncate, open, rename, stat, statvfs, unlink};
 use rustix::io::{Errno, pread, pwrite};
 
+pub use super::attempts::name_of;
+use super::attempts::{Progress, Until, side_by_side};
 use crate::protocol::{IoOp, TriedOp, only};
 
 /// What our own names are answered with where no rule hits: nobody else uses it.
@@ -34,41 +35,6 @@ pub struct Tries {
     pub slow_us: u64,
 }
 
-/// All attempts of an operation together, where each comes back in time, may take so much longer.
-const BUDGET: Duration = Duration::from_secs(3);
-
-/// How far the attempts have come.
-#[derive(Debug)]
-struct Progress(Mutex<(u64, Instant)>);
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self(Mutex::new((0, Instant::now())))
-    }
-}
-
-impl Progress {
-    fn now(&self) -> MutexGuard<'_, (u64, Instant)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The next attempt: its number, and when it began.
-    fn begin(&self) -> (u64, Instant) {
-        let mut now = self.now();
-        *now = (now.0 + 1, Instant::now());
-        *now
-    }
-
-    fn attempts(&self) -> u64 {
-        self.now().0
-    }
-
-    /// For how long this attempt has been under way.
-    fn under_way(&self) -> Duration {
-        self.now().1.elapsed()
-    }
-}
-
 impl Tries {
     /// Tries an operation until it is hit.
     #[must_use]
@@ -80,34 +46,8 @@ impl Tries {
     /// time: their threads end with the process, if they do not before.
     #[must_use]
     pub fn within(&self, ops: &[IoOp], time: Duration) -> Vec<TriedOp> {
-        let end = Instant::now() + time + BUDGET;
-        let try_it = |op: &IoOp| {
-            let (tries, op) = (self.clone(), *op);
-            let (answer, answered) = mpsc::channel();
-            let progress = Arc::new(Progress::default());
-            let noted = Arc::clone(&progress);
-            // one that is not there answers nobody
-            std::thread::spawn(move || drop(answer.send(tries.counting(op, &noted))));
-            (op, answered, progress)
-        };
-        let under_way: Vec<_> = ops.iter().map(try_it).collect();
-        let wait_for =
-            |(op, answered, progress): (IoOp, mpsc::Receiver<TriedOp>, Arc<Progress>)| {
-                loop {
-                    let under_way = progress.under_way();
-                    let left = time.saturating_sub(under_way).min(end - Instant::now().min(end));
-                    if let Ok(tried) = answered.recv_timeout(left) {
-                        return tried;
-                    }
-                    let (attempts, under_way) = (progress.attempts(), progress.under_way());
-                    let hung = under_way >= time;
-                    if hung || Instant::now() >= end {
-                        let took_us = micros(under_way);
-                        return TriedOp { op, attempts, hit: hung, errno: None, took_us, hung };
-                    }
-                }
-            };
-        under_way.into_iter().map(wait_for).collect()
+        let tries = self.clone();
+        side_by_side(ops, time, move |op, progress| tries.counting(op, progress))
     }
 
     fn counting(&self, op: IoOp, progress: &Progress) -> TriedOp {
@@ -117,21 +57,15 @@ impl Tries {
             IoOp::Read | IoOp::Write | IoOp::Fsync | IoOp::Truncate => Some(open_own(&path)),
             _ => None,
         };
-        loop {
-            let (attempts, started) = progress.begin();
+        let until = Until { most: self.most, slow_us: self.slow_us };
+        until.hit(op, progress, || {
             let done = match &file {
                 Some(Ok(file)) => on_file(op, file),
                 Some(Err(errno)) => Err(*errno),
                 None => self.on_name(op, &path),
             };
-            let took_us = micros(started.elapsed());
-            let errno = done.err().filter(|errno| *errno != UNTOUCHED);
-            let hit = errno.is_some() || took_us >= self.slow_us;
-            if hit || attempts >= self.most {
-                let errno = errno.map(name_of);
-                return TriedOp { op, attempts, hit, errno, took_us, hung: false };
-            }
-        }
+            done.or_else(|errno| if errno == UNTOUCHED { Ok(()) } else { Err(errno) })
+        })
     }
 
     /// A name that nobody has used: what is counted for it begins anew.
@@ -164,22 +98,11 @@ impl Tries {
     }
 }
 
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
 /// The same name, of a file that is not there yet.
 fn with_new(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(NEW);
     name.into()
-}
-
-/// As users write it.
-#[must_use]
-pub fn name_of(errno: Errno) -> String {
-    let errno = super::errno::Errno::from(errno);
-    errno.name().map_or_else(|| errno.0.to_string(), str::to_owned)
 }
 
 pub(super) fn open_own(path: &Path) -> Result<OwnedFd, Errno> {

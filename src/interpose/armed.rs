@@ -123,6 +123,12 @@ impl Armed {
         strike
     }
 
+    /// The first set in force whose name is such.
+    pub(super) fn in_force(&self, is_such: impl Fn(&str) -> bool) -> Option<String> {
+        let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner);
+        sets.iter().find(|(name, one)| one.armed && is_such(name)).map(|(name, _)| name.clone())
+    }
+
     /// Names of all sets, in force or not.
     pub(super) fn names(&self) -> Vec<String> {
         self.sets.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()

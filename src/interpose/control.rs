@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     disk::{Opened, Power},
+    ruled::Ruled,
     session::Rules,
 };
 use crate::{
@@ -154,26 +155,37 @@ fn answer(stream: &UnixStream, who: &dyn Controlled) -> std::io::Result<()> {
     (&*stream).write_all(text.as_bytes())
 }
 
+/// What is asked of whatever has rules; back what is not.
+fn about_rules(who: &impl Ruled, ask: Ask) -> Result<Answer, Ask> {
+    Ok(match ask {
+        Ask::Arm { set, seed, rules } => match who.arm(&set, seed, rules) {
+            Ok(()) => Answer::Done,
+            Err(why) => Answer::Refused(why),
+        },
+        Ask::Disarm { set } => done(who.disarm(&set)),
+        Ask::DisarmAll => {
+            who.disarm_all();
+            Answer::Done
+        }
+        Ask::Facts { set } => Answer::Facts(who.facts(&set)),
+        Ask::Ping => Answer::Done,
+        other => return Err(other),
+    })
+}
+
 impl Controlled for Rules {
     fn perform(&self, ask: Ask) -> Answer {
+        let ask = match about_rules(self, ask) {
+            Ok(answer) => return answer,
+            Err(ask) => ask,
+        };
         match ask {
-            Ask::Arm { set, seed, rules: new } => match self.arm(&set, seed, new) {
-                Ok(()) => Answer::Done,
-                Err(why) => Answer::Refused(why),
-            },
-            Ask::Disarm { set } => done(self.disarm(&set)),
-            Ask::DisarmAll => {
-                self.disarm_all();
-                Answer::Done
-            }
-            Ask::Facts { set } => Answer::Facts(self.facts(&set)),
             Ask::Fence(after) => Answer::Pending(self.fence(after)),
             Ask::Pending => Answer::Pending(self.pending()),
             Ask::Settle { profile, seed } => match self.settle(profile, seed) {
                 Ok(facts) => Answer::Pending(Some(facts)),
                 Err(why) => Answer::Refused(why),
             },
-            Ask::Ping => Answer::Done,
             other => Answer::Refused(format!("a filesystem has no power to cut: {other:?}")),
         }
     }
@@ -181,7 +193,12 @@ impl Controlled for Rules {
 
 impl Controlled for Power {
     fn perform(&self, ask: Ask) -> Answer {
+        let ask = match about_rules(self, ask) {
+            Ok(answer) => return answer,
+            Err(ask) => ask,
+        };
         match ask {
+            Ask::Pending => Answer::Pending(Some(self.pending())),
             Ask::Cut { profile, seed } if self.prime(profile, seed) => Answer::Done,
             Ask::Cut { .. } => Answer::Refused("its power is cut already".into()),
             Ask::WasCut => self.facts().map_or(Answer::Already, Answer::Cut),
@@ -205,8 +222,7 @@ impl Controlled for Power {
                 None => Answer::Refused(format!("there is no such state at {cut}")),
             },
             Ask::Record { .. } => no_power(),
-            Ask::Ping => Answer::Done,
-            other => Answer::Refused(format!("a disk knows no rules: {other:?}")),
+            other => Answer::Refused(format!("a disk has no files: {other:?}")),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The interposers. The file interposer is a FUSE filesystem under a container's volume, in which
-//! rules strike; the block interposer, `disk`, a disk under a real filesystem, whose power is cut.
+//! rules strike; the block interposer, `disk`, a disk under a real filesystem, in which rules strike
+//! too, and whose power is cut.
 //!
 //! `rules` decides, purely; `fs` hands every operation to the filesystem beneath; `serve` is the
 //! process that runs both, and `control` the way to it from other processes. `crash` says, purely,
@@ -12,6 +13,8 @@ pub mod control;
 pub mod crash;
 pub mod disk;
 mod fs;
+mod later;
+mod ruled;
 pub mod rules;
 pub mod serve;
 mod session;

@@ -15,7 +15,8 @@ use super::{
     armed::Armed,
     backing::Beneath,
     fs::{Fs, Served},
-    rules::RuleSet,
+    ruled::Ruled,
+    timer::Timer,
 };
 use crate::{
     host::{
@@ -114,25 +115,6 @@ impl Session {
 pub struct Rules(Arc<Fs>);
 
 impl Rules {
-    /// Puts a set in force.
-    ///
-    /// # Errors
-    /// In words, when a path is no glob.
-    pub fn arm(&self, set: &str, seed: u64, rules: Vec<IoRule>) -> Result<(), String> {
-        let rules = RuleSet::new(seed, rules).map_err(|error| error.to_string())?;
-        let before = self.0.armed.arm(set, rules, self.0.timer.begin());
-        before.into_iter().for_each(|before| self.0.timer.end(before));
-        Ok(())
-    }
-
-    /// Puts a set out of force; what it alone lets wait goes on at once. False where there was none.
-    #[must_use]
-    pub fn disarm(&self, set: &str) -> bool {
-        let was = self.0.armed.disarm(set);
-        was.into_iter().for_each(|was| self.0.timer.end(was));
-        was.is_some()
-    }
-
     /// Takes no change after so many more, or takes them again; none where none is remembered.
     #[must_use]
     pub fn fence(&self, after: Option<u64>) -> Option<PendingFacts> {
@@ -155,23 +137,24 @@ impl Rules {
         settled.map_err(|errno| format!("what was not durable cannot be undone: {errno}"))
     }
 
-    /// Puts every set out of force.
-    pub fn disarm_all(&self) {
-        self.0.armed.names().iter().for_each(|set| {
-            let _ = self.disarm(set);
-        });
-    }
-
     /// What every set has done, by its name.
     #[must_use]
     pub fn all_facts(&self) -> BTreeMap<String, RuleFacts> {
         let names = self.0.armed.names().into_iter();
         names.filter_map(|set| self.facts(&set).map(|facts| (set, facts))).collect()
     }
+}
 
-    /// What a set has done; none where there never was one.
-    #[must_use]
-    pub fn facts(&self, set: &str) -> Option<RuleFacts> {
+impl Ruled for Rules {
+    fn armed(&self) -> &Armed {
+        &self.0.armed
+    }
+
+    fn timer(&self) -> &Timer {
+        &self.0.timer
+    }
+
+    fn facts(&self, set: &str) -> Option<RuleFacts> {
         self.0.facts(set)
     }
 }

@@ -152,6 +152,11 @@ pub enum IoAction {
         /// How many, at most, one after the other.
         bytes: u32,
     },
+    /// A read of a disk is done, with bits that have turned over at some places.
+    Rot {
+        /// How many of the chunks have one.
+        share: Percent,
+    },
     /// Nothing: but what was there before every change is remembered until it is durable.
     Remember,
     /// A sync of a file fails that has something to bring to the disk.
@@ -168,10 +173,17 @@ pub enum IoAction {
     /// A sync of a file or a directory says that it is done, and is not: what it was about is not
     /// durable.
     LoseSync,
+    /// A write to a disk says that it is done, and is not.
+    LoseWrite,
     /// A look at attributes is told these.
     TellAttributes(ToldAttributes),
     /// A look at how much room there is is told this.
     TellRoom(ToldRoom),
+    /// A write to a disk fails that needs room which nothing has had yet.
+    NoRoom {
+        /// With this error number.
+        errno: i32,
+    },
     /// It fails with `ESTALE` on a file that was open before the rule came into force. A trial's file
     /// counts as one.
     Stale,

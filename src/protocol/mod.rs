@@ -5,6 +5,7 @@
 
 mod access;
 mod capability;
+mod disk_trial;
 mod engine_op;
 mod entry;
 mod explore;
@@ -33,6 +34,7 @@ mod trial_name;
 
 pub use access::{Access, AccessFacts, FileOwner, LabelFacts};
 pub use capability::Capability;
+pub use disk_trial::{DiskAttempt, DiskOp, FlushAttempt, MARGIN, TrialChunk};
 pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
 pub use explore::{ExploreReport, ExploreSpec, LostWrite, PastFacts, WrongState};

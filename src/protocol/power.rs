@@ -67,6 +67,9 @@ pub struct CutFacts {
     /// Whether the canary that was written, and not flushed, is still there; none where it never
     /// came to the disk.
     pub canary: Option<bool>,
+    /// The disk had said of flushes that they were done, and they were not: what was synced may be
+    /// gone too.
+    pub lied: bool,
 }
 
 /// The names of the canaries, which begin with this: one that is synced and then written to, and one

@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccessFacts, ArchiveFacts, ByteAttempt, ClockFacts, Dev, DurableAttempt, EscapeFacts,
-    HttpReply, HttpRequest, Init, InnerEngineFacts, IoAttempt, IoFacts, LabelFacts, LinkState,
-    Pace, PaceTrial, PageFacts, Place, ProcessFacts, RuleFacts, StartTrial, SyncAttempt,
-    TimesFacts, TreeFacts, TriedBytes, TriedDurable, TriedOp, TriedSync,
+    AccessFacts, ArchiveFacts, ByteAttempt, ByteRange, ClockFacts, Dev, DiskAttempt,
+    DurableAttempt, EscapeFacts, FlushAttempt, HttpReply, HttpRequest, Init, InnerEngineFacts,
+    IoAttempt, IoFacts, LabelFacts, LinkState, Pace, PaceTrial, PageFacts, Place, ProcessFacts,
+    RuleFacts, StartTrial, SyncAttempt, TimesFacts, TreeFacts, TriedBytes, TriedDurable, TriedOp,
+    TriedSync,
 };
 
 /// A question to the worker.
@@ -173,6 +174,14 @@ pub enum Read {
     /// Write to an interposer's own file and sync it, and look whether that made it durable. Nothing
     /// is left behind. → `DurableTried`
     TryDurable(DurableAttempt),
+    /// Try requests to a disk of ours, behind the filesystem's end, until each was hit. → `IoTried`
+    TryDisk(DiskAttempt),
+    /// Move known bytes there by one kind of request, until not all of them arrive. → `BytesTried`
+    TryDiskBytes(DiskAttempt),
+    /// Write there and flush, and look whether that made it durable. → `DurableTried`
+    TryFlush(FlushAttempt),
+    /// Where a file lies on the device of its filesystem. → `OnDevice`
+    OnDevice(Place),
     /// Every mount in the container's namespace. → `Mounts`
     AllMounts(Place),
     /// Memory of the container's cgroup; the path is not used. → `Memory`
@@ -257,6 +266,8 @@ pub enum Reading {
     SyncTried(TriedSync),
     /// Whether a sync made something durable.
     DurableTried(TriedDurable),
+    /// Ranges of a device, in the order of the file that is there.
+    OnDevice(Vec<ByteRange>),
     /// Loop devices.
     Loops(Vec<LoopFacts>),
     /// A container's memory.

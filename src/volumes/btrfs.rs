@@ -26,7 +26,8 @@ pub struct Btrfs {
     /// Mount options, such as `[compress=zstd]`.
     #[serde(default)]
     mount_options: Vec<String>,
-    /// What lies between the volume and its users: `file` for I/O faults, `block` for power cuts.
+    /// What lies between the volume and its users: `file` for faults of files, `block` for those of a disk.
+    /// The latter is in memory, and its power can be cut.
     interpose: Option<Layer>,
 }
 

@@ -20,7 +20,8 @@ pub enum Layer {
     /// A filesystem in which I/O faults strike: errors, latency. Files that no fault of the
     /// scenario can hit are read and written by the kernel alone.
     File,
-    /// A disk of ours, in memory, beneath the real filesystem: its power can be cut.
+    /// A disk of ours, in memory, beneath the real filesystem, in which faults of a disk strike, and
+    /// whose power can be cut.
     Block,
 }
 

@@ -29,7 +29,8 @@ pub struct Xfs {
     /// Mount options, such as `[noatime]`.
     #[serde(default)]
     mount_options: Vec<String>,
-    /// What lies between the volume and its users: `file` for I/O faults, `block` for power cuts.
+    /// What lies between the volume and its users: `file` for faults of files, `block` for those of a disk.
+    /// The latter is in memory, and its power can be cut.
     interpose: Option<Layer>,
 }
 

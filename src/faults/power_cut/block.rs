@@ -124,7 +124,8 @@ impl Canaries {
 
     /// Whether that is what the cut has left.
     fn fit(&self, cut: CutFacts) -> bool {
-        cut.canary.is_some() && self.synced == cut.canary && !self.unsynced
+        let lied = cut.lied && self.synced.is_none();
+        cut.canary.is_some() && (self.synced == cut.canary || lied) && !self.unsynced
     }
 }
 
@@ -171,7 +172,10 @@ mod tests {
         };
         assert_eq!(disk, "keelhaul-r1-data");
         assert_eq!(prepared.undo, [Op::Power(PowerOp::Undo { disk: disk.clone() })]);
-        let dropped = [Outcome::Cut(CutFacts { volatile: 4, dropped: 4, canary: Some(false) })];
+        let cut = |dropped, canary, lied| {
+            [Outcome::Cut(CutFacts { volatile: 4, dropped, canary: Some(canary), lied })]
+        };
+        let dropped = cut(4, false, false);
         let proven = async |outcomes: &[Outcome]| {
             fault.verify(&prepared.before, outcomes, &cx).await.unwrap().proven
         };
@@ -185,10 +189,11 @@ mod tests {
         fake.world().files.remove(&format!("/data/{unsynced}"));
         fake.world().files.insert(format!("/data/{synced}"), file(CUT_CANARY));
         assert!(!proven(&dropped).await, "the disk's cache survived");
-        let kept = [Outcome::Cut(CutFacts { volatile: 4, dropped: 0, canary: Some(true) })];
+        let kept = cut(0, true, false);
         assert!(proven(&kept).await);
         fake.world().files.remove(&format!("/data/{synced}"));
         assert!(!proven(&kept).await, "what was synced is gone");
+        assert!(proven(&cut(4, false, true)).await, "a disk that lies loses that, too");
         fake.world().container.as_mut().unwrap().state = State::Exited;
         let effect = fault.verify(&prepared.before, &kept, &cx).await.unwrap();
         assert!(effect.proven && effect.notes.len() == 1, "{effect:?}");

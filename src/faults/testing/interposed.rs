@@ -1,7 +1,8 @@
 //! What a fake interposer shows.
 
+use crate::block::CHUNK;
 use crate::protocol::{
-    ByteAttempt, EscapeFacts, IoAttempt, IoOp, Read, ReadBack, Reading, RuleFacts, TriedBytes,
+    ByteAttempt, ByteRange, EscapeFacts, IoOp, Read, ReadBack, Reading, RuleFacts, TriedBytes,
     TriedDurable, TriedOp, TriedSync,
 };
 
@@ -24,6 +25,8 @@ pub(crate) struct IoWorld {
     pub(crate) rules: Option<RuleFacts>,
     /// What it does not reach.
     pub(crate) escapes: EscapeFacts,
+    /// Where every file lies on the disk.
+    pub(crate) places: Vec<ByteRange>,
 }
 
 impl IoWorld {
@@ -32,24 +35,34 @@ impl IoWorld {
         Some(match read {
             Read::Rules { .. } => Reading::Rules(self.rules.clone()),
             Read::Escapes { .. } => Reading::Escapes(self.escapes),
-            Read::TryIo(attempt) => Reading::IoTried(self.io_tried(attempt)),
+            Read::TryIo(attempt) => Reading::IoTried(self.io_tried(&attempt.ops, attempt.most)),
+            Read::TryDisk(attempt) => {
+                let ops: Vec<IoOp> = attempt.ops.iter().map(|op| op.as_io()).collect();
+                Reading::IoTried(self.io_tried(&ops, attempt.most))
+            }
+            Read::OnDevice(_) => Reading::OnDevice(self.places.clone()),
             Read::TrySync(_) => Reading::SyncTried(self.sync_tried()),
-            Read::TryBytes(attempt) => Reading::BytesTried(self.bytes_tried(attempt)),
-            Read::TryDurable(_) => Reading::DurableTried(self.durable_tried()),
+            Read::TryBytes(ByteAttempt { op, block, .. }) => {
+                Reading::BytesTried(self.bytes_tried(*op, (*block).into()))
+            }
+            Read::TryDiskBytes(_) => {
+                Reading::BytesTried(self.bytes_tried(IoOp::Read, CHUNK as u64))
+            }
+            Read::TryDurable(_) | Read::TryFlush(_) => Reading::DurableTried(self.durable_tried()),
             _ => return None,
         })
     }
 
-    fn io_tried(&self, attempt: &IoAttempt) -> Vec<TriedOp> {
+    fn io_tried(&self, ops: &[IoOp], most: u64) -> Vec<TriedOp> {
         let (errno, took_us) = self.struck.unwrap_or((None, 20));
         let hung = self.hangs;
         let hit = hung || self.struck.is_some();
-        let attempts = if hit { 1 } else { attempt.most };
+        let attempts = if hit { 1 } else { most };
         let tried = |op: &IoOp| {
             let errno = errno.map(str::to_owned);
             TriedOp { op: *op, attempts, hit, errno, took_us, hung }
         };
-        attempt.ops.iter().map(tried).collect()
+        ops.iter().map(tried).collect()
     }
 
     fn durable_tried(&self) -> TriedDurable {
@@ -63,10 +76,9 @@ impl IoWorld {
         TriedSync { attempts: 1, first, read_back, again, other }
     }
 
-    fn bytes_tried(&self, attempt: &ByteAttempt) -> TriedBytes {
-        let block = u64::from(attempt.block);
+    fn bytes_tried(&self, op: IoOp, block: u64) -> TriedBytes {
         let (errno, moved, arrived, untouched) = self.bytes.unwrap_or((None, block, block, 0));
         let errno = errno.map(str::to_owned);
-        TriedBytes { op: attempt.op, block, attempts: 1, errno, moved, arrived, untouched }
+        TriedBytes { op, block, attempts: 1, errno, moved, arrived, untouched }
     }
 }

@@ -95,7 +95,7 @@ pub(super) fn durable(attempt: &DurableAttempt, dir: &Path) -> Result<TriedDurab
         let (dir, mark) = (here.path.to_owned(), mark.clone());
         Ok(Tries { dir, mark, most: 1, slow_us: u64::MAX }.remembered())
     })?;
-    let own = || ask_in(dir, interposer, &Ask::Pending).map(|facts| facts.own);
+    let own = || pending(dir, interposer).map(|facts| facts.own);
     let before = own()?;
     let written = trial.and_then(|file| pwrite(&file, b"x", 0).map(|_| file));
     let pending = own()?;
@@ -109,6 +109,11 @@ pub(super) fn durable(attempt: &DurableAttempt, dir: &Path) -> Result<TriedDurab
 
 fn ask(interposer: &str, ask: &Ask, cx: &Context) -> Result<PendingFacts, HelperError> {
     ask_in(&cx.dir, interposer, ask)
+}
+
+/// What is not durable in an interposer.
+pub(super) fn pending(dir: &Path, interposer: &str) -> Result<PendingFacts, HelperError> {
+    ask_in(dir, interposer, &Ask::Pending)
 }
 
 fn ask_in(dir: &Path, interposer: &str, ask: &Ask) -> Result<PendingFacts, HelperError> {

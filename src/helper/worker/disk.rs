@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -65,6 +65,16 @@ pub(super) fn make(name: &str, image: &str, cx: &Context) -> Done {
 
 fn devices(name: &str) -> HostResult<Vec<Attached>> {
     loop_device::find_marked(&image::nodes(), name)
+}
+
+/// The node of the device.
+pub(super) fn node(name: &str) -> Result<PathBuf, HelperError> {
+    Ok(device(name)?.node)
+}
+
+fn device(name: &str) -> Result<Attached, HelperError> {
+    let found = devices(name)?.into_iter().next();
+    found.ok_or_else(|| HelperError::Refused(format!("`{name}` is attached to no loop device")))
 }
 
 /// Detaches the device, and that of its past; where somebody has it mounted all the same, whoever
@@ -160,9 +170,7 @@ fn restore(place: &Place, disk: &str, cx: &Context) -> Done {
     if interpose::ask(disk, &Ask::WasCut, cx)? == Answer::Already {
         return Ok(Outcome::Already);
     }
-    let device = devices(disk)?.into_iter().next();
-    let device = device
-        .ok_or_else(|| HelperError::Refused(format!("`{disk}` is attached to no loop device")))?;
+    let device = device(disk)?;
     let deadline = cx.deadline.min(Instant::now() + UNMOUNTING);
     // nobody mounts it before it is as the cut has left it
     let claimed = loop {

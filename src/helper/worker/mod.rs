@@ -10,6 +10,7 @@ mod context;
 mod cut;
 mod detach;
 mod disk;
+mod disk_trial;
 pub(in crate::helper) mod engine;
 mod errand;
 mod facts;

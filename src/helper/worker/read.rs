@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::{
-    super::HelperError, clock, cut, facts, freeze, hold, host_facts, http, image, inner_engine,
-    insertion, interpose, label, layer, memory_cgroup, metadata, net, page_cache, place, process,
-    quota, throttle, time, trial, witness::Witnesses,
+    super::HelperError, clock, cut, disk_trial, facts, freeze, hold, host_facts, http, image,
+    inner_engine, insertion, interpose, label, layer, memory_cgroup, metadata, net, page_cache,
+    place, process, quota, throttle, time, trial, witness::Witnesses,
 };
 use crate::protocol::{Read, Reading};
 
@@ -40,6 +40,7 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::Escapes { place, interposer } => {
             Reading::Escapes(insertion::escapes(place, interposer)?)
         }
+        Read::TryFlush(attempt) => Reading::DurableTried(disk_trial::flushed(attempt, dir)?),
         Read::TryDurable(attempt) => Reading::DurableTried(cut::durable(attempt, dir)?),
         Read::Rules { interposer, set } => Reading::Rules(interpose::facts(dir, interposer, set)?),
         other => return attempt(other),
@@ -61,6 +62,9 @@ fn attempt(read: &Read) -> Result<Reading, HelperError> {
             Reading::Events(hold::try_events(place, from, *within_ms)?)
         }
         Read::TryIo(attempt) => Reading::IoTried(trial::io(attempt)?),
+        Read::TryDisk(attempt) => Reading::IoTried(disk_trial::tried(attempt)?),
+        Read::TryDiskBytes(attempt) => Reading::BytesTried(disk_trial::bytes(attempt)?),
+        Read::OnDevice(place) => Reading::OnDevice(disk_trial::places(place)?),
         Read::TryBytes(attempt) => Reading::BytesTried(trial::bytes(attempt)?),
         Read::TrySync(attempt) => Reading::SyncTried(trial::sync(attempt)?),
         Read::Clock { place, within_ms } => Reading::Clock(clock::facts(place, *within_ms)?),

@@ -40,7 +40,7 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
             Outcome::OomKills { before: 0, after: 1 }
         }
         Op::Power(PowerOp::Cut { .. }) => {
-            Outcome::Cut(CutFacts { volatile: 9, dropped: 9, canary: Some(false) })
+            Outcome::Cut(CutFacts { volatile: 9, dropped: 9, canary: Some(false), lied: false })
         }
         Op::HoldInotify { .. } => Outcome::Held { instances: 127, watches: 0 },
         Op::ReplaceByCopy { .. } | Op::CopyUp { .. } => {

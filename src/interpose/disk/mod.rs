@@ -1,4 +1,5 @@
-//! The block interposer: a disk of ours under a real filesystem, whose power can be cut.
+//! The block interposer: a disk of ours under a real filesystem, in which rules strike, and whose
+//! power can be cut.
 //!
 //! One file, served by FUSE past the page cache to a loop device; the mount is in nobody's tree, and
 //! lives as long as the device has the file. What a cut leaves is decided by `block`, purely; `past` shows
@@ -9,6 +10,7 @@ mod past;
 mod power;
 mod served;
 mod session;
+mod struck;
 
 pub use past::{Opened, PAST};
 pub use session::{Power, Session, Setup};

@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{power::Powered, session::serve};
+use super::{
+    power::Powered,
+    session::{serve, unstruck},
+};
 use crate::{
     block::{Image, Kept, Past},
     host::loop_device::Attached,
@@ -110,8 +113,9 @@ impl Pasts {
 
     fn attach(&self, size: u64) -> Result<(Arc<Powered>, Attached), String> {
         let disk = Arc::new(Powered::new(Image::new(size)));
-        let (_, attached) =
-            serve(&disk, &self.nodes, &self.mark).map_err(|error| error.to_string())?;
+        let served =
+            unstruck(&disk).and_then(|rules| serve((&disk, &rules), &self.nodes, &self.mark));
+        let (_, attached) = served.map_err(|error| error.to_string())?;
         self.state().shown = Some((Arc::clone(&disk), attached.clone()));
         Ok((disk, attached))
     }

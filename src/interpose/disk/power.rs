@@ -1,15 +1,21 @@
 //! A disk, and whether it has power. Without it every request fails, and nothing is taken any more.
 //!
+//! Behind the filesystem's end comes the margin, a small disk for trials with the same switch: what
+//! they write is no part of what the filesystem has, nor of what a cut may leave of that.
+//!
 //! The power goes with the write of a canary, before anything else is taken: so the canary is among
 //! what no flush has made durable, whoever else syncs at that moment.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+};
 
 use rustix::io::Errno;
 
 use crate::{
-    block::{Disk, Image, Past, Profile, Recording, filesystem},
-    protocol::{CUT_CANARY, CutFacts},
+    block::{CHUNK, Disk, Image, Past, Profile, Recording, filesystem, laid_out},
+    protocol::{CUT_CANARY, CutFacts, MARGIN, PendingFacts},
 };
 
 /// What a disk of today keeps to itself until it is told to flush.
@@ -18,11 +24,17 @@ const CACHE: u64 = 64 << 20;
 /// A disk with a switch.
 pub(super) struct Powered {
     size: u64,
+    /// What the filesystem was made with; looked at when it is asked for.
+    laid_out: OnceLock<Vec<Range<u64>>>,
     state: Mutex<State>,
 }
 
 struct State {
     disk: Disk,
+    /// What lies behind it.
+    margin: Disk,
+    /// The last flush was said to be done, and was not.
+    lied: bool,
     /// The next canary cuts the power so.
     primed: Option<(Profile, u64)>,
     /// What a cut has left, until the power is back.
@@ -30,12 +42,21 @@ struct State {
 }
 
 impl State {
+    /// The disk that begins there, or before, and which of its bytes it is.
+    fn part(&mut self, end: u64, offset: u64) -> (&mut Disk, u64) {
+        match offset.checked_sub(end) {
+            Some(behind) => (&mut self.margin, behind),
+            None => (&mut self.disk, offset),
+        }
+    }
+
     fn cut(&mut self, profile: Profile, seed: u64) {
         let cut = self.disk.cut(profile, seed, |data| data.starts_with(CUT_CANARY.as_bytes()));
         let facts = CutFacts {
             volatile: cut.volatile - u64::from(cut.asked.is_some()),
             dropped: cut.dropped - u64::from(cut.asked == Some(false)),
             canary: cut.asked,
+            lied: self.lied,
         };
         self.left = Some((cut.image, facts));
     }
@@ -45,13 +66,24 @@ impl Powered {
     /// A disk with this content, and power.
     pub(super) fn new(image: Image) -> Self {
         let size = image.size();
-        let disk = Disk::new(image, CACHE);
-        Self { size, state: Mutex::new(State { disk, primed: None, left: None }) }
+        let (disk, margin) = (Disk::new(image, CACHE), Disk::new(Image::new(MARGIN), CACHE));
+        let state = State { disk, margin, lied: false, primed: None, left: None };
+        Self { size, laid_out: OnceLock::new(), state: Mutex::new(state) }
     }
 
-    /// Bytes.
+    /// Bytes of the filesystem.
     pub(super) fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Where the margin begins, in bytes.
+    pub(super) fn end(&self) -> u64 {
+        self.size.next_multiple_of(CHUNK as u64)
+    }
+
+    /// Bytes with the margin.
+    pub(super) fn whole(&self) -> u64 {
+        self.end() + MARGIN
     }
 
     /// Chunks in use.
@@ -70,7 +102,9 @@ impl Powered {
 
     /// Reads.
     pub(super) fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Errno> {
-        self.on()?.disk.live().read(offset, buffer);
+        let mut state = self.on()?;
+        let (disk, at) = state.part(self.end(), offset);
+        disk.live().read(at, buffer);
         Ok(())
     }
 
@@ -78,8 +112,9 @@ impl Powered {
     pub(super) fn write(&self, offset: u64, data: &[u8]) -> Result<(), Errno> {
         self.inside(offset, data.len() as u64)?;
         let mut state = self.on()?;
-        let submitted = state.disk.write(offset, data);
-        state.disk.written(submitted);
+        let (disk, at) = state.part(self.end(), offset);
+        let submitted = disk.write(at, data);
+        disk.written(submitted);
         if data.starts_with(CUT_CANARY.as_bytes())
             && let Some((profile, seed)) = state.primed.take()
         {
@@ -92,14 +127,37 @@ impl Powered {
     pub(super) fn zero(&self, offset: u64, length: u64) -> Result<(), Errno> {
         self.inside(offset, length)?;
         let mut state = self.on()?;
-        let submitted = state.disk.zero(offset, length);
-        state.disk.written(submitted);
+        let (disk, at) = state.part(self.end(), offset);
+        let submitted = disk.zero(at, length);
+        disk.written(submitted);
         Ok(())
     }
 
     fn inside(&self, offset: u64, length: u64) -> Result<(), Errno> {
         let end = offset.checked_add(length);
-        if end.is_some_and(|end| end <= self.size) { Ok(()) } else { Err(Errno::NOSPC) }
+        let most = if offset < self.end() { self.size } else { self.whole() };
+        if end.is_some_and(|end| end <= most) { Ok(()) } else { Err(Errno::NOSPC) }
+    }
+
+    /// Whether a write needs room that nothing has had yet: neither what was written, nor what the
+    /// filesystem was made with.
+    pub(super) fn is_fresh(&self, (offset, length): (u64, u64)) -> bool {
+        let mut state = self.state();
+        let (disk, at) = state.part(self.end(), offset);
+        if disk.live().holds(at, length) {
+            return false;
+        }
+        let laid_out = self.laid_out.get_or_init(|| laid_out(state.disk.live()));
+        let within = |range: &Range<u64>| range.start <= offset && offset + length <= range.end;
+        !laid_out.iter().any(within)
+    }
+
+    /// What no flush has made durable; of trials as what is our own.
+    pub(super) fn pending(&self) -> PendingFacts {
+        let state = self.state();
+        let count = |disk: &Disk| disk.volatile().len() as u64;
+        let (pending, own) = (count(&state.disk), count(&state.margin));
+        PendingFacts { pending, own, ..PendingFacts::default() }
     }
 
     /// Remembers from now on what happens, up to so many bytes. False without power.
@@ -132,8 +190,18 @@ impl Powered {
     /// Makes durable what was written.
     pub(super) fn flush(&self) -> Result<(), Errno> {
         let mut state = self.on()?;
-        let submitted = state.disk.flush();
-        state.disk.flushed(submitted);
+        state.lied = false;
+        let State { disk, margin, .. } = &mut *state;
+        for disk in [disk, margin] {
+            let submitted = disk.flush();
+            disk.flushed(submitted);
+        }
+        Ok(())
+    }
+
+    /// Says that it has made durable what was written, and has not.
+    pub(super) fn lie(&self) -> Result<(), Errno> {
+        self.on()?.lied = true;
         Ok(())
     }
 
@@ -181,7 +249,7 @@ mod tests {
         disk.write(0, &[2; 4096]).unwrap();
         assert!(disk.prime(Profile::Drop, 7) && disk.facts().is_none());
         disk.write(8192, CUT_CANARY.as_bytes()).unwrap();
-        let facts = CutFacts { volatile: 1, dropped: 1, canary: Some(false) };
+        let facts = CutFacts { volatile: 1, dropped: 1, canary: Some(false), lied: false };
         assert_eq!(disk.facts(), Some(facts));
         assert!(!disk.prime(Profile::Drop, 7));
         let errors = [first(&disk).err(), disk.write(0, &[3]).err(), disk.flush().err()];
@@ -201,6 +269,48 @@ mod tests {
         assert!(disk.prime(Profile::KeepAll, 7) && !disk.undo());
         disk.write(8192, CUT_CANARY.as_bytes()).unwrap();
         assert!(disk.facts().is_none(), "it is primed no more");
+    }
+
+    #[test]
+    fn what_lies_in_the_margin_is_no_part_of_the_filesystem() {
+        let disk = Powered::new(Image::new(10_000));
+        assert_eq!((disk.end(), disk.whole()), (12_288, 12_288 + MARGIN));
+        disk.write(disk.end() + 4096, &[7; 4096]).unwrap();
+        let mut found = [0; 4096];
+        disk.read(disk.end() + 4096, &mut found).unwrap();
+        assert_eq!((found, first(&disk), disk.chunks()), ([7; 4096], Ok(0), 0));
+        let pending = || (disk.pending().pending, disk.pending().own);
+        assert_eq!(pending(), (0, 1));
+        disk.flush().unwrap();
+        assert_eq!(pending(), (0, 0));
+        assert_eq!(disk.write(disk.whole(), &[1]), Err(Errno::NOSPC));
+    }
+
+    #[test]
+    fn a_cut_knows_of_a_lie_until_the_disk_makes_up_for_it() {
+        let disk = Powered::new(Image::new(1 << 20));
+        let lied = || {
+            assert!(disk.prime(Profile::Drop, 7));
+            disk.write(8192, CUT_CANARY.as_bytes()).unwrap();
+            let lied = disk.facts().unwrap().lied;
+            assert!(disk.undo());
+            lied
+        };
+        disk.lie().unwrap();
+        assert!(lied() && disk.pending().pending > 0);
+        disk.flush().unwrap();
+        assert!(!lied());
+    }
+
+    #[test]
+    fn room_is_fresh_until_it_was_written() {
+        let disk = Powered::new(Image::new(1 << 20));
+        assert!(disk.is_fresh((4096, 4096)));
+        disk.write(4096, &[1; 4096]).unwrap();
+        assert!(!disk.is_fresh((4096, 4096)) && disk.is_fresh((4096, 4097)));
+        assert!(disk.is_fresh((disk.end(), 4096)), "a trial's likewise");
+        disk.zero(4096, 4096).unwrap();
+        assert!(disk.is_fresh((4096, 4096)), "it was given back");
     }
 
     #[test]

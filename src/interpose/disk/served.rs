@@ -1,4 +1,4 @@
-//! The kernel's requests for the one file that there is: only wiring.
+//! The kernel's requests for the one file that there is: each is first shown to the rules, then done.
 
 use std::{
     cell::RefCell,
@@ -14,12 +14,17 @@ use fuser::{
     ReplyStatfs, ReplyWrite, Request, WriteFlags,
 };
 
-use super::power::Powered;
+use super::{power::Powered, struck::Struck};
+use crate::{
+    interpose::{later::later, rules::Rot},
+    protocol::DiskOp,
+};
 
 /// A disk as the kernel's requests find it: a file of this name, alone in the root. By its name it is
 /// known in lists of loop devices.
 pub(super) struct Served {
     pub(super) disk: Arc<Powered>,
+    pub(super) struck: Arc<Struck>,
     pub(super) name: String,
 }
 
@@ -53,11 +58,37 @@ fn answer(reply: ReplyEmpty, done: Result<(), rustix::io::Errno>) {
     }
 }
 
+/// Reads so many bytes from there, with what has rotted.
+fn read(disk: &Powered, (offset, size): (u64, u32), rot: Option<Rot>, reply: ReplyData) {
+    let there = usize::try_from(size).unwrap_or_default();
+    BUFFER.with_borrow_mut(|buffer| {
+        buffer.resize(buffer.len().max(there), 0);
+        match disk.read(offset, &mut buffer[..there]) {
+            Ok(()) => {
+                rot.into_iter().for_each(|rot| rot.apply(offset, &mut buffer[..there]));
+                reply.data(&buffer[..there]);
+            }
+            Err(why) => reply.error(errno(why)),
+        }
+    });
+}
+
+fn written(data: &[u8], reply: ReplyWrite) {
+    reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX));
+}
+
+fn write(disk: &Powered, offset: u64, data: &[u8], reply: ReplyWrite) {
+    match disk.write(offset, data) {
+        Ok(()) => written(data, reply),
+        Err(why) => reply.error(errno(why)),
+    }
+}
+
 impl Served {
     fn attr(&self, ino: INodeNo) -> FileAttr {
         let (kind, perm, size, blocks) = match ino {
             ROOT => (FileType::Directory, 0o700, 0, 0),
-            _ => (FileType::RegularFile, 0o600, self.disk.size(), self.disk.chunks() * 8),
+            _ => (FileType::RegularFile, 0o600, self.disk.whole(), self.disk.chunks() * 8),
         };
         FileAttr {
             ino,
@@ -115,15 +146,12 @@ impl Filesystem for Served {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let there = u64::from(size).min(self.disk.size().saturating_sub(offset));
-        let there = usize::try_from(there).unwrap_or_default();
-        BUFFER.with_borrow_mut(|buffer| {
-            buffer.resize(buffer.len().max(there), 0);
-            match self.disk.read(offset, &mut buffer[..there]) {
-                Ok(()) => reply.data(&buffer[..there]),
-                Err(why) => reply.error(errno(why)),
-            }
-        });
+        let there = u64::from(size).min(self.disk.whole().saturating_sub(offset));
+        let there = u32::try_from(there).unwrap_or_default();
+        let strike = self.struck.strike(DiskOp::Read, (offset, there.into()), || false);
+        let disk = Arc::clone(&self.disk);
+        let read = move |reply| read(&disk, (offset, there), strike.rot, reply);
+        later(&self.struck.timer, strike, reply, read);
     }
 
     fn write(
@@ -138,10 +166,19 @@ impl Filesystem for Served {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        match self.disk.write(offset, data) {
-            Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX)),
-            Err(why) => reply.error(errno(why)),
+        if self.struck.announces(offset) {
+            return written(data, reply);
         }
+        let span = (offset, data.len() as u64);
+        let strike = self.struck.strike(DiskOp::Write, span, || self.disk.is_fresh(span));
+        if strike.is_none() {
+            return write(&self.disk, offset, data, reply);
+        }
+        let (disk, data) = (Arc::clone(&self.disk), data.to_vec());
+        later(&self.struck.timer, strike, reply, move |reply| match strike.loses_write {
+            true => written(&data, reply),
+            false => write(&disk, offset, &data, reply),
+        });
     }
 
     /// A descriptor is closed: nothing that a disk would know.
@@ -150,7 +187,10 @@ impl Filesystem for Served {
     }
 
     fn fsync(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        answer(reply, self.disk.flush());
+        let (strike, disk) = (self.struck.strike_flush(), Arc::clone(&self.disk));
+        let flush =
+            move |reply| answer(reply, if strike.loses_sync { disk.lie() } else { disk.flush() });
+        later(&self.struck.timer, strike, reply, flush);
     }
 
     /// The loop device asks for holes, and for zeros: both read as zeros.
@@ -167,11 +207,14 @@ impl Filesystem for Served {
         if mode & (libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_ZERO_RANGE) == 0 {
             return reply.error(Errno::EOPNOTSUPP);
         }
-        answer(reply, self.disk.zero(offset, length));
+        let strike = self.struck.strike(DiskOp::Discard, (offset, length), || false);
+        let disk = Arc::clone(&self.disk);
+        let zero = move |reply| answer(reply, disk.zero(offset, length));
+        later(&self.struck.timer, strike, reply, zero);
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        let blocks = self.disk.size() / u64::from(BLOCK);
+        let blocks = self.disk.whole() / u64::from(BLOCK);
         reply.statfs(blocks, 0, 0, 1, 0, BLOCK, 255, BLOCK);
     }
 }

@@ -14,6 +14,7 @@ use super::{
     past::{Opened, Pasts},
     power::Powered,
     served::Served,
+    struck::Struck,
 };
 use crate::{
     block::{Kept, Profile},
@@ -23,7 +24,8 @@ use crate::{
         fuse,
         loop_device::{self, AttachOptions, Attached},
     },
-    protocol::CutFacts,
+    interpose::{armed::Armed, ruled::Ruled, timer::Timer},
+    protocol::{CutFacts, PendingFacts, RuleFacts},
 };
 
 /// Threads that serve requests.
@@ -48,6 +50,7 @@ pub struct Setup {
 /// A served disk.
 pub struct Session {
     disk: Arc<Powered>,
+    struck: Arc<Struck>,
     served: BackgroundSession,
     device: String,
     pasts: Arc<Pasts>,
@@ -56,7 +59,7 @@ pub struct Session {
 /// Serves a disk, and attaches a loop device to it: the device keeps the file, and with it the
 /// mount, which nobody else ever sees.
 pub(super) fn serve(
-    disk: &Arc<Powered>,
+    (disk, struck): (&Arc<Powered>, &Arc<Struck>),
     nodes: &Path,
     mark: &str,
 ) -> HostResult<(BackgroundSession, Attached)> {
@@ -65,7 +68,8 @@ pub(super) fn serve(
     let mount = fuse::mount(&device, mark, DIRECTORY, &[])?;
     let mut config = Config::default();
     config.n_threads = Some(THREADS);
-    let served = Served { disk: Arc::clone(disk), name: mark.to_owned() };
+    let (disk, struck) = (Arc::clone(disk), Arc::clone(struck));
+    let served = Served { disk, struck, name: mark.to_owned() };
     let session = fuser::Session::from_fd(served, device, SessionACL::All, config);
     let failed = |error| HostError::sys("serve", &node, Errno::of_io(&error));
     let served = session.and_then(fuser::Session::spawn).map_err(failed)?;
@@ -81,6 +85,12 @@ pub(super) fn serve(
     Ok((served, attached))
 }
 
+/// Rules for a disk: none yet.
+pub(super) fn unstruck(disk: &Powered) -> HostResult<Arc<Struck>> {
+    let failed = |error| HostError::sys("clone", Path::new("thread"), Errno::of_io(&error));
+    Struck::new(disk.end()).map(Arc::new).map_err(failed)
+}
+
 impl Session {
     /// Reads the image, serves it, and attaches a loop device to it.
     ///
@@ -88,9 +98,10 @@ impl Session {
     /// The failed call.
     pub fn start(setup: &Setup) -> HostResult<Self> {
         let disk = Arc::new(Powered::new(load(&setup.image)?));
-        let (served, attached) = serve(&disk, &setup.nodes, &setup.mark)?;
+        let struck = unstruck(&disk)?;
+        let (served, attached) = serve((&disk, &struck), &setup.nodes, &setup.mark)?;
         let pasts = Arc::new(Pasts::new(&setup.nodes, &setup.mark));
-        Ok(Self { disk, served, device: format!("/dev/loop{}", attached.number), pasts })
+        Ok(Self { disk, struck, served, device: format!("/dev/loop{}", attached.number), pasts })
     }
 
     /// The loop device's node on the host.
@@ -99,10 +110,11 @@ impl Session {
         &self.device
     }
 
-    /// What other threads may do with its power.
+    /// What other threads may do with its power and its rules.
     #[must_use]
     pub fn power(&self) -> Power {
-        Power { disk: Arc::clone(&self.disk), pasts: Arc::clone(&self.pasts) }
+        let (disk, struck) = (Arc::clone(&self.disk), Arc::clone(&self.struck));
+        Power { disk, struck, pasts: Arc::clone(&self.pasts) }
     }
 
     /// Serves until the loop device lets go of the file.
@@ -114,10 +126,11 @@ impl Session {
     }
 }
 
-/// The power of a disk, and its past.
+/// The power of a disk, its rules, and its past.
 #[derive(Clone)]
 pub struct Power {
     disk: Arc<Powered>,
+    struck: Arc<Struck>,
     pasts: Arc<Pasts>,
 }
 
@@ -132,6 +145,12 @@ impl Power {
     #[must_use]
     pub fn facts(&self) -> Option<CutFacts> {
         self.disk.facts()
+    }
+
+    /// What no flush has made durable.
+    #[must_use]
+    pub fn pending(&self) -> PendingFacts {
+        self.disk.pending()
     }
 
     /// Gives it back, with what the cut has left. False where it was not cut.
@@ -181,5 +200,20 @@ impl Power {
     #[must_use]
     pub fn show(&self, cut: u64, kept: &[Kept]) -> Option<[u8; 32]> {
         self.pasts.show(cut, kept)
+    }
+}
+
+impl Ruled for Power {
+    fn armed(&self) -> &Armed {
+        &self.struck.armed
+    }
+
+    fn timer(&self) -> &Timer {
+        &self.struck.timer
+    }
+
+    fn facts(&self, set: &str) -> Option<RuleFacts> {
+        // no request passes a disk by, whoever has what open
+        self.struck.armed.facts(set, 0, |_| 0)
     }
 }

@@ -14,10 +14,12 @@ use rustix::{
 use super::{
     Fs, Who, data,
     names::{Bits, Found},
-    strike::Refusable as _,
     table::ROOT,
 };
-use crate::{interpose::rules::Strike, protocol::ToldRoom};
+use crate::{
+    interpose::{later::Refusable as _, rules::Strike},
+    protocol::ToldRoom,
+};
 
 thread_local! {
     /// What was read, until it is answered.

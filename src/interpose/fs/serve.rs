@@ -19,9 +19,9 @@ use super::{
     attr::{Change, told},
     data,
     names::{Bits, Made},
-    strike::{At, Refusable as _},
+    strike::At,
 };
-use crate::protocol::IoOp;
+use crate::{interpose::later::Refusable as _, protocol::IoOp};
 
 /// A filesystem as the kernel's requests find it.
 pub(crate) struct Served(pub(crate) Arc<Fs>);

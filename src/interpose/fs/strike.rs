@@ -1,14 +1,12 @@
 //! Between an operation and its rules: what strikes it, and the way on when something does.
 
-use std::{ffi::OsStr, sync::Arc, time::Duration};
-
-use rustix::io::Errno;
+use std::{ffi::OsStr, sync::Arc};
 
 use super::{Fs, Who, data, open::Open, ours::is_ours, table::OURS};
 use crate::{
     interpose::{
+        later::{Refusable, later},
         rules::{Call, Found, Strike},
-        timer::{End, Wait},
     },
     protocol::{IoOp, is_tried},
 };
@@ -27,36 +25,6 @@ pub(super) enum At<'a> {
     /// An open file that is synced, and what the sync finds.
     Sync(&'a Open, Found),
 }
-
-/// An answer that can be a refusal.
-pub(super) trait Refusable: Send + 'static {
-    /// Refuses.
-    fn refuse(self, errno: Errno);
-}
-
-macro_rules! refusable {
-    ($($reply:ident),+ $(,)?) => {
-        $(impl Refusable for fuser::$reply {
-            fn refuse(self, errno: Errno) {
-                self.error(fuser::Errno::from_i32(errno.raw_os_error()));
-            }
-        })+
-    };
-}
-
-refusable!(
-    ReplyAttr,
-    ReplyCreate,
-    ReplyData,
-    ReplyDirectory,
-    ReplyEmpty,
-    ReplyEntry,
-    ReplyLseek,
-    ReplyOpen,
-    ReplyStatfs,
-    ReplyWrite,
-    ReplyXattr,
-);
 
 impl Fs {
     /// What strikes an operation. Costs next to nothing where no rule in force is about its kind.
@@ -91,8 +59,9 @@ impl Fs {
             At::Sync(_, found) => Some(found),
             _ => None,
         };
-        let (ours, open_for) = (!trial && is_ours(op, pid), None);
-        let call = Call { op, path: &path, span, bytes, open_for, sync, uid, pid, ours, trial };
+        let (ours, open_for, fresh) = (!trial && is_ours(op, pid), None, false);
+        let path = path.as_str();
+        let call = Call { op, path, span, bytes, open_for, sync, fresh, uid, pid, ours, trial };
         self.armed.strike(&call, opened)
     }
 
@@ -133,20 +102,6 @@ impl Fs {
         work: impl FnOnce(&Arc<Self>, R) + Send + 'static,
     ) {
         let fs = Arc::clone(self);
-        let errno = match strike.errno {
-            Some(_) => strike.refuses(),
-            None => strike.hang.and_then(|hang| hang.errno),
-        };
-        let go_on = move |end| match (end, errno) {
-            (End::Killed, _) => reply.refuse(Errno::INTR),
-            (End::Due, Some(errno)) => reply.refuse(Errno::from_raw_os_error(errno)),
-            (End::Due, None) => work(&fs, reply),
-        };
-        let delay = strike.delay + strike.hang.map_or(Duration::ZERO, |hang| hang.at_most);
-        if delay.is_zero() {
-            return go_on(End::Due);
-        }
-        let task = strike.hang.map(|hang| hang.task);
-        self.timer.after(Wait { delay, by: strike.by, task }, go_on);
+        later(&self.timer, strike, reply, move |reply| work(&fs, reply));
     }
 }

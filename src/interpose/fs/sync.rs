@@ -6,16 +6,10 @@ use fuser::ReplyEmpty;
 use rustix::{fs::fsync, io::Errno};
 
 use super::{
-    Fs, Who,
-    answer::answer_empty,
-    data,
-    history::Synced,
-    open::Open,
-    strike::{At, Refusable as _},
-    table::lock,
+    Fs, Who, answer::answer_empty, data, history::Synced, open::Open, strike::At, table::lock,
 };
 use crate::{
-    interpose::rules::Strike,
+    interpose::{later::Refusable as _, rules::Strike},
     protocol::{IoOp, ReadBack, Retry},
 };
 

@@ -69,6 +69,7 @@ impl Compiled {
     /// Whether it is about files that are open for so long, `since` it came into force.
     pub(super) fn reaches(&self, call: &Call<'_>, since: Duration) -> bool {
         match self.rule.action {
+            IoAction::NoRoom { .. } => call.fresh,
             IoAction::Stale => call.trial || call.open_for.is_some_and(|open_for| open_for > since),
             IoAction::FailSync { .. } => {
                 self.is_due(call) || call.sync.is_some_and(|found| found.written)
@@ -137,6 +138,7 @@ mod tests {
             bytes: 512,
             open_for: None,
             sync: None,
+            fresh: false,
             uid: 7,
             pid: 42,
             ours: false,
@@ -170,6 +172,16 @@ mod tests {
         assert!(stale.reaches(&Call { trial: true, ..open_for(1) }, since));
         let any = Compiled::new(rule(&["**"])).unwrap();
         assert!(any.reaches(&open_for(1), since) && any.reaches(&call("a"), since));
+    }
+
+    #[test]
+    fn room_is_wanting_for_what_had_none() {
+        let action = IoAction::NoRoom { errno: libc::ENOSPC };
+        let full = Compiled::new(IoRule { action, ..rule(&["**"]) }).unwrap();
+        let fresh = |fresh, trial| Call { fresh, trial, ..call("disk") };
+        assert!(full.reaches(&fresh(true, false), Duration::ZERO));
+        assert!(!full.reaches(&fresh(false, false), Duration::ZERO));
+        assert!(!full.reaches(&fresh(false, true), Duration::ZERO), "a trial is a write too");
     }
 
     #[test]

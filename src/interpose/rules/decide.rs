@@ -52,11 +52,16 @@ pub(super) fn fires(when: &Trigger, count: Count, hash: Hash) -> bool {
 }
 
 /// Parts of a whole that a percentage is rounded to: a millionth of a percent.
-const PARTS: u64 = 100_000_000;
+pub(super) const PARTS: u64 = 100_000_000;
 
+/// So many of them.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 100")]
-fn chosen(Percent(share): Percent, hash: Hash) -> bool {
-    hash.below(PARTS) < (share * (PARTS / 100) as f64).round() as u64
+pub(super) fn parts(Percent(share): Percent) -> u64 {
+    (share * (PARTS / 100) as f64).round() as u64
+}
+
+fn chosen(share: Percent, hash: Hash) -> bool {
+    hash.below(PARTS) < parts(share)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod compiled;
 mod decide;
 #[cfg(test)]
 mod model_tests;
+mod rot;
 mod set;
 mod sets;
 mod syncs;
@@ -21,6 +22,7 @@ use crate::{
 };
 pub use bytes::Harm;
 pub use compiled::{BadGlob, Globs};
+pub use rot::Rot;
 pub use set::RuleSet;
 pub use sets::Sets;
 pub use syncs::{Found, Syncs};
@@ -40,6 +42,8 @@ pub struct Call<'a> {
     pub open_for: Option<Duration>,
     /// Of a sync of a file: what it finds.
     pub sync: Option<Found>,
+    /// As a write to a disk: it needs room that nothing has had yet.
+    pub fresh: bool,
     /// User of the caller, as the host counts.
     pub uid: u32,
     /// Pid of the caller, as the host counts.
@@ -62,10 +66,14 @@ pub struct Strike {
     pub keep: Option<u64>,
     /// Bytes that are made wrong on the way.
     pub harm: Option<Harm>,
+    /// As a read of a disk: bits that have turned over there.
+    pub rot: Option<Rot>,
     /// As a sync of what was written: it is not brought to the disk; what comes after that.
     pub fails_sync: Option<(Retry, ReadBack)>,
     /// As a sync: it is not done, and says that it is.
     pub loses_sync: bool,
+    /// As a write to a disk: likewise.
+    pub loses_write: bool,
     /// What a look at attributes is told.
     pub attributes: Option<ToldAttributes>,
     /// What a look at how much room there is is told.
@@ -117,7 +125,9 @@ impl Strike {
         };
         self.delay += other.delay;
         self.harm = self.harm.or(other.harm);
+        self.rot = self.rot.or(other.rot);
         self.loses_sync |= other.loses_sync;
+        self.loses_write |= other.loses_write;
         self.attributes = self.attributes.or(other.attributes);
         self.room = self.room.or(other.room);
         self.fails_sync = self.fails_sync.or(other.fails_sync);
@@ -146,12 +156,15 @@ impl fmt::Display for Strike {
         let late = (!self.delay.is_zero()).then(|| format!("{:?} late", self.delay));
         let kept = self.keep.map(|bytes| format!("{bytes} bytes done"));
         let harmed = self.harm.map(|_| "other bytes".to_owned());
+        let rotten = self.rot.map(|_| "other bits".to_owned());
         let errno = self.errno.or(self.hang.and_then(|hang| hang.errno));
         let failed = errno.map(|errno| Errno(errno).to_string());
-        let lost = self.loses_sync.then(|| "not done, and said to be".to_owned());
+        let lost =
+            (self.loses_sync || self.loses_write).then(|| "not done, and said to be".to_owned());
         let told = self.attributes.map(|_| "told other attributes".to_owned());
         let room = self.room.map(|_| "told of other room".to_owned());
-        let parts = [hangs, late, kept, harmed, lost, told, room, failed].into_iter().flatten();
+        let parts =
+            [hangs, late, kept, harmed, rotten, lost, told, room, failed].into_iter().flatten();
         let parts: Vec<String> = parts.collect();
         f.write_str(&parts.join(", "))
     }

@@ -80,6 +80,7 @@ fn call(path: usize, op: usize, uid: u32) -> Call<'static> {
         bytes: 100,
         open_for: None,
         sync: None,
+        fresh: false,
         uid,
         pid: 1,
         ours: false,

@@ -10,12 +10,15 @@ use std::{
 };
 
 use super::{
-    BadGlob, Call, Hang, Strike,
+    BadGlob, Call, Hang, Rot, Strike,
     bytes::{Harm, kept},
     compiled::Compiled,
     decide::{Count, Hash, fires},
 };
-use crate::protocol::{IoAction, IoOp, IoRule, LISTED, Struck};
+use crate::{
+    protocol::{IoAction, IoOp, IoRule, LISTED, Struck},
+    units::Percent,
+};
 
 /// What is counted for each rule, operation and path.
 type Counts = HashMap<(usize, IoOp, u64), Count>;
@@ -103,13 +106,13 @@ impl RuleSet {
             let in_window = when.from.is_none_or(|from| since >= from.0)
                 && when.until.is_none_or(|until| since < until.0);
             if rule.is_due(call) && in_window {
-                strike.add(act(rule.rule.action, call, Hash::of(self.seed)));
+                strike.add(act(rule.rule.action, call, (self.seed, Hash::of(self.seed))));
                 continue;
             }
             let count = self.count(index, call);
             let hash = self.hash(index, call, count);
             if in_window && fires(when, count, hash) {
-                strike.add(act(rule.rule.action, call, hash));
+                strike.add(act(rule.rule.action, call, (self.seed, hash)));
                 number = number.or(Some(count.n));
             }
         }
@@ -160,10 +163,12 @@ impl RuleSet {
 }
 
 /// What an action does to an operation: nothing, where it is about bytes and finds none to do it to.
-fn act(action: IoAction, call: &Call<'_>, hash: Hash) -> Strike {
+fn act(action: IoAction, call: &Call<'_>, (seed, hash): (u64, Hash)) -> Strike {
     let none = Strike::default();
     match action {
-        IoAction::Error { errno } => Strike { errno: Some(errno), ..none },
+        IoAction::Error { errno } | IoAction::NoRoom { errno } => {
+            Strike { errno: Some(errno), ..none }
+        }
         IoAction::Delay { us, jitter_us } => {
             let more = hash.and(b"jitter").below(jitter_us.saturating_add(1));
             Strike { delay: Duration::from_micros(us.saturating_add(more)), ..none }
@@ -176,9 +181,16 @@ fn act(action: IoAction, call: &Call<'_>, hash: Hash) -> Strike {
         IoAction::Corrupt { damage, bytes: most } => {
             Strike { harm: Harm::of(damage, most, call.bytes, hash), ..none }
         }
+        IoAction::Rot { share } => {
+            // a trial reads one chunk, and must not be the one that is sound
+            let share = if call.trial { Percent(100.0) } else { share };
+            let rot = call.span.and_then(|span| Rot::of(share, span, Hash::of(seed)));
+            Strike { rot, ..none }
+        }
         IoAction::FailSync { errno, retry, read_back, .. } => {
             Strike { errno: Some(errno), fails_sync: Some((retry, read_back)), ..none }
         }
+        IoAction::LoseWrite => Strike { loses_write: true, ..none },
         IoAction::LoseSync => Strike { loses_sync: true, ..none },
         IoAction::Remember => none,
         IoAction::TellAttributes(told) => Strike { attributes: Some(told), ..none },
@@ -214,8 +226,9 @@ mod tests {
         let (open_for, sync) = (None, None);
         let (uid, pid) = (0, 9);
         let op = IoOp::Write;
+        let (fresh, ours) = (false, false);
         let call =
-            Call { op, path: "a", span, bytes: 10, open_for, sync, uid, pid, ours: false, trial };
+            Call { op, path: "a", span, bytes: 10, open_for, sync, fresh, uid, pid, ours, trial };
         set.strike(&call, Duration::from_millis(3), &|_| None)
     }
 

@@ -1,13 +1,15 @@
-//! The file interposer by itself, without an engine: as a filesystem it must be one that nobody
-//! notices, its rules strike what they name, and when it is killed nobody hangs.
+//! The interposers by themselves, without an engine: as a filesystem one must be such that nobody
+//! notices, their rules strike what they name, and when one is killed nobody hangs.
 
 mod bytes;
 mod cuts;
+mod disks;
 mod fsx;
 mod hangs;
 mod inserted;
 mod killed;
 mod mounted;
+mod own_disk;
 mod pasts;
 mod posix;
 mod scale;

@@ -3,10 +3,9 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{Read as _, Write as _},
     os::fd::OwnedFd,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -14,55 +13,17 @@ use std::{
 use keelhaul::{
     block::{Kept, Profile, plan},
     host::{fuse, loop_device},
-    interpose::{
-        control::{self, Answer, Ask},
-        disk::{PAST, Setup},
-        serve::{Orders, READY, Serve},
-    },
+    interpose::control::{Answer, Ask},
     protocol::PastFacts,
 };
 use rustix::fs::{Mode, OFlags, openat};
 
-use super::mounted::can_be_tried;
-
-const WITHIN: Duration = Duration::from_secs(10);
-
-/// A disk with an ext4 on it, until it is dropped.
-struct Disk {
-    dir: tempfile::TempDir,
-    mark: String,
-    node: PathBuf,
-    child: Child,
-}
+use super::{
+    mounted::can_be_tried,
+    own_disk::{Disk, WITHIN, mounted},
+};
 
 impl Disk {
-    fn start() -> Self {
-        let dir = tempfile::Builder::new().prefix("kh-disk").tempdir().unwrap();
-        let (image, mark) = (dir.path().join("image"), format!("kh-past-{}", std::process::id()));
-        File::create(&image).unwrap().set_len(32 << 20).unwrap();
-        let mkfs = Command::new("mkfs.ext4").args(["-q", "-F", "-b", "4096"]).arg(&image).status();
-        assert!(mkfs.unwrap().success());
-        let setup = Setup { image, nodes: "/dev".into(), mark: mark.clone() };
-        let socket = dir.path().join("socket");
-        let orders = Orders { serve: Serve::Disk { setup }, socket, ends_with: None };
-        let mut child = Command::new(env!("CARGO_BIN_EXE_keelhaul"))
-            .args(["helper-interposer", &mark])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        writeln!(child.stdin.take().unwrap(), "{}", serde_json::to_string(&orders).unwrap())
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let node = line.strip_prefix(READY).expect(&line).trim().into();
-        Self { dir, mark, node, child }
-    }
-
-    fn ask(&self, ask: &Ask) -> Answer {
-        control::ask(&self.dir.path().join("socket"), ask, WITHIN).unwrap()
-    }
-
     fn mark(&self) -> u64 {
         match self.ask(&Ask::Mark) {
             Answer::At(at) => at,
@@ -103,19 +64,6 @@ impl Disk {
 
 type Files = BTreeMap<String, String>;
 
-/// A process that another test is just starting holds what we have closed, until it runs.
-fn mounted(node: &Path) -> OwnedFd {
-    let until = Instant::now() + WITHIN;
-    loop {
-        match fuse::mount_device("ext4", node, &["ro".to_owned()]) {
-            Err(error) if error.is(libc::EBUSY) && Instant::now() < until => {
-                thread::sleep(Duration::from_millis(5));
-            }
-            mount => return mount.unwrap(),
-        }
-    }
-}
-
 fn claim(node: &Path) -> OwnedFd {
     let until = Instant::now() + WITHIN;
     loop {
@@ -124,18 +72,6 @@ fn claim(node: &Path) -> OwnedFd {
         }
         assert!(Instant::now() < until, "the state before is still mounted");
         thread::sleep(Duration::from_millis(5));
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        for mark in [format!("{}{PAST}", self.mark), self.mark.clone()] {
-            for device in loop_device::find_marked(Path::new("/dev"), &mark).unwrap_or_default() {
-                let _ = loop_device::detach(Path::new("/dev"), device.backing);
-            }
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -1,7 +1,7 @@
 //! A smallest scenario for every fault, in the ways that it has of acting. A fault without one
 //! fails a test.
 
-use super::host::Trace;
+use super::{host::Trace, symptoms::OnDisk};
 
 /// One way of one fault.
 pub(super) struct Fixture {
@@ -18,6 +18,8 @@ pub(super) struct Fixture {
     service: &'static str,
     /// Another service, or what else the scenario has, as a line of YAML.
     beside: &'static str,
+    /// More steps while it is in force, as lines of YAML.
+    then: &'static str,
     /// How the kernel shows that it is in force.
     pub(super) trace: Trace,
     /// It lasts until it is reverted.
@@ -37,6 +39,13 @@ const RELEASE: &str = "/opt/specimen/releases/1.dat";
 const RECORDS: &str =
     "\nworkloads: { records: { ledger: { via: { http: { service: agent } }, rate: 200/s } } }";
 
+const LARGE_RECORDS: &str = "\nworkloads: { records: { ledger: { via: { http: { service: agent } }, rate: 200/s, length: 4096 } } }";
+
+const READ_ANEW: &str = "
+  - inject: { drop-cache: { target: \"agent:/data/current.dat\" } }
+  - expect: [{ file: { service: agent, path: /data/current.dat, content: \".\" } }]
+    within: 5s";
+
 /// One that happens to the reference subject.
 const PLAIN: Fixture = Fixture {
     fault: "",
@@ -47,6 +56,7 @@ const PLAIN: Fixture = Fixture {
     image: "keelhaul/specimen",
     service: "",
     beside: "",
+    then: "",
     trace: Trace::Nothing,
     lasts: false,
 };
@@ -62,6 +72,11 @@ const fn state(
     trace: Trace,
 ) -> Fixture {
     Fixture { fault, way, volume, mount, inject, trace, lasts: true, ..PLAIN }
+}
+
+/// One that strikes the filesystem's own requests to a disk of ours: somebody must write and sync.
+const fn struck(fault: &'static str, inject: &'static str, trace: Trace) -> Fixture {
+    Fixture { beside: RECORDS, ..state((fault, ""), (POWERED, "/data"), inject, trace) }
 }
 
 const fn event(fault: &'static str, inject: &'static str) -> Fixture {
@@ -81,6 +96,18 @@ pub(super) const FIXTURES: &[Fixture] = &[
             Trace::Owner("/data", 65534),
         )
     },
+    Fixture {
+        // somebody must read what is not in the page cache
+        then: READ_ANEW,
+        ..struck("bit-rot", "{ target: \"agent:/data\" }", Trace::Nothing)
+    },
+    struck("block-error", "{ target: \"agent:/data\" }", Trace::Disk("/data", OnDisk::Fails)),
+    struck(
+        "block-latency",
+        "{ target: \"agent:/data\", latency: 800ms }",
+        Trace::Disk("/data", OnDisk::TakesLong),
+    ),
+    struck("block-stall", "{ target: \"agent:/data\" }", Trace::Disk("/data", OnDisk::Hangs)),
     state(
         ("broken-hardlinks", "copy-and-replace"),
         (DOCKER, "/data"),
@@ -253,6 +280,8 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\" }",
         Trace::Lost("/data"),
     ),
+    // nothing shows it before a cut
+    struck("lying-flush", "{ target: \"agent:/data\" }", Trace::Nothing),
     state(
         ("memory-limit", ""),
         (DOCKER, "/data"),
@@ -286,6 +315,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Owner("/data", 1001),
     ),
     state(("pause", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Frozen),
+    struck("phantom-write", "{ target: \"agent:/data\" }", Trace::Nothing),
     Fixture { way: "block", volume: POWERED, ..event("power-cut", "{ target: \"agent:/data\" }") },
     Fixture {
         way: "file",
@@ -362,6 +392,11 @@ pub(super) const FIXTURES: &[Fixture] = &[
             Trace::Full("/data"),
         )
     },
+    Fixture {
+        // each record needs a block that was never written
+        beside: LARGE_RECORDS,
+        ..struck("thin-pool-full", "{ target: \"agent:/data\" }", Trace::Nothing)
+    },
     state(
         ("throttle", ""),
         (EXT4, "/data"),
@@ -407,7 +442,7 @@ impl Fixture {
 
     /// The whole scenario; the fault is in force for `wait` before it is reverted.
     pub(super) fn scenario(&self, wait: &str) -> String {
-        let Self { fault, volume, mount, inject, image, service, beside, .. } = self;
+        let Self { fault, volume, mount, inject, image, service, beside, then, .. } = self;
         let memory = if *image == ENGINE.image { "512MiB" } else { "64MiB" };
         let name = self.name();
         let wait = if wait.is_empty() { String::new() } else { format!("\n  - wait: {wait}") };
@@ -424,7 +459,7 @@ steady_state:
   - log: {{ service: agent, matches: 'state INIT ->|EACCES|engine: answers' }}
 steps:
   - inject: {{ {fault}: {inject} }}
-    as: fault{wait}{revert}
+    as: fault{then}{wait}{revert}
 "
         )
     }

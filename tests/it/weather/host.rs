@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::{
     harness::keelhaul,
     quiet::Quiet,
-    symptoms::{hangs, holds, mangled, slow, stalled, unreadable, unsyncable},
+    symptoms::{OnDisk, hangs, holds, mangled, shows, slow, stalled, unreadable, unsyncable},
 };
 
 /// For what is promised nobody in seconds.
@@ -184,6 +184,8 @@ pub(super) enum Trace {
     Hangs(&'static str),
     /// A change at this path does not come back.
     Stalled(&'static str),
+    /// A read of the disk under this path goes so.
+    Disk(&'static str, OnDisk),
     /// The I/O of the container's cgroup is limited.
     Throttled,
     /// No network interface but the loopback.
@@ -225,6 +227,7 @@ impl Trace {
             Self::Slow(path) => slow(&root(path)),
             Self::Hangs(path) => hangs(root(path)),
             Self::Stalled(path) => stalled(root(path)),
+            Self::Disk(path, how) => shows(how, root(path)),
             Self::Throttled => throttled(init),
             Self::Detached => detached(init),
             Self::Nothing => false,

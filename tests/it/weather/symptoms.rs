@@ -54,3 +54,36 @@ pub(super) fn stalled(dir: String) -> bool {
     });
     answered.recv_timeout(Duration::from_millis(500)).is_err()
 }
+
+/// What becomes of a read of the disk under a filesystem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnDisk {
+    Fails,
+    TakesLong,
+    Hangs,
+}
+
+/// Reads the disk under this path, past every cache: what is on it is not looked at.
+pub(super) fn shows(wanted: OnDisk, path: String) -> bool {
+    let (answer, answered) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let started = Instant::now();
+        let read = read_disk(&path);
+        let _ = answer.send((read, started.elapsed()));
+    });
+    match answered.recv_timeout(Duration::from_secs(2)) {
+        Err(_) => wanted == OnDisk::Hangs,
+        Ok((Err(rustix::io::Errno::IO), _)) => wanted == OnDisk::Fails,
+        Ok((Ok(()), took)) => wanted == OnDisk::TakesLong && took >= Duration::from_millis(500),
+        Ok((Err(_), _)) => false,
+    }
+}
+
+fn read_disk(path: &str) -> Result<(), rustix::io::Errno> {
+    use rustix::fs::{Mode, OFlags, minor, open, stat};
+    #[repr(align(4096))]
+    struct Block([u8; 4096]);
+    let node = format!("/dev/loop{}", minor(stat(path)?.st_dev));
+    let disk = open(node, OFlags::RDONLY | OFlags::DIRECT | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::pread(&disk, &mut Box::new(Block([0; 4096])).0[..], 0).map(drop)
+}

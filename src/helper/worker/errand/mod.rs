@@ -5,12 +5,13 @@
 //! the keeper from noticing. An errand leaves nothing behind, whenever it is killed. What it asks
 //! for is one argument, what it answers one line of JSON.
 
+mod disk;
 mod io;
 mod pace;
 mod touch;
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Write as _},
     process::{Child, Command, ExitCode, Stdio},
     sync::mpsc,
     thread,
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::super::HelperError;
 use crate::host::process::Identity;
+pub(super) use disk::DiskErrand;
 pub(super) use io::IoErrand;
 pub(super) use pace::PaceErrand;
 pub(super) use touch::TouchErrand;
@@ -29,6 +31,10 @@ pub(super) use touch::TouchErrand;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum Errand {
+    /// Tries requests to a disk. → `TriedOp`s
+    Disk(DiskErrand),
+    /// Moves known bytes to or from a disk. → `TriedBytes`
+    DiskBytes(DiskErrand),
     /// Tries operations with an interposer's own files. → `TriedOp`s
     Io(IoErrand),
     /// Measures I/O in the target's cgroup. → `Pace`
@@ -49,8 +55,12 @@ pub(super) fn send<T: DeserializeOwned + Send + 'static>(
     let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
     let process = Identity::of(child.id());
     let (answer, answered) = mpsc::channel();
-    // it may hang in the kernel for longer than anybody waits, and is waited for all the same
-    thread::spawn(move || drop(answer.send(listen(&mut child))));
+    // it may hang in the kernel for longer than anybody waits, even with its answer given, and is
+    // waited for all the same
+    thread::spawn(move || {
+        drop(answer.send(listen(&mut child)));
+        drop(child.wait());
+    });
     match answered.recv_timeout(within) {
         Ok(text) => {
             let answer: Result<T, HelperError> = serde_json::from_str(&text)
@@ -67,12 +77,11 @@ pub(super) fn send<T: DeserializeOwned + Send + 'static>(
 }
 
 fn listen(child: &mut Child) -> String {
-    let mut text = String::new();
-    if let Some(mut output) = child.stdout.take() {
-        let _ = output.read_to_string(&mut text);
+    let mut line = String::new();
+    if let Some(output) = child.stdout.take() {
+        let _ = BufReader::new(output).read_line(&mut line);
     }
-    let _ = child.wait();
-    text
+    line
 }
 
 /// Runs an errand. Argument: what it is, as JSON.
@@ -86,10 +95,12 @@ pub fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
         return ExitCode::from(2);
     };
     let answer = match errand {
+        Errand::Disk(errand) => serde_json::to_string(&errand.run()),
+        Errand::DiskBytes(errand) => serde_json::to_string(&errand.run_bytes()),
         Errand::Io(errand) => serde_json::to_string(&errand.run()),
         Errand::Pace(errand) => serde_json::to_string(&errand.run()),
         Errand::Touch(errand) => serde_json::to_string(&errand.run()),
     };
-    let told = answer.map(|text| std::io::stdout().write_all(text.as_bytes()));
+    let told = answer.map(|text| std::io::stdout().write_all(format!("{text}\n").as_bytes()));
     if matches!(told, Ok(Ok(()))) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

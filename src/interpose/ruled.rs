@@ -1,0 +1,41 @@
+//! What every interposer does with its rules: puts them in force, and out of it.
+
+use super::{armed::Armed, rules::RuleSet, timer::Timer};
+use crate::protocol::{IoRule, RuleFacts};
+
+/// Something in which rules strike.
+pub(super) trait Ruled {
+    /// Its rules.
+    fn armed(&self) -> &Armed;
+
+    /// Where what they delay waits.
+    fn timer(&self) -> &Timer;
+
+    /// What a set has done; none where there never was one.
+    fn facts(&self, set: &str) -> Option<RuleFacts>;
+
+    /// Puts a set in force.
+    ///
+    /// # Errors
+    /// In words, when a path is no glob.
+    fn arm(&self, set: &str, seed: u64, rules: Vec<IoRule>) -> Result<(), String> {
+        let rules = RuleSet::new(seed, rules).map_err(|error| error.to_string())?;
+        let before = self.armed().arm(set, rules, self.timer().begin());
+        before.into_iter().for_each(|before| self.timer().end(before));
+        Ok(())
+    }
+
+    /// Puts a set out of force; what it alone lets wait goes on at once. False where there was none.
+    fn disarm(&self, set: &str) -> bool {
+        let was = self.armed().disarm(set);
+        was.into_iter().for_each(|was| self.timer().end(was));
+        was.is_some()
+    }
+
+    /// Puts every set out of force.
+    fn disarm_all(&self) {
+        for set in self.armed().names() {
+            self.disarm(&set);
+        }
+    }
+}

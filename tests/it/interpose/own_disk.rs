@@ -1,0 +1,89 @@
+//! A disk of ours with a real filesystem on it, by itself.
+
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader, Write as _},
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use keelhaul::{
+    host::{fuse, loop_device},
+    interpose::{
+        control::{self, Answer, Ask},
+        disk::{PAST, Setup},
+        serve::{Orders, READY, Serve},
+    },
+};
+
+/// Whatever is waited for has come by then.
+pub(super) const WITHIN: Duration = Duration::from_secs(10);
+
+/// A disk with an ext4 on it, until it is dropped.
+pub(super) struct Disk {
+    dir: tempfile::TempDir,
+    mark: String,
+    pub(super) node: PathBuf,
+    child: Child,
+}
+
+impl Disk {
+    pub(super) fn start() -> Self {
+        static LAST: AtomicU32 = AtomicU32::new(0);
+        let dir = tempfile::Builder::new().prefix("kh-disk").tempdir().unwrap();
+        let number = LAST.fetch_add(1, Ordering::Relaxed);
+        let mark = format!("kh-disk-{}-{number}", std::process::id());
+        let image = dir.path().join("image");
+        File::create(&image).unwrap().set_len(32 << 20).unwrap();
+        let mkfs = Command::new("mkfs.ext4").args(["-q", "-F", "-b", "4096"]).arg(&image).status();
+        assert!(mkfs.unwrap().success());
+        let setup = Setup { image, nodes: "/dev".into(), mark: mark.clone() };
+        let socket = dir.path().join("socket");
+        let orders = Orders { serve: Serve::Disk { setup }, socket, ends_with: None };
+        let mut child = Command::new(env!("CARGO_BIN_EXE_keelhaul"))
+            .args(["helper-interposer", &mark])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        writeln!(child.stdin.take().unwrap(), "{}", serde_json::to_string(&orders).unwrap())
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let node = line.strip_prefix(READY).expect(&line).trim().into();
+        Self { dir, mark, node, child }
+    }
+
+    pub(super) fn ask(&self, ask: &Ask) -> Answer {
+        control::ask(&self.dir.path().join("socket"), ask, WITHIN).unwrap()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        for mark in [format!("{}{PAST}", self.mark), self.mark.clone()] {
+            for device in loop_device::find_marked(Path::new("/dev"), &mark).unwrap_or_default() {
+                let _ = loop_device::detach(Path::new("/dev"), device.backing);
+            }
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A process that another test is just starting holds what we have closed, until it runs.
+pub(super) fn mounted(node: &Path) -> OwnedFd {
+    let until = Instant::now() + WITHIN;
+    loop {
+        match fuse::mount_device("ext4", node, &["ro".to_owned()]) {
+            Err(error) if error.is(libc::EBUSY) && Instant::now() < until => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            mount => return mount.unwrap(),
+        }
+    }
+}
