@@ -19,6 +19,7 @@ pub mod detach;
 pub mod device;
 pub mod direct_io;
 pub mod disk_trial;
+pub mod environment;
 pub mod error;
 pub mod escapes;
 pub mod extents;

@@ -2,8 +2,8 @@
 //!
 //! A thread that has changed namespace is never reused: it runs one closure and ends. The closure
 //! must open no `/proc` file: in the target's tree `/proc` belongs to another pid namespace, where
-//! `/proc/self` dangles. Open such files before entering and move them in. Nothing is ever
-//! executed in the target.
+//! `/proc/self` dangles. Open such files before entering and move them in.
+//! Programs are started by way of `in_all_ns` and `in_copied_ns` alone.
 //!
 //! Measured (kernel 6.18, Docker 20.10): `setns` to a mount namespace is `EINVAL` while the
 //! thread shares its `fs_struct`, hence `unshare(CLONE_FS)` first. It needs `CAP_SYS_ADMIN` and
@@ -20,6 +20,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rustix::fs::{Mode, OFlags, open};
+use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::process::{chroot, fchdir};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
@@ -73,6 +74,29 @@ pub fn in_net_ns<R: Send>(target: Identity, work: impl FnOnce() -> R + Send) -> 
 /// # Errors
 /// As [`in_mount_ns`].
 pub fn in_all_ns<R: Send>(target: Identity, work: impl FnOnce() -> R + Send) -> HostResult<R> {
+    enter_all(target, || Ok(work()))
+}
+
+/// The same, with a copy of the mounts that nobody else sees: what is mounted there is gone with
+/// the thread and whatever it has started.
+///
+/// # Errors
+/// As [`in_mount_ns`], and of the target whose root is no mount.
+pub fn in_copied_ns<R: Send>(target: Identity, work: impl FnOnce() -> R + Send) -> HostResult<R> {
+    enter_all(target, || {
+        // SAFETY: only FILES would be unsafe; the mount namespace concerns this thread alone.
+        unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.op("unshare", "mounts")?;
+        // or what is mounted here would show up wherever the target shares its mounts with
+        let alone = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        mount_change("/", alone).op("make private", "/")?;
+        Ok(work())
+    })
+}
+
+fn enter_all<R: Send>(
+    target: Identity,
+    work: impl FnOnce() -> HostResult<R> + Send,
+) -> HostResult<R> {
     let flags = OFlags::CLOEXEC | OFlags::RDONLY;
     let kinds = [
         ("ns/net", LinkNameSpaceType::Network),
@@ -100,7 +124,7 @@ pub fn in_all_ns<R: Send>(target: Identity, work: impl FnOnce() -> R + Send) -> 
         chroot(".").op("chroot", &path)?;
         // the namespaces are entered: holding them open would only keep them alive
         drop((opened, root));
-        Ok(work())
+        work()
     })
 }
 
@@ -199,6 +223,30 @@ mod tests {
         assert_eq!(text.unwrap(), "there\n");
         assert_eq!(found.unwrap(), wanted);
         assert_ne!(wanted, net("thread-self"));
+    }
+
+    #[test]
+    fn what_is_mounted_in_a_copy_is_seen_by_children_and_by_nobody_else() {
+        if !root_or_skip() {
+            return;
+        }
+        let target = Target::start("mount -t tmpfs tmpfs /mnt && echo there > /mnt/file");
+        let cat = || std::process::Command::new("cat").arg("/mnt/file").output().unwrap().stdout;
+        let seen = in_copied_ns(target.identity(), || {
+            let before = cat();
+            rustix::mount::mount(
+                "tmpfs",
+                "/mnt",
+                "tmpfs",
+                rustix::mount::MountFlags::empty(),
+                None,
+            )
+            .unwrap();
+            (before, cat())
+        });
+        assert_eq!(seen.unwrap(), (b"there\n".to_vec(), Vec::new()));
+        let text = in_mount_ns(target.identity(), || fs::read_to_string("/mnt/file"));
+        assert_eq!(text.unwrap().unwrap(), "there\n");
     }
 
     #[test]

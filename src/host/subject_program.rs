@@ -5,18 +5,27 @@
 //! stays in our own cgroups: what it uses is not counted against the subject.
 #![expect(unsafe_code, reason = "the child drops capabilities between fork and exec")]
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::process::{Pid, Signal, kill_process_group};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs,
 };
 
 use super::error::{Context as _, HostError, HostResult};
 use super::process::Identity;
+
+/// Between two looks whether a program has ended.
+const LOOK: Duration = Duration::from_millis(5);
+/// Bytes of what it says of an error that are kept.
+const REASON: usize = 400;
 
 /// Whom a program is run as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,15 +70,104 @@ pub fn run(
     input: Stdio,
     subject: &Subject,
 ) -> HostResult<u8> {
+    let mut command = confined(program, args, env, subject);
+    let status = command.current_dir(cwd).stdin(input).status().op("exec", program)?;
+    Ok(code(status))
+}
+
+/// What a program said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Its exit code, for a signal 128 and its number.
+    pub code: u8,
+    /// Its standard output.
+    pub output: Vec<u8>,
+    /// The end of its standard error.
+    pub errors: String,
+}
+
+/// Runs a program to its end, with nothing to read, in `/`. None where it takes longer than `within`, or
+/// prints more than `most` bytes. It is killed then, and so is whatever it leaves behind in any case.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn listen(
+    program: &Path,
+    args: &[String],
+    env: &[(String, String)],
+    subject: &Subject,
+    within: Duration,
+    most: u64,
+) -> HostResult<Option<Said>> {
+    let end = Instant::now() + within;
+    // no pipes: a thread in another pid namespace can start processes, but no thread to read them
+    let (output, errors) = (memory("output")?, memory("errors")?);
+    let mut command = confined(program, args, env, subject);
+    command.current_dir("/").stdin(Stdio::null()).process_group(0);
+    command.stdout(output.try_clone().op("dup", program)?);
+    command.stderr(errors.try_clone().op("dup", program)?);
+    let mut family = Family(command.spawn().op("exec", program)?);
+    let too_much = |file: &File| file.metadata().map_or(true, |facts| facts.len() > most);
+    loop {
+        if let Some(status) = family.0.try_wait().op("wait", program)? {
+            drop(family);
+            let errors = all(&errors, program)?;
+            let from = errors.len().saturating_sub(REASON);
+            let errors = String::from_utf8_lossy(&errors[from..]).trim().to_owned();
+            let output = all(&output, program)?;
+            let whole = output.len() as u64 <= most;
+            return Ok(whole.then_some(Said { code: code(status), output, errors }));
+        }
+        if Instant::now() >= end || too_much(&output) || too_much(&errors) {
+            return Ok(None);
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// A program with whatever it has started: all of it ends here, as it would keep in use what it was
+/// shown.
+struct Family(Child);
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        // one that has left the group is not found, and one that has ended is gone already
+        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+        let _ = self.0.wait();
+    }
+}
+
+fn memory(name: &str) -> HostResult<File> {
+    Ok(memfd_create(name, MemfdFlags::CLOEXEC).op("memfd_create", name)?.into())
+}
+
+fn all(file: &File, program: &Path) -> HostResult<Vec<u8>> {
+    let mut file = file;
+    let mut bytes = Vec::new();
+    let read = file.rewind().and_then(|()| file.read_to_end(&mut bytes));
+    read.op("read", program)?;
+    Ok(bytes)
+}
+
+/// With none of our environment, and none of our rights that the subject lacks.
+fn confined(
+    program: &Path,
+    args: &[String],
+    env: &[(String, String)],
+    subject: &Subject,
+) -> Command {
     let mut command = Command::new(program);
     command.args(args).env_clear().envs(env.iter().map(|(name, value)| (name, value)));
-    command.current_dir(cwd).stdin(input).uid(subject.uid).gid(subject.gid);
+    command.uid(subject.uid).gid(subject.gid);
     let allowed = CapabilitySet::from_bits_retain(subject.capabilities);
     // SAFETY: after fork the closure makes three system calls and allocates nothing.
     unsafe { command.pre_exec(move || confine(allowed)) };
-    let status = command.status().op("exec", program)?;
+    command
+}
+
+fn code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }
 
 /// Without new privileges, an exec as root gives back no more than is permitted now
@@ -106,6 +204,27 @@ mod tests {
         let code = run(Path::new("/bin/sh"), &args, &[], Path::new("/"), Stdio::null(), &subject);
         // 9 where this test itself runs without that capability
         assert_eq!(code, Ok(5));
+    }
+
+    #[test]
+    fn what_is_said_is_bounded_in_time_and_bytes() {
+        if !root_or_skip() {
+            return;
+        }
+        let subject = Subject { uid: 0, gid: 0, capabilities: 0 };
+        let say = |script: &str, within, most| {
+            let args = ["-c".to_owned(), script.to_owned()];
+            listen(Path::new("/bin/sh"), &args, &[], &subject, within, most).unwrap()
+        };
+        let long = Duration::from_secs(60);
+        let said = say("echo there; echo why >&2; exit 3", long, 100).unwrap();
+        assert_eq!(
+            (said.code, said.output.as_slice(), said.errors.as_str()),
+            (3, &b"there\n"[..], "why")
+        );
+        assert_eq!(say("echo there", long, 3), None);
+        assert_eq!(say("sleep 60 & sleep 60", Duration::from_millis(50), 100), None);
+        assert!(say("sleep 60 & exit 0", long, 100).is_some(), "what it leaves behind is killed");
     }
 
     #[test]

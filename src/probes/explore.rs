@@ -7,10 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use super::{Probe, ProbeCx, ProbeError, Sample, subject::Wrong};
+use super::{
+    Explores, Probe, ProbeCx, ProbeError, Sample,
+    subject::{self, Wrong},
+};
 use crate::{
     block::Profile,
-    protocol::{Capability, CutProfile, ExploreReport, ExploreSpec, LoadCall, LoadReply},
+    protocol::{Capability, CutProfile, ExploreReport, ExploreSpec, LoadCall, LoadReply, Reads},
     units::Duration,
     volumes::object_name,
 };
@@ -33,7 +36,10 @@ pub struct Explore {
     volume: String,
     /// The file that the records are lines of, below the volume's root. A torn end of it does not
     /// count, as whoever opens it cuts that off.
-    file: String,
+    file: Option<String>,
+    /// Instead of a file: a program of the service that recovers what is its own, and prints every
+    /// record.
+    program: Option<Program>,
     /// What may survive of what was not durable; all that a disk can tell by default.
     #[serde(default = "every_profile")]
     profiles: Vec<CutProfile>,
@@ -44,6 +50,22 @@ pub struct Explore {
     /// After this time no further state is looked at.
     #[serde(default = "default_time")]
     time: Duration,
+}
+
+/// A program of a service that reads a state.
+///
+/// It runs beside the service, as its user and with its environment, in a copy of its mounts in which
+/// the state stands in for the volume. It prints every record, a line each, and ends with 0; another
+/// end says that the state is wrong. A state gets 8 s.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Program {
+    /// The service. It must run.
+    service: String,
+    /// Where it has the volume.
+    path: String,
+    /// Program and arguments, run without a shell.
+    command: Vec<String>,
 }
 
 fn every_profile() -> Vec<CutProfile> {
@@ -77,11 +99,53 @@ const LOOK: time::Duration = time::Duration::from_millis(50);
 const BESIDES: time::Duration = time::Duration::from_secs(60);
 
 impl Explore {
+    /// Why it is not known where the records are.
+    fn where_to_look(&self) -> Option<String> {
+        match (&self.file, &self.program) {
+            (Some(file), None) if is_below(file) => None,
+            (Some(file), None) => Some(format!(
+                "`{file}` is no file below the volume's root\n\nhint: write it without the path at \
+                 which the volume is mounted, like `journal.log`"
+            )),
+            (None, Some(program)) if program.command.is_empty() => {
+                Some("`command` is empty\n\nhint: write the program and its arguments".into())
+            }
+            (None, Some(_)) => None,
+            (None, None) => Some(
+                "nothing says where the records are\n\nhint: add `file: journal.log`, or a `program` \
+                 that prints them"
+                    .into(),
+            ),
+            (Some(_), Some(_)) => Some(
+                "the records are either in a file or printed by a program\n\nhint: remove `file` or \
+                 `program`"
+                    .into(),
+            ),
+        }
+    }
+
+    /// How a state is read; none where the service has no container.
+    fn reads(&self, cx: &dyn ProbeCx) -> Option<Reads> {
+        match (&self.file, &self.program) {
+            (Some(file), _) => Some(Reads::File(file.clone())),
+            (None, Some(Program { service, path, command })) => {
+                let place = cx.place(service, path)?;
+                Some(Reads::Program { place, command: command.clone() })
+            }
+            (None, None) => None,
+        }
+    }
+
     /// Profiles as the model of a disk calls them, and those that it does not know.
     fn profiles(&self) -> (Vec<Profile>, Vec<CutProfile>) {
         let unknown = self.profiles.iter().copied().filter(|it| it.of_disk().is_none()).collect();
         (self.profiles.iter().filter_map(|it| it.of_disk()).collect(), unknown)
     }
+}
+
+/// A path without anything that leads elsewhere.
+fn is_below(file: &str) -> bool {
+    file.split('/').all(|part| !["", ".", ".."].contains(&part))
 }
 
 fn observed(report: &ExploreReport) -> String {
@@ -91,7 +155,7 @@ fn observed(report: &ExploreReport) -> String {
     };
     format!(
         "{} states of {} planned, {} of them alike, at {} of {} moments ({} in every way), by {} \
-         profiles; {} volatile writes, {} acknowledged, {} different recovered files; {} states a \
+         profiles; {} volatile writes, {} acknowledged, {} different recoveries; {} states a \
          second{forgotten}",
         report.states,
         report.planned,
@@ -137,29 +201,28 @@ impl Probe for Explore {
         Some(&self.workload)
     }
 
-    fn explores(&self) -> Option<(&str, &str)> {
-        Some((&self.workload, &self.volume))
+    fn peer(&self) -> Option<(&'static str, &str)> {
+        self.program.as_ref().map(|program| ("program", program.service.as_str()))
+    }
+
+    fn explores(&self) -> Option<Explores<'_>> {
+        let program = self.program.as_ref();
+        let seen_by = program.map(|program| (program.service.as_str(), program.path.as_str()));
+        Some(Explores { workload: &self.workload, volume: &self.volume, seen_by })
     }
 
     fn describe(&self) -> String {
-        let Self { workload, volume, file, states, .. } = self;
+        let Self { workload, volume, states, .. } = self;
+        let program = self.program.as_ref().and_then(|program| program.command.first());
+        let there = self.file.as_ref().or(program).map_or("", String::as_str);
         format!(
-            "{workload}: all are in `{file}` in {states} states that a cut leaves of `{volume}`"
+            "{workload}: all are in `{there}` in {states} states that a cut leaves of `{volume}`"
         )
     }
 
     fn check(&self) -> Vec<String> {
         let mut wrong = Wrong::default();
-        let plain = !self.file.is_empty()
-            && !self.file.starts_with('/')
-            && self.file.split('/').all(|part| !["", ".", ".."].contains(&part));
-        wrong.unless(plain, || {
-            format!(
-                "`{}` is no file below the volume's root\n\nhint: write it without the path at which \
-                 the volume is mounted, like `journal.log`",
-                self.file
-            )
-        });
+        wrong.add(self.where_to_look());
         wrong.unless(!self.profiles.is_empty(), || {
             "without `profiles` there is no state\n\nhint: leave the key out for all of them".into()
         });
@@ -182,9 +245,12 @@ impl Probe for Explore {
 
     async fn read(&self, cx: &dyn ProbeCx) -> Result<Sample, ProbeError> {
         let name = cx.load(&self.workload);
+        let Some(reads) = self.reads(cx) else {
+            return Ok(Sample::outside("no container", subject::NEVER));
+        };
         let explore = ExploreSpec {
             disk: object_name(cx.run(), &self.volume),
-            file: self.file.clone(),
+            reads,
             profiles: self.profiles().0,
             states: self.states,
             time_ms: u64::try_from(self.time.0.as_millis()).unwrap_or(u64::MAX),
@@ -277,7 +343,17 @@ mod tests {
         assert_eq!(probe(", profiles: [drop, data-first]").check().len(), 1);
         assert_eq!(probe(", states: 0").check().len(), 1);
         for file in ["", "/data/journal.log", "../x", "a//b"] {
-            assert_eq!(Explore { file: file.into(), ..probe("") }.check().len(), 1, "{file}");
+            let file = Some(file.to_owned());
+            assert_eq!(Explore { file, ..probe("") }.check().len(), 1);
         }
+        let program = "program: { service: db, path: /data, command: [dump] }";
+        assert_eq!(probe(&format!(", {program}")).check().len(), 1, "either file or program");
+        let printed = |program: &str| Explore { file: None, ..probe(program) };
+        assert_eq!(printed(&format!(", {program}")).check(), Vec::<String>::new());
+        assert_eq!(
+            printed(", program: { service: db, path: /data, command: [] }").check().len(),
+            1
+        );
+        assert_eq!(printed("").check().len(), 1);
     }
 }

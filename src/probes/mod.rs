@@ -131,6 +131,17 @@ pub trait ProbeCx: Send + Sync {
     fn baseline(&self, workload: &str) -> Option<LoadStats>;
 }
 
+/// A volume whose disk remembers what happens to it, for a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Explores<'a> {
+    /// The workload whose acknowledgements must have their place among the writes.
+    pub workload: &'a str,
+    /// The volume.
+    pub volume: &'a str,
+    /// The service that sees its states, and where it has the volume.
+    pub seen_by: Option<(&'a str, &'a str)>,
+}
+
 /// One probe.
 pub trait Probe: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync {
     /// What the host must offer.
@@ -156,9 +167,8 @@ pub trait Probe: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
         None
     }
 
-    /// The workload whose acknowledgements must have their place among the writes to a volume's disk,
-    /// and the volume.
-    fn explores(&self) -> Option<(&str, &str)> {
+    /// Whose past it looks at.
+    fn explores(&self) -> Option<Explores<'_>> {
         None
     }
 
@@ -256,10 +266,9 @@ macro_rules! probes {
                 match self { $(Self::$type(probe) => probe.peer(),)+ }
             }
 
-            /// The workload whose acknowledgements must have their place among the writes to a
-            /// volume's disk, and the volume.
+            /// Whose past it looks at.
             #[must_use]
-            pub fn explores(&self) -> Option<(&str, &str)> {
+            pub fn explores(&self) -> Option<Explores<'_>> {
                 match self { $(Self::$type(probe) => probe.explores(),)+ }
             }
 

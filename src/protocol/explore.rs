@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Place;
 use crate::block::{Kept, Point, Profile};
 
 /// The past of a disk, and where its states can be looked at.
@@ -28,14 +29,40 @@ pub struct PastFacts {
 pub struct ExploreSpec {
     /// Name of the disk.
     pub disk: String,
-    /// The file that the records are lines of, below the volume's root.
-    pub file: String,
+    /// Where the records are in a state.
+    pub reads: Reads,
     /// What may survive.
     pub profiles: Vec<Profile>,
     /// The most states.
     pub states: u64,
     /// Milliseconds after which no further state is begun.
     pub time_ms: u64,
+}
+
+/// Where the records are in a state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Reads {
+    /// They are lines of a file, below the volume's root.
+    File(String),
+    /// A program prints them, a line each.
+    Program {
+        /// The container whose program it is, and where in it the state stands in for the volume.
+        place: Place,
+        /// Program and arguments.
+        command: Vec<String>,
+    },
+}
+
+impl std::fmt::Display for Reads {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(file) => write!(f, "`{file}`"),
+            Self::Program { command, .. } => {
+                write!(f, "`{}`", command.first().map_or("", String::as_str))
+            }
+        }
+    }
 }
 
 /// What was found so far.

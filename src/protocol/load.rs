@@ -121,6 +121,34 @@ pub enum Via {
         /// Program and arguments.
         command: Vec<String>,
     },
+    /// A row of a table per record; the return of its `INSERT` acknowledges.
+    Postgres(PostgresLogin),
+    /// An element of a list per record; the reply to its `RPUSH` acknowledges.
+    Redis(RedisLogin),
+}
+
+/// How to get into PostgreSQL.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresLogin {
+    /// TCP port on the container's loopback.
+    pub port: u16,
+    /// Role.
+    pub user: String,
+    /// Database.
+    pub database: String,
+    /// Where it asks for one.
+    pub password: Option<String>,
+}
+
+/// How to get into Redis.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedisLogin {
+    /// TCP port on the container's loopback.
+    pub port: u16,
+    /// Where it asks for one.
+    pub password: Option<String>,
 }
 
 /// How a load is going.

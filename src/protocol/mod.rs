@@ -37,7 +37,7 @@ pub use capability::Capability;
 pub use disk_trial::{DiskAttempt, DiskOp, FlushAttempt, MARGIN, TrialChunk};
 pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
-pub use explore::{ExploreReport, ExploreSpec, LostWrite, PastFacts, WrongState};
+pub use explore::{ExploreReport, ExploreSpec, LostWrite, PastFacts, Reads, WrongState};
 pub use file_cut::{CutProfile, DurableAttempt, FileCutOp, PendingFacts, TriedDurable};
 pub use histogram::Histogram;
 pub use http::{HttpReply, HttpRequest};
@@ -52,7 +52,7 @@ pub use io_rule::{
 };
 pub use io_sync::{ReadBack, Reported, Retry, SyncAttempt, TriedSync};
 pub use io_told::{ToldAttributes, ToldRoom};
-pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, Via};
+pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, PostgresLogin, RedisLogin, Via};
 pub use op::Op;
 pub use op_parts::{FileId, LinkState, MountFlag};
 pub use place::{Dev, Init, Place, ProcessFacts};

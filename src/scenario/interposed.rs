@@ -32,7 +32,7 @@ pub fn io_rules(scenario: &Scenario, volume: &str) -> Vec<IoRule> {
 #[must_use]
 pub fn recorded<'a>(scenario: &'a Scenario, workload: &str) -> Option<&'a str> {
     let probes = scenario.verify.iter().filter_map(|item| item.probe.explores());
-    probes.filter(|(of, _)| *of == workload).map(|(_, volume)| volume).next()
+    probes.filter(|it| it.workload == workload).map(|it| it.volume).next()
 }
 
 #[cfg(test)]

@@ -58,11 +58,13 @@ any other word runs a program of the subject's, as its user, with no more than i
 /// # Errors
 /// In words, with how the command is written.
 pub(super) fn parse(line: &str) -> Result<Command, String> {
+    if line.trim_start().starts_with('#') {
+        return Ok(Command::Nothing);
+    }
     let words = words(line)?;
     let Some((name, rest)) = words.split_first() else { return Ok(Command::Nothing) };
     let taken = |allowed: &str| options(name, rest, allowed);
     Ok(match name.as_str() {
-        word if word.starts_with('#') => Command::Nothing,
         "help" | "?" => Command::Help,
         "pwd" => Command::Pwd,
         "mounts" | "mount" => Command::Mounts,
@@ -141,6 +143,13 @@ fn words(line: &str) -> Result<Vec<String>, String> {
                 word.get_or_insert_default().push(next);
             }
             (None, letter) if letter.is_whitespace() => words.extend(word.take()),
+            // taken for a part of a word, it would be done to the wrong path
+            (None, '|' | ';' | '<' | '>' | '&') => {
+                return Err(format!(
+                    "`{letter}`: one command a line, without pipes and redirection; quote it, or run \
+                     `sh -c '…'` where the subject has a shell"
+                ));
+            }
             (_, letter) => word.get_or_insert_default().push(letter),
         }
     }
@@ -166,12 +175,16 @@ mod tests {
             ["a", "b cd", "e f", "", "x\"y"]
         );
         assert!(words("a 'b").is_err() && words("a\\").is_err());
+        assert_eq!(words("echo 'a;b' c\\|d").unwrap(), ["echo", "a;b", "c|d"]);
+        for line in ["rm a; ls", "cat a|wc", "ls >b", "a && b"] {
+            assert!(words(line).unwrap_err().contains("one command a line"), "{line}");
+        }
     }
 
     #[test]
     fn built_ins_are_told_from_programs() {
         assert_eq!(parse("  "), Ok(Command::Nothing));
-        assert_eq!(parse("# a note"), Ok(Command::Nothing));
+        assert_eq!(parse(" # a note; and more"), Ok(Command::Nothing));
         assert_eq!(parse("df -h /data"), Ok(Command::Df(strings(&["/data"]))));
         assert_eq!(parse("cd"), Ok(Command::Cd("/".into())));
         assert_eq!(parse("exit 3"), Ok(Command::Exit(3)));

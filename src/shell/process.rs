@@ -11,10 +11,11 @@ use std::{
 use super::{
     Done,
     look::print,
-    target::{Target, absolute, field, said},
+    target::{Target, absolute, field},
 };
 use crate::host::{
     container_process::container_processes,
+    environment,
     error::HostError,
     subject_program::{self, Subject},
 };
@@ -72,13 +73,7 @@ pub(super) fn env(target: &Target, name: Option<&str>, out: &mut dyn Write) -> R
 }
 
 fn environment(target: &Target) -> Result<Vec<(String, String)>, String> {
-    let path = target.init()?.proc_path("environ");
-    let bytes = fs::read(&path).map_err(|error| said(&path, &error))?;
-    let pairs = bytes.split(|byte| *byte == 0).filter_map(|pair| {
-        let (name, value) = std::str::from_utf8(pair).ok()?.split_once('=')?;
-        Some((name.to_owned(), value.to_owned()))
-    });
-    Ok(pairs.collect())
+    environment::of(target.init()?).map_err(|error| error.to_string())
 }
 
 /// Runs a program of the subject's, if it has it. The result is its exit code; 127 without one.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    protocol::{LoadSpec, Place, Via},
+    protocol::{LoadSpec, Place, PostgresLogin, RedisLogin, Via},
     units::{Duration, Rate},
 };
 
@@ -63,6 +63,32 @@ pub enum LedgerVia {
         /// Program and arguments, run without a shell.
         command: Vec<String>,
     },
+    /// A row of the table `keelhaul_ledger` per record; the return of its `INSERT` acknowledges.
+    Postgres {
+        /// The service.
+        service: String,
+        /// TCP port on the container's loopback.
+        #[serde(default = "default_postgres_port")]
+        port: u16,
+        /// Role; it must be allowed to make a table.
+        #[serde(default = "default_postgres")]
+        user: String,
+        /// Database.
+        #[serde(default = "default_postgres")]
+        database: String,
+        /// Where it asks for one.
+        password: Option<String>,
+    },
+    /// An element of the list `keelhaul_ledger` per record; the reply to its `RPUSH` acknowledges.
+    Redis {
+        /// The service.
+        service: String,
+        /// TCP port on the container's loopback.
+        #[serde(default = "default_redis_port")]
+        port: u16,
+        /// Where it asks for one.
+        password: Option<String>,
+    },
 }
 
 fn default_rate() -> Rate {
@@ -85,6 +111,18 @@ fn default_port() -> u16 {
     8080
 }
 
+fn default_postgres_port() -> u16 {
+    5432
+}
+
+fn default_postgres() -> String {
+    "postgres".into()
+}
+
+fn default_redis_port() -> u16 {
+    6379
+}
+
 fn default_path() -> String {
     "/records".into()
 }
@@ -96,7 +134,9 @@ impl Ledger {
         match &self.via {
             LedgerVia::Http { service, .. }
             | LedgerVia::File { service, .. }
-            | LedgerVia::Command { service, .. } => service,
+            | LedgerVia::Command { service, .. }
+            | LedgerVia::Postgres { service, .. }
+            | LedgerVia::Redis { service, .. } => service,
         }
     }
 
@@ -115,21 +155,30 @@ impl Ledger {
     /// What the worker is to do.
     #[must_use]
     pub fn load(&self, run: &str, place: Place, seed: u64) -> LoadSpec {
-        let via = match &self.via {
-            LedgerVia::Http { port, path, .. } => Via::Http { port: *port, path: path.clone() },
-            LedgerVia::File { path, .. } => Via::File { path: path.clone() },
-            LedgerVia::Command { command, .. } => Via::Command { command: command.clone() },
-        };
         LoadSpec {
             run: run.to_owned(),
             place,
-            via,
+            via: self.via.protocol(),
             rate: self.rate.0,
             writers: self.writers,
             length: self.length,
             timeout_ms: u64::try_from(self.timeout.0.as_millis()).unwrap_or(u64::MAX),
             seed,
             marks: None,
+        }
+    }
+}
+
+impl LedgerVia {
+    fn protocol(&self) -> Via {
+        match self.clone() {
+            Self::Http { port, path, .. } => Via::Http { port, path },
+            Self::File { path, .. } => Via::File { path },
+            Self::Command { command, .. } => Via::Command { command },
+            Self::Postgres { port, user, database, password, .. } => {
+                Via::Postgres(PostgresLogin { port, user, database, password })
+            }
+            Self::Redis { port, password, .. } => Via::Redis(RedisLogin { port, password }),
         }
     }
 }

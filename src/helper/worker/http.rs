@@ -1,19 +1,16 @@
 //! HTTP from inside a container's network namespace: over a socket that was opened there.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr, TcpStream as StdStream},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Request, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 
-use super::{super::HelperError, place::init};
+use super::{super::HelperError, loopback, place::init};
 use crate::{
-    host::{namespace::in_net_ns, process::Identity},
+    host::process::Identity,
     protocol::{HttpReply, HttpRequest, Place},
 };
 
@@ -21,8 +18,6 @@ use crate::{
 const BODY: usize = 64 << 20;
 /// The most bytes of a body that travel to the command line.
 const SHOWN: usize = 1 << 20;
-/// How long a connection may take: it is on the container's own loopback.
-const CONNECT: Duration = Duration::from_secs(2);
 
 /// A connection that is kept.
 pub(super) type Connection = http1::SendRequest<Full<Bytes>>;
@@ -66,19 +61,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 
 /// A connection to a port on the container's loopback.
 pub(super) async fn connect(target: Identity, port: u16) -> Result<Connection, String> {
-    let open = move || {
-        in_net_ns(target, || {
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-            let stream = StdStream::connect_timeout(&address, CONNECT)?;
-            stream.set_nonblocking(true)?;
-            stream.set_nodelay(true)?;
-            Ok::<_, std::io::Error>(stream)
-        })
-    };
-    let opened = tokio::task::spawn_blocking(open).await.map_err(|error| error.to_string())?;
-    let stream = opened.map_err(|error| error.to_string())?;
-    let stream = stream.map_err(|error| format!("connect to port {port}: {error}"))?;
-    let stream = TcpStream::from_std(stream).map_err(|error| error.to_string())?;
+    let stream = loopback::connect(target, port).await?;
     let shaken = http1::handshake(TokioIo::new(stream)).await;
     let (sender, driver) = shaken.map_err(|error| error.to_string())?;
     tokio::spawn(driver);

@@ -28,6 +28,7 @@ mod label;
 mod layer;
 mod link;
 mod load;
+mod loopback;
 mod memory;
 mod memory_cgroup;
 mod metadata;

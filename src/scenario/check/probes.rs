@@ -3,7 +3,7 @@
 use super::{Cx, faults::no_engine, references::unknown_service};
 use crate::{
     diagnostic::suggest,
-    probes::ProbeSpec,
+    probes::{Explores, ProbeSpec},
     protocol::Capability,
     scenario::{Action, Service, When, load::Seg},
     volumes::Layer,
@@ -71,9 +71,13 @@ fn probe(cx: &mut Cx<'_>, probe: &ProbeSpec, path: &[Seg<'_>]) {
         let text = format!("no workload is called `{workload}`\n\nhint: {hint}");
         cx.report(&below("workload"), text);
     }
-    if let Some((workload, volume)) = probe.explores() {
+    if let Some(explores) = probe.explores() {
+        let Explores { workload, volume, .. } = explores;
         if let Some(text) = no_past(cx, volume).or_else(|| second_past(cx, workload, volume)) {
             cx.report(&below("volume"), text);
+        }
+        if let Some(text) = unseen(cx, &explores) {
+            cx.report(&below("program"), text);
         }
         if path.first() != Some(&"verify".into()) {
             let at: Vec<Seg<'_>> = path.iter().copied().chain([probe.name().into()]).collect();
@@ -93,11 +97,29 @@ fn too_early(name: &str) -> String {
     )
 }
 
+/// Why the service that is to see states of the volume would not.
+fn unseen(cx: &Cx<'_>, explores: &Explores<'_>) -> Option<String> {
+    let (name, path) = explores.seen_by?;
+    let service = cx.scenario.services.get(name)?;
+    let at: Vec<_> =
+        service.mounts.iter().filter(|(_, mount)| mount.volume == explores.volume).collect();
+    if at.iter().any(|(point, _)| point.as_str() == path) {
+        return None;
+    }
+    let volume = explores.volume;
+    let hint = match at.first() {
+        Some((point, _)) => format!("write `path: {point}`"),
+        None => format!("mount `{volume}` in `{name}`, or name a service that has it"),
+    };
+    Some(format!("`{name}` does not have `{volume}` at `{path}`\n\nhint: {hint}"))
+}
+
 /// Why a workload's past cannot be looked at on this volume: it is on another one.
 fn second_past(cx: &Cx<'_>, workload: &str, volume: &str) -> Option<String> {
     let explored = cx.scenario.verify.iter().filter_map(|item| item.probe.explores());
-    let mut right = explored.filter(|(of, on)| *of == workload && no_past(cx, on).is_none());
-    let (_, first) = right.next().filter(|(_, first)| *first != volume)?;
+    let mut right =
+        explored.filter(|it| it.workload == workload && no_past(cx, it.volume).is_none());
+    let first = right.next().map(|it| it.volume).filter(|first| *first != volume)?;
     Some(format!(
         "when `{workload}` is acknowledged is noted among the writes of `{first}` alone\n\nhint: \
          declare another workload for `{volume}`"

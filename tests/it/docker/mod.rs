@@ -12,3 +12,4 @@ mod refusals;
 mod run_directory;
 mod runtime;
 mod shell;
+mod subjects;

@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{driver::Target, way::Put};
+use super::{driver::Target, kept::Kept, way::Put};
 use crate::runtime::{Attached, Docker, ENGINE_SOCKET, Output};
 
 /// How long the program may take to start.
@@ -23,7 +23,7 @@ const LARGEST: usize = 1 << 30;
 pub(super) struct CommandWay {
     target: Arc<Target>,
     command: Vec<String>,
-    open: Option<(u64, Program)>,
+    kept: Kept<Program>,
 }
 
 /// A program that runs.
@@ -40,7 +40,7 @@ impl std::fmt::Debug for Program {
 
 impl CommandWay {
     pub(super) fn new(target: Arc<Target>, command: &[String]) -> Self {
-        Self { target, command: command.to_vec(), open: None }
+        Self { target, command: command.to_vec(), kept: Kept::none() }
     }
 
     pub(super) async fn put(&mut self, key: &str, line: &str, within: Duration) -> Put {
@@ -53,7 +53,7 @@ impl CommandWay {
             Err(_) => Put::Indeterminate(format!("no answer within {} ms", within.as_millis())),
             Ok(Err(reason)) => Put::Indeterminate(reason),
             Ok(Ok(put)) => {
-                self.open = Some((generation, program));
+                self.kept.keep(generation, program);
                 put
             }
         }
@@ -78,9 +78,9 @@ impl CommandWay {
     /// The program that runs, unless the container is another one now.
     async fn program(&mut self) -> Result<(u64, Program), String> {
         let generation = self.target.generation();
-        match self.open.take() {
-            Some((of, program)) if of == generation => Ok((generation, program)),
-            _ => Ok((generation, self.start().await?)),
+        match self.kept.take(generation) {
+            Some(program) => Ok((generation, program)),
+            None => Ok((generation, self.start().await?)),
         }
     }
 

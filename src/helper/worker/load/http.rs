@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use super::{
     super::http::{Connection, connect, exchange},
     driver::Target,
+    kept::Kept,
     way::Put,
 };
 
@@ -20,12 +21,12 @@ pub(super) struct HttpWay {
     target: Arc<Target>,
     port: u16,
     path: String,
-    open: Option<(u64, Connection)>,
+    kept: Kept<Connection>,
 }
 
 impl HttpWay {
     pub(super) fn new(target: Arc<Target>, port: u16, path: &str) -> Self {
-        Self { target, port, path: path.trim_end_matches('/').to_owned(), open: None }
+        Self { target, port, path: path.trim_end_matches('/').to_owned(), kept: Kept::none() }
     }
 
     pub(super) async fn put(&mut self, key: &str, line: &str, within: Duration) -> Put {
@@ -44,7 +45,7 @@ impl HttpWay {
             Err(_) => Put::Indeterminate(format!("no reply within {} ms", within.as_millis())),
             Ok(Err(reason)) => Put::Indeterminate(reason),
             Ok(Ok((status, body))) => {
-                self.open = Some((generation, connection));
+                self.kept.keep(generation, connection);
                 if (200..300).contains(&status) {
                     return Put::Acknowledged;
                 }
@@ -66,10 +67,8 @@ impl HttpWay {
     /// The connection that is kept, unless the container is another one now.
     async fn connection(&mut self) -> Result<(u64, Connection), String> {
         let generation = self.target.generation();
-        match self.open.take() {
-            Some((of, connection)) if of == generation && !connection.is_closed() => {
-                Ok((generation, connection))
-            }
+        match self.kept.take(generation) {
+            Some(connection) if !connection.is_closed() => Ok((generation, connection)),
             _ => Ok((generation, connect(self.target.init().await?, self.port).await?)),
         }
     }

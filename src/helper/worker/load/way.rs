@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{command::CommandWay, driver::Target, file::FileWay, http::HttpWay};
+use super::{
+    command::CommandWay, driver::Target, file::FileWay, http::HttpWay, postgres::PostgresWay,
+    redis::RedisWay,
+};
 use crate::protocol::Via;
 
 /// What became of a record.
@@ -22,6 +25,8 @@ pub(super) enum Way {
     Http(HttpWay),
     File(FileWay),
     Command(CommandWay),
+    Postgres(PostgresWay),
+    Redis(RedisWay),
 }
 
 impl Way {
@@ -30,6 +35,8 @@ impl Way {
             Via::Http { port, path } => Self::Http(HttpWay::new(target, *port, path)),
             Via::File { path } => Self::File(FileWay::new(target, path)),
             Via::Command { command } => Self::Command(CommandWay::new(target, command)),
+            Via::Postgres(login) => Self::Postgres(PostgresWay::new(target, login)),
+            Via::Redis(login) => Self::Redis(RedisWay::new(target, login)),
         }
     }
 
@@ -39,6 +46,8 @@ impl Way {
             Self::Http(way) => way.put(key, line, within).await,
             Self::File(way) => way.put(line, within).await,
             Self::Command(way) => way.put(key, line, within).await,
+            Self::Postgres(way) => way.put(key, line, within).await,
+            Self::Redis(way) => way.put(line, within).await,
         }
     }
 
@@ -48,6 +57,8 @@ impl Way {
             Self::Http(way) => way.read_back().await,
             Self::File(way) => way.read_back().await,
             Self::Command(way) => way.read_back().await,
+            Self::Postgres(way) => way.read_back().await,
+            Self::Redis(way) => way.read_back().await,
         }
     }
 }

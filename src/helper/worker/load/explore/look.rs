@@ -12,7 +12,8 @@ use super::{
     super::marks::Marks,
     Exploration,
     promises::Promises,
-    stage::{CANCELLED, Recovered, Stage},
+    recovered::Recovered,
+    stage::{CANCELLED, Stage},
 };
 use crate::{
     block::{Kept, Point, Way, plan, shrink},
@@ -37,7 +38,7 @@ pub(super) struct Look<'a> {
     promises: Promises,
     /// By content, how many acknowledgements it was found to keep, or to break.
     known: HashMap<[u8; 32], usize>,
-    /// The same by the content of the file.
+    /// The same by what was read.
     files: HashMap<[u8; 32], usize>,
     first: Option<(Way, String)>,
 }
@@ -147,8 +148,8 @@ impl<'a> Look<'a> {
 
     /// Has what is shown recovered, and judges it.
     fn recovered(&mut self, acknowledged: usize) -> Result<Seen, String> {
-        let (stage, file) = (&self.stage, &self.spec.file);
-        let recovered = self.shared.watched(stage.facts.connection, || stage.recover(file));
+        let (stage, reads) = (&self.stage, &self.spec.reads);
+        let recovered = self.shared.watched(stage.facts.connection, || stage.recover(reads));
         // where it hung, what came of it is our doing
         if self.shared.is_broken() {
             return Err("a state was not recovered in time".into());
@@ -157,17 +158,17 @@ impl<'a> Look<'a> {
     }
 
     fn judge(&mut self, acknowledged: usize, recovered: Recovered) -> Seen {
-        let (file, there) = match recovered {
-            Recovered::File(bytes) => (bytes, true),
+        let (records, there) = match recovered {
+            Recovered::Records(bytes) => (bytes, true),
             Recovered::NoFile => (Vec::new(), false),
             Recovered::Unreadable(why) => return Seen::Wrong(why),
             Recovered::Unmountable(why) => return Seen::Unmountable(why),
         };
-        let digest = Sha256::digest(&file).into();
+        let digest = Sha256::digest(&records).into();
         if self.files.get(&digest).is_some_and(|known| *known >= acknowledged) {
             return Seen::Sound;
         }
-        let report = self.promises.judge(acknowledged, &file);
+        let report = self.promises.judge(acknowledged, &records);
         if report.is_sound() {
             self.files.insert(digest, acknowledged);
             let recovered = self.files.len() as u64;
@@ -175,8 +176,7 @@ impl<'a> Look<'a> {
             return Seen::Sound;
         }
         let lost = report.first_lost.map(|lost| format!(", first `{}`", lost.id));
-        let gone =
-            if there { String::new() } else { format!("; there is no `{}`", self.spec.file) };
+        let gone = if there { String::new() } else { format!("; there is no {}", self.spec.reads) };
         Seen::Wrong(format!("{report}{}{gone}", lost.unwrap_or_default()))
     }
 

@@ -5,7 +5,9 @@
 //! frees it. The disk under the subject is left alone.
 
 mod look;
+mod program;
 mod promises;
+mod recovered;
 mod stage;
 
 use std::{

@@ -15,7 +15,11 @@ use rustix::{
     io::Errno,
 };
 
-use super::super::super::interpose::ANSWER;
+use super::{
+    super::super::interpose::ANSWER,
+    program,
+    recovered::{LARGEST, Recovered},
+};
 use crate::{
     block::Kept,
     host::{
@@ -23,7 +27,7 @@ use crate::{
         fuse, loop_device,
     },
     interpose::control::{self, Answer, Ask},
-    protocol::PastFacts,
+    protocol::{PastFacts, Reads},
 };
 
 /// Reading the past of a long record takes a while.
@@ -42,9 +46,6 @@ const NOT_ITS_FAULT: [i32; 7] = [
     libc::EMFILE,
     libc::ENFILE,
 ];
-/// Bytes of the largest file that is read. One that is larger is not judged.
-const LARGEST: u64 = 256 << 20;
-
 /// Said of one that ends before its budget is used up.
 pub(super) const CANCELLED: &str = "nobody waits for it any more";
 
@@ -52,19 +53,6 @@ pub(super) const CANCELLED: &str = "nobody waits for it any more";
 pub(super) struct Stage {
     socket: PathBuf,
     pub(super) facts: PastFacts,
-}
-
-/// What recovery came to.
-#[derive(Debug)]
-pub(super) enum Recovered {
-    /// This is in the file.
-    File(Vec<u8>),
-    /// There is no such file.
-    NoFile,
-    /// The filesystem is mounted, and does not give the file out.
-    Unreadable(String),
-    /// The filesystem cannot be mounted.
-    Unmountable(String),
 }
 
 impl Stage {
@@ -113,35 +101,28 @@ impl Stage {
         }
     }
 
-    /// Has the filesystem recover what is on the device, and reads a file of it. An error says nothing
-    /// of the state.
-    pub(super) fn recover(&self, file: &str) -> Result<Recovered, String> {
-        let mount = match self.mount() {
+    /// Has the filesystem recover what is on the device, and reads the records in it. An error says
+    /// nothing of the state.
+    pub(super) fn recover(&self, reads: &Reads) -> Result<Recovered, String> {
+        // a program recovers what is its own, and writes
+        let access = if matches!(reads, Reads::File(_)) { "ro" } else { "rw" };
+        let mount = match self.mount(access) {
             Ok(mount) => mount,
             Err(error) if NOT_ITS_FAULT.iter().any(|errno| error.is(*errno)) => {
                 return Err(error.to_string());
             }
             Err(error) => return Ok(Recovered::Unmountable(error.to_string())),
         };
-        Ok(match read(&mount, file) {
-            Ok(bytes) => Recovered::File(bytes),
-            Err(error) if error.kind() == ErrorKind::NotFound => Recovered::NoFile,
-            Err(error) if error.raw_os_error() == Some(libc::EFBIG) => {
-                return Err(format!(
-                    "`{file}` has more than the {} MiB that are judged",
-                    LARGEST >> 20
-                ));
-            }
-            Err(error) => {
-                Recovered::Unreadable(HostError::sys("read", Path::new(file), error).to_string())
-            }
-        })
+        match reads {
+            Reads::File(file) => read_file(&mount, file),
+            Reads::Program { place, command } => program::read(&mount, place, command),
+        }
     }
 
-    fn mount(&self) -> HostResult<OwnedFd> {
+    fn mount(&self, access: &str) -> HostResult<OwnedFd> {
         let filesystem = self.facts.filesystem.as_str();
-        // a journal is replayed all the same, and nothing is written besides
-        let mut options = vec!["ro".to_owned()];
+        // with `ro` a journal is replayed all the same, and nothing is written besides
+        let mut options = vec![access.to_owned()];
         if filesystem == "xfs" {
             // the subject has the same filesystem mounted
             options.push("nouuid".to_owned());
@@ -165,13 +146,34 @@ pub(super) fn close(socket: &Path) {
     let _ = control::ask(socket, &Ask::ClosePast, ANSWER);
 }
 
+fn read_file(mount: &OwnedFd, file: &str) -> Result<Recovered, String> {
+    Ok(match read(mount, file) {
+        Ok(bytes) => Recovered::Records(bytes),
+        Err(error) if error.kind() == ErrorKind::NotFound => Recovered::NoFile,
+        Err(error) if error.raw_os_error() == Some(libc::EFBIG) => {
+            return Err(format!(
+                "`{file}` has more than the {} MiB that are judged",
+                LARGEST >> 20
+            ));
+        }
+        Err(error) => {
+            Recovered::Unreadable(HostError::sys("read", Path::new(file), error).to_string())
+        }
+    })
+}
+
 /// Reads a file; `EFBIG` where it is too large.
-fn read(mount: &impl std::os::fd::AsFd, file: &str) -> std::io::Result<Vec<u8>> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+fn read(mount: &OwnedFd, file: &str) -> std::io::Result<Vec<u8>> {
+    // a pipe in its place would be waited for, unless it is opened without waiting
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let mut bytes = Vec::new();
     let file = openat(mount, file.trim_start_matches('/'), flags, Mode::empty())?;
     let file = File::from(file);
-    if file.metadata()?.len() > LARGEST {
+    let facts = file.metadata()?;
+    if !facts.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    if facts.len() > LARGEST {
         return Err(Errno::FBIG.into());
     }
     file.take(LARGEST).read_to_end(&mut bytes)?;

@@ -1,0 +1,17 @@
+//! What the filesystem, and whoever reads it, made of a state.
+
+/// Bytes of the most records that are read. What is larger is not judged.
+pub(super) const LARGEST: u64 = 256 << 20;
+
+/// What recovery came to.
+#[derive(Debug)]
+pub(super) enum Recovered {
+    /// These bytes hold the records.
+    Records(Vec<u8>),
+    /// There is no such file.
+    NoFile,
+    /// The filesystem is mounted, and does not give the records out.
+    Unreadable(String),
+    /// The filesystem cannot be mounted.
+    Unmountable(String),
+}

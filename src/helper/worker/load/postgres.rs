@@ -1,0 +1,134 @@
+//! Records in PostgreSQL: a row per record, over a connection that is kept.
+//!
+//! The return of an `INSERT` outside a transaction is the server's word that the row is committed,
+//! and with `synchronous_commit` (its default) that the log of it is flushed
+//! (PostgreSQL manual, "Reliability and the Write-Ahead Log").
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+use tokio_postgres::{Client, Error, NoTls, Statement, error::SqlState, types::ToSql};
+
+use super::{super::loopback, driver::Target, kept::Kept, way::Put};
+use crate::protocol::PostgresLogin;
+
+/// The order of rows is the order of insertion: a sequence never goes back, not even in recovery.
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS keelhaul_ledger \
+                     (n bigserial PRIMARY KEY, key text NOT NULL, record text NOT NULL)";
+const INSERT: &str = "INSERT INTO keelhaul_ledger (key, record) VALUES ($1, $2)";
+const SELECT: &str = "SELECT record FROM keelhaul_ledger ORDER BY n";
+
+/// One writer's connection.
+#[derive(Debug)]
+pub(super) struct PostgresWay {
+    target: Arc<Target>,
+    login: PostgresLogin,
+    kept: Kept<Session>,
+}
+
+/// A connection, with what it has prepared.
+struct Session {
+    client: Client,
+    insert: Statement,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Session")
+    }
+}
+
+impl PostgresWay {
+    pub(super) fn new(target: Arc<Target>, login: &PostgresLogin) -> Self {
+        Self { target, login: login.clone(), kept: Kept::none() }
+    }
+
+    pub(super) async fn put(&mut self, key: &str, line: &str, within: Duration) -> Put {
+        let (generation, session) = match timeout(within, self.session()).await {
+            Ok(Ok(open)) => open,
+            // nothing has left
+            Ok(Err(reason)) => return Put::Failed(reason),
+            Err(_) => return Put::Failed(format!("no session within {} ms", within.as_millis())),
+        };
+        let row: [&(dyn ToSql + Sync); 2] = [&key, &line];
+        let inserted = session.client.execute(&session.insert, &row);
+        match timeout(within, inserted).await {
+            Err(_) => Put::Indeterminate(format!("no answer within {} ms", within.as_millis())),
+            Ok(Ok(_)) => {
+                self.kept.keep(generation, session);
+                Put::Acknowledged
+            }
+            Ok(Err(error)) if is_refusal(&error) => {
+                self.kept.keep(generation, session);
+                Put::Failed(text(&error))
+            }
+            Ok(Err(error)) => Put::Indeterminate(text(&error)),
+        }
+    }
+
+    pub(super) async fn read_back(&mut self) -> Result<Vec<u8>, String> {
+        let rows = match self.connect().await?.query(SELECT, &[]).await {
+            Ok(rows) => rows,
+            // the table went with all that was in it
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Vec::new(),
+            Err(error) => return Err(text(&error)),
+        };
+        let mut bytes = Vec::new();
+        for row in rows {
+            let record: &str = row.try_get(0).map_err(|error| text(&error))?;
+            bytes.extend_from_slice(record.as_bytes());
+            bytes.push(b'\n');
+        }
+        Ok(bytes)
+    }
+
+    /// The session that is kept, unless the container is another one now.
+    async fn session(&mut self) -> Result<(u64, Session), String> {
+        let generation = self.target.generation();
+        match self.kept.take(generation) {
+            Some(session) if !session.client.is_closed() => Ok((generation, session)),
+            _ => Ok((generation, prepare(self.connect().await?).await?)),
+        }
+    }
+
+    async fn connect(&self) -> Result<Client, String> {
+        let stream = loopback::connect(self.target.init().await?, self.login.port).await?;
+        let mut config = tokio_postgres::Config::new();
+        config.user(&self.login.user).dbname(&self.login.database).application_name("keelhaul");
+        if let Some(password) = &self.login.password {
+            config.password(password);
+        }
+        let opened = config.connect_raw(stream, NoTls).await;
+        let (client, connection) = opened.map_err(|error| text(&error))?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+}
+
+async fn prepare(client: Client) -> Result<Session, String> {
+    match client.batch_execute(TABLE).await {
+        Err(error) if !is_there(&error) => return Err(text(&error)),
+        _ => {}
+    }
+    let insert = client.prepare(INSERT).await.map_err(|error| text(&error))?;
+    Ok(Session { client, insert })
+}
+
+/// Another writer made the table at the same moment: `IF NOT EXISTS` does not lock the name.
+fn is_there(error: &Error) -> bool {
+    let code = error.code();
+    code == Some(&SqlState::UNIQUE_VIOLATION) || code == Some(&SqlState::DUPLICATE_TABLE)
+}
+
+/// The server says that this statement has not happened. After FATAL and PANIC the connection is
+/// gone, and what it did last may be durable.
+fn is_refusal(error: &Error) -> bool {
+    error.as_db_error().is_some_and(|error| error.severity() == "ERROR")
+}
+
+fn text(error: &Error) -> String {
+    match error.as_db_error() {
+        Some(said) => format!("{} {}: {}", said.severity(), said.code().code(), said.message()),
+        None => error.to_string(),
+    }
+}
