@@ -4,7 +4,7 @@
 //! Arrows point down only; `tests/it/tidy/layers.rs` checks it.
 //!
 //! ```text
-//! cli > {report, audit, starter} > run > plan > scenario > catalog
+//! cli > {history, report, audit, starter} > run > plan > scenario > catalog
 //!     > {volumes, faults, probes, workloads} > {helper::client, runtime} > protocol
 //! helper::{keeper, worker} > interpose > journal > host > protocol
 //! shell, engine > host    (inside their own containers)
@@ -13,7 +13,7 @@
 //!
 //! # Invariants
 //! 1. `scenario`, `plan`, `report` and every checker are pure: no clock, no Docker, no environment.
-//! 2. Only `runtime` imports bollard; only `host` makes privileged system calls.
+//! 2. Only `runtime` imports bollard, only `history` SQLite; only `host` makes privileged system calls.
 //! 3. An undo is durable before the act; it checks the identity of what it touches, and is
 //!    idempotent.
 //! 4. Reports see the run record only, and can be rendered again from the events.
@@ -32,6 +32,7 @@ pub mod errno;
 pub mod failpoint;
 pub mod faults;
 pub mod helper;
+pub mod history;
 pub mod host;
 pub mod interpose;
 pub mod journal;

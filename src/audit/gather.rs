@@ -114,7 +114,7 @@ impl Look<'_> {
         let chosen = self.choices.user.clone();
         let (passwd, group) =
             (self.text_file("/etc/passwd").await?, self.text_file("/etc/group").await?);
-        let found = user::resolve(&chosen, &passwd, &group);
+        let found = user::resolve(&chosen, &self.choices.groups, &passwd, &group);
         if found.is_none() {
             let why = format!("its image knows no `{chosen}`");
             self.leave_out("the user that it runs as", &why);

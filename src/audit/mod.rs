@@ -36,12 +36,14 @@ pub struct Subject {
 }
 
 /// Whom a process runs as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// User id.
     pub uid: u64,
     /// Group id.
     pub gid: u64,
+    /// Ids of other groups that it is in: of the image's files, and those that were added to it.
+    pub groups: Vec<u64>,
 }
 
 /// How much a choice can cost.

@@ -1,10 +1,16 @@
 //! Every verb and option, with the help that users read.
 
+mod history;
+
 use std::path::PathBuf;
 
 use clap::{
     ArgGroup, Args, Parser, Subcommand, ValueEnum,
-    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+    builder::{FalseyValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
+};
+
+pub(super) use history::{
+    HistoryAdd, HistoryArgs, HistoryCompare, HistoryFormat, HistoryShow, HistoryVerb, Since,
 };
 
 use crate::{
@@ -25,6 +31,7 @@ Examples:
   keelhaul explain inode-exhaustion       what a fault does, and its parameters
   keelhaul init --compose compose.yaml    write a first suite for what runs already
   keelhaul audit web db                   which choices about their mounts bite later
+  keelhaul history --since 7d             what the runs of a week came to
   keelhaul recover --all                  finish what a crash left
 
 Exit codes:
@@ -74,6 +81,8 @@ pub(super) enum Verb {
     Recover(RecoverArgs),
     /// Render the reports of a run again, from its events.
     Report(ReportArgs),
+    /// Say what many runs came to, and what changes from run to run.
+    History(HistoryArgs),
     /// Open a shell in a subject's namespaces.
     Shell(ShellArgs),
     /// The helper's keeper, inside its container.
@@ -176,6 +185,10 @@ pub(super) struct RunArgs {
     /// What goes to stdout.
     #[arg(long, value_parser = format(), default_value = "human", help_heading = "Output")]
     pub(super) format: Format,
+
+    /// Leave this run out of the history next to its reports.
+    #[arg(long, env = "KEELHAUL_NO_HISTORY", value_parser = FalseyValueParser::new(), help_heading = "Output")]
+    pub(super) no_history: bool,
 
     /// Cases side by side.
     #[arg(long, short, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64), help_heading = "Execution")]

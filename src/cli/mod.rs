@@ -5,10 +5,12 @@
 mod args;
 mod audit;
 mod check;
+mod commit;
 mod completions;
 mod doctor;
 mod explain;
 mod files;
+mod history;
 mod init;
 mod language;
 mod list;
@@ -17,6 +19,7 @@ mod output;
 mod plan;
 mod progress;
 mod recover;
+mod remember;
 mod report;
 mod run;
 mod schema;
@@ -107,6 +110,7 @@ async fn dispatch(arguments: Arguments) -> ExitCode {
         Verb::Init(args) => init::init(&args).await,
         Verb::Audit(args) => audit::audit(&args).await,
         Verb::Recover(args) => recover::recover(&args).await,
+        Verb::History(args) => history::history(&args),
         Verb::Report(args) => report::report(&args),
         Verb::Shell(args) => shell::shell(&args).await,
         Verb::Helper(_)

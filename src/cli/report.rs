@@ -13,12 +13,12 @@ use crate::{
     verdict::{Ending, ExitCode, Verdict},
 };
 
-const EVENTS: &str = "events.jsonl";
+pub(super) const EVENTS: &str = "events.jsonl";
 /// Runs named in a hint.
 const NAMED: usize = 5;
 
 pub(super) fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
-    let directory = directory(args);
+    let directory = directory(&args.run, &args.out);
     let events = directory.join(EVENTS);
     let file = match File::open(&events) {
         Ok(file) => file,
@@ -43,13 +43,13 @@ pub(super) fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// A directory as it is given, or a run below `--out`.
-fn directory(args: &ReportArgs) -> PathBuf {
-    let given = PathBuf::from(&args.run);
-    if given.join(EVENTS).exists() { given } else { args.out.join(&args.run) }
+pub(super) fn directory(run: &str, out: &Path) -> PathBuf {
+    let given = PathBuf::from(run);
+    if given.join(EVENTS).exists() { given } else { out.join(run) }
 }
 
 /// The newest runs there are, or that there is none.
-fn known(out: &Path) -> String {
+pub(super) fn known(out: &Path) -> String {
     let entries = fs::read_dir(out).into_iter().flatten().flatten();
     let mut runs: Vec<_> = entries
         // `latest` is a link to one of the others

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use super::{args::RunArgs, check, output, progress::Progress, signals};
+use super::{args::RunArgs, check, commit, output, progress::Progress, remember::Memory, signals};
 use crate::{
     helper::recover,
     plan::Case,
@@ -65,7 +65,10 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     if recorder.failure().is_some() {
         verdict = verdict.merge(Verdict::Error);
     }
+    let mut memory = Memory::new(&args.out, args.no_history);
+    memory.recall(&recorder);
     recorder.emit(Event::RunEnded { verdict, ending });
+    memory.keep(&recorder.record());
     finish(&args, &recorder, &progress, (&directory, &unprinted))
 }
 
@@ -189,6 +192,9 @@ fn start(
         fail_on: fail_on.to_vec(),
         engine: engine.cloned(),
         cases: cases.len(),
+        commit: std::env::current_dir()
+            .ok()
+            .and_then(|directory| commit::of(&directory, |name| std::env::var(name).ok())),
     }
 }
 

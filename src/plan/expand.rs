@@ -35,6 +35,8 @@ pub struct Case {
     pub secrets: Vec<String>,
     /// What `--set` gave, for whoever runs it again.
     pub sets: Vec<(String, String)>,
+    /// The same as long as its file, the Compose file and `sets` are.
+    pub fingerprint: String,
     /// The seed of the run, from which it was made.
     pub run_seed: u64,
 }
@@ -220,6 +222,7 @@ fn case(file: &Loaded, cell: &Cell, control: Option<&ControlCell>, repeat: u32, 
         seed: hash(&[&seed.to_le_bytes(), subject.as_bytes(), &repeat.to_le_bytes()]),
         secrets: file.secrets.clone(),
         sets: file.sets.clone(),
+        fingerprint: file.fingerprint.clone(),
         run_seed: seed,
         suite: subject,
     }

@@ -46,7 +46,8 @@ pub fn render(case: &Case) -> String {
         "needs",
         &if needs.is_empty() { "a Linux container engine".into() } else { needs.join(", ") },
     );
-    line(&mut text, 2, "seed", &case.seed.to_string());
+    // of the run, not of the case: what `run --seed` takes
+    line(&mut text, 2, "seed", &case.run_seed.to_string());
     text
 }
 

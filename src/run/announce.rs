@@ -27,6 +27,7 @@ fn start_of(case: &Case, attempt: u32) -> CaseStart {
         fails: case.control.as_ref().map(|control| control.fails.clone()).unwrap_or_default(),
         attempt,
         seed: case.seed,
+        fingerprint: Some(case.fingerprint.clone()),
         rto_us: case.scenario.objectives.rto.map(|time| whole_micros(time.0)),
         rpo: case.scenario.objectives.rpo,
     }

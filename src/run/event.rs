@@ -16,6 +16,8 @@ use crate::{
     verdict::{Ending, FailOn, Verdict},
 };
 
+use super::earlier::{Commit, Earlier};
+
 /// Version of the event file. Any change of shape raises it.
 pub const FORMAT: u32 = 1;
 
@@ -245,6 +247,15 @@ pub enum Event {
         #[serde(default)]
         tolerated: Option<String>,
     },
+    /// What the history knows of a recovery in earlier runs.
+    Remembered {
+        /// Case id.
+        case: String,
+        /// Id of the assertion.
+        assertion: String,
+        /// The last runs that measured it, oldest first.
+        earlier: Vec<Earlier>,
+    },
     /// The last event. A file without it was cut short.
     RunEnded {
         /// The judgement.
@@ -278,6 +289,9 @@ pub struct RunStart {
     pub engine: Option<EngineFacts>,
     /// Cases to run.
     pub cases: usize,
+    /// What was checked out where it was started, where that is known.
+    #[serde(default)]
+    pub commit: Option<Commit>,
 }
 
 fn usual() -> Vec<FailOn> {
@@ -307,6 +321,9 @@ pub struct CaseStart {
     pub attempt: u32,
     /// Seed of the case.
     pub seed: u64,
+    /// The same as long as its file, the Compose file and what `--set` gives are.
+    #[serde(default)]
+    pub fingerprint: Option<String>,
     /// Allowed recovery time in microseconds.
     pub rto_us: Option<u64>,
     /// Acknowledged records that may be lost.

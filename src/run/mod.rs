@@ -7,6 +7,7 @@ mod assert;
 mod background;
 mod case;
 mod clean;
+mod earlier;
 mod event;
 mod expect;
 mod expiry;
@@ -40,6 +41,7 @@ mod tests;
 mod verify;
 mod world;
 
+pub use earlier::{Commit, Earlier};
 pub use event::{CaseStart, Event, FORMAT, Origin, Phase, RunStart, Stamped};
 pub use record::{
     AssertionRecord, CaseRecord, FaultRecord, LoadPoint, LogRecord, RecoveryRecord, RunRecord,
@@ -47,3 +49,4 @@ pub use record::{
 };
 pub use recorder::{Listener, Recorder};
 pub use redact::Redactor;
+pub(crate) use verify::percentile;

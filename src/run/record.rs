@@ -6,7 +6,10 @@ use std::io::BufRead;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{CaseStart, Event, FORMAT, Origin, Phase, RunStart, Stamped};
+use super::{
+    earlier::Earlier,
+    event::{CaseStart, Event, FORMAT, Origin, Phase, RunStart, Stamped},
+};
 use crate::{
     faults::{Kind, Scope},
     ledger::LedgerReport,
@@ -54,6 +57,9 @@ pub struct CaseRecord {
     pub loads: Vec<LoadPoint>,
     /// Recovery times.
     pub recoveries: Vec<RecoveryRecord>,
+    /// The same recoveries in earlier runs, by assertion.
+    #[serde(default)]
+    pub remembered: Vec<(String, Vec<Earlier>)>,
     /// Ledgers by workload.
     pub ledgers: Vec<(String, LedgerReport)>,
     /// What was found in states that a power cut would have left, by workload.
@@ -247,6 +253,7 @@ impl CaseRecord {
             samples: Vec::new(),
             loads: Vec::new(),
             recoveries: Vec::new(),
+            remembered: Vec::new(),
             ledgers: Vec::new(),
             explored: Vec::new(),
             logs: Vec::new(),
@@ -297,6 +304,9 @@ impl CaseRecord {
                     recovery_us,
                     objective_us,
                 });
+            }
+            Event::Remembered { assertion, earlier, .. } => {
+                self.remembered.push((assertion, earlier));
             }
             Event::LedgerJudged { workload, report, .. } => self.ledgers.push((workload, *report)),
             Event::Explored { workload, report, .. } => self.explored.push((workload, *report)),
@@ -392,6 +402,7 @@ impl Event {
             | Self::LoadSampled { case, .. }
             | Self::Asserted { case, .. }
             | Self::Recovered { case, .. }
+            | Self::Remembered { case, .. }
             | Self::LedgerJudged { case, .. }
             | Self::Explored { case, .. }
             | Self::LogCollected { case, .. }

@@ -13,7 +13,7 @@ const HIDDEN: &str = "[redacted]";
 
 /// Fields with words of ours, and ids that tie events together: none holds a secret, and a value
 /// like `pass` would make the event unreadable.
-const FIXED: [&str; 25] = [
+const FIXED: [&str; 27] = [
     "kind",
     "case",
     "suite",
@@ -39,6 +39,8 @@ const FIXED: [&str; 25] = [
     "profile",
     "profiles",
     "kept",
+    "commit",
+    "fingerprint",
 ];
 
 /// What to hide.

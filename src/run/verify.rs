@@ -104,7 +104,7 @@ pub(super) fn percentiles(world: &World, recoveries_us: &[u64]) {
 }
 
 /// Nearest rank: the smallest value that at least this share of all does not exceed.
-fn percentile(values: &[u64], percent: usize) -> Option<u64> {
+pub(crate) fn percentile(values: &[u64], percent: usize) -> Option<u64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable();
     let rank = (percent * sorted.len()).div_ceil(100).max(1);

@@ -1,10 +1,10 @@
 //! What was chosen when a container was made, with what its image says: data only.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::RestartPolicy;
+use super::{RestartPolicy, Ulimit};
 
 /// What was chosen for one container.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -19,6 +19,14 @@ pub struct Choices {
     pub running: bool,
     /// `uid[:gid]` or names; empty for root.
     pub user: String,
+    /// Host name that was chosen; none for the engine's own.
+    pub hostname: Option<String>,
+    /// Directory that it starts in, the image's included.
+    pub working_dir: String,
+    /// Limits of its processes that were chosen.
+    pub ulimits: BTreeMap<String, Ulimit>,
+    /// Groups beside the user's own, by name or id.
+    pub groups: Vec<String>,
     /// Instead of the image's, or the image's own.
     pub entrypoint: Vec<String>,
     /// Instead of the image's, or the image's own.
@@ -33,6 +41,8 @@ pub struct Choices {
     pub memory: Option<u64>,
     /// Restart policy.
     pub restart: RestartPolicy,
+    /// How often a failure starts it again; none without a limit.
+    pub restart_attempts: Option<u32>,
     /// TCP ports that it says it serves.
     pub ports: Vec<u16>,
     /// The engine makes missing directories of its binds whenever it looks into the container.

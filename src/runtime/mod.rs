@@ -30,7 +30,7 @@ pub use facts::{
 };
 pub use spec::{
     ContainerSpec, ENGINE_CAPABILITIES, HELPER_CAPABILITIES, HealthCheck, HelperSpec, ImageRef,
-    MountSource, MountSpec, NetworkSpec, PullPolicy, RestartPolicy, ShellSpec, VolumeSpec,
+    MountSource, MountSpec, NetworkSpec, PullPolicy, RestartPolicy, ShellSpec, Ulimit, VolumeSpec,
 };
 
 /// What a call to the engine came to.

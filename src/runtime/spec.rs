@@ -64,6 +64,12 @@ pub struct ContainerSpec {
     pub env: BTreeMap<String, String>,
     /// `uid[:gid]` or a name known to the image.
     pub user: Option<String>,
+    /// Host name; the beginning of the id without one.
+    pub hostname: Option<String>,
+    /// Instead of the image's directory.
+    pub working_dir: Option<String>,
+    /// Limits of its processes, by name.
+    pub ulimits: BTreeMap<String, Ulimit>,
     /// Mounts.
     pub mounts: Vec<MountSpec>,
     /// Bytes of memory.
@@ -72,6 +78,8 @@ pub struct ContainerSpec {
     pub cpus: Option<f64>,
     /// Restart policy.
     pub restart: RestartPolicy,
+    /// How often it is started again at most after a failure; without it, always.
+    pub restart_attempts: Option<u32>,
     /// Health check.
     pub health: Option<HealthCheck>,
     /// Seconds between SIGTERM and SIGKILL.
@@ -153,6 +161,18 @@ pub struct HealthCheck {
     pub timeout_ms: u64,
     /// Failures in a row until unhealthy.
     pub retries: u32,
+    /// Milliseconds from the start in which failures do not count.
+    pub start_period_ms: Option<u64>,
+}
+
+/// A limit of a container's processes; -1 is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ulimit {
+    /// What applies.
+    pub soft: i64,
+    /// What it may be raised to.
+    pub hard: i64,
 }
 
 /// What the helper may do, and no more; the rest is dropped.

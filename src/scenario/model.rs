@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Compose, Mount, Observe, ProbeItem, Step};
 use crate::{
     protocol::Capability,
-    runtime::{ENGINE_IMAGE, PullPolicy, RestartPolicy},
+    runtime::{ENGINE_IMAGE, PullPolicy, RestartPolicy, Ulimit},
     units::{Duration, Size},
     volumes::VolumeSpec,
     workloads::WorkloadSpec,
@@ -132,6 +132,13 @@ pub struct Service {
     /// `uid[:gid]`, a name known to the image, or `unique` for a user that nobody else on the host
     /// is.
     pub user: Option<String>,
+    /// Host name, instead of the beginning of the container's id.
+    pub hostname: Option<String>,
+    /// Directory that it starts in, instead of the image's.
+    pub working_dir: Option<String>,
+    /// Limits of its processes, by the engine's names: `nofile: { soft: 1024, hard: 4096 }`.
+    #[serde(default)]
+    pub ulimits: BTreeMap<String, Ulimit>,
     /// What is mounted where: path to volume.
     #[serde(default)]
     pub mounts: BTreeMap<String, Mount>,
@@ -142,6 +149,8 @@ pub struct Service {
     /// Restart policy.
     #[serde(default)]
     pub restart: RestartPolicy,
+    /// How often `restart: on-failure` starts it again at most; without it, always.
+    pub restart_attempts: Option<u32>,
     /// Health check.
     pub healthcheck: Option<Healthcheck>,
     /// Services that are started first.
@@ -199,6 +208,8 @@ pub struct Healthcheck {
     /// Failures in a row until unhealthy.
     #[serde(default = "default_retries")]
     pub retries: u32,
+    /// Failures this soon after the start do not count.
+    pub start_period: Option<Duration>,
 }
 
 fn default_interval() -> Duration {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Over, secrets::Secrets, yaml};
 use crate::{
-    runtime::{Choices, ChosenMount, ChosenSource},
+    runtime::{Choices, ChosenMount, ChosenSource, Ulimit},
     units::Size,
 };
 
@@ -72,7 +72,7 @@ impl Original<'_> {
         let mut text = String::new();
         for mount in &self.choices.mounts {
             let Some(Copied { volume, .. }) = self.copied(mount) else { continue };
-            let own = volume_name(mount);
+            let own = self.volume_name(mount);
             let over = over.filter(|(name, _)| *name == own).map(|(_, over)| over.to_owned());
             let _ = writeln!(text, "  {own}: {}", over.unwrap_or(volume));
         }
@@ -97,7 +97,7 @@ impl Original<'_> {
     fn mounts(&self, text: &mut String) {
         let mut mounts = Vec::new();
         for mount in &self.choices.mounts {
-            let (path, name) = (yaml::text(&mount.destination), volume_name(mount));
+            let (path, name) = (yaml::text(&mount.destination), self.volume_name(mount));
             match self.copied(mount) {
                 Some(copied) if copied.read_only => {
                     mounts.push(format!("{path}: {{ volume: {name}, read_only: true }}"));
@@ -112,6 +112,12 @@ impl Original<'_> {
         if !mounts.is_empty() {
             let _ = writeln!(text, "    mounts: {{ {} }}", mounts.join(", "));
         }
+    }
+
+    fn volume_name(&self, mount: &ChosenMount) -> String {
+        let all = names(&self.choices.mounts);
+        let at = self.choices.mounts.iter().position(|one| one.destination == mount.destination);
+        at.and_then(|at| all.get(at).cloned()).unwrap_or_default()
     }
 
     /// The run's own and empty where the container may write a directory; none where a copy has no
@@ -147,11 +153,28 @@ fn limits(text: &mut String, choices: &Choices, secrets: &Secrets) {
     if !choices.user.is_empty() {
         let _ = writeln!(text, "    user: {}", yaml::text(&choices.user));
     }
+    if let Some(name) = &choices.hostname {
+        let _ = writeln!(text, "    hostname: {}", yaml::text(name));
+    }
+    if !choices.working_dir.is_empty() {
+        let _ = writeln!(text, "    working_dir: {}", yaml::text(&choices.working_dir));
+    }
+    if !choices.ulimits.is_empty() {
+        let limit = |(name, limit): (&String, &Ulimit)| {
+            let Ulimit { soft, hard } = limit;
+            format!("{}: {{ soft: {soft}, hard: {hard} }}", yaml::text(name))
+        };
+        let limits: Vec<String> = choices.ulimits.iter().map(limit).collect();
+        let _ = writeln!(text, "    ulimits: {{ {} }}", limits.join(", "));
+    }
     if let Some(memory) = choices.memory {
         let _ = writeln!(text, "    memory: {}", Size(memory));
     }
     let restart = serde_json::to_value(choices.restart).unwrap_or_default();
     let _ = writeln!(text, "    restart: {restart}");
+    if let Some(attempts) = choices.restart_attempts {
+        let _ = writeln!(text, "    restart_attempts: {attempts}");
+    }
     if let Some(check) = &choices.health {
         let command = yaml::list(&secrets.hidden_in(check));
         let _ = writeln!(text, "    healthcheck: {{ command: {command}, timeout: 5s }}");
@@ -172,10 +195,22 @@ fn bytes(size: &str) -> Option<u64> {
 }
 
 /// A name from the path: the volume's own may be none that a scenario can have.
-fn volume_name(mount: &ChosenMount) -> String {
-    let words = mount.destination.split(|c: char| !c.is_ascii_alphanumeric());
+fn name_of(path: &str) -> String {
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric());
     let words: Vec<String> = words.filter(|it| !it.is_empty()).map(str::to_lowercase).collect();
     if words.is_empty() { "root".into() } else { words.join("-") }
+}
+
+/// Names for the paths in their order, each once: `/a-b` and `/a/b` are two volumes.
+fn names(mounts: &[ChosenMount]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for mount in mounts {
+        let plain = name_of(&mount.destination);
+        let numbered = (2..).map(|number| format!("{plain}-{number}"));
+        let free = std::iter::once(plain.clone()).chain(numbered).find(|it| !names.contains(it));
+        names.extend(free);
+    }
+    names
 }
 
 #[cfg(test)]
@@ -226,5 +261,31 @@ mod tests {
         }
         assert!(!text.contains("s3cret") && !text.contains("path: /var/run"), "{text}");
         assert!(original.reads_host());
+    }
+
+    #[test]
+    fn paths_that_read_alike_are_two_volumes_and_limits_are_copied() {
+        let choices = Choices {
+            mounts: ["/a-b", "/a/b", "/a/b/2", "/"].map(|at| bind("/srv", at, true)).into(),
+            hostname: Some("db-0".into()),
+            working_dir: "/srv".into(),
+            ulimits: [("nofile".to_owned(), Ulimit { soft: 9, hard: 10 })].into(),
+            restart: crate::runtime::RestartPolicy::OnFailure,
+            restart_attempts: Some(3),
+            ..Choices::default()
+        };
+        assert_eq!(names(&choices.mounts), ["a-b", "a-b-2", "a-b-2-2", "root"]);
+        let on_host = |_: &str| OnHost::Directory;
+        let original =
+            Original { name: "shop", choices: &choices, inherited: &[], on_host: &on_host };
+        let text = original.copy(None);
+        for line in [
+            "/a-b: a-b, /a/b: a-b-2",
+            "    hostname: db-0\n    working_dir: /srv\n",
+            "    ulimits: { nofile: { soft: 9, hard: 10 } }",
+            "    restart: \"on-failure\"\n    restart_attempts: 3\n",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
     }
 }

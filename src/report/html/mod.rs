@@ -6,6 +6,7 @@
 mod case;
 mod scale;
 mod series;
+mod spark;
 mod timeline;
 
 use std::io::{self, Write};
@@ -145,7 +146,7 @@ fn row(index: usize, case: &Case<'_>) -> Markup {
             td { (outcome(case)) @if case.flaky() { " (flaky)" } }
             td { a href={ "#case-" (index) } { (one_line(&last.start.case, 300)) } }
             td { (span(took)) }
-            td { (recovery(last).unwrap_or_default()) }
+            td { (recovery(last).unwrap_or_default()) (spark::sparks(last)) }
             td { (loss(last).unwrap_or_default()) }
         }
     }

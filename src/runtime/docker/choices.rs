@@ -1,6 +1,6 @@
 //! What was chosen for a container, from the engine's own record of it. Changes nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bollard::{
     models::{
@@ -13,7 +13,7 @@ use bollard::{
 use super::Docker;
 use crate::runtime::{
     Choices, ChosenMount, ChosenSource, ImageFacts, Listed, RestartPolicy, Result, RuntimeError,
-    labels,
+    Ulimit, labels,
 };
 
 /// Where Compose notes the project of a container.
@@ -88,8 +88,10 @@ fn choices(answer: ContainerInspectResponse) -> Choices {
     let config = answer.config.unwrap_or_default();
     let host = answer.host_config.unwrap_or_default();
     let mounts = mounts(answer.mounts.unwrap_or_default(), &host);
+    let id = answer.id.unwrap_or_default();
     Choices {
-        id: answer.id.unwrap_or_default(),
+        ulimits: ulimits(&host),
+        restart_attempts: attempts(&host),
         name: answer.name.unwrap_or_default().trim_start_matches('/').to_owned(),
         running: answer.state.and_then(|state| state.running).unwrap_or_default(),
         health: health(&config),
@@ -100,9 +102,14 @@ fn choices(answer: ContainerInspectResponse) -> Choices {
         mounts,
         image: config.image.unwrap_or_default(),
         user: config.user.unwrap_or_default(),
+        groups: host.group_add.unwrap_or_default(),
         entrypoint: config.entrypoint.unwrap_or_default(),
         command: config.cmd.unwrap_or_default(),
+        // its own, where nobody chose one, begins its id
+        hostname: config.hostname.filter(|name| !name.is_empty() && !id.starts_with(name)),
+        working_dir: config.working_dir.unwrap_or_default(),
         env: config.env.unwrap_or_default(),
+        id,
     }
 }
 
@@ -173,6 +180,20 @@ fn health(config: &ContainerConfig) -> Option<Vec<String>> {
         }
         Some(_) => Some(test.into_iter().skip(1).collect()),
     }
+}
+
+fn ulimits(host: &HostConfig) -> BTreeMap<String, Ulimit> {
+    let limits = host.ulimits.iter().flatten();
+    let named = limits.filter_map(|limit| {
+        let (soft, hard) = (limit.soft?, limit.hard?);
+        Some((limit.name.clone()?, Ulimit { soft, hard }))
+    });
+    named.collect()
+}
+
+fn attempts(host: &HostConfig) -> Option<u32> {
+    let count = host.restart_policy.as_ref()?.maximum_retry_count?;
+    u32::try_from(count).ok().filter(|count| *count > 0)
 }
 
 fn restart(host: &HostConfig) -> RestartPolicy {

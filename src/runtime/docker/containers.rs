@@ -9,14 +9,14 @@ use bollard::{
     models::{
         ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig,
         Mount, MountType, MountVolumeOptions, NetworkCreateRequest, NetworkingConfig,
-        RestartPolicyNameEnum, VolumeCreateRequest,
+        ResourcesUlimits, RestartPolicyNameEnum, VolumeCreateRequest,
     },
     query_parameters::CreateContainerOptions,
 };
 
 use super::{Docker, inner_engine};
 use crate::runtime::{
-    ContainerSpec, HealthCheck, MountSource, MountSpec, NetworkSpec, RestartPolicy, Result,
+    ContainerSpec, HealthCheck, MountSource, MountSpec, NetworkSpec, RestartPolicy, Result, Ulimit,
     VolumeSpec,
 };
 
@@ -78,6 +78,8 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         entrypoint: spec.entrypoint.clone(),
         env: Some(environment(&spec.env)),
         user: spec.user.clone(),
+        hostname: spec.hostname.clone(),
+        working_dir: spec.working_dir.clone(),
         labels: Some(map(&spec.labels)),
         healthcheck: spec.health.as_ref().map(health),
         stop_timeout: spec.stop_grace.map(signed),
@@ -105,7 +107,8 @@ fn host(spec: &ContainerSpec) -> HostConfig {
         // the same sum for memory and swap together: no swap
         memory_swap: memory,
         nano_cpus: spec.cpus.map(nano_cpus),
-        restart_policy: Some(restart(spec.restart)),
+        restart_policy: Some(restart(spec)),
+        ulimits: (!spec.ulimits.is_empty()).then(|| spec.ulimits.iter().map(ulimit).collect()),
         // never the engine's default bridge: a second engine on the host can take it away
         network_mode: Some(spec.network.clone().unwrap_or_else(|| "none".to_owned())),
         cap_drop: Some(spec.cap_drop.clone()),
@@ -169,18 +172,25 @@ fn health(check: &HealthCheck) -> HealthConfig {
         interval: Some(nanoseconds(check.interval_ms)),
         timeout: Some(nanoseconds(check.timeout_ms)),
         retries: Some(i64::from(check.retries)),
+        start_period: check.start_period_ms.map(nanoseconds),
         ..HealthConfig::default()
     }
 }
 
-fn restart(policy: RestartPolicy) -> bollard::models::RestartPolicy {
-    let name = match policy {
+fn ulimit((name, limit): (&String, &Ulimit)) -> ResourcesUlimits {
+    let (soft, hard) = (Some(limit.soft), Some(limit.hard));
+    ResourcesUlimits { name: Some(name.clone()), soft, hard }
+}
+
+fn restart(spec: &ContainerSpec) -> bollard::models::RestartPolicy {
+    let name = match spec.restart {
         RestartPolicy::No => RestartPolicyNameEnum::NO,
         RestartPolicy::OnFailure => RestartPolicyNameEnum::ON_FAILURE,
         RestartPolicy::Always => RestartPolicyNameEnum::ALWAYS,
         RestartPolicy::UnlessStopped => RestartPolicyNameEnum::UNLESS_STOPPED,
     };
-    bollard::models::RestartPolicy { name: Some(name), maximum_retry_count: None }
+    let maximum_retry_count = spec.restart_attempts.map(i64::from);
+    bollard::models::RestartPolicy { name: Some(name), maximum_retry_count }
 }
 
 /// `KEY=VALUE`.
@@ -214,6 +224,28 @@ mod tests {
         };
         assert_eq!(tmpfs(&spec), Some(("/t".into(), "ro,size=4096,nr_inodes=9,mode=1770".into())));
         assert_eq!(mount(&spec), None);
+    }
+
+    #[test]
+    fn limits_attempts_and_names_reach_the_engine() {
+        let spec = ContainerSpec {
+            hostname: Some("db".into()),
+            working_dir: Some("/srv".into()),
+            ulimits: [("nofile".to_owned(), Ulimit { soft: 64, hard: -1 })].into(),
+            restart: RestartPolicy::OnFailure,
+            restart_attempts: Some(3),
+            ..Default::default()
+        };
+        let body = body(&spec);
+        assert_eq!(body.hostname.as_deref(), Some("db"));
+        assert_eq!(body.working_dir.as_deref(), Some("/srv"));
+        let host = body.host_config.unwrap();
+        assert_eq!(host.restart_policy.unwrap().maximum_retry_count, Some(3));
+        let limit = &host.ulimits.unwrap()[0];
+        assert_eq!(
+            (limit.name.as_deref(), limit.soft, limit.hard),
+            (Some("nofile"), Some(64), Some(-1))
+        );
     }
 
     #[test]

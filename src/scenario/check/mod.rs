@@ -10,6 +10,7 @@ mod profiles;
 mod proof;
 mod references;
 mod services;
+mod starts;
 mod targets;
 mod timing;
 
@@ -28,6 +29,7 @@ pub(crate) fn check(scenario: &Scenario, tree: &Node, control: Option<usize>) ->
     let mut cx = Cx { scenario, tree, control, lost: BTreeSet::new(), problems: Vec::new() };
     names::check(&mut cx);
     services::check(&mut cx);
+    starts::check(&mut cx);
     references::check(&mut cx);
     probes::check(&mut cx);
     faults::check(&mut cx);
@@ -46,6 +48,7 @@ pub(crate) fn check_rest(
 ) -> Vec<Problem> {
     let mut cx = Cx { scenario, tree, control, lost, problems: Vec::new() };
     services::check(&mut cx);
+    starts::check(&mut cx);
     references::check(&mut cx);
     probes::check(&mut cx);
     faults::check(&mut cx);

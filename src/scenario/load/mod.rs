@@ -45,6 +45,8 @@ pub struct Loaded {
     pub secrets: Vec<String>,
     /// What `--set` gave to variables and axes of this file.
     pub sets: Vec<(String, String)>,
+    /// The same as long as the file, its Compose file and `sets` are.
+    pub fingerprint: String,
     /// Cells of the matrix; one without labels when there is none.
     pub cells: Vec<Cell>,
 }
@@ -163,7 +165,9 @@ impl Batch<'_> {
         if let Some((name, span)) = named {
             self.names.push((name, source, span));
         }
-        Some(Loaded { file: path.to_owned(), secrets, ..loaded? })
+        let loaded = loaded?;
+        let fingerprint = sources.fingerprint(&loaded.sets);
+        Some(Loaded { file: path.to_owned(), secrets, fingerprint, ..loaded })
     }
 
     /// Values that a file takes from the environment; shorter ones would hide half of any text.
@@ -269,7 +273,8 @@ impl<'a, 'b> FileLoad<'a, 'b> {
         }
         let (scenario, sets) = (&done.first()?.scenario, self.sets_of(&tree));
         let (name, tags) = (scenario.name.clone(), scenario.tags.clone());
-        Some(Loaded { file: PathBuf::new(), name, tags, secrets: Vec::new(), sets, cells: done })
+        let (file, secrets, fingerprint) = (PathBuf::new(), Vec::new(), String::new());
+        Some(Loaded { file, name, tags, secrets, sets, fingerprint, cells: done })
     }
 
     /// Names that `--set` may give.

@@ -1,5 +1,7 @@
 //! A problem by position in a file, and its turn into a diagnostic.
 
+use sha2::{Digest as _, Sha256};
+
 use super::node::{Node, Origin, Span};
 use crate::diagnostic::{Diagnostic, Place, Spot};
 
@@ -63,6 +65,18 @@ impl Sources {
             self.0.len() - 1
         });
         u16::try_from(at).unwrap_or_default()
+    }
+
+    /// The same for the same text of every file: 16 hexadecimal digits of a SHA-256.
+    pub(crate) fn fingerprint(&self, sets: &[(String, String)]) -> String {
+        let texts = self.0.iter().flat_map(|source| &source.lines);
+        let given = sets.iter().flat_map(|(name, value)| [name, value]);
+        let mut digest = Sha256::new();
+        for text in texts.chain(given) {
+            digest.update((text.len() as u64).to_le_bytes());
+            digest.update(text);
+        }
+        digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// A problem with its excerpts, each from the file that it lies in.

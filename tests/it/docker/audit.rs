@@ -54,6 +54,7 @@ fn careful(bench: &Bench, own: &str) -> ContainerSpec {
             interval_ms: 1000,
             timeout_ms: 1000,
             retries: 3,
+            start_period_ms: None,
         }),
         ..bench.container("careful", "wait")
     }

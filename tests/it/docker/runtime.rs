@@ -151,6 +151,7 @@ async fn a_container_goes_through_its_states() {
         interval_ms: 100,
         timeout_ms: 10_000,
         retries: 3,
+        start_period_ms: None,
     });
     let id = bench.docker.create_container(&spec).await.unwrap();
     let docker = &bench.docker;

@@ -45,6 +45,7 @@ impl Made {
             fail_on: FailOn::USUAL.to_vec(),
             engine: Some(engine),
             cases,
+            commit: None,
         };
         let mut made = Self { events: Vec::new(), case: String::new(), verdict: Verdict::Pass };
         made.push(Event::RunStarted(Box::new(start)));
@@ -72,6 +73,7 @@ impl Made {
             fails: Vec::new(),
             attempt,
             seed: 42,
+            fingerprint: Some("f1".into()),
             rto_us: Some(5_000_000),
             rpo: Some(0),
             again: format!("keelhaul run scenarios/{suite}.yaml --seed 42"),

@@ -3,6 +3,7 @@
 mod any;
 mod browser;
 mod files;
+mod history;
 mod html;
 mod junit;
 mod made;

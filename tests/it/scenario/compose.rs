@@ -86,7 +86,13 @@ fn shared_parts_variables_and_files_of_variables_are_put_in() {
     assert_eq!(worker.depends_on["redis"], Depends::ServiceStarted);
     assert_eq!(worker.labels["role"], "worker");
     let restart = serde_json::to_value(worker.restart).unwrap();
-    assert_eq!(restart, json!("on-failure"));
+    assert_eq!((restart, worker.restart_attempts), (json!("on-failure"), Some(3)));
+    assert_eq!(worker.hostname.as_deref(), Some("worker-0"));
+    assert_eq!(worker.working_dir.as_deref(), Some("/opt/pipeline"));
+    let limits = serde_json::to_value(&worker.ulimits).unwrap();
+    let expected =
+        json!({ "nofile": { "soft": 1024, "hard": 4096 }, "nproc": { "soft": 99, "hard": 99 } });
+    assert_eq!(limits, expected);
     let names: Vec<&str> = scenario.services.keys().map(String::as_str).collect();
     assert_eq!(names, ["db", "redis", "worker"], "what a profile starts is left out");
 }

@@ -8,6 +8,7 @@ mod golden;
 mod hostile;
 mod pairs;
 mod parameters;
+mod plans;
 mod schema;
 mod shells;
 mod shipped;

@@ -13,7 +13,7 @@ const BASE: &[&str] = &["block", "ledger", "units", "errno", "diagnostic", "verd
 const STACKS: &[&[&[&str]]] = &[
     &[
         &["cli"],
-        &["report", "audit", "starter"],
+        &["history", "report", "audit", "starter"],
         &["run"],
         &["plan"],
         &["scenario"],

@@ -312,6 +312,14 @@ impl<'a> File<'a> {
     /// A volume of the run's own, as this one is made; plain where the scenario does without the
     /// storage that the file means.
     fn docker_volume(&mut self, entry: &Entry, no_copy: bool) -> Option<Node> {
+        match volume::memory(&entry.value) {
+            Some(Ok(memory)) => return Some(memory),
+            Some(Err(problem)) if !self.does_without("", ANYTHING) => {
+                self.report(problem);
+                return None;
+            }
+            Some(Err(_)) | None => {}
+        }
         let outside = volume::outside(&entry.value);
         if let Some(outside) = outside.filter(|_| !self.does_without("", ANYTHING)) {
             let text = format!(

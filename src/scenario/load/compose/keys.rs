@@ -47,7 +47,7 @@ pub(super) const KEYS: &[(&str, Fate)] = &[
     ("gpus", Refused),
     ("group_add", Refused),
     ("healthcheck", Taken(health::check)),
-    ("hostname", Refused),
+    ("hostname", Taken(basics::plain)),
     ("image", Taken(basics::plain)),
     ("init", Idle),
     ("ipc", Refused),
@@ -81,12 +81,12 @@ pub(super) const KEYS: &[(&str, Fate)] = &[
     ("sysctls", Refused),
     ("tmpfs", Taken(mounts::tmpfs)),
     ("tty", Idle),
-    ("ulimits", Refused),
+    ("ulimits", Taken(resources::ulimits)),
     ("user", Taken(basics::plain)),
     ("userns_mode", Refused),
     ("volumes", Taken(mounts::volumes)),
     ("volumes_from", Refused),
-    ("working_dir", Refused),
+    ("working_dir", Taken(basics::plain)),
 ];
 
 /// Keys of a Compose file.

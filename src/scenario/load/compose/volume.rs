@@ -1,7 +1,13 @@
 //! A volume that a Compose file declares, as a run makes one like it. Pure.
 
 use super::{build, values};
-use crate::scenario::load::node::{Entry, Node, Value};
+use crate::{
+    scenario::load::{
+        node::{Entry, Node, Value},
+        problem::Problem,
+    },
+    units::Size,
+};
 
 /// The driver whose volumes are directories of the engine's own.
 const LOCAL: &str = "local";
@@ -23,6 +29,52 @@ fn is_local(driver: &Node) -> bool {
         Some(word) => word.is_empty() || word == LOCAL,
         None => driver.value == Value::Null,
     }
+}
+
+/// `type: tmpfs, device: tmpfs` is memory: a volume of that kind, with its limits; none for any other.
+pub(super) fn memory(volume: &Node) -> Option<Result<Node, Problem>> {
+    // what the engine does anyway
+    const IDLE: [&str; 6] = ["", "rw", "noexec", "nosuid", "nodev", "defaults"];
+    let options = volume.get("driver_opts")?;
+    let word = |key: &str| options.get(key).and_then(build::word);
+    if (word("type"), word("device")) != (Some("tmpfs"), Some("tmpfs"))
+        || outside_but_for_device(volume)
+    {
+        return None;
+    }
+    let mut limits = Vec::new();
+    if let Some(given) = options.entry("o") {
+        let span = given.value.span;
+        let text = build::word(&given.value).unwrap_or_default();
+        for option in text.split(',').filter(|option| !IDLE.contains(option)) {
+            let limit = match option.split_once('=') {
+                Some(("size", size)) => values::bytes(size)
+                    .map(|bytes| ("size", build::text(span, &Size(bytes).to_string()))),
+                Some(("nr_inodes", count)) => {
+                    count.parse().ok().map(|count| ("inodes", build::number(span, count)))
+                }
+                Some(("mode", mode)) => {
+                    let mode = format!("{:0>4}", mode.trim_start_matches('0'));
+                    Some(("mode", build::text(span, &mode)))
+                }
+                _ => None,
+            };
+            let Some((key, value)) = limit else {
+                let text = format!(
+                    "the option `{option}` of a tmpfs has no counterpart in a run\n\nhint: `size`, `nr_inodes` and `mode` have"
+                );
+                return Some(Err(Problem::on(&given.value, text)));
+            };
+            limits.push(build::entry(key, span, value));
+        }
+    }
+    Some(Ok(build::single("tmpfs", build::map(options.span, limits))))
+}
+
+fn outside_but_for_device(volume: &Node) -> bool {
+    let external =
+        volume.entry("external").is_some_and(|it| values::flag(&it.value) != Some(false));
+    external || volume.entry("driver").is_some_and(|it| !is_local(&it.value))
 }
 
 /// One of the engine's with its driver and options; plain, without either.
@@ -71,6 +123,25 @@ mod tests {
         }
         for text in ["driver: local", "external: 'false'", "driver_opts: { o: size=1g }"] {
             assert_eq!(found(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_tmpfs_by_options_is_memory_with_its_limits() {
+        let found = |text: &str| memory(&volume(text));
+        let tmpfs =
+            "driver_opts: { type: tmpfs, device: tmpfs, o: 'size=64m,mode=700,nr_inodes=9,nodev' }";
+        let expected = serde_json::json!({ "size": "64MiB", "mode": "0700", "inodes": 9 });
+        let made = found(tmpfs).unwrap().unwrap().to_json();
+        assert_eq!(made, serde_json::json!({ "tmpfs": expected }));
+        let plain = found("driver_opts: { type: tmpfs, device: tmpfs }").unwrap().unwrap();
+        assert_eq!(plain.to_json(), serde_json::json!({ "tmpfs": {} }));
+        let owned = found("driver_opts: { type: tmpfs, device: tmpfs, o: uid=1000 }").unwrap();
+        assert!(owned.unwrap_err().text.contains("`uid=1000`"));
+        for other in
+            ["driver: local", "driver_opts: { type: nfs, device: tmpfs }", "external: true"]
+        {
+            assert_eq!(found(other), None, "{other}");
         }
     }
 

@@ -17,8 +17,7 @@ use crate::{
 const INTERVAL_MS: u64 = 30_000;
 const RETRIES: u64 = 3;
 
-/// The check, with Compose's defaults. `start_period` has no counterpart: the steady state is
-/// waited for, whatever failed before.
+/// The check, with Compose's defaults.
 pub(in crate::scenario::load::compose) fn check(service: &mut Service<'_, '_>, part: &Entry) {
     let of = |key: &str| part.value.entry(key);
     if service.flag(of("disable"), false) {
@@ -47,6 +46,10 @@ pub(in crate::scenario::load::compose) fn check(service: &mut Service<'_, '_>, p
     let retries = of("retries").and_then(|entry| build::word(&entry.value)?.parse().ok());
     let retries = build::number(part.key_span, retries.unwrap_or(RETRIES));
     out.push(build::entry("retries", part.key_span, retries));
+    if let Some(entry) = of("start_period") {
+        let value = duration(service, entry);
+        out.extend(value.map(|value| build::entry("start_period", part.key_span, value)));
+    }
     service.give("healthcheck", part, build::map(part.value.span, out));
 }
 

@@ -1,0 +1,155 @@
+//! What the history keeps of a run, from its record. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    report::{cases, text::one_line},
+    run::{CaseRecord, Commit, RunRecord},
+    verdict::Verdict,
+};
+
+/// Longest name or label that is kept, in bytes.
+const NAME: usize = 300;
+/// Recoveries kept of one case.
+const RECOVERIES: usize = 50;
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunEntry {
+    /// Its id.
+    pub run: String,
+    /// Its start, in microseconds since 1970 UTC.
+    pub started_us: i64,
+    /// Microseconds from its start to its last event.
+    pub took_us: u64,
+    /// What it came to; `error` for one that was cut short.
+    pub verdict: Verdict,
+    /// Whether it came to its end.
+    pub ended: bool,
+    /// keelhaul's version.
+    pub version: String,
+    /// Seed of every decision.
+    pub seed: u64,
+    /// What was checked out where it was started.
+    pub commit: Option<Commit>,
+    /// Its cases, in the order in which they started.
+    pub cases: Vec<CaseEntry>,
+}
+
+/// A case of a run, in the attempt that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseEntry {
+    /// `name[cell]@control#repeat`
+    pub name: String,
+    /// Name of the scenario.
+    pub scenario: String,
+    /// `volume=ext4`; empty without a matrix.
+    pub cell: String,
+    /// The control, where it is one.
+    pub control: Option<String>,
+    /// What it came to; of a control, whether it was caught.
+    pub verdict: Verdict,
+    /// How often it was run.
+    pub attempts: u32,
+    /// It passed, but not at once.
+    pub flaky: bool,
+    /// Microseconds it took.
+    pub took_us: u64,
+    /// Its seed.
+    pub seed: u64,
+    /// The same as long as the scenario is.
+    pub fingerprint: Option<String>,
+    /// What was measured, by name.
+    pub recoveries: Vec<Recovery>,
+}
+
+/// A measured recovery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovery {
+    /// Id of the assertion.
+    pub objective: String,
+    /// Microseconds it took; none when it never came.
+    pub took_us: Option<u64>,
+    /// Microseconds allowed, where there is an objective.
+    pub limit_us: Option<u64>,
+}
+
+impl RunEntry {
+    /// What is kept of a run.
+    ///
+    /// # Errors
+    /// In words, when its beginning cannot be read: nothing tells it from other runs then.
+    pub fn of(record: &RunRecord) -> Result<Self, String> {
+        let Some(start) = &record.start else {
+            let why = record.notes.first().map_or("it holds no event", String::as_str);
+            return Err(one_line(why, NAME));
+        };
+        let started: jiff::Timestamp = start
+            .started
+            .parse()
+            .map_err(|_| format!("`{}` is not a time", one_line(&start.started, NAME)))?;
+        let cases = cases(record);
+        Ok(Self {
+            run: one_line(&start.run, NAME),
+            started_us: started.as_microsecond(),
+            took_us: record.took_us,
+            verdict: record.verdict(),
+            ended: record.ended.is_some(),
+            version: one_line(&start.version, NAME),
+            seed: start.seed,
+            commit: start.commit.as_ref().map(|commit| Commit {
+                id: one_line(&commit.id, NAME),
+                from: one_line(&commit.from, NAME),
+            }),
+            cases: cases.iter().map(|(last, flaky)| CaseEntry::of(last, *flaky, record)).collect(),
+        })
+    }
+
+    /// Its start for a reader.
+    pub(super) fn started(&self) -> String {
+        jiff::Timestamp::from_microsecond(self.started_us)
+            .map_or_else(|_| "an unknown time".into(), |at| format!("{at:.0}"))
+    }
+}
+
+impl CaseEntry {
+    fn of(last: &CaseRecord, flaky: bool, record: &RunRecord) -> Self {
+        let start = &last.start;
+        let cell: Vec<String> =
+            start.cell.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
+        Self {
+            name: one_line(&start.case, NAME),
+            scenario: one_line(&start.scenario, NAME),
+            cell: one_line(&cell.join(","), NAME),
+            control: start.control.as_deref().map(|control| one_line(control, NAME)),
+            verdict: last.verdict(),
+            attempts: start.attempt,
+            flaky,
+            took_us: last.ended_us.unwrap_or(record.took_us).saturating_sub(last.started_us),
+            seed: start.seed,
+            fingerprint: start.fingerprint.as_deref().map(|text| one_line(text, NAME)),
+            recoveries: recoveries(last),
+        }
+    }
+
+    /// Neither a control nor skipped: something that can pass and did or did not.
+    pub(super) fn counts(&self) -> bool {
+        self.control.is_none() && self.verdict != Verdict::Skipped
+    }
+}
+
+/// The longest of each objective.
+fn recoveries(case: &CaseRecord) -> Vec<Recovery> {
+    let mut longest: BTreeMap<String, Recovery> = BTreeMap::new();
+    let never_last = |one: &Recovery| one.took_us.unwrap_or(u64::MAX);
+    for record in &case.recoveries {
+        let objective = one_line(&record.assertion, NAME);
+        let (took_us, limit_us) = (record.recovery_us, record.objective_us);
+        let one = Recovery { objective: objective.clone(), took_us, limit_us };
+        let kept = longest.entry(objective).or_insert_with(|| one.clone());
+        if never_last(&one) > never_last(kept) {
+            *kept = one;
+        }
+    }
+    longest.into_values().take(RECOVERIES).collect()
+}

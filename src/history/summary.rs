@@ -1,0 +1,188 @@
+//! What many runs come to: in all, and of each scenario. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::{
+    entry::{CaseEntry, Recovery, RunEntry},
+    standing::{Broken, Flaky, broken, flaky},
+    trend::{Percentiles, Trend, percentiles, trend},
+};
+use crate::{run::percentile, verdict::Verdict};
+
+/// Cases by what they came to; controls are counted apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Verdicts {
+    /// Passed.
+    pub pass: usize,
+    /// Failed.
+    pub fail: usize,
+    /// The harness could not do its work.
+    pub error: usize,
+    /// Nothing was proven.
+    pub inconclusive: usize,
+    /// Not tried.
+    pub skipped: usize,
+    /// Controls.
+    pub controls: usize,
+    /// Controls that failed as they must.
+    pub caught: usize,
+}
+
+/// What many runs come to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// How many runs.
+    pub runs: usize,
+    /// Runs whose verdict is `pass`.
+    pub passed: usize,
+    /// Start of the first, RFC 3339.
+    pub from: Option<String>,
+    /// Start of the last, RFC 3339.
+    pub until: Option<String>,
+    /// Their cases.
+    pub cases: Verdicts,
+    /// Share of the cases that passed, of those that were not skipped, in percent.
+    pub pass_rate: Option<f64>,
+    /// Scenario by scenario.
+    pub scenarios: Vec<Scenario>,
+    /// Cases that passed and did not, with the same scenario.
+    pub flaky: Vec<Flaky>,
+    /// Cases that do not pass now.
+    pub broken: Vec<Broken>,
+}
+
+/// A scenario over many runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Scenario {
+    /// Its name.
+    pub name: String,
+    /// Runs that have it.
+    pub runs: usize,
+    /// Its cases.
+    pub cases: Verdicts,
+    /// What a case took that was neither skipped nor a control.
+    pub took: Option<Percentiles>,
+    /// Recovery times by objective.
+    pub recoveries: Vec<Objective>,
+}
+
+/// A recovery over many runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Objective {
+    /// Id of the assertion.
+    pub name: String,
+    /// Microseconds allowed in the newest run, where there is a limit.
+    pub limit_us: Option<u64>,
+    /// How often it was measured.
+    pub measured: usize,
+    /// How often it never came; no part of the percentiles.
+    pub never: usize,
+    /// Over all that came.
+    pub took: Option<Percentiles>,
+    /// Of the medians of each run.
+    pub trend: Option<Trend>,
+}
+
+/// What these runs, oldest first, come to; a trend sets the last `of` runs against those before.
+#[must_use]
+pub fn summary(runs: &[RunEntry], of: usize) -> Summary {
+    let cases = Verdicts::of(runs.iter().flat_map(|run| &run.cases));
+    let names: BTreeSet<&str> =
+        runs.iter().flat_map(|run| &run.cases).map(|case| case.scenario.as_str()).collect();
+    Summary {
+        runs: runs.len(),
+        passed: runs.iter().filter(|run| run.verdict == Verdict::Pass).count(),
+        from: runs.first().map(RunEntry::started),
+        until: runs.last().map(RunEntry::started),
+        cases,
+        pass_rate: cases.pass_rate(),
+        scenarios: names.into_iter().map(|name| scenario(name, runs, of)).collect(),
+        flaky: flaky(runs),
+        broken: broken(runs),
+    }
+}
+
+impl Verdicts {
+    fn of<'a>(cases: impl Iterator<Item = &'a CaseEntry>) -> Self {
+        let mut found = Self::default();
+        for case in cases {
+            if case.control.is_some() {
+                found.controls += 1;
+                found.caught += usize::from(case.verdict == Verdict::Pass);
+                continue;
+            }
+            *match case.verdict {
+                Verdict::Pass => &mut found.pass,
+                Verdict::Fail => &mut found.fail,
+                Verdict::Error => &mut found.error,
+                Verdict::Inconclusive => &mut found.inconclusive,
+                Verdict::Skipped => &mut found.skipped,
+            } += 1;
+        }
+        found
+    }
+
+    /// Cases that were tried, controls not among them.
+    pub(super) fn tried(&self) -> usize {
+        self.pass + self.fail + self.error + self.inconclusive
+    }
+
+    fn pass_rate(&self) -> Option<f64> {
+        let share = |tried| (self.pass as f64 / tried as f64 * 1000.0).round() / 10.0;
+        Some(self.tried()).filter(|tried| *tried > 0).map(share)
+    }
+}
+
+fn scenario(name: &str, runs: &[RunEntry], of: usize) -> Scenario {
+    // run by run, so that a run with many cells counts once in a trend
+    let by_run: Vec<Vec<&CaseEntry>> = runs
+        .iter()
+        .map(|run| run.cases.iter().filter(|case| case.scenario == name).collect::<Vec<_>>())
+        .filter(|cases| !cases.is_empty())
+        .collect();
+    let all = || by_run.iter().flatten().copied();
+    let took: Vec<u64> = all().filter(|case| case.counts()).map(|case| case.took_us).collect();
+    Scenario {
+        name: name.to_owned(),
+        runs: by_run.len(),
+        cases: Verdicts::of(all()),
+        took: percentiles(&took),
+        recoveries: objectives(&by_run, of),
+    }
+}
+
+fn objectives(by_run: &[Vec<&CaseEntry>], of: usize) -> Vec<Objective> {
+    let mut series: BTreeMap<&str, Vec<Vec<&Recovery>>> = BTreeMap::new();
+    for cases in by_run {
+        let mut in_run: BTreeMap<&str, Vec<&Recovery>> = BTreeMap::new();
+        for one in cases.iter().filter(|case| case.counts()).flat_map(|case| &case.recoveries) {
+            in_run.entry(&one.objective).or_default().push(one);
+        }
+        for (name, found) in in_run {
+            series.entry(name).or_default().push(found);
+        }
+    }
+    series.into_iter().map(|(name, runs)| objective(name, &runs, of)).collect()
+}
+
+fn objective(name: &str, runs: &[Vec<&Recovery>], of: usize) -> Objective {
+    let all: Vec<&Recovery> = runs.iter().flatten().copied().collect();
+    let came: Vec<u64> = all.iter().filter_map(|one| one.took_us).collect();
+    let medians: Vec<u64> = runs
+        .iter()
+        .filter_map(|run| {
+            let came: Vec<u64> = run.iter().filter_map(|one| one.took_us).collect();
+            percentile(&came, 50)
+        })
+        .collect();
+    Objective {
+        name: name.to_owned(),
+        limit_us: all.last().and_then(|one| one.limit_us),
+        measured: all.len(),
+        never: all.len() - came.len(),
+        took: percentiles(&came),
+        trend: trend(&medians, of),
+    }
+}
