@@ -34,7 +34,7 @@ pub fn any_io_rule() -> IoRule {
         paths: vec!["**".to_owned()],
         ops: IoOp::ALL.to_vec(),
         by: Caller::default(),
-        range: None,
+        ranges: Vec::new(),
         at_least: None,
         when: Trigger::default(),
         action: IoAction::Error { errno: 0 },
