@@ -35,7 +35,11 @@ pub fn render(case: &Case) -> String {
         &mut text,
         2,
         "rollback",
-        "every fault that is still in force, last first; then all objects above",
+        if case.attaches() {
+            "every fault that is still in force, last first; then what the run has made"
+        } else {
+            "every fault that is still in force, last first; then all objects above"
+        },
     );
     probes(&mut text, "verify", &scenario.verify);
     let needs: Vec<_> =
@@ -52,7 +56,7 @@ pub fn render(case: &Case) -> String {
 }
 
 fn objects(text: &mut String, scenario: &Scenario) {
-    for (name, volume) in &scenario.volumes {
+    for (name, volume) in scenario.volumes.iter().filter(|(name, _)| !Case::is_theirs(name)) {
         line(text, 2, "volume", &format!("{name} ({})", volume.name()));
     }
     for (name, service) in &scenario.services {
@@ -63,7 +67,11 @@ fn objects(text: &mut String, scenario: &Scenario) {
             .collect();
         let mounted =
             if mounts.is_empty() { String::new() } else { format!(", with {}", mounts.join(", ")) };
-        line(text, 2, "container", &format!("{name} ({}{mounted})", service.image));
+        let image = match &service.attach {
+            Some(attach) => format!("runs already: {attach}"),
+            None => service.image.clone(),
+        };
+        line(text, 2, "container", &format!("{name} ({image}{mounted})"));
     }
     for (name, workload) in &scenario.workloads {
         line(
