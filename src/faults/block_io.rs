@@ -115,35 +115,26 @@ impl DiskAim<'_> {
         })
     }
 
-    /// The rules: the disk's ranges that the target lies in, and flushes, which have none.
+    /// The rule: about the disk's ranges that the target lies in, and flushes, which have no place.
     pub(super) async fn rules(
         &self,
         cx: &Cx<'_>,
         action: IoAction,
     ) -> Result<Vec<IoRule>, FaultError> {
-        let rule = |ops: &[DiskOp], range| IoRule {
-            paths: vec!["**".to_owned()],
-            ops: ops.iter().map(|op| op.as_io()).collect(),
-            by: Caller::default(),
-            range,
-            at_least: None,
-            when: self.when.clone(),
-            action,
-        };
         let ranges = match cx.site.below().unwrap_or_default() {
             "" => self.range.into_iter().collect(),
             _ => self.places(cx).await?,
         };
-        if ranges.is_empty() {
-            return Ok(vec![rule(self.ops, None)]);
-        }
-        let is_flush = |op: &&DiskOp| **op == DiskOp::Flush;
-        let (flush, moving): (Vec<_>, Vec<_>) = self.ops.iter().partition(is_flush);
-        let (flush, moving): (Vec<DiskOp>, Vec<DiskOp>) =
-            (flush.into_iter().copied().collect(), moving.into_iter().copied().collect());
-        let ranged = ranges.into_iter().map(|range| rule(&moving, Some(range)));
-        let flushes = (!flush.is_empty()).then(|| rule(&flush, None));
-        Ok(ranged.filter(|rule| !rule.ops.is_empty()).chain(flushes).collect())
+        let rule = IoRule {
+            paths: vec!["**".to_owned()],
+            ops: self.ops.iter().map(|op| op.as_io()).collect(),
+            by: Caller::default(),
+            ranges,
+            at_least: None,
+            when: self.when.clone(),
+            action,
+        };
+        Ok(vec![rule])
     }
 
     /// Where the target, a file, lies on the disk now.
@@ -153,7 +144,11 @@ impl DiskAim<'_> {
             other => return Err(unexpected(&other)),
         };
         if places.is_empty() {
-            let why = format!("`{}` has no place on the disk: it is empty", self.target);
+            let why = format!(
+                "`{}` has no block of the disk to itself: it is empty, or so small that it lies within \
+                 its inode",
+                self.target
+            );
             return Err(FaultError::Refused(why));
         }
         Ok(places)
@@ -398,10 +393,9 @@ mod tests {
         assert!(matches!(aim.rules(&cx, ACTION).await, Err(FaultError::Refused(_))), "no place");
         fake.world().beneath.interposed.places = vec![range(4096, 8192), range(16384, 20480)];
         let rules = aim.rules(&cx, ACTION).await.unwrap();
-        let ranges: Vec<_> = rules.iter().map(|rule| rule.range).collect();
-        assert_eq!(ranges, [Some(range(4096, 8192)), Some(range(16384, 20480)), None]);
-        assert_eq!(rules[0].ops, [IoOp::Read, IoOp::Write]);
-        assert_eq!(rules[2].ops, [IoOp::Fsync]);
+        let [rule] = &rules[..] else { panic!("{rules:?}") };
+        assert_eq!(rule.ranges, [range(4096, 8192), range(16384, 20480)]);
+        assert_eq!(rule.ops, [IoOp::Fsync, IoOp::Read, IoOp::Write]);
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Aim<'_> {
             paths,
             ops: self.ops.to_vec(),
             by: self.by.clone(),
-            range: self.range,
+            ranges: self.range.into_iter().collect(),
             at_least: self.at_least,
             when: self.when.clone(),
             action,

@@ -107,7 +107,7 @@ impl Fault for PowerCut {
             paths: vec!["**".into()],
             ops: Vec::new(),
             by: Caller::default(),
-            range: None,
+            ranges: Vec::new(),
             at_least: None,
             when: Trigger::default(),
             action: IoAction::Remember,

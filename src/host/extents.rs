@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::ioctl::{Opcode, Updater, ioctl};
 
 use super::error::{Context, HostError, HostResult};
@@ -47,11 +47,15 @@ struct Map {
 /// the first after it.
 ///
 /// # Errors
-/// `EOPNOTSUPP` where the filesystem does not say; malformed for a file in more than 256 pieces.
+/// `EOPNOTSUPP` where the filesystem does not say; malformed for what is no file, and for one in more than 256 pieces.
 pub fn extents(path: &Path) -> HostResult<Vec<(u64, u64)>> {
     // a pipe in its place would be waited for, unless it is opened without waiting
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = open(path, flags, Mode::empty()).op("open", path)?;
+    if !FileType::from_raw_mode(fstat(&file).op("stat", path)?.st_mode).is_file() {
+        let detail = format!("`{}` is no regular file", path.display());
+        return Err(HostError::malformed("extents", detail));
+    }
     let none = RawExtent {
         logical: 0,
         physical: 0,

@@ -74,18 +74,22 @@ pub fn in_net_ns<R: Send>(target: Identity, work: impl FnOnce() -> R + Send) -> 
 /// # Errors
 /// As [`in_mount_ns`].
 pub fn in_all_ns<R: Send>(target: Identity, work: impl FnOnce() -> R + Send) -> HostResult<R> {
-    enter_all(target, || Ok(work()))
+    let kinds: Vec<Kind> = [PIDS].into_iter().chain(SURROUNDINGS).collect();
+    enter(target, &kinds, || Ok(work()))
 }
 
 /// The same, with a copy of the mounts that nobody else sees: what is mounted there is gone with
-/// the thread and whatever it has started.
+/// the thread and whatever it has started. The first process that `work` starts is the first of a
+/// pid namespace of its own, which the target does not see: what it leaves behind ends with it, and
+/// is nobody else's child.
 ///
 /// # Errors
 /// As [`in_mount_ns`], and of the target whose root is no mount.
 pub fn in_copied_ns<R: Send>(target: Identity, work: impl FnOnce() -> R + Send) -> HostResult<R> {
-    enter_all(target, || {
-        // SAFETY: only FILES would be unsafe; the mount namespace concerns this thread alone.
-        unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.op("unshare", "mounts")?;
+    enter(target, &SURROUNDINGS, || {
+        let own = UnshareFlags::NEWNS | UnshareFlags::NEWPID;
+        // SAFETY: only FILES would be unsafe; the namespaces concern this thread and its children.
+        unsafe { unshare_unsafe(own) }.op("unshare", "mounts and pids")?;
         // or what is mounted here would show up wherever the target shares its mounts with
         let alone = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         mount_change("/", alone).op("make private", "/")?;
@@ -93,21 +97,27 @@ pub fn in_copied_ns<R: Send>(target: Identity, work: impl FnOnce() -> R + Send) 
     })
 }
 
-fn enter_all<R: Send>(
+type Kind = (&'static str, LinkNameSpaceType);
+
+/// What whoever looks around sees of the target's namespaces.
+const SURROUNDINGS: [Kind; 4] = [
+    ("ns/net", LinkNameSpaceType::Network),
+    ("ns/ipc", LinkNameSpaceType::InterProcessCommunication),
+    ("ns/uts", LinkNameSpaceType::HostNameAndNISDomainName),
+    // last: what is opened after it is opened in the target's tree
+    ("ns/mnt", LinkNameSpaceType::Mount),
+];
+/// For the children of whoever enters it.
+const PIDS: Kind = ("ns/pid", LinkNameSpaceType::ProcessID);
+
+fn enter<R: Send>(
     target: Identity,
+    kinds: &[Kind],
     work: impl FnOnce() -> HostResult<R> + Send,
 ) -> HostResult<R> {
     let flags = OFlags::CLOEXEC | OFlags::RDONLY;
-    let kinds = [
-        ("ns/net", LinkNameSpaceType::Network),
-        ("ns/ipc", LinkNameSpaceType::InterProcessCommunication),
-        ("ns/uts", LinkNameSpaceType::HostNameAndNISDomainName),
-        ("ns/pid", LinkNameSpaceType::ProcessID),
-        // last: what is opened after it is opened in the target's tree
-        ("ns/mnt", LinkNameSpaceType::Mount),
-    ];
     let mut opened = Vec::with_capacity(kinds.len());
-    for (name, kind) in kinds {
+    for (name, kind) in kinds.iter().copied() {
         opened.push((name, kind, open_proc(target, name, flags)?));
     }
     let root = open_proc(target, "root", flags | OFlags::PATH | OFlags::DIRECTORY)?;
@@ -231,9 +241,10 @@ mod tests {
             return;
         }
         let target = Target::start("mount -t tmpfs tmpfs /mnt && echo there > /mnt/file");
+        // a pid namespace ends with its first process: there is no second
         let cat = || std::process::Command::new("cat").arg("/mnt/file").output().unwrap().stdout;
         let seen = in_copied_ns(target.identity(), || {
-            let before = cat();
+            let before = fs::read("/mnt/file").unwrap();
             rustix::mount::mount(
                 "tmpfs",
                 "/mnt",

@@ -5,6 +5,7 @@
 //! stays in our own cgroups: what it uses is not counted against the subject.
 #![expect(unsafe_code, reason = "the child drops capabilities between fork and exec")]
 
+use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -14,9 +15,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::mount::{MountFlags, mount};
+use rustix::process::{Gid, Pid, Signal, Uid, kill_process_group, set_parent_process_death_signal};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs,
+    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
 use super::error::{Context as _, HostError, HostResult};
@@ -88,7 +91,8 @@ pub struct Said {
 
 /// Runs a program to its end, with nothing to read, in `/`, as a member of the cgroup with this door: which
 /// devices it may open is decided there. None where it takes longer than `within`, or
-/// prints more than `most` bytes. It is killed then, and so is whatever it leaves behind in any case.
+/// prints more than `most` bytes. It is killed then, and when the calling thread ends; so is whatever it
+/// leaves behind in any case. The first of a pid namespace has a `/proc` of that namespace, to read.
 ///
 /// # Errors
 /// When it cannot be started.
@@ -103,13 +107,13 @@ pub fn listen(
     let end = Instant::now() + within;
     // no pipes: a thread in another pid namespace can start processes, but no thread to read them
     let (output, errors) = (memory("output")?, memory("errors")?);
-    let mut command = confined(program, args, env, subject);
+    let mut command = bare(program, args, env);
     command.current_dir("/").stdin(Stdio::null()).process_group(0);
     command.stdout(output.try_clone().op("dup", program)?);
     command.stderr(errors.try_clone().op("dup", program)?);
-    let cgroup = cgroup.try_clone().op("dup", program)?;
-    // SAFETY: after fork the closure makes one system call and allocates nothing.
-    unsafe { command.pre_exec(move || enter(&cgroup)) };
+    let (cgroup, subject) = (cgroup.try_clone().op("dup", program)?, *subject);
+    // SAFETY: after fork the closure makes system calls only, and allocates nothing.
+    unsafe { command.pre_exec(move || become_one_of(&cgroup, subject)) };
     let mut family = Family(command.spawn().op("exec", program)?);
     let too_much = |file: &File| file.metadata().map_or(true, |facts| facts.len() > most);
     loop {
@@ -156,15 +160,21 @@ fn all(file: &File, most: u64, program: &Path) -> HostResult<Vec<u8>> {
     Ok(bytes)
 }
 
-/// With none of our environment, and none of our rights that the subject lacks.
+/// With none of our environment.
+fn bare(program: &Path, args: &[String], env: &[(String, String)]) -> Command {
+    let mut command = Command::new(program);
+    command.args(args).env_clear().envs(env.iter().map(|(name, value)| (name, value)));
+    command
+}
+
+/// Likewise, and with none of our rights that the subject lacks.
 fn confined(
     program: &Path,
     args: &[String],
     env: &[(String, String)],
     subject: &Subject,
 ) -> Command {
-    let mut command = Command::new(program);
-    command.args(args).env_clear().envs(env.iter().map(|(name, value)| (name, value)));
+    let mut command = bare(program, args, env);
     command.uid(subject.uid).gid(subject.gid);
     let allowed = CapabilitySet::from_bits_retain(subject.capabilities);
     // SAFETY: after fork the closure makes three system calls and allocates nothing.
@@ -177,10 +187,24 @@ fn code(status: ExitStatus) -> u8 {
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }
 
-/// Moves the calling process into a cgroup, by its door.
-fn enter(cgroup: &File) -> io::Result<()> {
+/// Makes the calling process, which is about to exec, one of the subject's: in the cgroup with this
+/// door, of its user, with no right that it lacks. It ends with the thread that started it.
+fn become_one_of(cgroup: &File, subject: Subject) -> io::Result<()> {
     rustix::io::write(cgroup, b"0")?;
-    Ok(())
+    if rustix::process::getpid().is_init() {
+        // that of the mounts that were copied is another namespace's: there `/proc/self` dangles.
+        // What a container's engine hides of it may be read there, and nothing be changed
+        let flags =
+            MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        mount(c"proc", c"/proc", c"proc", flags, None::<&CStr>)?;
+    }
+    let (user, group) = (Uid::from_raw(subject.uid), Gid::from_raw(subject.gid));
+    set_thread_groups(&[])?;
+    set_thread_res_gid(group, group, group)?;
+    set_thread_res_uid(user, user, user)?;
+    confine(CapabilitySet::from_bits_retain(subject.capabilities))?;
+    // last: a change of user takes it back (prctl(2))
+    Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
 }
 
 /// Without new privileges, an exec as root gives back no more than is permitted now
@@ -195,7 +219,8 @@ fn confine(allowed: CapabilitySet) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::testing::root_or_skip;
+    use crate::host::namespace::in_copied_ns;
+    use crate::host::testing::{Target, root_or_skip};
 
     #[test]
     fn a_status_is_read() {
@@ -239,6 +264,28 @@ mod tests {
         assert_eq!(say("echo there", long, 3), None);
         assert_eq!(say("sleep 60 & sleep 60", Duration::from_millis(50), 100), None);
         assert!(say("sleep 60 & exit 0", long, 100).is_some(), "what it leaves behind is killed");
+    }
+
+    #[test]
+    fn it_is_the_first_of_its_pids_and_nothing_that_leaves_its_group_outlives_it() {
+        if !root_or_skip() {
+            return;
+        }
+        let target = Target::start("true");
+        let subject = Subject { uid: 0, gid: 0, capabilities: 0 };
+        let script = "setsid sleep 4242 & echo $$ $(cat /proc/1/comm) \
+                      $(echo 1 2>/dev/null >/proc/self/oom_score_adj || echo refused)";
+        let args = ["-c".to_owned(), script.to_owned()];
+        let nowhere = memory("cgroup").unwrap();
+        let env = [("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
+        let said = in_copied_ns(target.identity(), || {
+            let limits = (Duration::from_secs(60), 100);
+            listen(Path::new("/bin/sh"), &args, &env, &subject, &nowhere, limits)
+        });
+        let said = said.unwrap().unwrap().unwrap();
+        assert_eq!(String::from_utf8_lossy(&said.output), "1 sh refused\n", "{}", said.errors);
+        let left = Command::new("pgrep").args(["-f", "sleep 4242"]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&left.stdout), "");
     }
 
     #[test]

@@ -15,8 +15,14 @@ impl Case {
             return Vec::new();
         };
         let of = name.clone().unwrap_or_else(|| format!("steps[{step}]"));
-        let chosen = choose(&self.scenario, &inject.fault, &of, self.seed);
-        chosen.iter().map(|target| inject.fault.on(target)).collect()
+        self.hits(&inject.fault, &of)
+    }
+
+    /// A fault on each of the objects that are hit in a step of this id.
+    #[must_use]
+    pub fn hits(&self, fault: &FaultSpec, step: &str) -> Vec<FaultSpec> {
+        let chosen = choose(&self.scenario, fault, step, self.seed);
+        chosen.iter().map(|target| fault.on(target)).collect()
     }
 }
 

@@ -221,8 +221,9 @@ pub struct IoRule {
     pub ops: Vec<IoOp>,
     /// Whose.
     pub by: Caller,
-    /// Only reads and writes that touch this range.
-    pub range: Option<ByteRange>,
+    /// Only reads and writes that touch one of these ranges; all, where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranges: Vec<ByteRange>,
     /// Only reads and writes of this many bytes or more.
     pub at_least: Option<Size>,
     /// Which of them.

@@ -4,6 +4,10 @@
 //! Must not start, stop, remove or label any of them: what happens to them is a fault's, and its
 //! undo is in the journal.
 
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
 use super::{event::Event, world::World};
 use crate::{
     plan::{
@@ -12,6 +16,12 @@ use crate::{
     },
     runtime::{ContainerFacts, Docker, Listed, Runtime as _, RuntimeError, State},
 };
+
+/// A restart policy starts a container within this time, unless it failed many times before.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// Between two looks.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// Why cases could not be attached. Nothing was touched.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +68,12 @@ async fn secrets(docker: &Docker, container: &str) -> Result<Vec<String>, Runtim
 /// # Errors
 /// In words, when one is gone or does not run any more.
 pub(super) async fn take_up(world: &World) -> Result<(), String> {
+    let mut wanted = world.case.scenario.services.iter().filter(|(_, it)| it.attach.is_some());
+    if let Some((service, _)) = wanted.find(|(name, _)| !world.case.attached.contains_key(*name)) {
+        return Err(format!(
+            "service `{service}` runs already, and nobody has confirmed which it is"
+        ));
+    }
     for (service, known) in &world.case.attached {
         let name = &known.name;
         let facts = match world.runtime.inspect(&known.id).await {
@@ -89,7 +105,7 @@ pub(super) async fn changed(world: &World) -> Vec<String> {
     let mut changed = Vec::new();
     for (service, before) in world.as_found() {
         let name = &before.name;
-        match world.runtime.inspect(&before.id).await {
+        match settled(world, &before.id).await {
             Ok(now) if now.state == before.state => {
                 if now.started_at != before.started_at {
                     world.note(format!("`{service}` was started again since it was attached to"));
@@ -107,6 +123,18 @@ pub(super) async fn changed(world: &World) -> Vec<String> {
         }
     }
     changed
+}
+
+/// A container as it is; one that its restart policy is about to start gets the time for that.
+async fn settled(world: &World, id: &str) -> Result<ContainerFacts, RuntimeError> {
+    let end = Instant::now() + SETTLED;
+    loop {
+        let facts = world.runtime.inspect(id).await?;
+        if facts.state != State::Restarting || Instant::now() >= end {
+            return Ok(facts);
+        }
+        sleep(AGAIN).await;
+    }
 }
 
 fn word(facts: &ContainerFacts) -> String {

@@ -41,6 +41,8 @@ pub(super) struct Stage {
     pub(super) keep: bool,
     /// Stop at the first failing step with the faults in force.
     pub(super) hold: bool,
+    /// What is injected is not known before: volumes must be ready for anything.
+    pub(super) by_hand: bool,
 }
 
 /// What a case came to.
@@ -66,67 +68,97 @@ pub(super) struct Attempt<'a> {
 
 /// Runs a case and records everything about it.
 pub(super) async fn run(case: Case, attempt: &Attempt<'_>, stage: &Stage) -> Ended {
-    stage.recorder.redact(Redactor::of(&case));
-    announce(&stage.recorder, &case, attempt.number);
-    let id = case.id.clone();
-    let helper: Arc<dyn HelperLink> =
-        Arc::new(Ledgers::new(Arc::clone(&stage.helper), stage.recorder.clone(), id));
-    let world = World::new(
-        case,
-        stage.run.clone(),
-        Arc::clone(&stage.runtime),
-        helper,
-        stage.recorder.clone(),
-        stage.interrupt.clone(),
-    );
-    let guards = Guards::start(&world);
-    let load_watch = AbortOnDropHandle::new(tokio::spawn(loads::watch(Arc::clone(&world))));
-    let mut walk = Walk::new(Arc::clone(&world));
-
-    let started = Instant::now();
-    let clock = Guards::timeout(&world, world.case.scenario.timeout.0);
-    let observers = act(&world, &mut walk, stage.hold, clock).await;
-    let took = started.elapsed();
-
-    world.enter(Phase::Rollback);
-    end_of_steps(&world).await;
-    stage.interrupt.bound(REVERTING, REVERTS, walk.rollback()).await;
-    stage.interrupt.bound(REVERTING, LOGS, observers.judge(&world)).await;
-    drop(walk);
-
-    // the clock stood still during the rollback: clean-up does not count
-    let clock = Guards::timeout(&world, world.case.scenario.timeout.0.saturating_sub(took));
-    finish(&world).await;
-    drop((clock, guards, load_watch));
-
-    let cleaned = clean::up(&world, stage.keep).await;
-    end(&world, &cleaned, attempt)
+    let mut begun = Begun::begin(case, attempt.number, stage);
+    begun.set_the_stage().await;
+    begun.walk.all().await;
+    if stage.hold {
+        begun.hold_what_failed().await;
+    }
+    begun.end(attempt, stage.keep).await
 }
 
-/// Set-up, steady state and steps; what comes after a broken precondition is not evaluated.
-async fn act(
-    world: &Arc<World>,
-    walk: &mut Walk,
-    hold: bool,
-    clock: AbortOnDropHandle<()>,
-) -> Observers {
-    world.enter(Phase::SetUp);
-    set_up(world).await;
-    if !world.is_over() {
-        steady::reach(world).await;
+/// A case that was begun: its subjects, its way through the steps, and what watches over it.
+pub(super) struct Begun {
+    pub(super) world: Arc<World>,
+    pub(super) walk: Walk,
+    observers: Option<Observers>,
+    watches: (Guards, AbortOnDropHandle<()>),
+    started: Instant,
+    /// Ends it at its timeout; none where it has all the time there is.
+    clock: Option<AbortOnDropHandle<()>>,
+}
+
+impl Begun {
+    /// Announces the case, and begins to watch.
+    pub(super) fn begin(case: Case, attempt: u32, stage: &Stage) -> Self {
+        stage.recorder.redact(Redactor::of(&case));
+        announce(&stage.recorder, &case, attempt);
+        let id = case.id.clone();
+        let helper: Arc<dyn HelperLink> =
+            Arc::new(Ledgers::new(Arc::clone(&stage.helper), stage.recorder.clone(), id));
+        let world = World::new(case, helper, stage);
+        let guards = Guards::start(&world);
+        let load_watch = AbortOnDropHandle::new(tokio::spawn(loads::watch(Arc::clone(&world))));
+        Self {
+            walk: Walk::new(Arc::clone(&world)),
+            observers: None,
+            watches: (guards, load_watch),
+            started: Instant::now(),
+            clock: Some(Guards::timeout(&world, world.case.scenario.timeout.0)),
+            world,
+        }
     }
-    let observers = Observers::start(world);
-    if !world.is_over() {
-        world.enter(Phase::Steps);
+
+    /// Set-up and steady state; what comes after a broken precondition is not evaluated.
+    pub(super) async fn set_the_stage(&mut self) {
+        let world = &self.world;
+        world.enter(Phase::SetUp);
+        set_up(world).await;
+        if !world.is_over() {
+            steady::reach(world).await;
+        }
+        self.observers = Some(Observers::start(world));
+        if !world.is_over() {
+            world.enter(Phase::Steps);
+        }
     }
-    walk.all().await;
-    // a control fails as it must: nobody wants to look at that
-    let broke = walk.failed() || world.findings().broken().is_some();
-    if hold && broke && world.case.control.is_none() && !world.stop.is_cancelled() {
-        drop(clock);
-        held(world).await;
+
+    /// From now on somebody else says when it is over.
+    pub(super) fn stop_the_clock(&mut self) {
+        self.clock = None;
     }
-    observers
+
+    /// A control fails as it must: nobody wants to look at that.
+    async fn hold_what_failed(&mut self) {
+        let world = Arc::clone(&self.world);
+        let broke = self.walk.failed() || world.findings().broken().is_some();
+        if broke && world.case.control.is_none() && !world.stop.is_cancelled() {
+            self.stop_the_clock();
+            held(&world).await;
+        }
+    }
+
+    /// The rollback, the last assertions, and nothing left behind.
+    pub(super) async fn end(mut self, attempt: &Attempt<'_>, keep: bool) -> Ended {
+        let world = Arc::clone(&self.world);
+        // the clock stands still during the rollback: clean-up does not count
+        let took = self.clock.take().map_or(Duration::ZERO, |_| self.started.elapsed());
+
+        world.enter(Phase::Rollback);
+        end_of_steps(&world).await;
+        world.interrupt.bound(REVERTING, REVERTS, self.walk.rollback()).await;
+        if let Some(observers) = self.observers {
+            world.interrupt.bound(REVERTING, LOGS, observers.judge(&world)).await;
+        }
+        drop(self.walk);
+
+        let clock = Guards::timeout(&world, world.case.scenario.timeout.0.saturating_sub(took));
+        finish(&world).await;
+        drop((clock, self.watches));
+
+        let cleaned = clean::up(&world, keep).await;
+        end(&world, &cleaned, attempt)
+    }
 }
 
 /// Waits with the faults in force until the user interrupts, or the helper is lost.

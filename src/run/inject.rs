@@ -48,9 +48,9 @@ struct Applied {
     done: Instant,
 }
 
-/// Injects, and looks whether the effect is there. Every outcome is recorded; `None` when nothing
-/// was injected.
-pub(super) async fn inject(world: &Arc<World>, call: &Call<'_>) -> Option<Arc<Injection>> {
+/// Injects, and looks whether the effect is there. Every outcome is recorded; an error says why
+/// nothing was injected.
+pub(super) async fn inject(world: &Arc<World>, call: &Call<'_>) -> Result<Arc<Injection>, String> {
     let Call { id, fault, .. } = call;
     let described = fault.describe();
     world.fault_begins();
@@ -72,13 +72,14 @@ pub(super) async fn inject(world: &Arc<World>, call: &Call<'_>) -> Option<Arc<In
                 injection.saw_under(Start::of(&facts));
             }
             let effect = look(world, &injection, &applied.outcomes).await;
-            injection.proven = report(world, id, effect, applied.took(), started);
+            let (proven, evidence) = report(world, id, effect, applied.took(), started);
+            (injection.proven, injection.evidence) = (proven, evidence);
             begins(world, &injection, &applied);
-            Some(Arc::new(injection))
+            Ok(Arc::new(injection))
         }
         Err(error) => {
             finish(world, id, Verdict::Error, &error, Duration::ZERO, started, Vec::new());
-            None
+            Err(error)
         }
     }
 }
@@ -130,6 +131,7 @@ async fn try_inject(world: &Arc<World>, call: &Call<'_>) -> Result<(Injection, A
         before: prepared.before,
         site,
         proven: false,
+        evidence: String::new(),
         // the keeper's clock starts somewhere within the call: no sample after the earliest end
         expires: lasts.map(|time| called + time.0),
         over: Mutex::new(false),
@@ -138,14 +140,14 @@ async fn try_inject(world: &Arc<World>, call: &Call<'_>) -> Result<(Injection, A
     Ok((injection, Applied { outcomes: applied.outcomes, called, done: Instant::now() }))
 }
 
-/// Records what was seen of the effect; true when it was seen.
+/// Records what was seen of the effect: whether it was there, and in words.
 fn report(
     world: &World,
     id: &str,
     effect: Result<Effect, FaultError>,
     took: Duration,
     started: Instant,
-) -> bool {
+) -> (bool, String) {
     let (verdict, why, notes) = match effect {
         Ok(effect) if effect.proven => (Verdict::Pass, effect.evidence, effect.notes),
         Ok(effect) => {
@@ -158,7 +160,7 @@ fn report(
         }
     };
     finish(world, id, verdict, &why, took, started, notes);
-    verdict == Verdict::Pass
+    (verdict == Verdict::Pass, why)
 }
 
 fn finish(

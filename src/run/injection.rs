@@ -40,6 +40,8 @@ pub(super) struct Injection {
     pub(super) before: serde_json::Value,
     pub(super) site: Site,
     pub(super) proven: bool,
+    /// What was seen of its effect, or instead of it.
+    pub(super) evidence: String,
     /// The earliest moment at which the keeper may revert it by itself.
     pub(super) expires: Option<Instant>,
     /// It was reverted. Held by whoever reverts it, so that a step and the expiry do not meet.

@@ -13,7 +13,8 @@ use super::{
     expiry,
     inject::{self, Call},
     injection::Injection,
-    loads, revert,
+    loads,
+    revert::{self, Gone},
     site::refresh,
     starts,
     world::World,
@@ -42,12 +43,9 @@ impl Injections {
         {
             return;
         }
-        if !world.injected() {
-            loads::guard(world).await;
-        }
-        world.mark_logs();
-        let (id, began) = (world.step(index), Instant::now());
-        let faults = world.case.faults(index);
+        let (id, faults) = (world.step(index), world.case.faults(index));
+        get_ready(world).await;
+        let began = Instant::now();
         for part in step.parts() {
             pause(world, began + part.at).await;
             let mut ends = Vec::new();
@@ -61,7 +59,8 @@ impl Injections {
                 let first = self.before_the_first(&id, fault, &part);
                 let call =
                     Call { id: name(&id, step, fault, &part), step: &id, fault, part, first };
-                ends.extend(self.one(world, &call).await);
+                let injected = self.one(world, &call).await;
+                ends.extend(injected.ok().and_then(|(_, end)| end));
             }
             if step.profile.comes_and_goes() {
                 for end in ends {
@@ -113,27 +112,56 @@ impl Injections {
         !runs
     }
 
-    /// Injects on one object; what ends when the fault has expired, where it does.
-    async fn one(&mut self, world: &Arc<World>, call: &Call<'_>) -> Option<AbortOnDropHandle<()>> {
+    /// Injects by hand: on every object, all of it at once. An error says why not; what was injected
+    /// until then stays for whoever reverts it.
+    pub(super) async fn by_hand(
+        &mut self,
+        world: &Arc<World>,
+        id: &str,
+        step: &InjectStep,
+    ) -> Result<Vec<Arc<Injection>>, String> {
+        get_ready(world).await;
+        let mut injected = Vec::new();
+        for part in step.parts() {
+            for fault in &world.case.hits(&step.fault, id) {
+                let name = name(id, step, fault, &part);
+                let call = Call { id: name, step: id, fault, part, first: None };
+                let (injection, end) = self.one(world, &call).await?;
+                self.expiries.extend(end);
+                injected.push(injection);
+            }
+        }
+        Ok(injected)
+    }
+
+    /// Injects on one object; with what ends when the fault has expired, where it does.
+    async fn one(
+        &mut self,
+        world: &Arc<World>,
+        call: &Call<'_>,
+    ) -> Result<(Arc<Injection>, Option<AbortOnDropHandle<()>>), String> {
         let injection = inject::inject(world, call).await?;
         self.starts.extend(starts::follow(world, &injection));
         self.all.push(Arc::clone(&injection));
-        expiry::follow(world, &injection)
+        let end = expiry::follow(world, &injection);
+        Ok((injection, end))
     }
 
-    /// Reverts whatever a step injected, last first.
-    pub(super) async fn revert(&mut self, world: &Arc<World>, step: &str) {
+    /// Reverts whatever a step injected, last first; what it came to, of each that was in force.
+    pub(super) async fn revert(&mut self, world: &Arc<World>, step: &str) -> Vec<Gone> {
         let mut found = false;
+        let mut gone = Vec::new();
         while let Some(index) = self.all.iter().rposition(|injection| injection.step == step) {
             found = true;
             // it stays listed until it is done: one that is cut off is left to the rollback
             let injection = Arc::clone(&self.all[index]);
-            revert::revert(world, &injection, Origin::Step).await;
+            gone.extend(revert::revert(world, &injection, Origin::Step).await);
             self.all.remove(index);
         }
         if !found {
             world.note(format!("nothing to revert: `{step}` was not injected"));
         }
+        gone
     }
 
     /// Reverts what is still injected, last first.
@@ -144,6 +172,14 @@ impl Injections {
             }
         }
     }
+}
+
+/// What comes before an injection: loads that are worth the name, and logs that count from now.
+async fn get_ready(world: &World) {
+    if !world.injected() {
+        loads::guard(world).await;
+    }
+    world.mark_logs();
 }
 
 /// Id of an injection: its step's, and which of several it is.

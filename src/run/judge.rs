@@ -18,6 +18,8 @@ pub(super) struct Finding {
 pub(super) struct Findings {
     all: Vec<Finding>,
     broken: Option<String>,
+    /// Someone goes on by hand, whatever broke.
+    goes_on: bool,
 }
 
 impl Findings {
@@ -29,7 +31,16 @@ impl Findings {
     /// A precondition of everything later does not hold: an effect unproven, a helper lost, a set-up
     /// that failed. Later assertions are not evaluated.
     pub(super) fn break_off(&mut self, why: &str) {
+        if self.goes_on {
+            return;
+        }
         self.broken.get_or_insert_with(|| why.to_owned());
+    }
+
+    /// From now on every assertion is evaluated for itself: what follows is done by hand, and who
+    /// does it sees what was found. The verdict keeps all of it.
+    pub(super) fn go_on(&mut self) {
+        self.goes_on = true;
     }
 
     /// Why later assertions are not evaluated, where they are not.

@@ -19,6 +19,7 @@ mod injections;
 mod interrupt;
 mod judge;
 mod ledgers;
+mod live;
 mod load_watch;
 mod loads;
 mod observe;
@@ -32,6 +33,7 @@ mod sampling;
 mod setup;
 mod site;
 pub mod stages;
+mod staging;
 mod starts;
 mod steady;
 mod steps;
@@ -44,6 +46,7 @@ mod world;
 
 pub use earlier::{Commit, Earlier};
 pub use event::{CaseStart, Event, FORMAT, Origin, Phase, RunStart, Stamped};
+pub use live::{Closed, InForce, Injected, Live, LiveError};
 pub use record::{
     AssertionRecord, CaseRecord, FaultRecord, LoadPoint, LogRecord, RecoveryRecord, RunRecord,
     SamplePoint,

@@ -20,22 +20,31 @@ use crate::{
     verdict::Verdict,
 };
 
+/// What the end of a fault came to.
+pub(super) struct Gone {
+    /// None when there was nowhere left to look from.
+    pub(super) verdict: Option<Verdict>,
+    /// What was observed.
+    pub(super) evidence: String,
+}
+
 /// Reverts a fault, and looks whether the effect is gone. Just before, a lasting effect must still
-/// be there, or what was observed meanwhile proves nothing.
-pub(super) async fn revert(world: &Arc<World>, injection: &Injection, by: Origin) {
+/// be there, or what was observed meanwhile proves nothing. None when it was over already.
+pub(super) async fn revert(world: &Arc<World>, injection: &Injection, by: Origin) -> Option<Gone> {
     let mut over = injection.over.lock().await;
     if *over {
         if by == Origin::Step {
             world.note(format!("nothing to revert: the time of `{}` was up", injection.id));
         }
-        return;
+        return None;
     }
     let started = Instant::now();
     still_in_force(world, injection).await;
     leave(world, injection, by);
     let undone = world.helper.revert(injection.entry).await;
-    conclude(world, injection, by, undone, started).await;
+    let gone = conclude(world, injection, by, undone, started).await;
     *over = true;
+    Some(gone)
 }
 
 /// `during` ends when the revert is called.
@@ -51,7 +60,7 @@ pub(super) async fn conclude(
     by: Origin,
     undone: HelperResult<Undone>,
     started: Instant,
-) {
+) -> Gone {
     let (verdict, effect) = judge(world, injection, undone).await;
     struck::tell(world, injection).await;
     world.emit(Event::Reverted {
@@ -69,6 +78,7 @@ pub(super) async fn conclude(
     }
     world.recovery_counts_from(Instant::now());
     world.fault_is_over();
+    Gone { verdict, evidence: effect.evidence }
 }
 
 async fn judge(

@@ -18,7 +18,7 @@ use crate::{
         ContainerSpec, ENGINE_IMAGE, Health, HealthCheck, ImageRef, MountSource, MountSpec,
         NetworkSpec, PROGRAM, SPECIMEN_IMAGE, State, labels,
     },
-    scenario::{Depends, Service, io_rules, recorded},
+    scenario::{Depends, Service, any_io_rule, io_rules, recorded},
     volumes::{Provision, object_name},
 };
 
@@ -187,7 +187,10 @@ async fn make_volumes(world: &World) -> Result<BTreeMap<String, MountSource>, St
             name,
             object: object_name(&world.run, name),
             labels: labels_of(world, labels::ROLE_VOLUME),
-            rules: io_rules(&world.case.scenario, name),
+            rules: match world.by_hand {
+                true => vec![any_io_rule()],
+                false => io_rules(&world.case.scenario, name),
+            },
             beneath: spec.beneath().and_then(|name| made.get(name)),
         };
         let source = spec

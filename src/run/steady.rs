@@ -23,6 +23,9 @@ const SOON: Duration = Duration::from_secs(2);
 /// Waits for it. Where it does not come, the steps are not walked.
 pub(super) async fn reach(world: &Arc<World>) {
     world.enter(Phase::SteadyState);
+    if world.case.scenario.steady_state.is_empty() {
+        return;
+    }
     let started = Instant::now();
     let awaited = wait(world, &steady_state(world)).await;
     for one in awaited.judged {

@@ -8,13 +8,15 @@ use super::{
     assert::{Outcome, record},
     background::{Background, execute},
     expect::{Patience, Watched, wait_until_all_hold},
+    injection::Injection,
     injections::Injections,
     interrupt::GRACE,
     loads, recover,
+    revert::Gone,
     world::World,
 };
 use crate::{
-    scenario::{Action, Hypothesis, ProbeItem, Spot, Step},
+    scenario::{Action, Hypothesis, InjectStep, ProbeItem, Spot, Step},
     verdict::Verdict,
 };
 
@@ -57,6 +59,24 @@ impl Walk {
         self.background.end(&world).await;
     }
 
+    /// Injects by hand, under an id of the caller's.
+    pub(super) async fn by_hand(
+        &mut self,
+        id: &str,
+        step: &InjectStep,
+    ) -> Result<Vec<Arc<Injection>>, String> {
+        let world = Arc::clone(&self.world);
+        loads::step_begins(&world).await;
+        self.injections.by_hand(&world, id, step).await
+    }
+
+    /// Reverts what was injected under an id; what it came to, of each that was in force.
+    pub(super) async fn revert_by_hand(&mut self, id: &str) -> Vec<Gone> {
+        let world = Arc::clone(&self.world);
+        loads::step_begins(&world).await;
+        self.injections.revert(&world, id).await
+    }
+
     /// Reverts what is still injected, last first.
     pub(super) async fn rollback(&mut self) {
         self.injections.rollback(&self.world).await;
@@ -89,7 +109,7 @@ impl Walk {
         let started = Instant::now();
         match &step.action {
             Action::Inject(step) => self.injections.inject(&world, index, step).await,
-            Action::Revert(name) => self.injections.revert(&world, name).await,
+            Action::Revert(name) => drop(self.injections.revert(&world, name).await),
             Action::Expect { probes, within, hold } => {
                 let hold = hold.map_or(Duration::ZERO, |hold| hold.0);
                 let patience = Patience { within: within.0, hold };

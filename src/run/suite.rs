@@ -6,7 +6,7 @@ use std::{
     panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -20,10 +20,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     announce::announce,
-    case::{self, Attempt, Ended, Stage},
+    case::{self, Attempt, Ended},
     event::Event,
-    interrupt::{CLOSE, Interrupt, REVERTS, ROLLBACK},
+    interrupt::{Interrupt, ROLLBACK},
     recorder::Recorder,
+    staging::{CLOSING, Staging},
 };
 use crate::{
     helper::HelperLink,
@@ -31,12 +32,6 @@ use crate::{
     runtime::Runtime,
     verdict::{Ending, Verdict},
 };
-
-/// Starting a helper makes an image, a volume and a container.
-const OPENING: Duration = Duration::from_secs(120);
-
-/// Ending one removes them.
-const CLOSING: Duration = Duration::from_secs(60);
 
 /// What a slot works with: an engine and a helper of its own.
 pub struct OpenStage {
@@ -95,7 +90,7 @@ struct Suite {
     interrupt: Interrupt,
     deadline: Option<Instant>,
     verdict: Mutex<Verdict>,
-    rollback_incomplete: AtomicBool,
+    staging: Staging,
     unstarted: AtomicUsize,
     /// Held by the one case that acts on containers that the run did not make.
     attached: tokio::sync::Mutex<()>,
@@ -111,24 +106,23 @@ pub async fn run(
 ) -> (Verdict, Ending) {
     let groups = group_repeats(cases);
     let slots = options.jobs.clamp(1, groups.len().max(1));
+    let interrupt_of_all = Interrupt::new(interrupt.clone());
     let suite = Suite {
+        staging: Staging::new(recorder, &interrupt_of_all),
         queue: Mutex::new(groups),
         deadline: options.max_time.map(|time| Instant::now() + time),
         options,
         recorder: recorder.clone(),
-        interrupt: Interrupt::new(interrupt.clone()),
+        interrupt: interrupt_of_all,
         verdict: Mutex::new(Verdict::Pass),
-        rollback_incomplete: AtomicBool::new(false),
         unstarted: AtomicUsize::new(0),
         attached: tokio::sync::Mutex::default(),
     };
     join_all((0..slots).map(|slot| suite.work(slot, stages))).await;
     suite.leave_the_rest();
     let verdict = *suite.verdict.lock().unwrap_or_else(PoisonError::into_inner);
-    let ending = Ending {
-        rollback_incomplete: suite.rollback_incomplete.load(Ordering::Relaxed),
-        interrupted: interrupt.is_cancelled(),
-    };
+    let ending =
+        Ending { rollback_incomplete: suite.staging.left(), interrupted: interrupt.is_cancelled() };
     (verdict, ending)
 }
 
@@ -191,40 +185,17 @@ impl Suite {
     }
 
     async fn open(&self, slot: usize, stages: &dyn Stages) -> Option<OpenStage> {
-        // the rest of the time is for the end of what came of it
-        let opened = match self.interrupt.bound(OPENING, REVERTS, stages.open(slot)).await {
-            Some(opened) => opened,
-            None => Err("the helper did not start in time".to_owned()),
-        };
-        match opened {
-            Ok(stage) => Some(stage),
-            Err(error) => {
-                self.recorder.emit(Event::Noted { case: None, text: error });
-                self.add(Verdict::Error);
-                if let Some(Unopened { run, end }) = stages.unopened(slot) {
-                    self.ended(&run, end).await;
-                }
-                None
-            }
+        let opened = self.staging.open(slot, stages).await;
+        if opened.is_none() {
+            self.add(Verdict::Error);
         }
+        opened
     }
 
     async fn close(&self, stage: Option<OpenStage>) {
-        let Some(stage) = stage else { return };
-        self.ended(&stage.run, (stage.close)(self.options.keep)).await;
-    }
-
-    /// Waits for the end of a helper; where something may be left, the command that removes it is
-    /// named.
-    async fn ended(&self, run: &str, end: BoxFuture<'static, Result<(), String>>) {
-        let problem = match self.interrupt.bound(CLOSING, CLOSE, end).await {
-            Some(Ok(())) => return,
-            Some(Err(error)) => error,
-            None => "the helper did not end in time".to_owned(),
-        };
-        let text = format!("{problem}; `keelhaul recover {run}` finishes it");
-        self.recorder.emit(Event::Noted { case: None, text });
-        self.rollback_incomplete.store(true, Ordering::Relaxed);
+        if let Some(stage) = stage {
+            self.staging.close(stage, self.options.keep).await;
+        }
     }
 
     /// Runs one case; true when the stage is spent.
@@ -244,22 +215,14 @@ impl Suite {
         self.add(ended.verdict);
         earlier.extend(ended.recovery_us);
         if ended.rollback_incomplete {
-            self.rollback_incomplete.store(true, Ordering::Relaxed);
+            self.staging.leave();
         }
         // what is kept carries the stage's label: the next case needs another
         ended.helper_lost || self.options.keep
     }
 
     async fn attempt(&self, case: &Case, open: &OpenStage, earlier: &[u64], last: bool) -> Ended {
-        let stage = Stage {
-            run: open.run.clone(),
-            runtime: Arc::clone(&open.runtime),
-            helper: Arc::clone(&open.helper),
-            recorder: self.recorder.clone(),
-            interrupt: self.interrupt.clone(),
-            keep: self.options.keep,
-            hold: self.options.hold,
-        };
+        let stage = self.staging.stage(open, self.options.keep, self.options.hold);
         let mut number = 1;
         loop {
             let attempt = Attempt { number, earlier, last };

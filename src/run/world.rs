@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    case::Stage,
     event::{Event, Phase},
     interrupt::Interrupt,
     judge::Findings,
@@ -42,6 +43,8 @@ pub(super) struct World {
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) helper: Arc<dyn HelperLink>,
     pub(super) recorder: Recorder,
+    /// What is injected is not known before.
+    pub(super) by_hand: bool,
     pub(super) loads: LoadWatch,
     pub(super) recorded: Recorded,
     pub(super) interrupt: Interrupt,
@@ -92,23 +95,18 @@ pub(super) enum Stop {
 }
 
 impl World {
-    pub(super) fn new(
-        case: Case,
-        run: String,
-        runtime: Arc<dyn Runtime>,
-        helper: Arc<dyn HelperLink>,
-        recorder: Recorder,
-        interrupt: Interrupt,
-    ) -> Arc<Self> {
+    pub(super) fn new(case: Case, helper: Arc<dyn HelperLink>, stage: &Stage) -> Arc<Self> {
+        let interrupt = stage.interrupt.clone();
         let ids = assertion_ids(&case.scenario).into_iter().map(|found| (found.spot, found.id));
         Arc::new(Self {
             ids: ids.collect(),
             number: CASES.fetch_add(1, Ordering::Relaxed),
             case,
-            run,
-            runtime,
+            run: stage.run.clone(),
+            runtime: Arc::clone(&stage.runtime),
             helper,
-            recorder,
+            recorder: stage.recorder.clone(),
+            by_hand: stage.by_hand,
             loads: LoadWatch::default(),
             recorded: Recorded::default(),
             stop: interrupt.child(),
@@ -185,6 +183,11 @@ impl World {
     pub(super) fn stopped(&self) -> Option<Stop> {
         let stopped = self.state().stopped.clone();
         stopped.or_else(|| self.stop.is_cancelled().then_some(Stop::Interrupt))
+    }
+
+    /// The same in words.
+    pub(super) fn why_stopped(&self) -> Option<String> {
+        Some(self.stopped()?.judge(self.case.scenario.timeout).1)
     }
 
     /// Turns the reason for an early end into a finding, once; later assertions are not evaluated.

@@ -4,7 +4,7 @@
 //! to the kernel. And whether its past is looked at: only then a disk remembers it.
 
 use super::{Action, Scenario};
-use crate::protocol::IoRule;
+use crate::protocol::{Caller, IoAction, IoOp, IoRule, Trigger};
 
 /// Rules of every fault on this volume.
 #[must_use]
@@ -25,6 +25,20 @@ pub fn io_rules(scenario: &Scenario, volume: &str) -> Vec<IoRule> {
         (mount.volume == volume).then(|| fault.io_rules(below.trim_matches('/')))
     });
     rules.flatten().collect()
+}
+
+/// A rule that may be about any file: for a volume of which nobody knows what will be done to it.
+#[must_use]
+pub fn any_io_rule() -> IoRule {
+    IoRule {
+        paths: vec!["**".to_owned()],
+        ops: IoOp::ALL.to_vec(),
+        by: Caller::default(),
+        ranges: Vec::new(),
+        at_least: None,
+        when: Trigger::default(),
+        action: IoAction::Error { errno: 0 },
+    }
 }
 
 /// The volume whose disk must remember what happens to it, and when this workload was acknowledged;

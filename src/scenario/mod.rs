@@ -17,9 +17,9 @@ mod schema;
 mod step;
 
 pub use attach::Attach;
-pub use check::{Assertion, Spot, assertion_ids, is_listed};
+pub use check::{Assertion, Spot, assertion_ids, complaints, is_listed};
 pub use compose::Compose;
-pub use interposed::{io_rules, recorded};
+pub use interposed::{any_io_rule, io_rules, recorded};
 pub use item::{Observe, ProbeItem, Require, When};
 pub(crate) use load::suffix;
 pub use load::{

@@ -5,11 +5,10 @@ use std::{path::Path, time::Duration};
 use super::{
     super::HelperError,
     cut, disk,
-    errand::{self, DiskErrand, Errand},
-    place::{init, inside},
+    errand::{self, DiskErrand, Errand, PlacesErrand},
+    place::init,
 };
 use crate::{
-    host::extents,
     protocol::{
         ByteRange, DiskAttempt, DiskOp, FlushAttempt, Place, TriedBytes, TriedDurable, TriedOp,
     },
@@ -63,9 +62,16 @@ pub(super) fn flushed(attempt: &FlushAttempt, dir: &Path) -> Result<TriedDurable
     Ok(TriedDurable { errno: written.or(flushed), durable })
 }
 
-/// Where a file lies on the device of its filesystem.
+/// Where a file lies on the device of its filesystem, by a process of its own, as that may hang.
 pub(super) fn places(place: &Place) -> Result<Vec<ByteRange>, HelperError> {
-    let found = inside(init(place)?, &place.path, |here| extents::extents(here.path))?;
+    let errand = PlacesErrand { target: init(place)?, path: place.path.clone() };
+    let found = errand::send::<Vec<(u64, u64)>>(&Errand::Places(errand), ON_THE_WAY)?;
+    let found = found.ok_or_else(|| {
+        let (path, time) = (&place.path, ON_THE_WAY.as_secs());
+        HelperError::Refused(format!(
+            "the disk did not take what is written of `{path}` in {time} s"
+        ))
+    })?;
     let range = |(from, to)| ByteRange { from: Size(from), to: Size(to) };
     Ok(found.into_iter().map(range).collect())
 }

@@ -16,7 +16,10 @@ use fuser::{
 
 use super::{power::Powered, struck::Struck};
 use crate::{
-    interpose::{later::later, rules::Rot},
+    interpose::{
+        later::later,
+        rules::{Rot, Span},
+    },
     protocol::DiskOp,
 };
 
@@ -77,8 +80,14 @@ fn written(data: &[u8], reply: ReplyWrite) {
     reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX));
 }
 
-fn write(disk: &Powered, offset: u64, data: &[u8], reply: ReplyWrite) {
-    match disk.write(offset, data) {
+/// Writes those of the bytes that lie in these spans, and says that it was all of them.
+fn write(disk: &Powered, offset: u64, data: &[u8], kept: &[Span], reply: ReplyWrite) {
+    let part = |(at, length): Span| {
+        let from = usize::try_from(at - offset).ok()?;
+        data.get(from..from + usize::try_from(length).ok()?)
+    };
+    let mut parts = kept.iter().filter_map(|span| Some((span.0, part(*span)?)));
+    match parts.try_for_each(|(at, bytes)| disk.write(at, bytes)) {
         Ok(()) => written(data, reply),
         Err(why) => reply.error(errno(why)),
     }
@@ -149,8 +158,8 @@ impl Filesystem for Served {
         let there = u64::from(size).min(self.disk.whole().saturating_sub(offset));
         let there = u32::try_from(there).unwrap_or_default();
         let strike = self.struck.strike(DiskOp::Read, (offset, there.into()), || false);
-        let disk = Arc::clone(&self.disk);
-        let read = move |reply| read(&disk, (offset, there), strike.rot, reply);
+        let (disk, rot) = (Arc::clone(&self.disk), strike.rot.clone());
+        let read = move |reply| read(&disk, (offset, there), rot, reply);
         later(&self.struck.timer, strike, reply, read);
     }
 
@@ -172,13 +181,12 @@ impl Filesystem for Served {
         let span = (offset, data.len() as u64);
         let strike = self.struck.strike(DiskOp::Write, span, || self.disk.is_fresh(span));
         if strike.is_none() {
-            return write(&self.disk, offset, data, reply);
+            return write(&self.disk, offset, data, &[span], reply);
         }
         let (disk, data) = (Arc::clone(&self.disk), data.to_vec());
-        later(&self.struck.timer, strike, reply, move |reply| match strike.loses_write {
-            true => written(&data, reply),
-            false => write(&disk, offset, &data, reply),
-        });
+        let kept = strike.loses_write.as_ref().map_or(vec![span], |lost| lost.outside(span));
+        let write = move |reply| write(&disk, offset, &data, &kept, reply);
+        later(&self.struck.timer, strike, reply, write);
     }
 
     /// A descriptor is closed: nothing that a disk would know.

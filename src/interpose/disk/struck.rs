@@ -72,24 +72,26 @@ impl Struck {
         announces
     }
 
-    /// What strikes a flush. One that was announced is struck like any other, but counted by itself,
-    /// and is no sign that the service does anything.
+    /// What strikes a flush. One that was announced is a trial.
     pub(super) fn strike_flush(&self) -> Strike {
         let announced = self.announced.swap(NONE, Ordering::AcqRel);
         if !self.armed.is_about(IoOp::Fsync) {
             return Strike::default();
         }
-        match announced {
-            NONE => self.armed.strike(&CALL, None),
-            trial => {
-                let path = &format!("{DISK}+{trial}");
-                let mut strike = self.armed.strike(&Call { path, ours: true, ..CALL }, None);
-                if let Some(hang) = &mut strike.hang {
-                    hang.at_most = hang.at_most.min(TRIAL_HANGS);
-                }
-                strike
-            }
+        let Some(trial) = self.trial(announced) else { return self.armed.strike(&CALL, None) };
+        let mut strike = self.strike_trial(trial, CALL);
+        if let Some(hang) = &mut strike.hang {
+            hang.at_most = hang.at_most.min(TRIAL_HANGS);
         }
+        strike
+    }
+
+    /// What its own set does to a trial, and no other: two faults must not answer for each other.
+    fn strike_trial(&self, chunk: TrialChunk, call: Call<'_>) -> Strike {
+        let Some(set) = self.armed.in_force(|set| chunk.is_of(set)) else {
+            return Strike::default();
+        };
+        self.armed.strike(&Call { path: &chunk.name(&set), trial: true, ..call }, None)
     }
 
     /// What strikes a request for so many bytes; `fresh` says whether it needs room that nothing has
@@ -110,14 +112,7 @@ impl Struck {
             return self.armed.strike(&call, None);
         }
         let trial = self.trial(offset).filter(|chunk| chunk.op() == op);
-        let set = trial.and_then(|chunk| self.armed.in_force(|set| chunk.is_of(set)));
-        match trial.zip(set) {
-            Some((chunk, set)) => {
-                let path = &chunk.name(&set);
-                self.armed.strike(&Call { path, trial: true, ..call }, None)
-            }
-            None => Strike::default(),
-        }
+        trial.map(|chunk| self.strike_trial(chunk, call)).unwrap_or_default()
     }
 }
 
@@ -139,7 +134,10 @@ mod tests {
             paths: vec!["**".into()],
             ops: ops.iter().map(|op| op.as_io()).collect(),
             by: Caller::default(),
-            range: range.map(|(from, to)| ByteRange { from: Size(from), to: Size(to) }),
+            ranges: range
+                .into_iter()
+                .map(|(from, to)| ByteRange { from: Size(from), to: Size(to) })
+                .collect(),
             at_least: None,
             when: Trigger { every: Some(2), ..Trigger::default() },
             action: IoAction::Error { errno: libc::EIO },
@@ -185,6 +183,10 @@ mod tests {
         let struck = armed(&[DiskOp::Flush], None);
         let announcement = END + TrialChunk::of(SET, 0, DiskOp::Flush).offset();
         assert!(struck.announces(announcement) && !struck.announces(announcement + 4096));
+        let other = END + TrialChunk::of("lying-flush-4", 0, DiskOp::Flush).offset();
+        assert!(struck.announces(other) && struck.strike_flush().is_none());
+        assert!(struck.announces(other) && struck.strike_flush().is_none(), "another set's");
+        assert!(struck.announces(announcement));
         assert!(struck.strike_flush().is_none());
         assert!(struck.announces(announcement));
         assert!(!struck.strike_flush().is_none());

@@ -74,7 +74,7 @@ impl Fs {
         reply: ReplyData,
         fh: u64,
         (offset, size): (u64, u32),
-        strike: Strike,
+        strike: &Strike,
     ) {
         let size = u64::from(size).min(strike.keep.unwrap_or(u64::MAX));
         let size = usize::try_from(size).unwrap_or_default();
@@ -123,7 +123,7 @@ impl Fs {
         from: (u64, u64),
         (to, offset): (u64, u64),
         length: u64,
-        strike: Strike,
+        strike: &Strike,
     ) {
         if strike.touches_bytes() {
             return match self.to_be_copied(from.0, (from.1, length), strike) {

@@ -131,7 +131,7 @@ pub(super) fn place(open: &Open, offset: u64, flags: i32) -> u64 {
 }
 
 /// What a write that is struck writes.
-pub(super) fn shaped(data: &[u8], strike: Strike) -> Vec<u8> {
+pub(super) fn shaped(data: &[u8], strike: &Strike) -> Vec<u8> {
     let keep = strike.keep.and_then(|keep| usize::try_from(keep).ok()).unwrap_or(data.len());
     let mut data = data[..keep.min(data.len())].to_vec();
     strike.harm.iter().for_each(|harm| harm.apply(&mut data));
@@ -152,7 +152,7 @@ impl Fs {
         &self,
         from: u64,
         (offset, length): (u64, u64),
-        strike: Strike,
+        strike: &Strike,
     ) -> Result<Vec<u8>, Errno> {
         let open = self.opened.get(from)?;
         let length = length.min(MOST_COPIED);

@@ -94,9 +94,10 @@ impl Filesystem for Served {
         let op = if own { None } else { Some(IoOp::Stat) };
         let strike = op.map(|op| self.0.strike(who(request), op, At::Name(parent.0, &name)));
         let strike = strike.unwrap_or_default();
+        let attributes = strike.attributes;
         self.0.after(strike, reply, move |fs, reply| {
             let found = fs.lookup(parent.0, &name);
-            let told = |(attr, generation)| (told(attr, strike.attributes), generation);
+            let told = |(attr, generation)| (told(attr, attributes), generation);
             fs.answer_found(reply, found.map(told));
         });
     }
@@ -107,9 +108,10 @@ impl Filesystem for Served {
 
     fn getattr(&self, request: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
         let strike = self.0.strike(who(request), IoOp::Stat, At::File(ino.0));
+        let attributes = strike.attributes;
         self.0.after(strike, reply, move |fs, reply| {
             match fs.table.node(ino.0).and_then(|node| fs.look_at(&node)) {
-                Ok(attr) => reply.attr(&fs.remembered(), &told(attr, strike.attributes)),
+                Ok(attr) => reply.attr(&fs.remembered(), &told(attr, attributes)),
                 Err(errno) => reply.refuse(errno),
             }
         });
@@ -266,8 +268,8 @@ impl Filesystem for Served {
         };
         let at = At::Bytes(&open, offset, u64::from(size));
         let strike = self.0.strike(who(request), IoOp::Read, at);
-        self.0.after(strike, reply, move |fs, reply| {
-            fs.answer_read(reply, fh.0, (offset, size), strike);
+        self.0.after(strike.clone(), reply, move |fs, reply| {
+            fs.answer_read(reply, fh.0, (offset, size), &strike);
         });
     }
 
@@ -302,9 +304,9 @@ impl Filesystem for Served {
             // the bytes are the kernel's: not copied where nothing has to wait
             return self.0.answer_write(reply, fh.0, (offset, data), None, durable);
         }
-        let data = data::shaped(data, strike);
+        let (data, torn) = (data::shaped(data, &strike), strike.errno);
         self.0.after(strike, reply, move |fs, reply| {
-            fs.answer_write(reply, fh.0, (offset, &data), strike.errno, durable);
+            fs.answer_write(reply, fh.0, (offset, &data), torn, durable);
         });
     }
 
@@ -372,7 +374,8 @@ impl Filesystem for Served {
 
     fn statfs(&self, request: &Request, ino: INodeNo, reply: ReplyStatfs) {
         let strike = self.0.strike(who(request), IoOp::Statfs, At::File(ino.0));
-        self.0.after(strike, reply, move |fs, reply| fs.answer_statfs(reply, strike.room));
+        let room = strike.room;
+        self.0.after(strike, reply, move |fs, reply| fs.answer_statfs(reply, room));
     }
 
     fn setxattr(
@@ -460,8 +463,8 @@ impl Filesystem for Served {
         let length = self.0.there_to_copy(from.0, (from_offset, length));
         let at = At::Bytes(&open, to_offset, length);
         let strike = self.0.strike(who(request), IoOp::Write, at);
-        self.0.after(strike, reply, move |fs, reply| {
-            fs.answer_copy(reply, (from.0, from_offset), (to.0, to_offset), length, strike);
+        self.0.after(strike.clone(), reply, move |fs, reply| {
+            fs.answer_copy(reply, (from.0, from_offset), (to.0, to_offset), length, &strike);
         });
     }
 }

@@ -27,8 +27,8 @@ impl Fs {
             Err(errno) => return reply.refuse(errno),
         };
         let strike = self.strike_sync(who, &open);
+        let lost = strike.loses_sync;
         self.after(strike, reply, move |fs, reply| {
-            let lost = strike.loses_sync;
             let sync = || if lost { Ok(()) } else { data::sync(&open, data_alone) };
             let what = if lost { Synced::Nothing } else { Synced::File(open.node.ino) };
             let done = match fs.remembers(&open.node) {
@@ -79,8 +79,8 @@ impl Fs {
         reply: ReplyEmpty,
     ) {
         let strike = self.strike(who, IoOp::Fsync, At::File(ino));
+        let lost = strike.loses_sync;
         self.after(strike, reply, move |fs, reply| {
-            let lost = strike.loses_sync;
             let real = || fs.directories.get(fh).and_then(|dir| fsync(&*lock(&dir)));
             let sync = || if lost { Ok(()) } else { real() };
             let what = if lost { Synced::Nothing } else { Synced::Directory(ino) };

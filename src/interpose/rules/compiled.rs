@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::Call;
+use super::{Call, cover::Cover};
 use crate::protocol::{IoAction, IoOp, IoRule};
 
 /// A glob that is none.
@@ -51,12 +51,13 @@ impl Globs {
 #[derive(Debug, Clone)]
 pub(super) struct Compiled {
     pub(super) rule: IoRule,
+    pub(super) cover: Cover,
     paths: Globs,
 }
 
 impl Compiled {
     pub(super) fn new(rule: IoRule) -> Result<Self, BadGlob> {
-        Ok(Self { paths: Globs::new(&rule.paths)?, rule })
+        Ok(Self { paths: Globs::new(&rule.paths)?, cover: Cover::new(&rule.ranges), rule })
     }
 
     /// Whether it is about this operation. `name_of` says what a process is called.
@@ -89,11 +90,8 @@ impl Compiled {
     }
 
     fn spans(&self, call: &Call<'_>) -> bool {
-        let Some((offset, length)) = call.span else { return true };
-        self.rule.at_least.is_none_or(|least| length >= least.0)
-            && self.rule.range.is_none_or(|range| {
-                offset < range.to.0 && offset.saturating_add(length) > range.from.0
-            })
+        let Some(span) = call.span else { return true };
+        self.rule.at_least.is_none_or(|least| span.1 >= least.0) && self.cover.touches(span)
     }
 
     fn is_by(&self, call: &Call<'_>, name_of: &dyn Fn(u32) -> Option<String>) -> bool {
@@ -123,7 +121,7 @@ mod tests {
             paths: paths.iter().map(ToString::to_string).collect(),
             ops: vec![IoOp::Write],
             by: Caller::default(),
-            range: None,
+            ranges: Vec::new(),
             at_least: None,
             when: Trigger::default(),
             action: IoAction::Error { errno: 5 },
@@ -194,7 +192,7 @@ mod tests {
         assert!(hits(by(Some(7), Some("postgres")), &call("a")));
         assert!(!hits(by(Some(8), None), &call("a")) && !hits(by(None, Some("x")), &call("a")));
         let range = |from, to| IoRule {
-            range: Some(ByteRange { from: Size(from), to: Size(to) }),
+            ranges: vec![ByteRange { from: Size(from), to: Size(to) }],
             ..all.clone()
         };
         assert!(hits(range(4607, 9000), &call("a")) && !hits(range(4608, 9000), &call("a")));

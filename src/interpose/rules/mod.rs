@@ -6,6 +6,7 @@
 
 mod bytes;
 mod compiled;
+mod cover;
 mod decide;
 #[cfg(test)]
 mod model_tests;
@@ -22,6 +23,7 @@ use crate::{
 };
 pub use bytes::Harm;
 pub use compiled::{BadGlob, Globs};
+pub use cover::{Cover, Span};
 pub use rot::Rot;
 pub use set::RuleSet;
 pub use sets::Sets;
@@ -56,7 +58,7 @@ pub struct Call<'a> {
 }
 
 /// What happens to an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Strike {
     /// It waits for so long.
     pub delay: Duration,
@@ -72,8 +74,8 @@ pub struct Strike {
     pub fails_sync: Option<(Retry, ReadBack)>,
     /// As a sync: it is not done, and says that it is.
     pub loses_sync: bool,
-    /// As a write to a disk: likewise.
-    pub loses_write: bool,
+    /// As a write to a disk: likewise, of the bytes that are meant.
+    pub loses_write: Option<Cover>,
     /// What a look at attributes is told.
     pub attributes: Option<ToldAttributes>,
     /// What a look at how much room there is is told.
@@ -125,9 +127,9 @@ impl Strike {
         };
         self.delay += other.delay;
         self.harm = self.harm.or(other.harm);
-        self.rot = self.rot.or(other.rot);
+        self.rot = self.rot.take().or(other.rot);
         self.loses_sync |= other.loses_sync;
-        self.loses_write |= other.loses_write;
+        self.loses_write = self.loses_write.take().or(other.loses_write);
         self.attributes = self.attributes.or(other.attributes);
         self.room = self.room.or(other.room);
         self.fails_sync = self.fails_sync.or(other.fails_sync);
@@ -156,11 +158,11 @@ impl fmt::Display for Strike {
         let late = (!self.delay.is_zero()).then(|| format!("{:?} late", self.delay));
         let kept = self.keep.map(|bytes| format!("{bytes} bytes done"));
         let harmed = self.harm.map(|_| "other bytes".to_owned());
-        let rotten = self.rot.map(|_| "other bits".to_owned());
+        let rotten = self.rot.as_ref().map(|_| "other bits".to_owned());
         let errno = self.errno.or(self.hang.and_then(|hang| hang.errno));
         let failed = errno.map(|errno| Errno(errno).to_string());
-        let lost =
-            (self.loses_sync || self.loses_write).then(|| "not done, and said to be".to_owned());
+        let lost = (self.loses_sync || self.loses_write.is_some())
+            .then(|| "not done, and said to be".to_owned());
         let told = self.attributes.map(|_| "told other attributes".to_owned());
         let room = self.room.map(|_| "told of other room".to_owned());
         let parts =

@@ -54,7 +54,7 @@ fn rules() -> impl Strategy<Value = Vec<IoRule>> {
                 paths: vec![glob.to_owned()],
                 ops: ops.into_iter().collect(),
                 by: Caller { uid, process: None },
-                range: None,
+                ranges: Vec::new(),
                 at_least: None,
                 when,
                 // a time of its own for each rule says which of them hit
@@ -123,7 +123,7 @@ fn model(rules: &[IoRule], plan: &Plan) -> BTreeMap<(usize, usize, usize), u64> 
 }
 
 /// Whether this rule is among those that hit: its time is part of what they do together.
-fn by(rule: &IoRule, strike: Strike) -> bool {
+fn by(rule: &IoRule, strike: &Strike) -> bool {
     let hang = strike.hang.map_or(Duration::ZERO, |hang| hang.at_most);
     let has = |time: Duration, us: u64| time.as_micros() & u128::from(us) != 0;
     match rule.action {
@@ -148,7 +148,7 @@ fn run(rules: &[IoRule], plan: &Plan, threads: u16) -> BTreeMap<(usize, usize, u
                         let call = call(path, op, uid);
                         let strike = set.strike(&call, Duration::ZERO, &|_| None);
                         let mut hits = hits.lock().unwrap();
-                        for index in (0..rules.len()).filter(|index| by(&rules[*index], strike)) {
+                        for index in (0..rules.len()).filter(|index| by(&rules[*index], &strike)) {
                             *hits.entry((index, path, op)).or_insert(0_u64) += 1;
                         }
                     }
@@ -210,7 +210,7 @@ fn about_bytes(action: IoAction, when: Trigger) -> RuleSet {
         paths: vec!["**".into()],
         ops: vec![IoOp::Write],
         by: Caller::default(),
-        range: None,
+        ranges: Vec::new(),
         at_least: None,
         when,
         action,
@@ -274,7 +274,7 @@ fn pattern(seed: u64, path: usize) -> BTreeSet<usize> {
         paths: vec!["**".into()],
         ops: vec![IoOp::Write],
         by: Caller::default(),
-        range: None,
+        ranges: Vec::new(),
         at_least: None,
         when: Trigger { probability: Some(Percent(30.0)), ..Trigger::default() },
         action: IoAction::Error { errno: 5 },

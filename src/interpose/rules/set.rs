@@ -13,6 +13,7 @@ use super::{
     BadGlob, Call, Hang, Rot, Strike,
     bytes::{Harm, kept},
     compiled::Compiled,
+    cover::Cover,
     decide::{Count, Hash, fires},
 };
 use crate::{
@@ -106,13 +107,13 @@ impl RuleSet {
             let in_window = when.from.is_none_or(|from| since >= from.0)
                 && when.until.is_none_or(|until| since < until.0);
             if rule.is_due(call) && in_window {
-                strike.add(act(rule.rule.action, call, (self.seed, Hash::of(self.seed))));
+                strike.add(act(rule, call, (self.seed, Hash::of(self.seed))));
                 continue;
             }
             let count = self.count(index, call);
             let hash = self.hash(index, call, count);
             if in_window && fires(when, count, hash) {
-                strike.add(act(rule.rule.action, call, (self.seed, hash)));
+                strike.add(act(rule, call, (self.seed, hash)));
                 number = number.or(Some(count.n));
             }
         }
@@ -163,9 +164,11 @@ impl RuleSet {
 }
 
 /// What an action does to an operation: nothing, where it is about bytes and finds none to do it to.
-fn act(action: IoAction, call: &Call<'_>, (seed, hash): (u64, Hash)) -> Strike {
+fn act(rule: &Compiled, call: &Call<'_>, (seed, hash): (u64, Hash)) -> Strike {
     let none = Strike::default();
-    match action {
+    // a trial lies outside every range
+    let cover = || if call.trial { Cover::default() } else { rule.cover.clone() };
+    match rule.rule.action {
         IoAction::Error { errno } | IoAction::NoRoom { errno } => {
             Strike { errno: Some(errno), ..none }
         }
@@ -184,13 +187,13 @@ fn act(action: IoAction, call: &Call<'_>, (seed, hash): (u64, Hash)) -> Strike {
         IoAction::Rot { share } => {
             // a trial reads one chunk, and must not be the one that is sound
             let share = if call.trial { Percent(100.0) } else { share };
-            let rot = call.span.and_then(|span| Rot::of(share, span, Hash::of(seed)));
+            let rot = call.span.and_then(|span| Rot::of(share, cover(), span, Hash::of(seed)));
             Strike { rot, ..none }
         }
         IoAction::FailSync { errno, retry, read_back, .. } => {
             Strike { errno: Some(errno), fails_sync: Some((retry, read_back)), ..none }
         }
-        IoAction::LoseWrite => Strike { loses_write: true, ..none },
+        IoAction::LoseWrite => Strike { loses_write: Some(cover()), ..none },
         IoAction::LoseSync => Strike { loses_sync: true, ..none },
         IoAction::Remember => none,
         IoAction::TellAttributes(told) => Strike { attributes: Some(told), ..none },
@@ -213,7 +216,7 @@ mod tests {
             paths: vec!["**".to_owned()],
             ops: vec![IoOp::Write],
             by: Caller { uid: None, process: None },
-            range: None,
+            ranges: Vec::new(),
             at_least: None,
             when: Trigger { every: Some(2), ..Trigger::default() },
             action: IoAction::Error { errno: libc::EIO },

@@ -16,7 +16,7 @@ use crate::{
     plan::{self, Case, Select, needs::Missing},
     protocol::{EngineOp, HttpReply},
     run::{
-        AssertionRecord, CaseRecord, Event, Recorder, RunRecord, Stamped,
+        AssertionRecord, CaseRecord, Closed, Event, Live, Recorder, RunRecord, Stamped,
         suite::{self, OpenStage, Options, Stages},
     },
     runtime::{ContainerFacts, ContainerSpec, Runtime, fake::FakeRuntime},
@@ -142,19 +142,36 @@ impl Bench {
         self
     }
 
-    pub(super) async fn run(self) -> Ran {
-        let mut cases = cases(&self.yaml);
-        let engine = Arc::new(FakeRuntime::default());
-        for case in &mut cases {
-            attach(case, &engine).await;
-        }
-        let scene = Scene { engine, fakes: Arc::default(), interrupt: CancellationToken::new() };
-        let recorder = Recorder::new(None, vec![script(&scene, self.lines)]);
+    /// Where it happens, and the stream of what happens.
+    fn furnish(&mut self) -> (Scene, Recorder, FakeStages) {
+        let scene = Scene {
+            engine: Arc::new(FakeRuntime::default()),
+            fakes: Arc::default(),
+            interrupt: CancellationToken::new(),
+        };
+        let recorder = Recorder::new(None, vec![script(&scene, std::mem::take(&mut self.lines))]);
         let stages = FakeStages {
             scene: scene.clone(),
-            missing: self.missing,
+            missing: self.missing.clone(),
             prepare: Arc::clone(&self.prepare),
         };
+        (scene, recorder, stages)
+    }
+
+    /// The same by hand.
+    pub(super) async fn open(mut self) -> (Result<Live, Closed>, Scene, Recorder) {
+        let case = cases(&self.yaml).remove(0);
+        let (scene, recorder, stages) = self.furnish();
+        let live = Live::open(case, &stages, &recorder, &scene.interrupt).await;
+        (live, scene, recorder)
+    }
+
+    pub(super) async fn run(mut self) -> Ran {
+        let mut cases = cases(&self.yaml);
+        let (scene, recorder, stages) = self.furnish();
+        for case in &mut cases {
+            attach(case, &scene.engine).await;
+        }
         let started = Instant::now();
         let (verdict, ending) =
             suite::run(cases, self.options, &stages, &recorder, &scene.interrupt).await;

@@ -7,6 +7,7 @@ mod controls;
 mod faults;
 mod flow;
 mod interrupts;
+mod live;
 mod observing;
 mod openings;
 mod recovery;

@@ -20,7 +20,7 @@ pub use ids::{Assertion, Spot, assertion_ids, is_listed};
 use std::collections::BTreeSet;
 
 use super::{
-    Allow, Scenario,
+    Allow, Scenario, Step,
     load::{Node, Problem, Seg, Span},
 };
 use crate::volumes::VolumeSpec;
@@ -38,6 +38,20 @@ pub(crate) fn check(scenario: &Scenario, tree: &Node, control: Option<usize>) ->
     timing::check(&mut cx);
     proof::check(&mut cx);
     cx.problems
+}
+
+/// What is wrong with these steps in place of a scenario's own: of faults and probes by hand, which
+/// stand in no file. Each one sentence, with a hint.
+#[must_use]
+pub fn complaints(scenario: &Scenario, steps: Vec<Step>) -> Vec<String> {
+    let scenario = Scenario { steps, ..scenario.clone() };
+    let tree = Node::nothing();
+    let (control, lost) = (None, BTreeSet::new());
+    let mut cx = Cx { scenario: &scenario, tree: &tree, control, lost, problems: Vec::new() };
+    references::check(&mut cx);
+    probes::check(&mut cx);
+    faults::check(&mut cx);
+    cx.problems.into_iter().map(|problem| problem.text).collect()
 }
 
 /// Problems of what is left of a scenario when its spoilt parts are out: none that speak of `lost`
@@ -157,4 +171,31 @@ fn below(node: &Node, quoted: &str) -> Option<Span> {
 fn is_at_or_below(path: &str, point: &str) -> bool {
     let point = point.trim_end_matches('/');
     path.strip_prefix(point).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_by_hand_is_complained_about_like_steps() {
+        let yaml = "keelhaul: 1
+name: x
+services: { agent: { image: i } }
+steps:
+  - inject: { memory-limit: { target: agent, limit: 32MiB } }
+    as: tight
+  - inject: { pause: { target: agent } }
+    as: frozen
+  - revert: tight
+  - inject: { kill: { target: agnt } }
+";
+        let scenario: Scenario = serde_saphyr::from_str(yaml).unwrap();
+        let steps = |range: std::ops::Range<usize>| scenario.steps[range].to_vec();
+        assert_eq!(complaints(&scenario, steps(0..2)), Vec::<String>::new());
+        let beneath = complaints(&scenario, steps(0..3));
+        assert!(beneath[0].starts_with("`tight` lies beneath `pause`"), "{beneath:?}");
+        let unknown = complaints(&scenario, steps(3..4));
+        assert!(unknown[0].ends_with("hint: did you mean `agent`?"), "{unknown:?}");
+    }
 }

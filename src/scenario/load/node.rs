@@ -102,6 +102,11 @@ impl Node {
         Self { span, value, raw: raw.into(), origins: Vec::new() }
     }
 
+    /// Of what is written nowhere.
+    pub(crate) fn nothing() -> Self {
+        Self::new(Span::default(), Value::Null, "")
+    }
+
     /// Says of this and everything below which file it stands in.
     pub(crate) fn in_file(&mut self, number: u16) {
         self.span.file = number;

@@ -96,6 +96,13 @@ impl Drop for Theirs {
     }
 }
 
+/// Faults that were injected so far.
+fn in_force(test: &Test) -> usize {
+    let record = test.record();
+    let faults = record.cases.iter().flat_map(|case| &case.faults);
+    faults.filter(|fault| fault.injected.is_some()).count()
+}
+
 /// The mount table of a container, as its init has it; none where it has ended.
 fn mounts(facts: &ContainerFacts) -> String {
     fs::read_to_string(format!("/proc/{}/mountinfo", facts.pid)).unwrap_or_default()
@@ -200,9 +207,13 @@ async fn a_shared_filesystem_is_not_filled_and_a_killed_container_is_started_aga
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_that_is_removed_meanwhile_is_a_clear_error() {
     let theirs = Theirs::start().await;
-    let test = theirs.scenario(&format!("{IN_FORCE}{HELD}"));
-    let mut run = test.start(&[&RUN[..], &["--hold"]].concat(), &[], "");
-    run.until_said("held with");
+    let test = theirs.scenario(&format!("{IN_FORCE}  - wait: 100s\n"));
+    let run = test.start(&RUN, &[], "");
+    let end = Instant::now() + DEADLINE;
+    while !test.path("reports/latest").exists() || in_force(&test) < 3 {
+        assert!(Instant::now() < end, "the faults are not in force");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let removed = Command::new("docker").args(["rm", "-f", &theirs.id]).output().unwrap();
     assert!(removed.status.success(), "{removed:?}");
     let ran = run.end();

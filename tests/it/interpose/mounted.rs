@@ -160,7 +160,7 @@ pub(super) fn rule(ops: &[IoOp], action: IoAction) -> IoRule {
         paths: vec!["**".into()],
         ops: ops.to_vec(),
         by: Caller::default(),
-        range: None,
+        ranges: Vec::new(),
         at_least: None,
         when: Trigger::default(),
         action,

@@ -8,6 +8,7 @@
 mod disk;
 mod io;
 mod pace;
+mod places;
 mod touch;
 
 use std::{
@@ -25,6 +26,7 @@ use crate::host::process::Identity;
 pub(super) use disk::DiskErrand;
 pub(super) use io::IoErrand;
 pub(super) use pace::PaceErrand;
+pub(super) use places::PlacesErrand;
 pub(super) use touch::TouchErrand;
 
 /// What an errand is to do.
@@ -39,6 +41,8 @@ pub(super) enum Errand {
     Io(IoErrand),
     /// Measures I/O in the target's cgroup. → `Pace`
     Pace(PaceErrand),
+    /// Looks where a file lies. → pairs of bytes
+    Places(PlacesErrand),
     /// Tries a change. → microseconds
     Touch(TouchErrand),
 }
@@ -99,6 +103,7 @@ pub fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
         Errand::DiskBytes(errand) => serde_json::to_string(&errand.run_bytes()),
         Errand::Io(errand) => serde_json::to_string(&errand.run()),
         Errand::Pace(errand) => serde_json::to_string(&errand.run()),
+        Errand::Places(errand) => serde_json::to_string(&errand.run()),
         Errand::Touch(errand) => serde_json::to_string(&errand.run()),
     };
     let told = answer.map(|text| std::io::stdout().write_all(format!("{text}\n").as_bytes()));

@@ -10,13 +10,15 @@ use tokio::{
     time::timeout,
 };
 
-use super::{driver::Target, kept::Kept, way::Put};
+use super::{
+    driver::Target,
+    kept::Kept,
+    way::{LARGEST, Put, too_large},
+};
 use crate::runtime::{Attached, Docker, ENGINE_SOCKET, Output};
 
 /// How long the program may take to start.
 const START: Duration = Duration::from_secs(10);
-/// The most bytes that are read back.
-const LARGEST: usize = 1 << 30;
 
 /// One writer's program.
 #[derive(Debug)]
@@ -69,7 +71,7 @@ impl CommandWay {
                 return Ok(bytes);
             }
             if bytes.len() + line.len() > LARGEST {
-                return Err("the program gives back too much".into());
+                return Err(too_large());
             }
             bytes.extend_from_slice(&line);
         }

@@ -12,11 +12,11 @@ use std::{
 
 use tokio::{sync::oneshot, time::timeout};
 
-use super::{driver::Target, way::Put};
+use super::{
+    driver::Target,
+    way::{LARGEST, Put, too_large},
+};
 use crate::host::{namespace::in_mount_ns, process::Identity};
-
-/// The largest file that is read back.
-const LARGEST: u64 = 1 << 30;
 
 /// One line to be written, by whom, and where to answer.
 type Order = (Identity, u64, String, oneshot::Sender<Put>);
@@ -83,11 +83,13 @@ impl FileWay {
         let read = move || -> Result<Vec<u8>, String> {
             let read = in_mount_ns(init, || {
                 let mut bytes = Vec::new();
-                File::open(&path)?.take(LARGEST).read_to_end(&mut bytes)?;
+                let most = LARGEST as u64 + 1;
+                File::open(&path)?.take(most).read_to_end(&mut bytes)?;
                 Ok::<_, std::io::Error>(bytes)
             });
             let read = read.map_err(|error| error.to_string())?;
-            read.map_err(|error| format!("`{path}`: {error}"))
+            let bytes = read.map_err(|error| format!("`{path}`: {error}"))?;
+            if bytes.len() > LARGEST { Err(too_large()) } else { Ok(bytes) }
         };
         tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?
     }

@@ -4,12 +4,19 @@
 //! and with `synchronous_commit` (its default) that the log of it is flushed
 //! (PostgreSQL manual, "Reliability and the Write-Ahead Log").
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, pin::pin, sync::Arc, time::Duration};
 
+use futures_util::TryStreamExt as _;
 use tokio::time::timeout;
 use tokio_postgres::{Client, Error, NoTls, Statement, error::SqlState, types::ToSql};
+use tokio_util::task::AbortOnDropHandle;
 
-use super::{super::loopback, driver::Target, kept::Kept, way::Put};
+use super::{
+    super::loopback,
+    driver::Target,
+    kept::Kept,
+    way::{Put, add_line},
+};
 use crate::protocol::PostgresLogin;
 
 /// The order of rows is the order of insertion: a sequence never goes back, not even in recovery.
@@ -30,7 +37,12 @@ pub(super) struct PostgresWay {
 struct Session {
     client: Client,
     insert: Statement,
+    /// Moves its bytes. It ends with it: left alone it would wait for an answer for as long as a disk
+    /// hangs, one more for each record.
+    _driver: Driver,
 }
+
+type Driver = AbortOnDropHandle<()>;
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,17 +79,18 @@ impl PostgresWay {
     }
 
     pub(super) async fn read_back(&mut self) -> Result<Vec<u8>, String> {
-        let rows = match self.connect().await?.query(SELECT, &[]).await {
+        let (client, _driver) = self.connect().await?;
+        let mut bytes = Vec::new();
+        let rows = match client.query_raw(SELECT, [0_i64; 0]).await {
             Ok(rows) => rows,
             // the table went with all that was in it
-            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Vec::new(),
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(bytes),
             Err(error) => return Err(text(&error)),
         };
-        let mut bytes = Vec::new();
-        for row in rows {
+        let mut rows = pin!(rows);
+        while let Some(row) = rows.try_next().await.map_err(|error| text(&error))? {
             let record: &str = row.try_get(0).map_err(|error| text(&error))?;
-            bytes.extend_from_slice(record.as_bytes());
-            bytes.push(b'\n');
+            add_line(&mut bytes, record.as_bytes())?;
         }
         Ok(bytes)
     }
@@ -91,7 +104,7 @@ impl PostgresWay {
         }
     }
 
-    async fn connect(&self) -> Result<Client, String> {
+    async fn connect(&self) -> Result<(Client, Driver), String> {
         let stream = loopback::connect(self.target.init().await?, self.login.port).await?;
         let mut config = tokio_postgres::Config::new();
         config.user(&self.login.user).dbname(&self.login.database).application_name("keelhaul");
@@ -100,18 +113,19 @@ impl PostgresWay {
         }
         let opened = config.connect_raw(stream, NoTls).await;
         let (client, connection) = opened.map_err(|error| text(&error))?;
-        tokio::spawn(connection);
-        Ok(client)
+        // how it ends is told to whoever asks the client
+        let driver = tokio::spawn(async move { drop(connection.await) });
+        Ok((client, AbortOnDropHandle::new(driver)))
     }
 }
 
-async fn prepare(client: Client) -> Result<Session, String> {
+async fn prepare((client, _driver): (Client, Driver)) -> Result<Session, String> {
     match client.batch_execute(TABLE).await {
         Err(error) if !is_there(&error) => return Err(text(&error)),
         _ => {}
     }
     let insert = client.prepare(INSERT).await.map_err(|error| text(&error))?;
-    Ok(Session { client, insert })
+    Ok(Session { client, insert, _driver })
 }
 
 /// Another writer made the table at the same moment: `IF NOT EXISTS` does not lock the name.

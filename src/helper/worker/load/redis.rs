@@ -9,8 +9,14 @@ use redis::{
     AsyncConnectionConfig, ErrorKind, RedisConnectionInfo, RedisError, aio::MultiplexedConnection,
 };
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
-use super::{super::loopback, driver::Target, kept::Kept, way::Put};
+use super::{
+    super::loopback,
+    driver::Target,
+    kept::Kept,
+    way::{Put, add_line},
+};
 use crate::protocol::RedisLogin;
 
 /// The list.
@@ -26,7 +32,11 @@ pub(super) struct RedisWay {
     kept: Kept<Session>,
 }
 
-struct Session(MultiplexedConnection);
+/// A connection, and what moves its bytes: it ends with it, whoever else has a hand on it.
+struct Session {
+    connection: MultiplexedConnection,
+    _driver: AbortOnDropHandle<()>,
+}
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,7 +57,7 @@ impl RedisWay {
             Err(_) => return Put::Failed(format!("no session within {} ms", within.as_millis())),
         };
         let mut command = redis::cmd("RPUSH");
-        let pushed = command.arg(LIST).arg(line).query_async::<i64>(&mut session.0);
+        let pushed = command.arg(LIST).arg(line).query_async::<i64>(&mut session.connection);
         match timeout(within, pushed).await {
             Err(_) => Put::Indeterminate(format!("no answer within {} ms", within.as_millis())),
             Ok(Ok(_)) => {
@@ -68,14 +78,13 @@ impl RedisWay {
         for first in (0_isize..).step_by(AT_ONCE.unsigned_abs()) {
             let mut command = redis::cmd("LRANGE");
             let range = command.arg(LIST).arg(first).arg(first + AT_ONCE - 1);
-            let read = range.query_async::<Vec<Vec<u8>>>(&mut session.0).await;
+            let read = range.query_async::<Vec<Vec<u8>>>(&mut session.connection).await;
             let lines = read.map_err(|error| error.to_string())?;
             if lines.is_empty() {
                 break;
             }
             for line in lines {
-                bytes.extend_from_slice(&line);
-                bytes.push(b'\n');
+                add_line(&mut bytes, &line)?;
             }
         }
         Ok(bytes)
@@ -100,8 +109,7 @@ impl RedisWay {
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         let opened = MultiplexedConnection::new_with_config(&info, stream, config).await;
         let (connection, driver) = opened.map_err(|error| error.to_string())?;
-        tokio::spawn(driver);
-        Ok(Session(connection))
+        Ok(Session { connection, _driver: AbortOnDropHandle::new(tokio::spawn(driver)) })
     }
 }
 

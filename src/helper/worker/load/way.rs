@@ -29,6 +29,23 @@ pub(super) enum Way {
     Redis(RedisWay),
 }
 
+/// Bytes that are read back at most. What is larger is not judged: a part of it would look like loss.
+pub(super) const LARGEST: usize = 1 << 30;
+
+/// One record more of what is read back.
+pub(super) fn add_line(bytes: &mut Vec<u8>, line: &[u8]) -> Result<(), String> {
+    if bytes.len() + line.len() > LARGEST {
+        return Err(too_large());
+    }
+    bytes.extend_from_slice(line);
+    bytes.push(b'\n');
+    Ok(())
+}
+
+pub(super) fn too_large() -> String {
+    format!("it gives back more than the {} MiB that are judged", LARGEST >> 20)
+}
+
 impl Way {
     pub(super) fn new(via: &Via, target: Arc<Target>) -> Self {
         match via {

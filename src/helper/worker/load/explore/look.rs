@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     block::{Kept, Point, Way, plan, shrink},
-    protocol::{ExploreReport, ExploreSpec, LostWrite, WrongState},
+    protocol::{ExploreReport, ExploreSpec, LostWrite, Reads, WrongState},
 };
 
 /// How long it may take to make a wrong state smaller.
@@ -69,8 +69,25 @@ impl<'a> Look<'a> {
         &self.stage.facts.points[way.point]
     }
 
+    /// A program that does not read what no cut has touched says nothing of what one has.
+    fn untouched(&self) -> Result<(), String> {
+        let (Reads::Program { .. }, Some(last)) =
+            (&self.spec.reads, self.stage.facts.points.last())
+        else {
+            return Ok(());
+        };
+        self.stage.show(last.cut, &vec![Kept::Whole; last.writes.len()])?;
+        match self.read()? {
+            Recovered::Unreadable(why) => {
+                Err(format!("the volume is not read even where nothing of it is lost: {why}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Looks at every state that is planned, while there is time.
     pub(super) fn all(&mut self, seed: u64) -> Result<(), String> {
+        self.untouched()?;
         let most = usize::try_from(self.spec.states).unwrap_or(usize::MAX);
         let started = Instant::now();
         let (shared, time) = (self.shared, Duration::from_millis(self.spec.time_ms));
@@ -148,13 +165,19 @@ impl<'a> Look<'a> {
 
     /// Has what is shown recovered, and judges it.
     fn recovered(&mut self, acknowledged: usize) -> Result<Seen, String> {
+        let recovered = self.read()?;
+        Ok(self.judge(acknowledged, recovered))
+    }
+
+    /// Has what is shown recovered, and reads it.
+    fn read(&self) -> Result<Recovered, String> {
         let (stage, reads) = (&self.stage, &self.spec.reads);
         let recovered = self.shared.watched(stage.facts.connection, || stage.recover(reads));
         // where it hung, what came of it is our doing
         if self.shared.is_broken() {
             return Err("a state was not recovered in time".into());
         }
-        Ok(self.judge(acknowledged, recovered?))
+        recovered
     }
 
     fn judge(&mut self, acknowledged: usize, recovered: Recovered) -> Seen {

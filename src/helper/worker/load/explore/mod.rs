@@ -22,8 +22,8 @@ use crate::{
 };
 use look::Look;
 
-/// A filesystem that takes longer to recover hangs.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A filesystem that takes longer to recover hangs. More than a device is waited for, and a program.
+const PATIENCE: Duration = Duration::from_secs(12);
 /// Whoever waits for one asks many times a second; where nobody has for so long, nobody waits.
 const ABANDONED: Duration = Duration::from_secs(10);
 
@@ -59,7 +59,9 @@ impl Exploration {
         this.inner().asked = Some(Instant::now());
         let (shared, log_path, seed) = (Arc::clone(&this), load.log_path.clone(), load.spec.seed);
         let work = move || {
-            let ended = Look::open(&spec, &marks, &log_path, &shared).and_then(|mut look| {
+            let opened = program::settle(&spec.reads)
+                .and_then(|()| Look::open(&spec, &marks, &log_path, &shared));
+            let ended = opened.and_then(|mut look| {
                 look.all(seed)?;
                 look.shrink();
                 Ok(())

@@ -3,6 +3,8 @@
 
 use std::{os::fd::OwnedFd, path::Path, time::Duration};
 
+use rustix::fs::{Mode, OFlags, open, syncfs};
+
 use super::{
     super::super::{memory_cgroup, place},
     recovered::{LARGEST, Recovered},
@@ -10,18 +12,31 @@ use super::{
 use crate::{
     host::{
         environment, fuse,
-        namespace::in_copied_ns,
+        namespace::{in_copied_ns, in_mount_ns},
         subject_program::{self, Said, Subject},
     },
-    protocol::Place,
+    protocol::{Place, Reads},
 };
 
-/// A state hangs after ten seconds, mount and all; a program must have ended before.
+/// A program must have ended before a state counts as one that hangs, mount and all.
 const WITHIN: Duration = Duration::from_secs(8);
 /// The controller of devices on v1; on v2 there is one tree for all.
 const DEVICES: &str = "devices";
 /// Where programs are, for a service that was started without saying so.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Brings to the disk whatever the subject has written: in its last moment nothing is lost then, and
+/// a program that does not read that says nothing of the others.
+pub(super) fn settle(reads: &Reads) -> Result<(), String> {
+    let Reads::Program { place, .. } = reads else { return Ok(()) };
+    let init = place::init(place).map_err(|error| error.to_string())?;
+    let settled = in_mount_ns(init, || {
+        let root = open(place.path.as_str(), OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        syncfs(root)
+    });
+    let settled = settled.map_err(|error| error.to_string())?;
+    settled.map_err(|errno| format!("sync of `{}`: {errno}", place.path))
+}
 
 /// Runs the program. An error says nothing of the state.
 pub(super) fn read(
@@ -48,7 +63,8 @@ pub(super) fn read(
     });
     match said.and_then(|said| said).map_err(|error| error.to_string())? {
         None => Err(format!(
-            "`{program}` did not end within {} s, or printed more than {} MiB",
+            "`{program}` did not end within {} s, or printed more than {} MiB\n\nhint: let it read less, or \
+             have it end the server that it started",
             WITHIN.as_secs(),
             LARGEST >> 20
         )),

@@ -1,0 +1,161 @@
+//! A case that is walked by hand: the same checks and proofs as its steps would have.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    faults::FaultSpec,
+    plan::needs::Missing,
+    probes::ProbeSpec,
+    protocol::Capability,
+    run::{CaseRecord, Closed, Live, LiveError, Recorder},
+    scenario::RecoverStep,
+    verdict::Verdict,
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn fault(yaml: &str) -> FaultSpec {
+    serde_saphyr::from_str(yaml).unwrap()
+}
+
+fn pause() -> FaultSpec {
+    fault("pause: { target: agent }")
+}
+
+async fn open(parts: &str) -> (Live, Scene, Recorder) {
+    let (live, scene, recorder) = Bench::of(parts).open().await;
+    (live.unwrap_or_else(|closed| panic!("{closed:?}")), scene, recorder)
+}
+
+fn case(recorder: &Recorder) -> CaseRecord {
+    recorder.record().cases.remove(0)
+}
+
+fn found(recorder: &Recorder, id: &str) -> Option<Verdict> {
+    case(recorder).assertions.iter().rev().find(|one| one.id == id).and_then(|one| one.verdict)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_done_by_hand_is_proven_and_recorded_like_steps() {
+    let (live, scene, recorder) = open("").await;
+    let injected = live.inject(&pause(), MINUTE).await.unwrap();
+    assert_eq!(injected.id, "pause-1");
+    let in_force = live.in_force();
+    assert_eq!(in_force[0].id, "pause-1");
+    assert!(in_force[0].left.is_some_and(|left| left > Duration::ZERO && left <= MINUTE));
+    let paused: ProbeSpec =
+        serde_saphyr::from_str("container: { service: agent, state: paused }").unwrap();
+    assert!(live.read("looked", &paused).await.unwrap().holds());
+    let seen = live.expect("seen", &[paused], MINUTE, Duration::ZERO).await.unwrap();
+    assert_eq!(seen.0, Verdict::Pass, "{}", seen.1);
+    live.revert("pause-1").await.unwrap();
+    assert!(live.in_force().is_empty());
+    let recovered = live.recover("recovered", &RecoverStep::default()).await.unwrap();
+    assert_eq!(recovered.0, Verdict::Pass, "{}", recovered.1);
+    live.note("lunch");
+    let closed = live.close(false).await.unwrap();
+    assert_eq!(closed.verdict, Verdict::Pass);
+    for id in ["steady_state[0]", "pause-1.effect", "seen.expect[0]", "pause-1.revert", "recovered"]
+    {
+        assert_eq!(found(&recorder, id), Some(Verdict::Pass), "{id}");
+    }
+    let record = case(&recorder);
+    assert!(record.notes.contains(&"lunch".to_owned()), "{:?}", record.notes);
+    assert!(record.samples.iter().any(|at| at.during == ["pause-1"]));
+    assert_eq!(record.residue.as_deref(), Some(&[][..]));
+    assert!(scene.helper().open_entries().is_empty());
+    assert_eq!(live.close(false).await, None);
+    assert!(matches!(live.inject(&pause(), MINUTE).await, Err(LiveError::Over(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_keeper_ends_what_nobody_reverts() {
+    let (live, _, recorder) = open("").await;
+    live.inject(&pause(), Duration::from_secs(2)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert!(live.in_force().is_empty());
+    assert_eq!(found(&recorder, "pause-1.revert"), Some(Verdict::Pass));
+    let late = live.revert("pause-1").await;
+    assert!(matches!(late, Err(LiveError::Expired(_))), "{late:?}");
+    assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Pass);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_fit_is_refused_and_leaves_the_case_as_it_was() {
+    let missing = Missing::only(Capability::IoLimits, "no io controller");
+    let (live, ..) = Bench::of("volumes: { data: { docker: {} } }\nservices: { agent: { image: app, mounts: { /data: data } } }\n")
+        .missing(missing)
+        .open()
+        .await;
+    let live = live.unwrap_or_else(|closed| panic!("{closed:?}"));
+    for (yaml, why) in [
+        ("pause: { target: agnt }", "no service is called `agnt`"),
+        ("read-only: { target: 'agent:/dat' }", "nothing is mounted at exactly `agent:/dat`"),
+        ("disk-full: { target: 'agent:/data' }", "host-wide"),
+    ] {
+        let refused = live.inject(&fault(yaml), MINUTE).await;
+        let told = refused.as_ref().map_err(ToString::to_string);
+        assert!(
+            matches!(&refused, Err(LiveError::Refused(text)) if text.contains(why)),
+            "{told:?}"
+        );
+        assert!(!live.complaints(&fault(yaml)).is_empty());
+    }
+    let slow = fault("throttle: { target: 'agent:/data', write: 1MiB }");
+    assert_eq!(live.unavailable(&slow).as_deref(), Some("no io controller"));
+    assert!(matches!(live.inject(&slow, MINUTE).await, Err(LiveError::Unavailable(_))));
+    assert_eq!(live.revert("pause-1").await, Err(LiveError::Unknown("pause-1".into())));
+    assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Pass);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_effect_that_is_not_seen_is_reverted_and_the_verdict_keeps_it() {
+    let (live, scene, recorder) = open("").await;
+    scene.world(|world| world.keeper.vacuous = true);
+    let unproven = live.inject(&pause(), MINUTE).await;
+    assert!(matches!(unproven, Err(LiveError::Unproven(_))), "{unproven:?}");
+    assert!(live.in_force().is_empty());
+    scene.world(|world| world.keeper.vacuous = false);
+    live.inject(&pause(), MINUTE).await.unwrap();
+    live.stop().await;
+    assert!(live.in_force().is_empty());
+    assert_eq!(found(&recorder, "pause-2.revert"), Some(Verdict::Pass));
+    assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Inconclusive);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_reverted_goes_with_the_end() {
+    let (live, scene, recorder) = open("").await;
+    live.inject(&pause(), MINUTE).await.unwrap();
+    assert_eq!(scene.helper().open_entries().len(), 2, "the set-up's and the fault's");
+    assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Pass);
+    assert_eq!(found(&recorder, "pause-1.revert"), Some(Verdict::Pass));
+    assert!(scene.helper().open_entries().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_case_that_is_interrupted_takes_nothing_more() {
+    let (live, scene, _) = open("").await;
+    live.inject(&pause(), MINUTE).await.unwrap();
+    scene.interrupt();
+    assert_eq!(live.ended().await, "interrupted");
+    assert!(matches!(live.inject(&pause(), MINUTE).await, Err(LiveError::Over(_))));
+    let closed = live.close(false).await.unwrap();
+    assert_eq!((closed.verdict, closed.ending.interrupted), (Verdict::Error, true));
+    assert!(scene.helper().open_entries().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_does_not_come_up_is_closed_at_once() {
+    let (live, scene, recorder) =
+        Bench::of("").world(|world| world.http = Err("connection refused".into())).open().await;
+    let Err(Closed { verdict, .. }) = live else { panic!("it came up") };
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert_eq!(case(&recorder).residue.as_deref(), Some(&[][..]));
+    assert!(scene.helper().open_entries().is_empty());
+    let missing = Missing::only(Capability::Fuse, "no fuse");
+    let parts = "requires: [fuse]\n";
+    let (live, ..) = Bench::of(parts).missing(missing).open().await;
+    assert!(matches!(live, Err(Closed { verdict: Verdict::Skipped, .. })));
+}
