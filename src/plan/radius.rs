@@ -164,8 +164,8 @@ mod tests {
         runtime::{ContainerMount, ContainerNetwork},
     };
 
-    #[test]
-    fn it_names_who_shares_what_and_all_that_is_done() {
+    /// A case with this, and a volume, a tmpfs and a network.
+    fn case() -> Case {
         let yaml = "keelhaul: 1\nname: t\nallow: [attach]\nservices: { db: { attach: { container: x } } }\nsteps:\n  - inject: { read-only: { target: 'db:/data' } }\n  - inject: { crash: { target: db } }\n  - exec: { service: db, command: [sync] }\n";
         let files = [("t.yaml".into(), Ok(yaml.into()))];
         let loaded = crate::scenario::load_all(&files, &Default::default(), &Default::default());
@@ -192,23 +192,29 @@ mod tests {
             ..testing::container()
         };
         case.attach("db", facts).unwrap();
-        let other = |name: &str, volumes: &[&str], networks: &[&str]| Listed {
+        case
+    }
+
+    fn other(name: &str, volumes: &[&str], networks: &[&str]) -> Listed {
+        Listed {
             id: name.into(),
             name: name.into(),
             mounts: volumes.iter().map(|name| (*name).to_owned()).collect(),
             networks: networks.iter().map(|name| (*name).to_owned()).collect(),
             ..Listed::default()
-        };
+        }
+    }
+
+    #[test]
+    fn it_names_who_shares_what_and_all_that_is_done() {
+        let own = other("c1", &["pg"], &[]);
         let all = [
-            Listed {
-                image: "postgres:16".into(),
-                status: "Up 3 hours".into(),
-                ..other("c1", &["pg"], &[])
-            },
+            Listed { image: "postgres:16".into(), status: "Up 3 hours".into(), ..own },
             other("backup", &["pg"], &[]),
+            Listed { ours: true, ..other("keelhaul-k1", &["pg"], &[]) },
             other("web", &[], &["shop_default"]),
         ];
-        let text = render(&[case.clone(), case], &all);
+        let text = render(&[case(), case()], &all);
         let expected = "\
 blast radius: 1 container that keelhaul did not make
 

@@ -31,16 +31,7 @@ pub fn render(case: &Case) -> String {
         let id = step.name.clone().unwrap_or_else(|| format!("steps[{index}]"));
         action(&mut text, index, &id, step, case);
     }
-    line(
-        &mut text,
-        2,
-        "rollback",
-        if case.attaches() {
-            "every fault that is still in force, last first; then what the run has made"
-        } else {
-            "every fault that is still in force, last first; then all objects above"
-        },
-    );
+    line(&mut text, 2, "rollback", rollback(case));
     probes(&mut text, "verify", &scenario.verify);
     let needs: Vec<_> =
         super::needs::of(scenario).into_iter().map(crate::protocol::Capability::name).collect();
@@ -53,6 +44,14 @@ pub fn render(case: &Case) -> String {
     // of the run, not of the case: what `run --seed` takes
     line(&mut text, 2, "seed", &case.run_seed.to_string());
     text
+}
+
+fn rollback(case: &Case) -> &'static str {
+    if case.attaches() {
+        "every fault that is still in force, last first; then what the run has made"
+    } else {
+        "every fault that is still in force, last first; then all objects above"
+    }
 }
 
 fn objects(text: &mut String, scenario: &Scenario) {

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{event::Event, world::World};
+use super::{
+    event::Event,
+    world::{Stop, World},
+};
 use crate::{
     plan::{
         Case,
@@ -116,6 +119,8 @@ pub(super) async fn changed(world: &World) -> Vec<String> {
                 word(&now),
                 word(&before)
             )),
+            // said already
+            Err(RuntimeError::Gone { .. }) if world.stopped().is_some_and(Stop::is_removal) => {}
             Err(RuntimeError::Gone { .. }) => {
                 changed.push(format!("container {name} was removed by someone else"));
             }

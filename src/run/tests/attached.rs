@@ -68,7 +68,7 @@ async fn one_that_is_removed_meanwhile_is_an_error_and_all_else_is_undone() {
     let ran = Bench::of(PAUSE).on("injected p", 500, |scene| scene.engine.lose(THEIRS)).run().await;
     assert_eq!(ran.verdict, Verdict::Error, "{}", ran.told());
     let why = ran.reasons("t");
-    assert!(why.contains("container shop-db was removed by someone else"), "{why}");
+    assert!(why.contains("the container of `db` was removed by someone else"), "{why}");
     assert!(ran.is_clean().await);
 }
 
