@@ -165,11 +165,13 @@ impl Reader {
         let path = target.proc_path("mountinfo");
         let file = match File::open(&path) {
             Ok(file) => file,
-            Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => {
+            // `EINVAL`: it has let go of its namespaces, and is about to be a zombie
+            // (`mounts_open_common` in the kernel's fs/proc_namespace.c)
+            Err(e)
+                if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ESRCH | libc::EINVAL)) =>
+            {
                 return Err(HostError::Gone { pid: target.pid });
             }
-            // a zombie has no namespace any more
-            Err(_) if !target.is_alive() => return Err(HostError::Gone { pid: target.pid }),
             Err(e) => return Err(HostError::sys("open", path, e)),
         };
         target.check()?;
