@@ -85,6 +85,7 @@ impl Stand {
             site: &self.site,
             run: &self.run,
             host_wide: false,
+            attached: false,
             share: 1.0,
             first: None,
             seed: 7,

@@ -210,6 +210,15 @@ pub(super) struct RunArgs {
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = FailOn::USUAL, help_heading = "Execution")]
     pub(super) fail_on: Vec<FailOn>,
 
+    /// Let scenarios act on containers that run already (`attach`), after what may happen to them was
+    /// shown and confirmed.
+    #[arg(long, help_heading = "Containers of yours")]
+    pub(super) attach: bool,
+
+    /// Confirm it beforehand.
+    #[arg(long, requires = "attach", help_heading = "Containers of yours")]
+    pub(super) yes: bool,
+
     /// Roll back, then leave containers, volumes and networks to look at.
     #[arg(long, help_heading = "Debugging")]
     pub(super) keep: bool,

@@ -8,8 +8,8 @@ use super::explain::section;
 use crate::{
     catalog::{Parameter, parameters_of},
     scenario::{
-        Control, ExecStep, ExpectFailure, Healthcheck, Matrix, Objectives, RecoverStep, Scenario,
-        Service, step_schema,
+        Attach, Control, ExecStep, ExpectFailure, Healthcheck, Matrix, Objectives, RecoverStep,
+        Scenario, Service, step_schema,
     },
 };
 
@@ -20,7 +20,7 @@ struct Part {
     schema: fn(&mut SchemaGenerator) -> Schema,
 }
 
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     Part { name: "scenario", what: "a file", schema: Scenario::json_schema },
     Part { name: "service", what: "one of `services`", schema: Service::json_schema },
     Part { name: "step", what: "one of `steps`", schema: step_schema },
@@ -28,6 +28,7 @@ const PARTS: [Part; 10] = [
     Part { name: "objectives", what: "of a scenario", schema: Objectives::json_schema },
     Part { name: "matrix", what: "of a scenario", schema: Matrix::json_schema },
     Part { name: "expect_failure", what: "of a scenario", schema: ExpectFailure::json_schema },
+    Part { name: "attach", what: "of a service", schema: Attach::json_schema },
     Part { name: "healthcheck", what: "of a service", schema: Healthcheck::json_schema },
     Part { name: "recover", what: "a step", schema: RecoverStep::json_schema },
     Part { name: "exec", what: "a step", schema: ExecStep::json_schema },

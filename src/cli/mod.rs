@@ -3,6 +3,7 @@
 //! `anyhow` is used here and nowhere below. Data goes to stdout, progress and logs to stderr.
 
 mod args;
+mod attach;
 mod audit;
 mod check;
 mod commit;
@@ -100,7 +101,7 @@ async fn dispatch(arguments: Arguments) -> ExitCode {
     let done = match arguments.verb {
         Verb::Run(args) => run::run(args).await,
         Verb::Check(args) => check::check(&args),
-        Verb::Plan(args) => plan::plan(&args),
+        Verb::Plan(args) => plan::plan(&args).await,
         Verb::List(args) => list::list(&args),
         Verb::Explain(args) => explain::explain(&args),
         Verb::Schema(args) => schema::schema(&args),

@@ -9,7 +9,9 @@ use std::{
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use super::{args::RunArgs, check, commit, output, progress::Progress, remember::Memory, signals};
+use super::{
+    args::RunArgs, attach, check, commit, output, progress::Progress, remember::Memory, signals,
+};
 use crate::{
     helper::recover,
     plan::Case,
@@ -26,11 +28,15 @@ use crate::{
 };
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let Some(cases) = check::cases(&args.selection)? else { return Ok(ExitCode::Usage) };
+    let Some(mut cases) = check::cases(&args.selection)? else { return Ok(ExitCode::Usage) };
     if cases.is_empty() {
         // another has them
         output::say("nothing to do: no case is in this shard");
         return Ok(ExitCode::Pass);
+    }
+    // nothing is there yet that an interruption would have to roll back
+    if let Some(code) = attach::confirmed(&mut cases, &args).await {
+        return Ok(code);
     }
     let interrupt = signals::interrupt();
     let run = new_run_id();

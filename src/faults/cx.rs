@@ -16,6 +16,8 @@ pub struct Cx<'a> {
     pub run: &'a str,
     /// The scenario says `allow: [host-wide]`.
     pub host_wide: bool,
+    /// The container is not the run's: it was there before, and goes on afterwards.
+    pub attached: bool,
     /// Share of the way from what is now to the fault's amount: 1 for all of it, less in the stages
     /// of a ramp.
     pub share: f64,

@@ -234,6 +234,7 @@ impl Fault for DiskFull {
     async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
         cx.running().await?;
         let fs = cx.filesystem(&cx.site.place).await?;
+        cx.may_fill(&fs)?;
         self.admit(cx, &fs)?;
         let (op, undo) = capacity::acts(cx, &fs, Supply::Bytes(self.leave(cx, &fs))).await?;
         let before = self.measure(cx, &fs).await?;

@@ -177,6 +177,7 @@ impl Fault for InodeExhaustion {
     async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
         cx.running().await?;
         let fs = cx.filesystem(&cx.site.place).await?;
+        cx.may_fill(&fs)?;
         self.admit(cx, &fs)?;
         let leave = self.leave(cx, &fs);
         let (op, undo) = capacity::acts(cx, &fs, Supply::Inodes(leave)).await?;

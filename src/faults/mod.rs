@@ -6,6 +6,7 @@
 
 mod access;
 mod aside;
+mod attached;
 mod block_io;
 mod capacity;
 mod checks;
@@ -43,6 +44,7 @@ use crate::{
     runtime::RuntimeError,
     units::Duration,
 };
+pub use attached::{complaints_anywhere, refused_on_attached};
 pub use cx::Cx;
 pub use effect::Effect;
 pub use fault::{Declared, Described, Fault, Prepared};

@@ -3,11 +3,16 @@
 //! A case depends on its own circumstances only: its seed and its shard are hashes of its id, so
 //! it runs the same alone as among others.
 
-use std::{collections::BTreeSet, path::PathBuf, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    str::FromStr,
+};
 
 use super::hash::hash;
 use crate::{
     diagnostic::suggest,
+    runtime::ContainerFacts,
     scenario::{Cell, ControlCell, Loaded, Scenario, is_listed, suffix},
 };
 
@@ -31,6 +36,9 @@ pub struct Case {
     /// The same for the same run seed, scenario, cell and repeat; a control shares it with the run
     /// that it is a control of.
     pub seed: u64,
+    /// The containers of its services that run already, by service; filled in when they are looked
+    /// for at the engine.
+    pub attached: BTreeMap<String, ContainerFacts>,
     /// Values that no report may show.
     pub secrets: Vec<String>,
     /// What `--set` gave, for whoever runs it again.
@@ -219,6 +227,7 @@ fn case(file: &Loaded, cell: &Cell, control: Option<&ControlCell>, repeat: u32, 
             fails: control.control.fails.clone(),
         }),
         repeat,
+        attached: BTreeMap::new(),
         seed: hash(&[&seed.to_le_bytes(), subject.as_bytes(), &repeat.to_le_bytes()]),
         secrets: file.secrets.clone(),
         sets: file.sets.clone(),

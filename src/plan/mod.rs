@@ -2,10 +2,12 @@
 //!
 //! Pure: no clock, no Docker, no randomness of its own; the seed comes from the command line.
 
+pub mod attached;
 mod choose;
 mod expand;
 mod hash;
 pub mod needs;
+pub mod radius;
 pub mod text;
 
 pub use expand::{Case, ControlCase, Controls, Select, SelectError, Shard, expand};

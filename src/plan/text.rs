@@ -31,12 +31,7 @@ pub fn render(case: &Case) -> String {
         let id = step.name.clone().unwrap_or_else(|| format!("steps[{index}]"));
         action(&mut text, index, &id, step, case);
     }
-    line(
-        &mut text,
-        2,
-        "rollback",
-        "every fault that is still in force, last first; then all objects above",
-    );
+    line(&mut text, 2, "rollback", rollback(case));
     probes(&mut text, "verify", &scenario.verify);
     let needs: Vec<_> =
         super::needs::of(scenario).into_iter().map(crate::protocol::Capability::name).collect();
@@ -51,8 +46,16 @@ pub fn render(case: &Case) -> String {
     text
 }
 
+fn rollback(case: &Case) -> &'static str {
+    if case.attaches() {
+        "every fault that is still in force, last first; then what the run has made"
+    } else {
+        "every fault that is still in force, last first; then all objects above"
+    }
+}
+
 fn objects(text: &mut String, scenario: &Scenario) {
-    for (name, volume) in &scenario.volumes {
+    for (name, volume) in scenario.volumes.iter().filter(|(name, _)| !Case::is_theirs(name)) {
         line(text, 2, "volume", &format!("{name} ({})", volume.name()));
     }
     for (name, service) in &scenario.services {
@@ -63,7 +66,11 @@ fn objects(text: &mut String, scenario: &Scenario) {
             .collect();
         let mounted =
             if mounts.is_empty() { String::new() } else { format!(", with {}", mounts.join(", ")) };
-        line(text, 2, "container", &format!("{name} ({}{mounted})", service.image));
+        let image = match &service.attach {
+            Some(attach) => format!("runs already: {attach}"),
+            None => service.image.clone(),
+        };
+        line(text, 2, "container", &format!("{name} ({image}{mounted})"));
     }
     for (name, workload) in &scenario.workloads {
         line(

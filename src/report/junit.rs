@@ -226,10 +226,13 @@ fn properties(record: &RunRecord, case: &CaseRecord) -> Vec<(String, String)> {
         add(&format!("matrix {axis}"), value);
     }
     let mut services: Vec<&str> = Vec::new();
-    for (service, _, image) in &case.subjects {
+    for (service, container, image) in &case.subjects {
         if !services.contains(&service.as_str()) {
             services.push(service);
             add(&format!("image {service}"), image);
+            if case.attached.contains(service) {
+                add(&format!("attached {service}"), container);
+            }
         }
     }
     for fault in &case.faults {

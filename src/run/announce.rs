@@ -39,7 +39,8 @@ fn again(case: &Case, file: &str) -> String {
         |(name, value): &(String, String)| format!(" --set {}", word(&format!("{name}={value}")));
     let sets: String = case.sets.iter().map(set).collect();
     let (file, id) = (word(file), quoted(&case.id));
-    format!("keelhaul run {file} --case {id}{sets} --seed {}", case.run_seed)
+    let attach = if case.attaches() { " --attach" } else { "" };
+    format!("keelhaul run {file} --case {id}{sets} --seed {}{attach}", case.run_seed)
 }
 
 /// A word of a command line, in quotes where a shell would read more into it.

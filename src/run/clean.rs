@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 
 use super::{
+    attached,
     event::{Event, Phase},
     interrupt::{LOGS, ROLLBACK},
     world::World,
@@ -74,7 +75,10 @@ async fn keep_all(world: &Arc<World>) -> Cleaned {
 pub(super) fn shells(world: &World) -> String {
     let run = &world.run;
     let containers = world.containers();
-    let looks = containers.iter().map(|(service, _)| format!("`keelhaul shell {run} {service}`"));
+    let looks = containers.iter().map(|(service, id)| match world.case.attached.get(service) {
+        Some(_) => format!("`docker exec -it {id:.12} sh`"),
+        None => format!("`keelhaul shell {run} {service}`"),
+    });
     looks.collect::<Vec<_>>().join(" or ")
 }
 
@@ -156,6 +160,7 @@ async fn audit(world: &World) -> Cleaned {
         Ok(other) => left.push(format!("unknown: {other:?}")),
         Err(error) => left.push(format!("unknown: {error}")),
     }
+    left.extend(attached::changed(world).await);
     let problem = (!left.is_empty()).then(|| format!("error: left behind: {}", left.join(", ")));
     world.emit(Event::ResidueChecked { case: world.id(), left });
     Cleaned { rollback_incomplete: false, problem }

@@ -55,6 +55,9 @@ pub enum Event {
         container: String,
         /// Image id (`sha256:…`).
         image: String,
+        /// It is not the run's: it ran before, and goes on afterwards.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        attached: bool,
     },
     /// A fault is about to be injected.
     Injecting {

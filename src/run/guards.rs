@@ -1,4 +1,5 @@
-//! What may end the steps of a case before their time: its timeout, a lost helper, stop conditions.
+//! What may end the steps of a case before their time: its timeout, a lost helper, stop conditions,
+//! and a container of somebody else's that is removed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,25 +10,28 @@ use super::{
     event::Phase,
     world::{Stop, World},
 };
+use crate::runtime::RuntimeError;
 
-/// Time between readings of the stop conditions.
+/// Time between readings of the stop conditions, and between looks at containers.
 const STOP_EVERY: Duration = Duration::from_secs(1);
 
 /// Tasks that end with this value.
 pub(super) struct Guards {
     _lost: AbortOnDropHandle<()>,
     _conditions: AbortOnDropHandle<()>,
+    _attached: AbortOnDropHandle<()>,
 }
 
 impl Guards {
-    /// Watches the helper and the stop conditions.
+    /// Watches the helper, the stop conditions, and the containers that the run did not make.
     pub(super) fn start(world: &Arc<World>) -> Self {
         let lost = spawn(world, |world| async move {
             let why = world.helper.lost().await;
             world.stop(Stop::HelperLost(why));
         });
         let conditions = spawn(world, watch_stop_conditions);
-        Self { _lost: lost, _conditions: conditions }
+        let attached = spawn(world, watch_attached);
+        Self { _lost: lost, _conditions: conditions, _attached: attached }
     }
 
     /// Ends the case when this much time is over, as long as the value lives. Separate from the
@@ -45,6 +49,21 @@ fn spawn<F: Future<Output = ()> + Send + 'static>(
     work: impl FnOnce(Arc<World>) -> F,
 ) -> AbortOnDropHandle<()> {
     AbortOnDropHandle::new(tokio::spawn(work(Arc::clone(world))))
+}
+
+/// Whoever owns them may deploy anew at any time: what is asserted from then on is of no container.
+async fn watch_attached(world: Arc<World>) {
+    while !world.case.attached.is_empty() {
+        sleep(STOP_EVERY).await;
+        if matches!(world.phase(), Phase::Rollback | Phase::Verify | Phase::TearDown) {
+            return;
+        }
+        for (service, facts) in world.as_found() {
+            if let Err(RuntimeError::Gone { .. }) = world.runtime.inspect(&facts.id).await {
+                return world.stop(Stop::Removed(service));
+            }
+        }
+    }
 }
 
 async fn watch_stop_conditions(world: Arc<World>) {

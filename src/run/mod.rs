@@ -4,6 +4,7 @@
 
 mod announce;
 mod assert;
+pub mod attached;
 mod background;
 mod case;
 mod clean;

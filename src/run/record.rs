@@ -2,7 +2,7 @@
 //!
 //! Pure: the same events give the same record, live or read from a file cut off anywhere.
 
-use std::io::BufRead;
+use std::{collections::BTreeSet, io::BufRead};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,8 @@ pub struct CaseRecord {
     pub phases: Vec<(u64, Phase)>,
     /// Service, container id, image id.
     pub subjects: Vec<(String, String, String)>,
+    /// Services whose containers are not the run's.
+    pub attached: BTreeSet<String>,
     /// Faults, in order of injection.
     pub faults: Vec<FaultRecord>,
     /// Assertions, in the order in which they were judged.
@@ -248,6 +250,7 @@ impl CaseRecord {
             ended_us: None,
             phases: Vec::new(),
             subjects: Vec::new(),
+            attached: BTreeSet::new(),
             faults: Vec::new(),
             assertions: Vec::new(),
             samples: Vec::new(),
@@ -274,7 +277,8 @@ impl CaseRecord {
     fn apply(&mut self, at: u64, event: &Event) {
         match event.clone() {
             Event::PhaseStarted { phase, .. } => self.phases.push((at, phase)),
-            Event::SubjectStarted { service, container, image, .. } => {
+            Event::SubjectStarted { service, container, image, attached, .. } => {
+                self.attached.extend(attached.then(|| service.clone()));
                 self.subjects.push((service, container, image));
             }
             Event::Sampled { assertion, probe, phase, during, result, .. } => {

@@ -10,8 +10,9 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{event::Event, world::World};
+use super::{attached, event::Event, world::World};
 use crate::{
+    plan::Case,
     protocol::{EngineOp, Entry, LoadCall, LoadSpec, Op, Place},
     runtime::{
         ContainerSpec, ENGINE_IMAGE, Health, HealthCheck, ImageRef, MountSource, MountSpec,
@@ -45,6 +46,7 @@ pub(super) async fn set_up(world: &Arc<World>) -> Result<(), String> {
     promised?;
     let images = images?;
     go_on(&world.stop)?;
+    attached::take_up(world).await?;
     let (networks, volumes) = tokio::join!(make_networks(world), make_volumes(world));
     let made = Made { images, networks: networks?, volumes: volumes? };
     for wave in waves(&world.case.scenario.services) {
@@ -109,6 +111,9 @@ async fn start_service(
     stop: &CancellationToken,
 ) -> Result<(), String> {
     let service = &world.case.scenario.services[name];
+    if service.attach.is_some() {
+        return Ok(());
+    }
     wait_for_dependencies(world, service, stop).await?;
     go_on(stop)?;
     let spec = container_spec(world, name, service, made);
@@ -129,7 +134,7 @@ async fn promise_removal(world: &World) -> Result<(), String> {
 
 async fn ensure_images(world: &World) -> Result<BTreeMap<String, String>, String> {
     let mut images = BTreeMap::new();
-    for service in world.case.scenario.services.values() {
+    for service in made_for_it(world) {
         if images.contains_key(&service.image) {
             continue;
         }
@@ -140,17 +145,18 @@ async fn ensure_images(world: &World) -> Result<BTreeMap<String, String>, String
     Ok(images)
 }
 
+/// The services whose containers the run makes.
+fn made_for_it(world: &World) -> impl Iterator<Item = &Service> {
+    world.case.scenario.services.values().filter(|service| service.attach.is_none())
+}
+
 /// The networks that services name, or one for all.
 async fn make_networks(world: &World) -> Result<BTreeMap<String, String>, String> {
-    let mut wanted: Vec<&str> = world
-        .case
-        .scenario
-        .services
-        .values()
+    let mut wanted: Vec<&str> = made_for_it(world)
         .flat_map(|service| service.networks.iter())
         .map(String::as_str)
         .collect();
-    if world.case.scenario.services.values().any(|service| service.networks.is_empty()) {
+    if made_for_it(world).any(|service| service.networks.is_empty()) {
         wanted.push(DEFAULT_NETWORK);
     }
     wanted.sort_unstable();
@@ -169,7 +175,8 @@ const DEFAULT_NETWORK: &str = "default";
 
 async fn make_volumes(world: &World) -> Result<BTreeMap<String, MountSource>, String> {
     let mut made = BTreeMap::new();
-    let mut volumes: Vec<_> = world.case.scenario.volumes.iter().collect();
+    let volumes = world.case.scenario.volumes.iter();
+    let mut volumes: Vec<_> = volumes.filter(|(name, _)| !Case::is_theirs(name)).collect();
     // what others lie on comes first; nothing lies on those
     volumes.sort_by_key(|(_, spec)| spec.beneath().is_some());
     for (name, spec) in volumes {
@@ -247,9 +254,13 @@ async fn wait_for_dependencies(
     Ok(())
 }
 
-/// Name of a service's container, unique to the run.
+/// What a service's container is found by: its name, unique to the run; or the id of one that the run
+/// did not make, since another of that name would be another.
 pub(super) fn container_name(world: &World, service: &str) -> String {
-    labels::container_name(&world.run, service)
+    match world.case.attached.get(service) {
+        Some(facts) => facts.id.clone(),
+        None => labels::container_name(&world.run, service),
+    }
 }
 
 fn container_spec(world: &World, name: &str, service: &Service, made: &Made) -> ContainerSpec {
@@ -351,6 +362,7 @@ async fn start_subject(
         service: name.to_owned(),
         container,
         image: spec.image.clone(),
+        attached: false,
     });
     Ok(())
 }

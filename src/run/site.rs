@@ -26,6 +26,7 @@ async fn tell(world: &World, service: &str, facts: &ContainerFacts) {
         service: service.to_owned(),
         container: facts.id.clone(),
         image: facts.image.clone(),
+        attached: world.case.attached.contains_key(service),
     });
     for (name, workload) in &world.case.scenario.workloads {
         if workload.service() == service {
@@ -44,6 +45,7 @@ async fn tell(world: &World, service: &str, facts: &ContainerFacts) {
 }
 
 pub(super) fn cx<'a>(world: &'a World, site: &'a Site) -> Cx<'a> {
+    let attached = world.case.attached.contains_key(&site.service);
     Cx {
         runtime: world.runtime.as_ref(),
         helper: world.helper.as_ref(),
@@ -51,7 +53,9 @@ pub(super) fn cx<'a>(world: &'a World, site: &'a Site) -> Cx<'a> {
         run: &world.run,
         seed: world.case.seed,
         kept: false,
-        host_wide: world.case.scenario.allow.contains(&Allow::HostWide),
+        // whatever the scenario allows: it speaks of the host, not of somebody's containers
+        host_wide: world.case.scenario.allow.contains(&Allow::HostWide) && !attached,
+        attached,
         share: 1.0,
         first: None,
     }

@@ -92,6 +92,8 @@ struct Suite {
     verdict: Mutex<Verdict>,
     staging: Staging,
     unstarted: AtomicUsize,
+    /// Held by the one case that acts on containers that the run did not make.
+    attached: tokio::sync::Mutex<()>,
 }
 
 /// Runs every case and returns the verdict of all.
@@ -114,6 +116,7 @@ pub async fn run(
         interrupt: interrupt_of_all,
         verdict: Mutex::new(Verdict::Pass),
         unstarted: AtomicUsize::new(0),
+        attached: tokio::sync::Mutex::default(),
     };
     join_all((0..slots).map(|slot| suite.work(slot, stages))).await;
     suite.leave_the_rest();
@@ -200,6 +203,12 @@ impl Suite {
         if let Some(why) = open.missing.of(&case.scenario) {
             let verdict = if self.options.require { Verdict::Fail } else { Verdict::Skipped };
             self.unrun(case, verdict, &why);
+            return false;
+        }
+        // two of them may be on the same container: neither would know what the other does to it
+        let _alone = if case.attaches() { Some(self.attached.lock().await) } else { None };
+        if self.no_more() {
+            self.never_started(1);
             return false;
         }
         let ended = self.attempt(case, open, earlier, last).await;

@@ -24,7 +24,7 @@ use crate::{
     helper::HelperLink,
     plan::Case,
     protocol::{EntryId, Undone},
-    runtime::Runtime,
+    runtime::{ContainerFacts, Runtime},
     scenario::{Spot, assertion_ids},
     verdict::Verdict,
 };
@@ -58,6 +58,8 @@ pub(super) struct World {
 struct State {
     phase: Option<Phase>,
     containers: BTreeMap<String, String>,
+    /// By service, as they were before the case.
+    found: BTreeMap<String, ContainerFacts>,
     in_force: Vec<String>,
     injected: bool,
     over: bool,
@@ -86,6 +88,8 @@ pub(super) enum Stop {
     HelperLost(String),
     /// A stop condition.
     Condition(String),
+    /// The container of a service that runs already is gone.
+    Removed(String),
     /// The scenario's own timeout.
     Timeout,
 }
@@ -207,6 +211,16 @@ impl World {
         self.state().containers.insert(service.to_owned(), id.clone()) != Some(id)
     }
 
+    /// A container that the run did not make, as it was found.
+    pub(super) fn found(&self, service: &str, facts: ContainerFacts) {
+        self.state().found.insert(service.to_owned(), facts);
+    }
+
+    /// All of them.
+    pub(super) fn as_found(&self) -> BTreeMap<String, ContainerFacts> {
+        self.state().found.clone()
+    }
+
     pub(super) fn container(&self, service: &str) -> Option<String> {
         self.state().containers.get(service).cloned()
     }
@@ -322,6 +336,10 @@ impl Stop {
             Self::Condition(what) => {
                 (Verdict::Inconclusive, format!("a stop condition held: {what}"))
             }
+            Self::Removed(service) => (
+                Verdict::Error,
+                format!("the container of `{service}` was removed by someone else"),
+            ),
             Self::Timeout => (Verdict::Error, format!("not over within its timeout of {timeout}")),
         }
     }

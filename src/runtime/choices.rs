@@ -75,7 +75,7 @@ pub enum ChosenSource {
 }
 
 /// A container among others, and what it mounts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listed {
     /// Full id.
     pub id: String,
@@ -83,14 +83,24 @@ pub struct Listed {
     pub name: String,
     /// It runs.
     pub running: bool,
+    /// Image, as it was asked for.
+    pub image: String,
+    /// How long it has run, or since when it has not, in the engine's words.
+    pub status: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
     /// The Compose project that it belongs to.
     pub project: Option<String>,
     /// A run of ours made it.
     pub ours: bool,
     /// It is a run's helper.
     pub helper: bool,
-    /// Names of volumes and paths of binds that it may write.
+    /// Names of volumes and paths of binds.
+    pub mounts: Vec<String>,
+    /// Those among them that it may write.
     pub writes: Vec<String>,
+    /// Names of its networks.
+    pub networks: Vec<String>,
 }
 
 /// What an image says of its containers.

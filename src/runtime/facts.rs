@@ -58,6 +58,8 @@ pub struct ContainerFacts {
     pub image: String,
     /// Its mounts.
     pub mounts: Vec<ContainerMount>,
+    /// The engine removes it as soon as it ends: it was started with `--rm`.
+    pub goes_when_ended: bool,
     /// The networks it is on.
     pub networks: Vec<ContainerNetwork>,
 }

@@ -4,6 +4,7 @@
 //! `load` turns text into a positioned tree and the tree into the model; `check` finds what a type
 //! cannot say. Every problem of every file is reported at once.
 
+mod attach;
 mod check;
 mod compose;
 mod interposed;
@@ -15,6 +16,7 @@ mod objects;
 mod schema;
 mod step;
 
+pub use attach::Attach;
 pub use check::{Assertion, Spot, assertion_ids, complaints, is_listed};
 pub use compose::Compose;
 pub use interposed::{any_io_rule, io_rules, recorded};

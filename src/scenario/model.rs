@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Compose, Mount, Observe, ProbeItem, Step};
+use super::{Attach, Compose, Mount, Observe, ProbeItem, Step};
 use crate::{
     protocol::Capability,
     runtime::{ENGINE_IMAGE, PullPolicy, RestartPolicy, Ulimit},
@@ -105,17 +105,24 @@ pub struct Matrix {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Allow {
+    /// Containers that run already, under `attach`.
+    Attach,
     /// Anything of the host.
     HostWide,
 }
 
-/// A container under test: Compose's own subset.
+/// A container under test: made for the run from an `image`, with Compose's own subset of keys; or,
+/// under `attach`, one that runs already.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("allOf" = [{ "anyOf": [{ "required": ["image"] }, { "required": ["attach"] }] }]))]
 pub struct Service {
     /// Image. Built in are `keelhaul/specimen`, the reference subject, and `keelhaul/engine`, the
     /// host's own engine once more, with its data root on a volume at `/var/lib/docker`.
+    #[serde(default)]
     pub image: String,
+    /// Instead of all other keys: a container that runs already.
+    pub attach: Option<Attach>,
     /// When to pull the image.
     #[serde(default)]
     pub pull: PullPolicy,

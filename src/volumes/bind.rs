@@ -30,6 +30,13 @@ pub struct Bind {
 
 const DEFAULT_MODE: u32 = 0o755;
 
+impl Bind {
+    /// A directory that is there.
+    pub(super) fn at(path: &str) -> Self {
+        Self { path: Some(path.to_owned()), ..Self::default() }
+    }
+}
+
 impl Volume for Bind {
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "bind: {}";

@@ -135,6 +135,20 @@ pub struct VolumeRow {
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }
 
+impl VolumeSpec {
+    /// What is mounted in a container that the run did not make: by the engine's word for its kind,
+    /// and where it comes from. None for what no fault can be aimed at.
+    #[must_use]
+    pub fn found(kind: &str, source: &str) -> Option<Self> {
+        match kind {
+            "volume" => Some(Self::Docker(docker::Docker::default())),
+            "bind" => Some(Self::Bind(bind::Bind::at(source))),
+            "tmpfs" => Some(Self::Tmpfs(tmpfs::Tmpfs::default())),
+            _ => None,
+        }
+    }
+}
+
 /// Expands the table to the enum that scenarios name, its dispatch and its rows.
 macro_rules! volumes {
     ($($name:literal => $module:ident::$type:ident,)+) => {

@@ -162,7 +162,7 @@ fn again(case: &CaseRecord) -> Markup {
         p .dim {
             (one_line(&case.start.file, LINE)) " · seed " (case.start.seed)
             @for (axis, value) in &case.start.cell { " · " (one_line(axis, 100)) "=" (one_line(value, 100)) }
-            @for (service, _, image) in &case.subjects { " · " (one_line(service, 100)) ": " span .id { (one_line(image, 80)) } }
+            @for (service, _, image) in &case.subjects { " · " (one_line(service, 100)) (if case.attached.contains(service) { ", attached: " } else { ": " }) span .id { (one_line(image, 80)) } }
         }
     }
 }

@@ -14,18 +14,21 @@ use crate::{
     faults::testing::{Fake, World},
     helper::HelperLink,
     plan::{self, Case, Select, needs::Missing},
-    protocol::HttpReply,
+    protocol::{EngineOp, HttpReply},
     run::{
         AssertionRecord, CaseRecord, Closed, Event, Live, Recorder, RunRecord, Stamped,
         suite::{self, OpenStage, Options, Stages},
     },
-    runtime::{ContainerFacts, Runtime, fake::FakeRuntime},
+    runtime::{ContainerFacts, ContainerSpec, Runtime, fake::FakeRuntime},
     scenario::load_all,
     verdict::{Ending, ExitCode, Verdict},
 };
 
 /// Name of the subject's container in the first slot.
 pub(super) const AGENT: &str = "keelhaul-r0-agent";
+
+/// Name of a container that was there before the run.
+pub(super) const THEIRS: &str = "shop-db";
 
 type Action = Box<dyn FnOnce(&Scene) + Send>;
 
@@ -164,14 +167,32 @@ impl Bench {
     }
 
     pub(super) async fn run(mut self) -> Ran {
-        let cases = cases(&self.yaml);
+        let mut cases = cases(&self.yaml);
         let (scene, recorder, stages) = self.furnish();
+        for case in &mut cases {
+            attach(case, &scene.engine).await;
+        }
         let started = Instant::now();
         let (verdict, ending) =
             suite::run(cases, self.options, &stages, &recorder, &scene.interrupt).await;
         let took = started.elapsed();
         recorder.emit(Event::RunEnded { verdict, ending });
         Ran { record: recorder.record(), verdict, ending, took, scene }
+    }
+}
+
+/// A container is there already for the service that a case attaches.
+async fn attach(case: &mut Case, engine: &FakeRuntime) {
+    let services = case.scenario.services.iter();
+    let wanted = services.filter(|(_, service)| service.attach.is_some());
+    for name in wanted.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+        if engine.inspect(THEIRS).await.is_err() {
+            let spec =
+                ContainerSpec { name: THEIRS.into(), image: "db".into(), ..Default::default() };
+            engine.create_container(&spec).await.unwrap();
+            engine.perform(&EngineOp::Start { container: THEIRS.into() }).await.unwrap();
+        }
+        case.attach(&name, engine.inspect(THEIRS).await.unwrap()).unwrap();
     }
 }
 

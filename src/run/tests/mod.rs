@@ -1,6 +1,7 @@
 //! Whole cases on an engine and a helper in memory, on a clock that the test turns. What is proven
 //! here is what the runner makes of what it sees; that faults work is proven on a real engine.
 
+mod attached;
 mod bench;
 mod controls;
 mod faults;
@@ -13,4 +14,4 @@ mod recovery;
 mod selecting;
 mod suites;
 
-use bench::{AGENT, Bench, Ran, Scene};
+use bench::{AGENT, Bench, Ran, Scene, THEIRS};

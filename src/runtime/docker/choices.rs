@@ -1,6 +1,6 @@
 //! What was chosen for a container, from the engine's own record of it. Changes nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::{
     models::{
@@ -69,7 +69,10 @@ fn alive(state: ContainerSummaryStateEnum) -> bool {
 fn one_of_many(summary: ContainerSummary) -> Listed {
     let labels = summary.labels.unwrap_or_default();
     let names = summary.names.unwrap_or_default();
-    let mounts = summary.mounts.unwrap_or_default().into_iter().map(mount);
+    let mounts: Vec<_> = summary.mounts.unwrap_or_default().into_iter().map(mount).collect();
+    let shared = |one: &ChosenMount| one.shared_as().map(str::to_owned);
+    let networks = summary.network_settings.and_then(|settings| settings.networks);
+    let networks: BTreeSet<String> = networks.unwrap_or_default().into_keys().collect();
     Listed {
         id: summary.id.unwrap_or_default(),
         name: names.first().map(|name| name.trim_start_matches('/').to_owned()).unwrap_or_default(),
@@ -77,10 +80,12 @@ fn one_of_many(summary: ContainerSummary) -> Listed {
         project: labels.get(PROJECT).cloned(),
         ours: labels.contains_key(labels::RUN),
         helper: labels.get(labels::ROLE).is_some_and(|role| role == labels::ROLE_HELPER),
-        writes: mounts
-            .filter(|mount| mount.writable)
-            .filter_map(|mount| mount.shared_as().map(str::to_owned))
-            .collect(),
+        writes: mounts.iter().filter(|mount| mount.writable).filter_map(shared).collect(),
+        mounts: mounts.iter().filter_map(shared).collect(),
+        networks: networks.into_iter().collect(),
+        image: summary.image.unwrap_or_default(),
+        status: summary.status.unwrap_or_default(),
+        labels: labels.into_iter().collect(),
     }
 }
 

@@ -24,6 +24,7 @@ fn facts(answer: ContainerInspectResponse) -> ContainerFacts {
     let mut mounts: Vec<_> = answer.mounts.unwrap_or_default().into_iter().map(mount).collect();
     // a tmpfs that was asked for by mount options is not among the mounts
     let memory = answer.host_config.as_ref().and_then(memory);
+    let goes = answer.host_config.as_ref().and_then(|host| host.auto_remove);
     let tmpfs = answer.host_config.and_then(|host| host.tmpfs).unwrap_or_default();
     mounts.extend(tmpfs.into_iter().map(|(destination, options)| ContainerMount {
         destination,
@@ -48,6 +49,7 @@ fn facts(answer: ContainerInspectResponse) -> ContainerFacts {
         started_at: state.started_at.unwrap_or_default(),
         stop_grace_ms: answer.config.and_then(|config| stop_grace_ms(config.stop_timeout)),
         memory,
+        goes_when_ended: goes.unwrap_or_default(),
         image: answer.image.unwrap_or_default(),
         mounts,
     }

@@ -1,6 +1,6 @@
 //! Faults: they fit their targets, and are reverted in an order that works.
 
-use super::{Cx, profiles, targets};
+use super::{Cx, attach, profiles, targets};
 use crate::{
     diagnostic::closest,
     faults::{Declared, FaultSpec, Kind, Target},
@@ -45,6 +45,10 @@ fn fits(cx: &mut Cx<'_>, i: usize, fault: &FaultSpec) {
     if fault.needs().contains(&Capability::InnerEngine) && !service.is_engine() {
         let at = ["steps".into(), i.into(), "inject".into(), fault.name().into(), "target".into()];
         cx.report(&at, no_engine(&target.service));
+        return;
+    }
+    if service.attach.is_some() {
+        attach::fits(fault).into_iter().for_each(|text| complain(cx, i, fault, None, text));
         return;
     }
     let mounted = target.path.as_deref().and_then(|path| cx.mounted(&target.service, path));

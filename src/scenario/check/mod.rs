@@ -2,6 +2,7 @@
 //!
 //! Every check is a pure function of the scenario; positions come from the tree by path.
 
+mod attach;
 mod faults;
 mod ids;
 mod names;
@@ -29,6 +30,7 @@ pub(crate) fn check(scenario: &Scenario, tree: &Node, control: Option<usize>) ->
     let mut cx = Cx { scenario, tree, control, lost: BTreeSet::new(), problems: Vec::new() };
     names::check(&mut cx);
     services::check(&mut cx);
+    attach::check(&mut cx);
     starts::check(&mut cx);
     references::check(&mut cx);
     probes::check(&mut cx);
@@ -62,6 +64,7 @@ pub(crate) fn check_rest(
 ) -> Vec<Problem> {
     let mut cx = Cx { scenario, tree, control, lost, problems: Vec::new() };
     services::check(&mut cx);
+    attach::check(&mut cx);
     starts::check(&mut cx);
     references::check(&mut cx);
     probes::check(&mut cx);

@@ -142,7 +142,8 @@ fn depends(cx: &mut Cx<'_>) {
                 cx.report(&path, format!("no service is called `{other}`\n\nhint: {hint}"));
                 continue;
             };
-            if *how == Depends::ServiceHealthy && dependency.healthcheck.is_none() {
+            let known = dependency.attach.is_none();
+            if known && *how == Depends::ServiceHealthy && dependency.healthcheck.is_none() {
                 let text = format!(
                     "`{other}` has no `healthcheck` here, so it may never become healthy\n\nhint: give it one, or write `{other}: service_started`"
                 );

@@ -182,6 +182,7 @@ impl<'s> Walk<'s> {
                 self.problems.push(at.problem(text));
             }
         }
+        self.at_least_one(schema, at);
     }
 
     fn number(&mut self, schema: &'s Json, types: &[&str], at: &At<'_>) {
@@ -253,6 +254,18 @@ impl<'s> Walk<'s> {
                 self.problems.push(at.problem(text));
             }
         }
+    }
+
+    /// Of these keys at least one must be there.
+    fn at_least_one(&mut self, schema: &Json, at: &At<'_>) {
+        let Some(keys) = at_least_one(schema) else { return };
+        if keys.iter().any(|key| at.node.entry(key).is_some()) {
+            return;
+        }
+        let (owner, first) = (at.name(), keys.first().copied().unwrap_or_default());
+        let each: Vec<String> = keys.iter().map(|key| format!("`{key}: …`")).collect();
+        let text = format!("{owner} has no `{first}`\n\nhint: add {}", each.join(" or "));
+        self.problems.push(at.problem(text));
     }
 
     /// One of several: by word, by the single key of a map, or by the type of the value.
@@ -413,6 +426,12 @@ fn types(schema: &Json) -> Vec<&str> {
 fn alternatives(schema: &Json) -> Option<Vec<&Json>> {
     let list = schema.get("oneOf").or_else(|| schema.get("anyOf"))?.as_array()?;
     Some(list.iter().collect())
+}
+
+/// The keys of which one is required: `allOf: [{ anyOf: [{ required: [a] }, { required: [b] }] }]`.
+fn at_least_one(schema: &Json) -> Option<Vec<&str>> {
+    let choices = schema.get("allOf")?.as_array()?.first()?.get("anyOf")?.as_array()?;
+    choices.iter().map(|choice| choice.get("required")?.as_array()?.first()?.as_str()).collect()
 }
 
 /// The words of an enum, when it has nothing but words.

@@ -48,6 +48,12 @@ fn lines(count: u64, pause: Duration) {
     }
 }
 
+/// Tries to make a file; whether that works is for others to see.
+fn touch(path: &str) -> i32 {
+    let _ = std::fs::File::create(path);
+    0
+}
+
 #[test]
 fn guest() {
     let Some(action) =
@@ -108,6 +114,7 @@ fn guest() {
             }
             0
         }
+        "touch" => touch(rest),
         "connect" => match std::os::unix::net::UnixStream::connect(rest) {
             Ok(_) => 0,
             Err(error) => error.raw_os_error().unwrap_or(1),

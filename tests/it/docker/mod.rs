@@ -1,5 +1,6 @@
 //! Tests that need a container engine.
 
+mod attach;
 mod audit;
 mod debugging;
 mod guest;

@@ -86,7 +86,7 @@ impl Made {
     fn started(&mut self, service: &str) -> &mut Self {
         let (container, image) = ("c0ffee".into(), "sha256:1234".into());
         let (case, service) = (self.case.clone(), service.into());
-        self.push(Event::SubjectStarted { case, service, container, image })
+        self.push(Event::SubjectStarted { case, service, container, image, attached: false })
     }
 
     pub(crate) fn phase(&mut self, phase: Phase) -> &mut Self {

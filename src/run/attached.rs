@@ -1,0 +1,148 @@
+//! Containers that the run did not make: found at the engine before anything starts, taken up by
+//! each case as they are, and looked at again in the end.
+//!
+//! Must not start, stop, remove or label any of them: what happens to them is a fault's, and its
+//! undo is in the journal.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::{
+    event::Event,
+    world::{Stop, World},
+};
+use crate::{
+    plan::{
+        Case,
+        attached::{AttachError, find},
+    },
+    runtime::{ContainerFacts, Docker, Listed, Runtime as _, RuntimeError, State},
+};
+
+/// A restart policy starts a container within this time, unless it failed many times before.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// Between two looks.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Why cases could not be attached. Nothing was touched.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAttached {
+    /// What the scenario says does not fit what is there.
+    #[error(transparent)]
+    Unfit(#[from] AttachError),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] RuntimeError),
+}
+
+/// Finds the container of every service that runs already, and returns every container there is.
+/// Only looks.
+///
+/// # Errors
+/// When one is not found or does not fit, or the engine does not answer.
+pub async fn attach(docker: &Docker, cases: &mut [Case]) -> Result<Vec<Listed>, NotAttached> {
+    let all = docker.listed().await?;
+    for case in cases.iter_mut() {
+        let services = case.scenario.services.iter();
+        let wanted = services.filter_map(|(name, it)| Some((name.clone(), it.attach.clone()?)));
+        for (service, wanted) in wanted.collect::<Vec<_>>() {
+            let found = find(&service, &wanted, &all)?;
+            let facts = docker.inspect(&found.id).await?;
+            case.secrets.extend(secrets(docker, &found.id).await?);
+            case.attach(&service, facts)?;
+        }
+        case.fits_attached()?;
+    }
+    Ok(all)
+}
+
+/// Values of its environment that are not its image's: no report may show them.
+async fn secrets(docker: &Docker, container: &str) -> Result<Vec<String>, RuntimeError> {
+    let chosen = docker.choices(container).await?;
+    let of_image = docker.image_facts(&chosen.image).await?.unwrap_or_default().env;
+    let own = chosen.env.iter().filter(|pair| !of_image.contains(pair));
+    Ok(own.filter_map(|pair| Some(pair.split_once('=')?.1.to_owned())).collect())
+}
+
+/// Takes the containers up, each as it is now.
+///
+/// # Errors
+/// In words, when one is gone or does not run any more.
+pub(super) async fn take_up(world: &World) -> Result<(), String> {
+    let mut wanted = world.case.scenario.services.iter().filter(|(_, it)| it.attach.is_some());
+    if let Some((service, _)) = wanted.find(|(name, _)| !world.case.attached.contains_key(*name)) {
+        return Err(format!(
+            "service `{service}` runs already, and nobody has confirmed which it is"
+        ));
+    }
+    for (service, known) in &world.case.attached {
+        let name = &known.name;
+        let facts = match world.runtime.inspect(&known.id).await {
+            Err(RuntimeError::Gone { .. }) => {
+                return Err(format!("service `{service}`: container `{name}` was removed"));
+            }
+            other => other.map_err(|error| format!("service `{service}`: {error}"))?,
+        };
+        if !matches!(facts.state, State::Running | State::Paused) {
+            let state = word(&facts);
+            return Err(format!("service `{service}`: container `{name}` is {state}"));
+        }
+        world.set_container(service, facts.id.clone());
+        world.found(service, facts.clone());
+        world.emit(Event::SubjectStarted {
+            case: world.id(),
+            service: service.clone(),
+            container: facts.id,
+            image: facts.image,
+            attached: true,
+        });
+    }
+    Ok(())
+}
+
+/// What is not as it was found, after the rollback. One that was started again by itself, or by a
+/// step, runs as before.
+pub(super) async fn changed(world: &World) -> Vec<String> {
+    let mut changed = Vec::new();
+    for (service, before) in world.as_found() {
+        let name = &before.name;
+        match settled(world, &before.id).await {
+            Ok(now) if now.state == before.state => {
+                if now.started_at != before.started_at {
+                    world.note(format!("`{service}` was started again since it was attached to"));
+                }
+            }
+            Ok(now) => changed.push(format!(
+                "container {name} is {}, and was {}",
+                word(&now),
+                word(&before)
+            )),
+            // said already
+            Err(RuntimeError::Gone { .. }) if matches!(world.stopped(), Some(Stop::Removed(_))) => {
+            }
+            Err(RuntimeError::Gone { .. }) => {
+                changed.push(format!("container {name} was removed by someone else"));
+            }
+            Err(error) => changed.push(format!("container {name}, unknown: {error}")),
+        }
+    }
+    changed
+}
+
+/// A container as it is; one that its restart policy is about to start gets the time for that.
+async fn settled(world: &World, id: &str) -> Result<ContainerFacts, RuntimeError> {
+    let end = Instant::now() + SETTLED;
+    loop {
+        let facts = world.runtime.inspect(id).await?;
+        if facts.state != State::Restarting || Instant::now() >= end {
+            return Ok(facts);
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+fn word(facts: &ContainerFacts) -> String {
+    format!("{:?}", facts.state).to_lowercase()
+}

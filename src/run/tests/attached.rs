@@ -1,0 +1,91 @@
+//! Containers that the run did not make: taken up as they are, and left as they were.
+
+use super::*;
+use crate::{
+    runtime::State,
+    verdict::{ExitCode, Verdict},
+};
+
+const PAUSE: &str = "allow: [attach]
+services: { db: { attach: { container: shop-db } } }
+steady_state: [{ http: { service: db, path: /health, status: 200 } }]
+steps:
+  - inject: { pause: { target: db } }
+    as: p
+  - wait: 3s
+  - revert: p
+  - recover
+";
+
+/// What was asked of the engine about the container, but looks.
+fn done_to_it(ran: &Ran) -> Vec<String> {
+    let calls = ran.scene.engine.calls();
+    let made = calls.iter().position(|call| *call == format!("start {THEIRS}")).unwrap();
+    let later = calls[made + 1..].iter();
+    later
+        .filter(|call| call.ends_with(THEIRS))
+        .filter(|call| !call.starts_with("inspect ") && !call.starts_with("logs "))
+        .cloned()
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_done_to_it_but_the_fault_and_its_undo() {
+    let ran = Bench::of(PAUSE).run().await;
+    assert_eq!(ran.exit(), ExitCode::Pass, "{}", ran.told());
+    assert_eq!(done_to_it(&ran), [format!("pause {THEIRS}"), format!("unpause {THEIRS}")]);
+    let calls = ran.scene.engine.calls();
+    let makes = |call: &&String| call.starts_with("create-") || call.starts_with("ensure-image");
+    assert_eq!(calls.iter().filter(makes).count(), 1, "only the one that was there: {calls:?}");
+    assert!(ran.case("t").attached.contains("db"));
+    assert!(ran.is_clean().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_killed_is_started_by_the_rollback() {
+    let kill = PAUSE.replace("pause:", "kill:").replace("  - revert: p\n  - recover\n", "");
+    let ran = Bench::of(&kill).run().await;
+    assert_eq!(ran.exit(), ExitCode::Pass, "{}", ran.told());
+    assert_eq!(done_to_it(&ran), [format!("kill {THEIRS}"), format!("start {THEIRS}")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_does_not_survive_is_not_started_but_named() {
+    let ran = Bench::of(PAUSE)
+        .on("reverted p", 0, |scene| {
+            scene.engine.change(THEIRS, |facts| facts.state = State::Exited);
+        })
+        .run()
+        .await;
+    assert_eq!(ran.verdict, Verdict::Error, "{}", ran.told());
+    let why = ran.reasons("t");
+    assert!(why.contains("container shop-db is exited, and was running"), "{why}");
+    assert!(!done_to_it(&ran).contains(&format!("start {THEIRS}")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_removed_meanwhile_is_an_error_and_all_else_is_undone() {
+    let ran = Bench::of(PAUSE).on("injected p", 500, |scene| scene.engine.lose(THEIRS)).run().await;
+    assert_eq!(ran.verdict, Verdict::Error, "{}", ran.told());
+    let why = ran.reasons("t");
+    assert!(why.contains("the container of `db` was removed by someone else"), "{why}");
+    assert!(ran.is_clean().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_gone_before_the_start_is_an_error() {
+    let twice = format!("{PAUSE}repeat: 2\n");
+    let ran = Bench::of(&twice).on("case t#2 1", 0, |scene| scene.engine.lose(THEIRS)).run().await;
+    let why = ran.reasons("t#2");
+    assert!(why.contains("service `db`: container `shop-db` was removed"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_cases_on_containers_of_others_never_run_side_by_side() {
+    let matrix = format!("{PAUSE}matrix: {{ axes: {{ n: [1, 2, 3] }} }}\n");
+    let ran = Bench::of(&matrix).options(|options| options.jobs = 3).run().await;
+    assert_eq!(ran.exit(), ExitCode::Pass, "{}", ran.told());
+    let calls = done_to_it(&ran);
+    let pair = [format!("pause {THEIRS}"), format!("unpause {THEIRS}")];
+    assert_eq!(calls, [pair.clone(), pair.clone(), pair].concat());
+}

@@ -1,0 +1,223 @@
+//! `attach:` on containers of somebody else's: what a fault does to them is undone, also after the
+//! command line was killed, and nothing else is done to them.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::MetadataExt as _,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use keelhaul::runtime::{
+    ContainerFacts, ContainerSpec, MountSource, MountSpec, Runtime as _, State,
+};
+use rustix::process::Signal;
+
+use super::{guest, runtime::Bench};
+use crate::harness::{DEADLINE, Test};
+
+/// A container with a volume and a tmpfs. Nothing about it is keelhaul's.
+struct Theirs {
+    bench: Bench,
+    id: String,
+    name: String,
+    before: ContainerFacts,
+    mounts: String,
+}
+
+impl Theirs {
+    async fn start() -> Self {
+        let bench = Bench::new().await;
+        let spec = bench.container("db", "wait");
+        let name = spec.name.clone();
+        let mount =
+            |target: &str, source| MountSpec { target: target.into(), source, read_only: false };
+        let volume = |name| MountSource::Volume { name, no_copy: true };
+        let memory = MountSource::Tmpfs { size: Some(4 << 20), inodes: None, mode: None };
+        let spec = ContainerSpec {
+            labels: BTreeMap::from([("role".into(), name.clone())]),
+            env: BTreeMap::from([("PASSWORD".into(), "hunter2-and-more".into())]),
+            // what permissions say must count
+            cap_drop: vec!["DAC_OVERRIDE".into(), "DAC_READ_SEARCH".into()],
+            mounts: vec![
+                mount("/data", volume(name.clone())),
+                mount("/state", volume(format!("{name}-state"))),
+                mount("/memory", memory),
+            ],
+            ..spec
+        };
+        let id = bench.docker.create_container(&spec).await.unwrap();
+        bench.docker.start(&id).await.unwrap();
+        let before = bench.docker.inspect(&id).await.unwrap();
+        let mounts = mounts(&before);
+        Self { bench, id, name, before, mounts }
+    }
+
+    async fn now(&self) -> ContainerFacts {
+        self.bench.docker.inspect(&self.id).await.unwrap()
+    }
+
+    /// A scenario on it.
+    fn scenario(&self, steps: &str) -> Test {
+        let test = Test::new();
+        let head = format!(
+            "keelhaul: 1\nname: theirs\nallow: [attach]\nservices: {{ db: {{ attach: {{ container: {} }} }} }}\nsteady_state: [{{ container: {{ service: db, state: running }} }}]\n",
+            self.name
+        );
+        test.scenario("theirs.yaml", &format!("{head}steps:\n{steps}"));
+        test
+    }
+
+    /// The same start of the same container, with the mounts that it had, all of them writable.
+    async fn assert_untouched(&self) {
+        let end = Instant::now() + DEADLINE;
+        while mounts(&self.before) != self.mounts {
+            assert!(Instant::now() < end, "{}\nbefore:\n{}", mounts(&self.before), self.mounts);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let now = self.now().await;
+        assert_eq!((now.state, &now.started_at), (State::Running, &self.before.started_at));
+        let data = format!("/proc/{}/root/data", now.pid);
+        let state = fs::metadata(format!("/proc/{}/root/state", now.pid)).unwrap();
+        assert_eq!(state.uid(), 0, "given back");
+        let names: Vec<_> = fs::read_dir(&data).unwrap().flatten().collect();
+        assert!(names.is_empty(), "{names:?}");
+        fs::write(format!("{data}/proof"), "writable").unwrap();
+        fs::remove_file(format!("{data}/proof")).unwrap();
+    }
+}
+
+impl Drop for Theirs {
+    fn drop(&mut self) {
+        let docker = |words: &[&str]| drop(Command::new("docker").args(words).output());
+        docker(&["rm", "-f", &self.id]);
+        docker(&["volume", "rm", &self.name, &format!("{}-state", self.name)]);
+    }
+}
+
+/// Faults that were injected so far.
+fn in_force(test: &Test) -> usize {
+    let record = test.record();
+    let faults = record.cases.iter().flat_map(|case| &case.faults);
+    faults.filter(|fault| fault.injected.is_some()).count()
+}
+
+/// The mount table of a container, as its init has it; none where it has ended.
+fn mounts(facts: &ContainerFacts) -> String {
+    fs::read_to_string(format!("/proc/{}/mountinfo", facts.pid)).unwrap_or_default()
+}
+
+const IN_FORCE: &str = "  - inject: { read-only: { target: 'db:/memory' } }
+    as: ro
+  - inject: { ownership: { target: 'db:/state', owner: '4711:0' } }
+    as: owner
+  - inject: { io-error: { target: 'db:/data', ops: [create], errno: ENOSPC, insert: true } }
+    as: full
+";
+
+const HELD: &str = "  - expect: [{ container: { service: db, state: exited } }]
+    within: 100ms
+    as: never
+";
+
+const RUN: [&str; 4] = ["run", "theirs.yaml", "--attach", "--yes"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_touched_without_every_word_and_a_plan_shows_what_would_be() {
+    let theirs = Theirs::start().await;
+    let test = theirs.scenario(IN_FORCE);
+    let ran = test.keelhaul(&["run", "theirs.yaml"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("`--attach` allows it"), "{ran:?}");
+    let ran = test.keelhaul(&["run", "theirs.yaml", "--attach"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    let shown = format!("\n  {} ({:.12}), as db\n", theirs.name, theirs.id);
+    for said in [shown.as_str(), "`--yes` confirms it", "/memory (tmpfs, its own)", "never stopped"]
+    {
+        assert!(ran.stderr.contains(said), "{said}: {ran:?}");
+    }
+    let plan = test.keelhaul(&["plan", "theirs.yaml"]);
+    assert!(plan.code == Some(0) && plan.stdout.contains(&shown), "{plan:?}");
+    let wrong = fs::read_to_string(test.path("theirs.yaml")).unwrap();
+    let wrong = wrong.replacen(&theirs.name, &theirs.name.replacen("test", "tset", 1), 1);
+    let ran = test.scenario("theirs.yaml", &wrong).keelhaul(&RUN);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains(&format!("did you mean `{}`?", theirs.name)), "{ran:?}");
+    assert!(!test.path("reports").exists(), "no run has begun");
+    theirs.assert_untouched().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_come_and_go_and_the_container_stays_what_it_was() {
+    let theirs = Theirs::start().await;
+    // a rule that strikes nobody would prove nothing
+    let touch = serde_json::to_string(&guest::command("touch /data/x")).unwrap();
+    let steps = format!(
+        "{IN_FORCE}  - expect: [{{ file: {{ service: db, path: /state, uid: 4711 }} }}]\n    within: 5s\n  - exec: {{ service: db, command: {touch} }}\n"
+    );
+    let test = theirs.scenario(&steps);
+    let ran = test.keelhaul(&RUN);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    theirs.assert_untouched().await;
+    let record = test.record();
+    assert!(record.cases[0].attached.contains("db"));
+    assert!(test.junit().contains("attached db"), "{}", test.junit());
+    let events = fs::read_to_string(test.latest().join("events.jsonl")).unwrap();
+    assert!(!events.contains("hunter2"), "a value of its environment");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_line_that_is_killed_leaves_nothing_in_it() {
+    let theirs = Theirs::start().await;
+    let test = theirs.scenario(&format!("{IN_FORCE}{HELD}"));
+    let mut run = test.start(&[&RUN[..], &["--hold"]].concat(), &[], "");
+    run.until_said("held with");
+    assert_ne!(mounts(&theirs.before), theirs.mounts, "in force");
+    run.signal(Signal::KILL);
+    assert_eq!(run.end().code, None);
+    // by the keeper alone; `recover` then finds nothing but the journal
+    theirs.assert_untouched().await;
+    let ran = test.keelhaul(&["recover", &test.run_id(), "--force"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    theirs.assert_untouched().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_filesystem_is_not_filled_and_a_killed_container_is_started_again() {
+    let theirs = Theirs::start().await;
+    let full = "  - inject: { disk-full: { target: 'db:/memory' } }
+    as: own
+  - revert: own
+  - inject: { disk-full: { target: 'db:/data' } }
+";
+    let test = theirs.scenario(full);
+    let ran = test.keelhaul(&RUN);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.stdout.contains("errno: ENOSPC"), "{ran:?}");
+    theirs.assert_untouched().await;
+    let test = theirs.scenario("  - inject: { kill: { target: db } }\n");
+    let ran = test.keelhaul(&RUN);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let now = theirs.now().await;
+    assert_eq!(now.state, State::Running);
+    assert_ne!(now.started_at, theirs.before.started_at);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_is_removed_meanwhile_is_a_clear_error() {
+    let theirs = Theirs::start().await;
+    let test = theirs.scenario(&format!("{IN_FORCE}  - wait: 100s\n"));
+    let run = test.start(&RUN, &[], "");
+    let end = Instant::now() + DEADLINE;
+    while !test.path("reports/latest").exists() || in_force(&test) < 3 {
+        assert!(Instant::now() < end, "the faults are not in force");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let removed = Command::new("docker").args(["rm", "-f", &theirs.id]).output().unwrap();
+    assert!(removed.status.success(), "{removed:?}");
+    let ran = run.end();
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let said = "the container of `db` was removed by someone else";
+    assert!(ran.stdout.contains(said), "{ran:?}");
+}
