@@ -79,6 +79,9 @@ main() {
   local name names=("$@")
   if [ "${#names[@]}" -eq 0 ]; then mapfile -t names < <(ls images); fi
   mkdir -p "$CACHE"
+  # one at a time: whoever comes second finds them there
+  exec 9>"$CACHE/lock"
+  flock 9
   for name in "${names[@]}"; do build "$name"; done
 }
 

@@ -14,7 +14,7 @@ use super::{args::InitArgs, audit::called, files, output};
 use crate::{
     diagnostic,
     report::text::count,
-    runtime::{Docker, reaches_engine},
+    runtime::{ChosenSource, Docker, reaches_engine},
     scenario::{Beside, Env, Scenario, Sets, load_beside},
     starter::{self, Instead, OnHost, Origin, Original, Over, Starter},
     verdict::ExitCode,
@@ -90,7 +90,20 @@ async fn of_container(name: &str) -> anyhow::Result<Option<Vec<Starter>>> {
     else {
         return Ok(None);
     };
-    let origin = Origin { name: "", head: &head, ports: &choices.ports };
+    let mut only_read = Vec::new();
+    let lasts =
+        |source: &ChosenSource| matches!(source, ChosenSource::Volume(_) | ChosenSource::Bind(_));
+    for mount in choices.mounts.iter().filter(|mount| mount.writable && lasts(&mount.source)) {
+        let path = &mount.destination;
+        if choices.running && !docker.changed_since_start(&listed.id, path).await? {
+            output::say(format!(
+                "note: no power cut of `{path}`: no file came or went there since the container was started"
+            ));
+            only_read.push(path.clone());
+        }
+    }
+    let (ports, only_read) = (&choices.ports[..], &only_read[..]);
+    let origin = Origin { name: "", head: &head, ports, only_read };
     Ok(Some(starter::suite(&origin, &scenario)))
 }
 
@@ -116,7 +129,10 @@ fn of_compose(file: &Path, out: &Path) -> anyhow::Result<Option<Vec<Starter>>> {
     };
     let name = file.parent().and_then(Path::file_name).map(|name| words(&name.to_string_lossy()));
     let name = name.unwrap_or_else(|| "suite".into());
-    Ok(Some(starter::suite(&Origin { name: &name, head: &head, ports: &[] }, &scenario)))
+    Ok(Some(starter::suite(
+        &Origin { name: &name, head: &head, ports: &[], only_read: &[] },
+        &scenario,
+    )))
 }
 
 /// The scenario that a head makes; none where it has problems, which are said.

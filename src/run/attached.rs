@@ -120,7 +120,8 @@ pub(super) async fn changed(world: &World) -> Vec<String> {
                 word(&before)
             )),
             // said already
-            Err(RuntimeError::Gone { .. }) if world.stopped().is_some_and(Stop::is_removal) => {}
+            Err(RuntimeError::Gone { .. }) if matches!(world.stopped(), Some(Stop::Removed(_))) => {
+            }
             Err(RuntimeError::Gone { .. }) => {
                 changed.push(format!("container {name} was removed by someone else"));
             }

@@ -329,11 +329,6 @@ impl std::ops::DerefMut for FindingsGuard<'_> {
 }
 
 impl Stop {
-    /// Somebody removed a container.
-    pub(super) fn is_removal(self) -> bool {
-        matches!(self, Self::Removed(_))
-    }
-
     fn judge(self, timeout: crate::units::Duration) -> (Verdict, String) {
         match self {
             Self::Interrupt => (Verdict::Error, "interrupted".to_owned()),

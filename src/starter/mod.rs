@@ -40,6 +40,8 @@ pub struct Origin<'a> {
     pub head: &'a dyn Fn(Over<'_>) -> String,
     /// TCP ports that each of them serves.
     pub ports: &'a [u16],
+    /// Mount points where it has written nothing that a power cut could take.
+    pub only_read: &'a [String],
 }
 
 /// How long after a fault a service may take, beside what its health check takes to notice.
@@ -52,7 +54,8 @@ pub fn suite(origin: &Origin<'_>, scenario: &Scenario) -> Vec<Starter> {
         let whole = std::iter::once(Place::service(name, service));
         whole.chain(service.mounts.iter().map(move |(path, mount)| {
             let volume = scenario.volumes.get(&mount.volume);
-            Place::mount(name, service, (path, mount), volume)
+            let only_read = origin.only_read.contains(path);
+            Place::mount(name, service, (path, mount), volume).only_read(only_read)
         }))
     });
     let places: Vec<Place<'_>> = places.collect();

@@ -14,6 +14,8 @@ pub(super) struct Place<'a> {
     mount: Option<(&'a str, &'a Mount)>,
     /// The volume's kind; empty for a service.
     kind: &'static str,
+    /// A service that has written nothing there has nothing to lose.
+    only_read: bool,
 }
 
 /// A fault, where it applies, and what is written for it.
@@ -65,7 +67,7 @@ pub(super) const RECIPES: &[Recipe] = &[
     Recipe {
         name: "power-cut",
         about: "The power goes; the service must start on what was durable.",
-        applies: |place| place.keeps_data(),
+        applies: |place| place.keeps_data() && !place.only_read,
         volume: |_| Some("{ docker: { interpose: file } }".into()),
         steps: |place| place.event("power-cut: {}", "cut"),
     },
@@ -80,7 +82,7 @@ pub(super) const RECIPES: &[Recipe] = &[
 
 impl<'a> Place<'a> {
     pub(super) fn service(service: &'a str, of: &'a Service) -> Self {
-        Self { service, of, mount: None, kind: "" }
+        Self { service, of, mount: None, kind: "", only_read: false }
     }
 
     pub(super) fn mount(
@@ -90,7 +92,11 @@ impl<'a> Place<'a> {
         volume: Option<&VolumeSpec>,
     ) -> Self {
         let kind = volume.map(VolumeSpec::name).unwrap_or_default();
-        Self { service, of, mount: Some(mount), kind }
+        Self { service, of, mount: Some(mount), kind, only_read: false }
+    }
+
+    pub(super) fn only_read(self, only_read: bool) -> Self {
+        Self { only_read, ..self }
     }
 
     /// Name of a file: the words of service and path.

@@ -69,8 +69,7 @@ impl Volume for Btrfs {
         let tool = Tool { name: "mkfs.btrfs", package: "btrfs-progs" };
         let recipe = Recipe {
             fs_type: "btrfs",
-            tool,
-            args: self.args(),
+            tools: vec![(tool, self.args())],
             size: self.size,
             options: &self.mount_options,
             interpose: self.interpose,

@@ -13,6 +13,8 @@ use super::{
 use crate::{protocol::Capability, runtime::MountSource, units::Size};
 
 /// An ext4 filesystem of its own, with as few inodes as you like.
+///
+/// It begins empty, as a named volume of the engine does: without `lost+found`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ext4 {
@@ -38,7 +40,7 @@ pub struct Ext4 {
 /// Metadata and a few files; mke2fs leaves the journal out below 8 MiB.
 const LEAST_SIZE: Size = Size(4 << 20);
 
-/// ext4 keeps the first ten for itself, and `lost+found` takes the eleventh (ext4(5)).
+/// ext4 keeps the first ten for itself (ext4(5)), and mke2fs one more for `lost+found`.
 const LEAST_INODES: u64 = 16;
 
 /// mke2fs refuses more inodes than blocks, and the smallest block has this many bytes.
@@ -104,11 +106,13 @@ impl Volume for Ext4 {
     }
 
     async fn provision(&self, cx: &Provision<'_>) -> Result<MountSource, VolumeError> {
-        let tool = Tool { name: "mkfs.ext4", package: "e2fsprogs" };
+        let tool = |name| Tool { name, package: "e2fsprogs" };
+        // an engine copies an image's files into a volume that is empty, and a service that makes its
+        // own directory anew may refuse one that is not; e2fsck makes it again where it wants it
+        let empty = ["-w", "-R", "rmdir lost+found"].map(String::from).to_vec();
         let recipe = Recipe {
             fs_type: "ext4",
-            tool,
-            args: self.args(),
+            tools: vec![(tool("mkfs.ext4"), self.args()), (tool("debugfs"), empty)],
             size: self.size,
             options: &self.mount_options,
             interpose: self.interpose,

@@ -25,10 +25,8 @@ const PER_CALL: usize = 2 << 20;
 pub(super) struct Recipe<'a> {
     /// The type to mount: `ext4`.
     pub(super) fs_type: &'static str,
-    /// What makes it.
-    pub(super) tool: Tool,
-    /// Its arguments, without the image.
-    pub(super) args: Vec<String>,
+    /// What makes it, one after the other, each with its arguments, without the image.
+    pub(super) tools: Vec<(Tool, Vec<String>)>,
     /// Size of the image.
     pub(super) size: Size,
     /// Mount options.
@@ -42,7 +40,7 @@ pub(super) async fn provision(
     recipe: &Recipe<'_>,
     cx: &Provision<'_>,
 ) -> Result<MountSource, VolumeError> {
-    let extents = mkfs::run(recipe.tool, &recipe.args, recipe.size.0).await?;
+    let extents = mkfs::run(&recipe.tools, recipe.size.0).await?;
     let mut device = None;
     for entry in entries(recipe, cx, extents) {
         let applied = cx.helper.apply(entry).await?;
@@ -180,8 +178,7 @@ mod tests {
         let tool = Tool { name: "true", package: "coreutils" };
         Recipe {
             fs_type: "ext4",
-            tool,
-            args: Vec::new(),
+            tools: vec![(tool, Vec::new())],
             size: Size(1 << 30),
             options: &[],
             interpose: None,

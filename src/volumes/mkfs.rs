@@ -41,16 +41,29 @@ pub(super) struct Tool {
 /// Bytes at an offset; everything between extents is zero.
 pub(super) type Extents = Vec<(u64, Vec<u8>)>;
 
-/// Runs the tool on a fresh sparse file of this size, and returns what it wrote.
-pub(super) async fn run(tool: Tool, args: &[String], size: u64) -> Result<Extents, VolumeError> {
+/// Runs the tools one after the other, each with its arguments, on a fresh sparse file of this size,
+/// and returns what they wrote.
+pub(super) async fn run(tools: &[(Tool, Vec<String>)], size: u64) -> Result<Extents, VolumeError> {
+    let name = tools.first().map_or("mkfs", |(tool, _)| tool.name);
+    let failed = |detail: String| VolumeError::Tool { tool: name, detail };
+    let image = sparse(size).map_err(|error| failed(format!("no temporary image: {error}")))?;
+    for (tool, args) in tools {
+        run_one(*tool, args, image.path()).await?;
+    }
+    let collected = tokio::task::spawn_blocking(move || collect(image.path())).await;
+    collected
+        .map_err(|error| failed(error.to_string()))?
+        .map_err(|error| failed(format!("its image cannot be read: {error}")))
+}
+
+async fn run_one(tool: Tool, args: &[String], image: &Path) -> Result<(), VolumeError> {
     let failed = |detail: String| VolumeError::Tool { tool: tool.name, detail };
     let program = find(tool.name).ok_or_else(|| {
         failed(format!("it is not installed\n\nhint: install the package `{}`", tool.package))
     })?;
-    let image = sparse(size).map_err(|error| failed(format!("no temporary image: {error}")))?;
     let output = Command::new(program)
         .args(args)
-        .arg(image.path())
+        .arg(image)
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
@@ -60,13 +73,10 @@ pub(super) async fn run(tool: Tool, args: &[String], size: u64) -> Result<Extent
         .map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);
-        let words = words.replace(&*image.path().to_string_lossy(), "the image");
+        let words = words.replace(&*image.to_string_lossy(), "the image");
         return Err(failed(words.trim().chars().take(WORDS).collect()));
     }
-    let collected = tokio::task::spawn_blocking(move || collect(image.path())).await;
-    collected
-        .map_err(|error| failed(error.to_string()))?
-        .map_err(|error| failed(format!("its image cannot be read: {error}")))
+    Ok(())
 }
 
 fn sparse(size: u64) -> io::Result<NamedTempFile> {
@@ -163,7 +173,7 @@ mod tests {
     #[tokio::test]
     async fn a_missing_tool_names_its_package() {
         let tool = Tool { name: "mkfs.of-no-such-thing", package: "nothing-tools" };
-        let error = run(tool, &[], 1 << 20).await.unwrap_err().to_string();
+        let error = run(&[(tool, Vec::new())], 1 << 20).await.unwrap_err().to_string();
         assert!(error.contains("not installed") && error.contains("`nothing-tools`"), "{error}");
     }
 }

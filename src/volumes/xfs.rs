@@ -111,8 +111,7 @@ impl Volume for Xfs {
         let tool = Tool { name: "mkfs.xfs", package: "xfsprogs" };
         let recipe = Recipe {
             fs_type: "xfs",
-            tool,
-            args: self.args(),
+            tools: vec![(tool, self.args())],
             size: self.size,
             options: &self.mount_options,
             interpose: self.interpose,

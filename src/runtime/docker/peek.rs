@@ -7,14 +7,17 @@ use std::{
     time::Duration,
 };
 
-use bollard::{errors::Error, query_parameters::DownloadFromContainerOptions};
+use bollard::{
+    errors::Error,
+    query_parameters::{ContainerArchiveInfoOptionsBuilder, DownloadFromContainerOptions},
+};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tar::Archive;
 use tokio::sync::mpsc;
 
 use super::Docker;
-use crate::runtime::{Hidden, Owned, Result};
+use crate::runtime::{Hidden, Owned, Result, Runtime as _, State};
 
 /// Bytes of an archive that hold its first header, with any extension before it.
 const HEAD: usize = 64 << 10;
@@ -48,6 +51,24 @@ impl Docker {
         let first = archive.entries().ok().and_then(|mut entries| entries.next()?.ok());
         let read = first.map(|mut entry| entry.read_to_end(&mut content));
         Ok(matches!(read, Some(Ok(_))).then_some(content))
+    }
+
+    /// Whether names have come or gone in a directory since the container was started. Yes, where
+    /// that cannot be known: it does not run, or the engine does not say.
+    ///
+    /// # Errors
+    /// What the call came to.
+    pub async fn changed_since_start(&self, container: &str, path: &str) -> Result<bool> {
+        let options = ContainerArchiveInfoOptionsBuilder::default().path(path).build();
+        let call = self.call("looking into", "container", container);
+        let looked = self.client.get_container_archive_info(container, Some(options));
+        let changed = call.run(looked).await?.modification_time.unwrap_or_default();
+        let facts = self.inspect(container).await?;
+        let time = |text: &str| text.parse::<jiff::Timestamp>();
+        Ok(match (time(&facts.started_at), time(&changed), facts.state) {
+            (Ok(started), Ok(changed), State::Running) => changed >= started,
+            _ => true,
+        })
     }
 
     /// The beginning of the archive of a path; none where nothing is there.

@@ -1,21 +1,76 @@
 //! Services that are not ours: PostgreSQL, Redis and nginx do as they should, and those that are
 //! configured not to are caught.
 
-use std::process::Command;
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
+use keelhaul::runtime::{ContainerSpec, MountSource, MountSpec, Runtime as _};
+
+use super::runtime::Bench;
 use crate::harness::Test;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-#[test]
-fn what_we_did_not_write_does_as_it_should_and_its_fragile_twins_do_not() {
+/// Makes what is not there yet.
+fn make_images() {
     let made = Command::new(format!("{ROOT}/scripts/subjects.sh")).output().unwrap();
     let said = String::from_utf8_lossy(&made.stderr);
     assert!(made.status.success(), "there are no images of the subjects: {said}");
+}
+
+#[test]
+fn what_we_did_not_write_does_as_it_should_and_its_fragile_twins_do_not() {
+    make_images();
     let test = Test::new();
     let subjects = format!("{ROOT}/scenarios/subjects");
     let ran = test.keelhaul(&["run", &subjects, "--jobs", "2"]);
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
     let scenarios = std::fs::read_dir(&subjects).unwrap().count();
     assert_eq!(test.record().cases.len(), 2 * scenarios, "each scenario has a twin");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn init_writes_suites_for_nginx_and_postgresql_that_run_green_as_they_are() {
+    make_images();
+    let bench = Bench::new().await;
+    let at = |target: &str, name: String| MountSpec {
+        target: target.into(),
+        source: MountSource::Volume { name, no_copy: false },
+        read_only: false,
+    };
+    let (site, rows) = (bench.volume("site", "volume").await, bench.volume("rows", "volume").await);
+    let made = |name: &str, image: &str, mount| ContainerSpec {
+        image: image.into(),
+        entrypoint: None,
+        mounts: vec![mount],
+        ..bench.container(name, "")
+    };
+    let web = made("web", "nginx:1.22", at("/usr/share/nginx/html", site));
+    let mut db = made("db", "postgres:15", at("/var/lib/postgresql/data", rows));
+    db.env.insert("POSTGRES_HOST_AUTH_METHOD".into(), "trust".into());
+    for spec in [&web, &db] {
+        bench.docker.create_container(spec).await.unwrap();
+        bench.docker.start(&spec.name).await.unwrap();
+    }
+    // its cluster is made at the first start
+    let made = ["exec", &db.name, "test", "-s", "/var/lib/postgresql/data/postmaster.pid"];
+    let began = Instant::now();
+    while !Command::new("docker").args(made).output().unwrap().status.success() {
+        assert!(began.elapsed() < Duration::from_secs(60), "PostgreSQL does not start");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let test = Test::new();
+    let init = |name: &str| test.keelhaul(&["init", name, "--out", "suite"]);
+    let ran = init(&web.name);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    // restart, disk-full, inode-exhaustion, read-only: it writes nothing that a power cut could take
+    assert_eq!(ran.stdout.lines().count(), 4, "{}", ran.stdout);
+    assert!(ran.stderr.contains("no power cut of `/usr/share/nginx/html`"), "{}", ran.stderr);
+    let ran = init(&db.name);
+    assert_eq!((ran.code, ran.stdout.lines().count()), (Some(0), 5), "{}", ran.stderr);
+    let ran = test.keelhaul(&["run", "suite", "--jobs", "2"]);
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("9 passed"), "{}", ran.stdout);
 }
