@@ -15,7 +15,7 @@ check_format() {
 
 check_clippy() {
   need_component clippy clippy rust-clippy
-  stage clippy cargo clippy --locked --all-targets --quiet -- -D warnings
+  stage clippy cargo clippy --locked --all-features --all-targets --quiet -- -D warnings
 }
 
 check_scripts() {

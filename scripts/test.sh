@@ -18,13 +18,13 @@ stage scripts scripts/tests/leftovers.sh
 # cargo-nextest keeps tests that share an engine or kill one apart
 # (.config/nextest.toml). Plain cargo test only knows a number of threads.
 if cargo nextest --version >/dev/null 2>&1; then
-  stage build cargo nextest run --locked --no-run
-  stage doctests cargo test --locked --quiet --doc
+  stage build cargo nextest run --locked --all-features --no-run
+  stage doctests cargo test --locked --all-features --quiet --doc
   say "times so far: $STAGE_TIMES · the tests' own time is in the closing line"
-  exec cargo nextest run --locked --no-fail-fast
+  exec cargo nextest run --locked --all-features --no-fail-fast
 fi
 say "cargo-nextest is not installed, the tests run with cargo test"
-stage build cargo test --locked --tests --no-run
-stage doctests cargo test --locked --quiet --doc
+stage build cargo test --locked --all-features --tests --no-run
+stage doctests cargo test --locked --all-features --quiet --doc
 say "times so far: $STAGE_TIMES · the tests' own time is in the closing line"
-exec env RUST_TEST_THREADS="${RUST_TEST_THREADS:-2}" cargo test --locked --no-fail-fast --tests
+exec env RUST_TEST_THREADS="${RUST_TEST_THREADS:-2}" cargo test --locked --all-features --no-fail-fast --tests

@@ -4,7 +4,7 @@
 //! Arrows point down only; `tests/it/tidy/layers.rs` checks it.
 //!
 //! ```text
-//! cli > {history, report, audit, starter} > run > plan > scenario > catalog
+//! cli > {history, report, audit, starter, testing} > run > plan > scenario > catalog
 //!     > {volumes, faults, probes, workloads} > {helper::client, runtime} > protocol
 //! helper::{keeper, worker} > interpose > journal > host > protocol
 //! shell, engine > host    (inside their own containers)
@@ -47,6 +47,7 @@ pub mod scenario;
 pub mod shell;
 pub mod specimen;
 pub mod starter;
+pub mod testing;
 pub mod units;
 pub mod verdict;
 pub mod volumes;

@@ -88,6 +88,9 @@ pub(super) enum Verb {
     /// The helper's keeper, inside its container.
     #[command(hide = true)]
     Helper(ServerArgs),
+    /// Says what this executable is and needs, for a program that links the library.
+    #[command(hide = true)]
+    HelperFacts(ServerArgs),
     /// The helper's worker, started by the keeper.
     #[command(hide = true)]
     HelperWorker(ServerArgs),

@@ -115,6 +115,7 @@ async fn dispatch(arguments: Arguments) -> ExitCode {
         Verb::Report(args) => report::report(&args),
         Verb::Shell(args) => shell::shell(&args).await,
         Verb::Helper(_)
+        | Verb::HelperFacts(_)
         | Verb::HelperWorker(_)
         | Verb::HelperGrower(_)
         | Verb::HelperErrand(_)

@@ -20,8 +20,7 @@ use crate::{
         terminal::{self, Look},
     },
     run::{
-        Event, FORMAT, Listener, Recorder, Redactor, RunRecord, RunStart, stages::DockerStages,
-        suite,
+        self, Event, Listener, Recorder, Redactor, RunRecord, RunStart, stages::DockerStages, suite,
     },
     runtime::{self, Docker, Runtime},
     verdict::{Ending, ExitCode, FailOn, Verdict},
@@ -39,7 +38,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         return Ok(code);
     }
     let interrupt = signals::interrupt();
-    let run = new_run_id();
+    let run = run::new_run_id();
     let directory = args.out.join(&run);
     // at once: a verdict that nobody can read is not worth a minute of faults
     let log = events_file(&args.out, &run, &directory).with_context(|| {
@@ -187,31 +186,13 @@ fn start(
     engine: Option<&runtime::EngineFacts>,
 ) -> RunStart {
     RunStart {
-        format: FORMAT,
-        run: run.to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        build: runtime::build_hash().map(str::to_owned).unwrap_or_default(),
-        started: jiff::Timestamp::now().to_string(),
-        seed: cases.first().map_or(0, |case| case.run_seed),
-        // any bytes: a path need not be text
-        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
         fail_on: fail_on.to_vec(),
-        engine: engine.cloned(),
         cases: cases.len(),
         commit: std::env::current_dir()
             .ok()
             .and_then(|directory| commit::of(&directory, |name| std::env::var(name).ok())),
+        ..RunStart::now(run, cases.first().map_or(0, |case| case.run_seed), engine)
     }
-}
-
-/// `k` and six letters or digits: short enough to type, unlikely enough to meet another.
-fn new_run_id() -> String {
-    const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
-    let mut id = String::from("k");
-    for _ in 0..6 {
-        id.push(char::from(LETTERS[rand::random_range(0..LETTERS.len())]));
-    }
-    id
 }
 
 /// Makes the run's directory and its event file, and points `latest` to it.

@@ -5,12 +5,13 @@
 use std::process::ExitCode;
 
 use super::{args::Verb, output};
-use crate::{engine, helper, shell, specimen};
+use crate::{engine, helper, runtime::ProgramFacts, shell, specimen};
 
 /// Runs a hidden verb to its end; `None` for all others.
 pub(super) fn take_over(verb: &Verb) -> Option<ExitCode> {
     match verb {
         Verb::Helper(args) => Some(helper::keeper::main(args.rest.iter().cloned())),
+        Verb::HelperFacts(_) => Some(tell_facts()),
         Verb::HelperWorker(args) => Some(helper::worker::main(args.rest.iter().cloned())),
         Verb::HelperGrower(args) => Some(helper::grower::main(args.rest.iter().cloned())),
         Verb::HelperErrand(args) => Some(helper::worker::errand(args.rest.iter().cloned())),
@@ -21,6 +22,18 @@ pub(super) fn take_over(verb: &Verb) -> Option<ExitCode> {
         Verb::Engine(args) => Some(engine::main(args.rest.iter().cloned())),
         Verb::Specimen(args) => Some(ExitCode::from(serve_specimen(*args.clone()))),
         _ => None,
+    }
+}
+
+fn tell_facts() -> ExitCode {
+    let facts = ProgramFacts::ours().map_err(anyhow::Error::new);
+    let told = facts.and_then(|facts| output::data(serde_json::to_string(&facts)?));
+    match told {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -34,6 +34,7 @@ pub(crate) mod testing;
 mod tests;
 mod want_of_memory;
 mod whole_mount;
+mod written;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,7 @@ pub use profile::{Part, Profile};
 pub use select::{Pick, Selector};
 pub use site::{Site, SiteVolume};
 pub use target::Target;
+pub use written::Written;
 
 mod attribute_override;
 mod bit_rot;
@@ -185,6 +187,29 @@ macro_rules! faults {
                 schema: <$module::$type as JsonSchema>::json_schema,
             },)+
         ];
+
+        /// Every fault by a name of its own, for whoever writes Rust instead of YAML.
+        pub mod named {
+            use super::Written;
+
+            $(
+                #[doc = concat!("The `", $name, "` fault: `keelhaul explain ", $name, "`.")]
+                #[derive(Debug, Clone, Copy)]
+                pub struct $type;
+
+                impl $type {
+                    /// At an absolute path of the container.
+                    pub fn at(path: &str) -> Written {
+                        Written::new($name, Some(path))
+                    }
+
+                    /// On the container as a whole.
+                    pub fn whole() -> Written {
+                        Written::new($name, None)
+                    }
+                }
+            )+
+        }
 
         impl FaultSpec {
             /// The word in YAML.

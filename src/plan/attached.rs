@@ -128,13 +128,18 @@ impl Case {
     /// The first that does not.
     pub fn fits_attached(&self) -> Result<(), AttachError> {
         let steps = 0..self.scenario.steps.len();
-        for fault in steps.flat_map(|step| self.faults(step)) {
-            let Some(facts) = self.attached.get(&fault.target().service) else { continue };
-            if let Some(why) = unfit(&self.scenario, &fault, facts) {
-                return Err(AttachError::Unfit { case: self.id.clone(), why });
-            }
+        match steps.flat_map(|step| self.faults(step)).find_map(|fault| self.unfit(&fault)) {
+            Some(why) => Err(AttachError::Unfit { case: self.id.clone(), why }),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// What is wrong with a fault on the container that was found, with a hint; nothing where its
+    /// service was not attached to.
+    #[must_use]
+    pub fn unfit(&self, fault: &FaultSpec) -> Option<String> {
+        let facts = self.attached.get(&fault.target().service)?;
+        unfit(&self.scenario, fault, facts)
     }
 }
 

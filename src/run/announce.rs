@@ -1,11 +1,47 @@
-//! What is recorded of a case when it begins, run or not.
+//! What is recorded of a run and of a case when they begin, run or not.
 
 use super::{
     assert::whole_micros,
-    event::{CaseStart, Event},
+    event::{CaseStart, Event, FORMAT, RunStart},
     recorder::Recorder,
 };
-use crate::plan::Case;
+use crate::{
+    plan::Case,
+    runtime::{EngineFacts, build_hash},
+    verdict::FailOn,
+};
+
+impl RunStart {
+    /// A run of one case that starts now, in this process.
+    #[must_use]
+    pub fn now(run: &str, seed: u64, engine: Option<&EngineFacts>) -> Self {
+        Self {
+            format: FORMAT,
+            run: run.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            build: build_hash().map(str::to_owned).unwrap_or_default(),
+            started: jiff::Timestamp::now().to_string(),
+            seed,
+            // any bytes: a path need not be text
+            command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+            fail_on: FailOn::USUAL.to_vec(),
+            engine: engine.cloned(),
+            cases: 1,
+            commit: None,
+        }
+    }
+}
+
+/// `k` and six letters or digits: short enough to type, unlikely enough to meet another.
+#[must_use]
+pub fn new_run_id() -> String {
+    const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
+    let mut id = String::from("k");
+    for _ in 0..6 {
+        id.push(char::from(LETTERS[rand::random_range(0..LETTERS.len())]));
+    }
+    id
+}
 
 /// Records that a case begins.
 pub(super) fn announce(recorder: &Recorder, case: &Case, attempt: u32) {

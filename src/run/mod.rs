@@ -44,6 +44,7 @@ mod tests;
 mod verify;
 mod world;
 
+pub use announce::new_run_id;
 pub use earlier::{Commit, Earlier};
 pub use event::{CaseStart, Event, FORMAT, Origin, Phase, RunStart, Stamped};
 pub use live::{Closed, InForce, Injected, Live, LiveError};

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Reading a ledger back takes as long as the subject takes to return every record.
-const JUDGING: Duration = Duration::from_secs(120);
+pub(super) const JUDGING: Duration = Duration::from_secs(120);
 
 /// Reads every `verify` probe once, then judges the data loss; where a precondition broke, they are
 /// not evaluated.

@@ -22,7 +22,8 @@ pub(crate) use docker::scripted;
 pub use docker::{
     AGENT_ID, ApiVersion, Attached, DEFAULT_SOCKET, Docker, ENGINE_DATA, ENGINE_HOST, ENGINE_IMAGE,
     ENGINE_PATH, ENGINE_PORT, ENGINE_SOCKET, HOST_DEVICES, LINKED_FILES, MINIMUM_API, OWN_IMAGE,
-    Output, PROGRAM, RUN_DIRECTORY, SPECIMEN_IMAGE, build_hash,
+    Output, PROGRAM, ProgramError, ProgramFacts, RUN_DIRECTORY, SPECIMEN_IMAGE, build_hash,
+    program, take_program,
 };
 pub use facts::{
     ContainerFacts, ContainerMount, ContainerNetwork, EngineFacts, ExecOutput, Health, MemoryLimit,

@@ -5,7 +5,7 @@ use std::{io::Read as _, sync::OnceLock};
 use serde::{Deserialize, Serialize};
 
 use super::WireError;
-use crate::protocol::VERSION;
+use crate::{protocol::VERSION, runtime};
 
 /// Who speaks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ impl Hello {
     }
 }
 
-/// Identity of this executable: its length and the CRC-32 of its bytes. Not a defence against an
+/// Identity of the executable that runs in our containers, on either side: its length and the CRC-32 of its bytes. Not a defence against an
 /// attacker, who would not need one: the helper's image is made from these very bytes.
 pub(crate) fn build_id() -> &'static str {
     static ID: OnceLock<String> = OnceLock::new();
@@ -45,7 +45,7 @@ pub(crate) fn build_id() -> &'static str {
 }
 
 fn own_checksum() -> std::io::Result<String> {
-    let mut file = std::fs::File::open("/proc/self/exe")?;
+    let mut file = std::fs::File::open(runtime::program())?;
     let mut hasher = crc32fast::Hasher::new();
     let mut chunk = vec![0; 1 << 20];
     let mut length = 0;

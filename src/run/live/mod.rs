@@ -4,6 +4,7 @@
 //!
 //! Nothing is injected without a deadline that the keeper keeps: who holds it may die.
 
+mod loads;
 mod told;
 
 use std::{
@@ -132,7 +133,12 @@ impl Live {
     /// What is wrong with a fault on these subjects; each one sentence, with a hint. Asks nobody.
     #[must_use]
     pub fn complaints(&self, fault: &FaultSpec) -> Vec<String> {
-        complaints(self.scenario(), vec![inject("checked", fault)])
+        let mut found = complaints(self.scenario(), vec![inject("checked", fault)]);
+        if found.is_empty() {
+            let case = &self.world.case;
+            found.extend(case.hits(fault, "checked").iter().filter_map(|one| case.unfit(one)));
+        }
+        found
     }
 
     /// Injects a fault, and sees its effect. The keeper reverts it after `lasts`, unless it is an
@@ -156,8 +162,9 @@ impl Live {
             (Ok(all), None) => {
                 let evidence: Vec<&str> = all.iter().map(|one| one.evidence.as_str()).collect();
                 let evidence = evidence.join("; ");
+                let lasts = all.iter().any(|one| one.lasts());
                 self.list().extend(all.into_iter().filter(|one| one.lasts()));
-                Ok(Injected { id, evidence })
+                Ok(Injected { id, evidence, lasts })
             }
             (Ok(_), Some(why)) => {
                 begun.walk.revert_by_hand(&id).await;

@@ -45,6 +45,8 @@ pub struct Injected {
     pub id: String,
     /// What was seen of its effect.
     pub evidence: String,
+    /// It is in force until somebody reverts it, or its time is up; an event is over.
+    pub lasts: bool,
 }
 
 /// A fault in force.
@@ -64,7 +66,7 @@ pub struct InForce {
 }
 
 /// What a live case came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Closed {
     /// The verdict of the case, with that of its end.

@@ -15,7 +15,7 @@ use futures_util::Stream;
 use tar::{Builder, EntryType, Header};
 use tokio::sync::mpsc;
 
-use super::program::{Companions, OURSELVES};
+use super::program::{Companions, program};
 
 /// Where our executable is in the image.
 pub const PROGRAM: &str = "/keelhaul";
@@ -32,7 +32,7 @@ const GROUP: &str = "root:x:0:\nagent:x:1001:\n";
 /// Bytes handed over at a time.
 const CHUNK: usize = 1 << 20;
 
-/// The layer of the running executable.
+/// The layer of the executable that runs in our containers.
 pub(super) fn stream(companions: Companions) -> impl Stream<Item = io::Result<Bytes>> + Send {
     let (sender, mut receiver) = mpsc::channel(2);
     tokio::task::spawn_blocking(move || {
@@ -63,7 +63,7 @@ impl Write for Chunks {
 
 fn write(sink: &mut impl Write, companions: &Companions) -> io::Result<()> {
     let mut layer = Layer { tar: Builder::new(sink), made: BTreeSet::new() };
-    layer.file(Path::new(PROGRAM), File::open(OURSELVES)?)?;
+    layer.file(Path::new(PROGRAM), File::open(program())?)?;
     for directory in ["/dev", "/proc", "/sys", "/run", "/etc"] {
         layer.directory(Path::new(directory), 0o755, 0)?;
     }
@@ -177,9 +177,9 @@ mod tests {
             let mut entry = entry.unwrap();
             let path = entry.path().unwrap().into_owned();
             if path == Path::new("keelhaul") {
-                let mut program = Vec::new();
-                entry.read_to_end(&mut program).unwrap();
-                assert!(program == std::fs::read(OURSELVES).unwrap(), "another executable");
+                let mut found = Vec::new();
+                entry.read_to_end(&mut found).unwrap();
+                assert!(found == std::fs::read(program()).unwrap(), "another executable");
                 assert_eq!(entry.header().mode().unwrap() & 0o111, 0o111);
             }
             if path == Path::new("opt/specimen/releases/current.dat") {

@@ -1,23 +1,150 @@
-//! Our own executable: its hash, and what it needs beside itself to run in an empty image.
+//! The executable that runs in our containers: its hash, and what it needs beside itself in an empty
+//! image. It is the running one, unless that is a program of somebody's that only links this library.
 
 use std::{
     collections::BTreeSet,
     fs::File,
     io::{self, Read, Seek, SeekFrom},
+    os::fd::AsRawFd as _,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
     sync::OnceLock,
 };
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::protocol;
 
 /// The running executable, also after its file has been replaced or removed.
 pub(super) const OURSELVES: &str = "/proc/self/exe";
 
-/// Hash of the running executable: 64 lowercase hexadecimal digits of its SHA-256. Read once.
+/// The verb with which an executable says what it is.
+const FACTS: &str = "helper-facts";
+
+/// The executable in place of the running one, where there is one.
+static OTHER: OnceLock<Program> = OnceLock::new();
+
+/// What an executable of ours says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramFacts {
+    /// Version of the package.
+    pub version: String,
+    /// Version of the protocol between the helper and its client.
+    pub protocol: u32,
+    /// Hash of the executable.
+    pub build: String,
+    companions: Companions,
+}
+
+impl ProgramFacts {
+    /// Of the running executable.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn ours() -> io::Result<Self> {
+        Ok(Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: protocol::VERSION,
+            build: own_hash()?.to_owned(),
+            companions: Companions::of_ourselves()?,
+        })
+    }
+}
+
+/// Why an executable cannot serve as the helper.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProgramError {
+    /// It cannot be read or run.
+    #[error("`{path}` cannot be run as keelhaul: {source}")]
+    Unusable {
+        /// Its path.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It runs, and does not say what keelhaul says.
+    #[error("`{path}` is not keelhaul: it {said}")]
+    NotKeelhaul {
+        /// Its path.
+        path: PathBuf,
+        /// What it did instead.
+        said: String,
+    },
+    /// It is keelhaul, of another version.
+    #[error(
+        "`{path}` is keelhaul {found} (protocol {protocol}), and this library is {ours} (protocol {})\n\nhint: `cargo install keelhaul --version {ours}`, or set KEELHAUL_BIN to the binary of this version",
+        protocol::VERSION
+    )]
+    OtherVersion {
+        /// Its path.
+        path: PathBuf,
+        /// Its version.
+        found: String,
+        /// Its protocol.
+        protocol: u32,
+        /// The library's version.
+        ours: &'static str,
+    },
+    /// This process has taken another one before.
+    #[error(
+        "this process has taken another executable before\n\nhint: name the same one everywhere"
+    )]
+    Another,
+}
+
+/// An executable of ours that is not the running one. Its file stays open: what replaces it on disk
+/// later is another.
+#[derive(Debug)]
+struct Program {
+    facts: ProgramFacts,
+    path: PathBuf,
+    _file: File,
+}
+
+/// From now on this executable is what runs in our containers, in place of the running one; the same
+/// one may be taken again.
+///
+/// # Errors
+/// When it is not keelhaul of this version, or another was taken before.
+pub fn take_program(path: &Path) -> Result<(), ProgramError> {
+    let unusable = |source| ProgramError::Unusable { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unusable)?;
+    let pinned = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let ran = Command::new(&pinned).arg(FACTS).stdin(Stdio::null()).output().map_err(unusable)?;
+    let refused = |said| ProgramError::NotKeelhaul { path: path.to_owned(), said };
+    if !ran.status.success() {
+        return Err(refused(format!("ended with {} when asked what it is", ran.status)));
+    }
+    let facts: ProgramFacts = serde_json::from_slice(&ran.stdout)
+        .map_err(|_| refused("does not answer when asked what it is".to_owned()))?;
+    let ours = env!("CARGO_PKG_VERSION");
+    if (facts.version.as_str(), facts.protocol) != (ours, protocol::VERSION) {
+        let (path, found) = (path.to_owned(), facts.version);
+        return Err(ProgramError::OtherVersion { path, found, protocol: facts.protocol, ours });
+    }
+    let taken = OTHER.get_or_init(|| Program { facts: facts.clone(), path: pinned, _file: file });
+    if taken.facts == facts { Ok(()) } else { Err(ProgramError::Another) }
+}
+
+/// The executable that runs in our containers.
+#[must_use]
+pub fn program() -> &'static Path {
+    OTHER.get().map_or(Path::new(OURSELVES), |other| &other.path)
+}
+
+/// Hash of the executable that runs in our containers: 64 lowercase hexadecimal digits of its
+/// SHA-256.
 ///
 /// # Errors
 /// When `/proc/self/exe` cannot be read.
 pub fn build_hash() -> io::Result<&'static str> {
+    OTHER.get().map_or_else(own_hash, |other| Ok(&other.facts.build))
+}
+
+/// Likewise of the running one. Read once.
+fn own_hash() -> io::Result<&'static str> {
     static HASH: OnceLock<String> = OnceLock::new();
     if let Some(hash) = HASH.get() {
         return Ok(hash);
@@ -37,7 +164,7 @@ pub fn build_hash() -> io::Result<&'static str> {
 }
 
 /// What a dynamic executable needs beside itself; empty for a static one.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Companions {
     /// Path by which the kernel finds the loader.
     pub(super) interpreter: Option<PathBuf>,
@@ -49,8 +176,13 @@ pub(super) struct Companions {
 }
 
 impl Companions {
-    /// Of the running executable.
+    /// Of the executable that runs in our containers.
     pub(super) fn find() -> io::Result<Self> {
+        OTHER.get().map_or_else(Self::of_ourselves, |other| Ok(other.facts.companions.clone()))
+    }
+
+    /// Of the running one.
+    fn of_ourselves() -> io::Result<Self> {
         let Some(interpreter) = interpreter(&mut File::open(OURSELVES)?)? else {
             return Ok(Self::default());
         };
@@ -145,6 +277,25 @@ mod tests {
         let expected: String =
             Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(build_hash().unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_not_keelhaul_is_refused_by_name() {
+        let missing = take_program(Path::new("/no/such/keelhaul")).unwrap_err().to_string();
+        assert!(missing.starts_with("`/no/such/keelhaul` cannot be run as keelhaul"), "{missing}");
+        let other = take_program(Path::new("/bin/true")).unwrap_err().to_string();
+        assert!(other.starts_with("`/bin/true` is not keelhaul: it does not answer"), "{other}");
+        let other = take_program(Path::new("/bin/false")).unwrap_err().to_string();
+        assert!(other.starts_with("`/bin/false` is not keelhaul: it ended with"), "{other}");
+        assert_eq!(program(), Path::new(OURSELVES));
+    }
+
+    #[test]
+    fn facts_survive_the_way_from_one_process_to_another() {
+        let ours = ProgramFacts::ours().unwrap();
+        let read: ProgramFacts =
+            serde_json::from_slice(&serde_json::to_vec(&ours).unwrap()).unwrap();
+        assert_eq!(read, ours);
     }
 
     #[test]

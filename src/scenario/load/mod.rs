@@ -4,6 +4,7 @@
 //! `shape` finds every problem a schema can state, `de` reads the types, `salvage` finds what else is
 //! wrong in the parts that are sound. All problems of all files are reported at once. Pure: the caller reads the files.
 
+mod alone;
 mod compose;
 mod de;
 mod matrix;
@@ -21,6 +22,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use alone::{read_fault, read_probe, read_workload};
 pub use compose::{Beside, Reader, compose_volumes};
 use matrix::SEED;
 pub(crate) use matrix::suffix;

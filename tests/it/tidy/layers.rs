@@ -13,7 +13,7 @@ const BASE: &[&str] = &["block", "ledger", "units", "errno", "diagnostic", "verd
 const STACKS: &[&[&[&str]]] = &[
     &[
         &["cli"],
-        &["history", "report", "audit", "starter"],
+        &["history", "report", "audit", "starter", "testing"],
         &["run"],
         &["plan"],
         &["scenario"],
