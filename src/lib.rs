@@ -4,7 +4,7 @@
 //! Arrows point down only; `tests/it/tidy/layers.rs` checks it.
 //!
 //! ```text
-//! cli > {history, report, audit, starter, testing} > run > plan > scenario > catalog
+//! cli > {history, report, audit, starter, testing, gameday} > run > plan > scenario > catalog
 //!     > {volumes, faults, probes, workloads} > {helper::client, runtime} > protocol
 //! helper::{keeper, worker} > interpose > journal > host > protocol
 //! shell, engine > host    (inside their own containers)
@@ -31,6 +31,7 @@ pub mod engine;
 pub mod errno;
 pub mod failpoint;
 pub mod faults;
+pub mod gameday;
 pub mod helper;
 pub mod history;
 pub mod host;

@@ -28,6 +28,7 @@ Examples:
   keelhaul check scenarios/               find every mistake, touch nothing
   keelhaul plan scenarios/capacity        every action with its undo
   keelhaul run scenarios/ --jobs 2        run a suite; reports in reports/latest
+  keelhaul gameday my.yaml                inject and revert by key, watch, save as a scenario
   keelhaul explain inode-exhaustion       what a fault does, and its parameters
   keelhaul init --compose compose.yaml    write a first suite for what runs already
   keelhaul audit web db                   which choices about their mounts bite later
@@ -57,6 +58,8 @@ pub(super) struct Arguments {
 pub(super) enum Verb {
     /// Run scenarios and report a verdict.
     Run(RunArgs),
+    /// Inject and revert by key, on the subjects of a scenario.
+    Gameday(GamedayArgs),
     /// Find every mistake in scenarios; touch nothing.
     Check(CheckArgs),
     /// Show every action with its undo; touch nothing.
@@ -237,6 +240,40 @@ fn format() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(values).map(|given| {
         Format::ALL.into_iter().find(|format| format.name() == given).unwrap_or_default()
     })
+}
+
+const GAMEDAY_EXAMPLES: &str = "\
+Examples:
+  keelhaul gameday scenarios/mount/readonly-log-dir.yaml
+  keelhaul gameday my.yaml --case 'my[volume=xfs]' --set image=my-service:edge
+
+The scenario's services, volumes, workloads and steady state are set up; its steps are left to you.
+`?` lists the keys. Every fault ends by itself, after 60 s unless you type another time; leaving, a
+terminal that goes away and `SIGTERM` revert everything. Reports are written as for `run`.";
+
+/// `gameday`
+#[derive(Debug, Args)]
+#[command(after_help = GAMEDAY_EXAMPLES)]
+pub(super) struct GamedayArgs {
+    /// The scenario whose set-up is used.
+    #[arg(value_name = "SCENARIO")]
+    pub(super) scenario: PathBuf,
+
+    /// Give a variable a value.
+    #[arg(long, value_name = "VAR=VALUE")]
+    pub(super) set: Vec<String>,
+
+    /// Which cell, where the scenario has a matrix.
+    #[arg(long, value_name = "ID")]
+    pub(super) case: Option<String>,
+
+    /// Directory of the reports; `latest` in it points to the newest run.
+    #[arg(long, default_value = "reports", value_name = "DIR")]
+    pub(super) out: PathBuf,
+
+    /// Leave this run out of the history next to its reports.
+    #[arg(long, env = "KEELHAUL_NO_HISTORY", value_parser = FalseyValueParser::new())]
+    pub(super) no_history: bool,
 }
 
 /// `check`

@@ -1,11 +1,14 @@
 //! `check`, and the way every verb reads scenarios: all problems at once, exit code 2.
 
+use std::{path::Path, sync::Arc};
+
 use super::{
     args::{CheckArgs, Controls, Selection},
     files, output,
 };
 use crate::{
-    diagnostic,
+    diagnostic::{self, Diagnostic},
+    gameday::Checker,
     plan::{self, Case, Select},
     report::text::count,
     scenario::{Beside, Env, Loaded, environment, load_beside},
@@ -40,6 +43,20 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 /// The cases that are selected; none when something is wrong, which was said.
 pub(super) fn cases(selection: &Selection) -> anyhow::Result<Option<Vec<Case>>> {
     Ok(load(selection)?.and_then(|loaded| expand(&loaded, selection)))
+}
+
+/// The way to read one more text as if it were a file of this selection.
+pub(super) fn checker(file: &Path, set: &[String]) -> anyhow::Result<Checker> {
+    let (file, sets) = (file.to_owned(), files::assignments(set)?);
+    Ok(Arc::new(move |text: &str| {
+        let directory = std::env::current_dir().unwrap_or_default();
+        let beside = Beside { read: &files::beside, directory: &directory };
+        let sources = [(file.clone(), Ok(text.as_bytes().to_vec()))];
+        let loaded = load_beside(&sources, &sets, &environment_of(&sources), beside)?;
+        let scenario = loaded.into_iter().flat_map(|file| file.cells).next();
+        let none = || vec![Diagnostic::new(None, "there is no scenario in it")];
+        scenario.map(|cell| cell.scenario).ok_or_else(none)
+    }))
 }
 
 fn load(selection: &Selection) -> anyhow::Result<Option<Vec<Loaded>>> {

@@ -11,6 +11,7 @@ mod completions;
 mod doctor;
 mod explain;
 mod files;
+mod gameday;
 mod history;
 mod init;
 mod language;
@@ -100,6 +101,7 @@ fn users_command() -> clap::Command {
 async fn dispatch(arguments: Arguments) -> ExitCode {
     let done = match arguments.verb {
         Verb::Run(args) => run::run(args).await,
+        Verb::Gameday(args) => gameday::gameday(args).await,
         Verb::Check(args) => check::check(&args),
         Verb::Plan(args) => plan::plan(&args).await,
         Verb::List(args) => list::list(&args),

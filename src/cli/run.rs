@@ -74,11 +74,12 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     memory.recall(&recorder);
     recorder.emit(Event::RunEnded { verdict, ending });
     memory.keep(&recorder.record());
-    finish(&args, &recorder, &progress, (&directory, &unprinted))
+    progress.finish();
+    finish(args.format, &recorder, (&directory, &unprinted))
 }
 
 /// The engine and what it is, or why there is none.
-async fn connected(
+pub(super) async fn connected(
     interrupt: &CancellationToken,
 ) -> Result<(Arc<Docker>, runtime::EngineFacts), String> {
     let docker = Docker::connect(None).map(Arc::new).map_err(|error| error.to_string())?;
@@ -91,23 +92,21 @@ async fn connected(
 }
 
 /// Writes the reports, prints the last screen, and says how it ended.
-fn finish(
-    args: &RunArgs,
+pub(super) fn finish(
+    format: Format,
     recorder: &Recorder,
-    progress: &Progress,
     (directory, unprinted): (&Path, &Unprinted),
 ) -> anyhow::Result<ExitCode> {
-    progress.finish();
     let record = recorder.record();
     let (written, failed) = report::render_all(&record, directory);
     let mut problems: Vec<String> = failed.iter().map(ToString::to_string).collect();
     problems.extend(report::write_logs(&record, directory).err());
     problems
         .extend(recorder.failure().map(|error| format!("the event file is incomplete: {error}")));
-    if args.format != Format::Json {
+    if format != Format::Json {
         // the progress has shown the others
         let look = Look { quiet: true, ..output::look() };
-        print_report(&record, args.format, look).unwrap_or_else(|error| unprinted.note(&error));
+        print_report(&record, format, look).unwrap_or_else(|error| unprinted.note(&error));
     }
     problems.extend(unprinted.said());
     problems.iter().for_each(|problem| output::say(format!("error: {problem}")));
@@ -131,7 +130,7 @@ pub(super) fn print_report(record: &RunRecord, format: Format, look: Look) -> an
 
 /// The first write to standard output that failed: whoever reads there has not got everything.
 #[derive(Clone, Default)]
-struct Unprinted(Arc<OnceLock<String>>);
+pub(super) struct Unprinted(Arc<OnceLock<String>>);
 
 impl Unprinted {
     fn note(&self, error: &anyhow::Error) {
@@ -179,7 +178,7 @@ fn options(args: &RunArgs) -> suite::Options {
     }
 }
 
-fn start(
+pub(super) fn start(
     run: &str,
     cases: &[Case],
     fail_on: &[FailOn],
@@ -196,7 +195,7 @@ fn start(
 }
 
 /// Makes the run's directory and its event file, and points `latest` to it.
-fn events_file(out: &Path, run: &str, directory: &Path) -> anyhow::Result<File> {
+pub(super) fn events_file(out: &Path, run: &str, directory: &Path) -> anyhow::Result<File> {
     fs::create_dir_all(directory).with_context(|| format!("`{}`", directory.display()))?;
     let path = directory.join("events.jsonl");
     let file = File::create(&path).with_context(|| format!("`{}`", path.display()))?;

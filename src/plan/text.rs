@@ -169,7 +169,7 @@ fn over_time(text: &mut String, step: &InjectStep) {
 }
 
 /// Exactly what a fault may touch.
-fn blast_radius(fault: &FaultSpec, scenario: &Scenario) -> String {
+pub(crate) fn blast_radius(fault: &FaultSpec, scenario: &Scenario) -> String {
     let target = fault.target();
     let once = if fault.kind() == Kind::Event { " (once)" } else { "" };
     let volume = target.path.as_ref().and_then(|path| {

@@ -10,11 +10,11 @@ pub mod junit;
 mod logs;
 pub mod markdown;
 pub mod openmetrics;
-mod points;
+pub(crate) mod points;
 mod suites;
 pub mod terminal;
 pub(crate) mod text;
-mod totals;
+pub(crate) mod totals;
 mod trouble;
 mod write;
 

@@ -82,6 +82,28 @@ impl fmt::Display for Totals {
     }
 }
 
+/// Acknowledged records per second between the last two readings of each load.
+pub(crate) fn ack_rates(case: &CaseRecord) -> Vec<(&str, f64)> {
+    let mut seen: Vec<&str> = Vec::new();
+    let mut rates = Vec::new();
+    for (index, point) in case.loads.iter().enumerate().rev() {
+        // a case has a handful of loads: older points say nothing new
+        if case.loads.len() - index > 64 {
+            break;
+        }
+        let workload = point.workload.as_str();
+        if seen.contains(&workload) {
+            continue;
+        }
+        seen.push(workload);
+        let before = case.loads[..index].iter().rev().find(|it| it.workload == workload);
+        let rate = point.stats.acked_per_second(before.map(|before| &before.stats));
+        rates.extend(rate.map(|rate| (workload, rate)));
+    }
+    rates.sort_by_key(|(workload, _)| *workload);
+    rates
+}
+
 /// The longest recovery of a case against its objective: `1.200s of 5.000s`.
 pub(crate) fn recovery(case: &CaseRecord) -> Option<String> {
     // one that never came outweighs any that did

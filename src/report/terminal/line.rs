@@ -6,7 +6,7 @@ use crate::{
         detail::{explain, logs, proofs},
         points::{Point, first_broken, phase_word, points},
         text::{clip, count, one_line, span},
-        totals::{loss, percentiles, proven, recovery},
+        totals::{ack_rates, loss, percentiles, proven, recovery},
     },
     run::CaseRecord,
     verdict::Verdict,
@@ -102,29 +102,12 @@ pub(super) fn running(case: &CaseRecord) -> String {
         };
         parts.push(format!("{state} {} ({})", one_line(&fault.id, 60), fault.name));
     }
-    parts.extend(ack_rate(case).map(|rate| format!("{rate:.0} acks/s")));
-    parts.join(" · ")
-}
-
-/// Acknowledged records per second between the last two readings of each load, summed.
-fn ack_rate(case: &CaseRecord) -> Option<f64> {
-    let mut seen: Vec<&str> = Vec::new();
-    let mut rate = None;
-    for (index, point) in case.loads.iter().enumerate().rev() {
-        if seen.contains(&point.workload.as_str()) {
-            continue;
-        }
-        seen.push(&point.workload);
-        let before = case.loads[..index].iter().rev().find(|it| it.workload == point.workload);
-        if let Some(own) = point.stats.acked_per_second(before.map(|before| &before.stats)) {
-            rate = Some(rate.unwrap_or(0.0) + own);
-        }
-        // a case has a handful of loads: older points say nothing new
-        if case.loads.len() - index > 64 {
-            break;
-        }
+    let rates = ack_rates(case);
+    if !rates.is_empty() {
+        let all: f64 = rates.iter().map(|(_, rate)| rate).sum();
+        parts.push(format!("{all:.0} acks/s"));
     }
-    rate
+    parts.join(" · ")
 }
 
 /// Everything a reader needs of a case that did not pass, and the line that runs it again.

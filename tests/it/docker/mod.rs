@@ -3,12 +3,14 @@
 mod attach;
 mod audit;
 mod debugging;
+mod gameday;
 mod guest;
 mod helper;
 mod hostile_output;
 mod init;
 mod killed_set_up;
 mod metadata;
+mod pty;
 mod refusals;
 mod run_directory;
 mod runtime;

@@ -13,7 +13,7 @@ const BASE: &[&str] = &["block", "ledger", "units", "errno", "diagnostic", "verd
 const STACKS: &[&[&[&str]]] = &[
     &[
         &["cli"],
-        &["history", "report", "audit", "starter", "testing"],
+        &["history", "report", "audit", "starter", "testing", "gameday"],
         &["run"],
         &["plan"],
         &["scenario"],

@@ -1,0 +1,175 @@
+//! A scenario's own text with other steps in it: what a fault that is typed by hand is checked by,
+//! and what a game day is saved as.
+//!
+//! The text is kept, not the values: comments stay, and what comes from the environment is never
+//! written out. Pure.
+
+use crate::units::Duration;
+
+/// Sections that are about the steps of the original: they would not fit others.
+const LEFT_OUT: [&str; 4] = ["controls", "matrix", "expect_failure", "tags"];
+
+/// The set-up of a scenario, as its author wrote it.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Its own name.
+    pub name: String,
+    sections: Vec<Section>,
+}
+
+/// A top-level key with everything below it; no key for what comes before the first.
+#[derive(Debug, Clone)]
+struct Section {
+    key: String,
+    text: String,
+}
+
+/// What a draft is headed by.
+#[derive(Debug, Clone)]
+pub struct Heading<'a> {
+    /// Name of the scenario.
+    pub name: &'a str,
+    /// One sentence.
+    pub about: &'a str,
+    /// Its timeout.
+    pub timeout: Duration,
+}
+
+impl Draft {
+    /// Takes a scenario apart; `cell` are the values of the matrix that it runs with.
+    ///
+    /// # Errors
+    /// When its keys do not stand at the beginning of lines, as in `{ name: … }`.
+    pub fn of(source: &str, cell: &[(String, String)]) -> Result<Self, String> {
+        let mut sections = split(source);
+        let name = sections.iter().find(|section| section.key == "name").map(|section| {
+            let value = section.text.split_once(':').map_or("", |(_, value)| value);
+            value.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']).to_owned()
+        });
+        let Some(name) = name else {
+            return Err("the scenario is not written with a key on each line, so no steps can be put into it\n\nhint: start it with the lines `keelhaul: 1` and `name: …`".into());
+        };
+        sections.retain(|section| !LEFT_OUT.contains(&section.key.as_str()));
+        if !cell.is_empty() {
+            fix(&mut sections, cell);
+        }
+        Ok(Self { name, sections })
+    }
+
+    /// The text with these steps, each a list item of one or more lines.
+    #[must_use]
+    pub fn with(&self, heading: &Heading<'_>, steps: &[String]) -> String {
+        let about = serde_json::Value::String(heading.about.replace("${", "$${"));
+        let head =
+            format!("name: {}\nabout: {about}\ntimeout: {}\n", heading.name, heading.timeout);
+        let steps = format!("steps:\n{}", steps.concat());
+        let (mut text, mut placed) = (String::new(), false);
+        for section in &self.sections {
+            match section.key.as_str() {
+                "name" => text += &head,
+                "about" | "timeout" => {}
+                "steps" => {
+                    text += &format!("\n{steps}");
+                    placed = true;
+                }
+                _ => text += &section.text,
+            }
+        }
+        if !placed {
+            text += &format!("\n{steps}");
+        }
+        text
+    }
+}
+
+/// Cuts at every key that stands at the beginning of a line. Comments and empty lines belong to what
+/// follows them.
+fn split(source: &str) -> Vec<Section> {
+    let mut sections = vec![Section { key: String::new(), text: String::new() }];
+    let mut pending = String::new();
+    for line in source.lines() {
+        let key = line.split_once(':').map(|(key, _)| key).filter(|key| {
+            !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        });
+        if line.trim().is_empty() || line.starts_with('#') {
+            pending += line;
+            pending.push('\n');
+            continue;
+        }
+        if let Some(key) = key {
+            sections.push(Section { key: key.to_owned(), text: String::new() });
+        }
+        if let Some(last) = sections.last_mut() {
+            last.text += &std::mem::take(&mut pending);
+            last.text += line;
+            last.text.push('\n');
+        }
+    }
+    sections
+}
+
+/// Turns the values of one cell into variables: a draft has no matrix.
+fn fix(sections: &mut Vec<Section>, cell: &[(String, String)]) {
+    let values: String = cell.iter().map(|(name, value)| format!("  {name}: {value}\n")).collect();
+    match sections.iter_mut().find(|section| section.key == "vars") {
+        Some(vars) => vars.text += &values,
+        None => {
+            let at =
+                sections.iter().position(|section| section.key == "name").map_or(0, |at| at + 1);
+            let text = format!("vars:\n{values}");
+            sections.insert(at, Section { key: "vars".into(), text });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: &str = "\
+# yaml-language-server: $schema=../scenario.schema.json
+keelhaul: 1
+name: quiet # not loud
+about: Something.
+tags: [mount]
+timeout: 90s
+
+matrix:
+  axes: { volume: [ext4, xfs] }
+
+# what it stands on
+volumes:
+  data: { docker: {} }
+
+steps:
+  - recover
+# in the end
+verify:
+- file: { service: agent, path: /x, exists: true }
+controls:
+  - name: loud
+";
+
+    fn heading() -> Heading<'static> {
+        Heading { name: "loud", about: "Says ${X}.", timeout: Duration::from_secs(60) }
+    }
+
+    #[test]
+    fn steps_are_replaced_and_what_is_about_others_is_left_out() {
+        let cell = [("volume".to_owned(), "xfs".to_owned())];
+        let draft = Draft::of(SOURCE, &cell).unwrap();
+        assert_eq!(draft.name, "quiet");
+        insta::assert_snapshot!(draft.with(&heading(), &["  - wait: 1s\n".to_owned()]));
+    }
+
+    #[test]
+    fn steps_that_are_not_there_come_last_and_a_flow_map_is_refused() {
+        let draft = Draft::of("keelhaul: 1\nname: a\n", &[]).unwrap();
+        assert!(
+            draft
+                .with(&heading(), &["  - recover\n".to_owned()])
+                .ends_with("steps:\n  - recover\n")
+        );
+        assert!(Draft::of("{ keelhaul: 1, name: a }", &[]).unwrap_err().contains("hint:"));
+    }
+}

@@ -1,0 +1,161 @@
+//! The catalogue, narrowed to one place: every fault with its line prefilled, and why it cannot be
+//! injected there where it cannot. Pure: who knows the host and the subjects is asked.
+
+use super::call::LASTS;
+use crate::{
+    faults::{self, FaultRow, FaultSpec, Kind, Scope},
+    plan::text::blast_radius,
+    scenario::Scenario,
+};
+
+/// Where examples in the catalogue have their volumes.
+const MOUNTS: [&str; 4] = ["/run/agent", "/var/lib/docker", "/data", "/backup"];
+
+/// A place that faults can be aimed at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The service.
+    pub service: String,
+    /// One of its mounts; none for the container as such.
+    pub mount: Option<String>,
+}
+
+/// A fault, aimed at a place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    /// The word in YAML.
+    pub name: &'static str,
+    /// What its form starts with.
+    pub line: String,
+    /// The widest thing it can touch.
+    pub scope: Scope,
+    /// Exactly what it may touch there.
+    pub touches: String,
+    /// What is done, and what undoes it.
+    pub act: String,
+    /// Why it cannot be injected there.
+    pub why_not: Option<String>,
+}
+
+/// Every place of a scenario: each service, and each of its mounts.
+#[must_use]
+pub fn places(scenario: &Scenario) -> Vec<Place> {
+    let of = |(name, service): (&String, &crate::scenario::Service)| {
+        let mounts = service.mounts.keys().cloned().map(Some);
+        let all: Vec<Place> = std::iter::once(None)
+            .chain(mounts)
+            .map(|mount| Place { service: name.clone(), mount })
+            .collect();
+        all
+    };
+    scenario.services.iter().flat_map(of).collect()
+}
+
+/// The catalogue at a place; what can be injected comes first. `why_not` knows what speaks against a
+/// fault.
+#[must_use]
+pub fn offers(
+    place: &Place,
+    scenario: &Scenario,
+    why_not: &dyn Fn(&FaultSpec) -> Option<String>,
+) -> Vec<Offer> {
+    let rows = faults::TABLE.iter().filter(|row| has_path(row) == place.mount.is_some());
+    let mut offers: Vec<Offer> =
+        rows.filter_map(|row| offer(row, place, scenario, why_not)).collect();
+    offers.sort_by_key(|offer| (offer.why_not.is_some(), offer.name));
+    offers
+}
+
+fn offer(
+    row: &FaultRow,
+    place: &Place,
+    scenario: &Scenario,
+    why_not: &dyn Fn(&FaultSpec) -> Option<String>,
+) -> Option<Offer> {
+    let example = aim(row.example, place, scenario);
+    let fault: FaultSpec = serde_saphyr::from_str(&example).ok()?;
+    let lasts = fault.kind() == Kind::State;
+    let end = if lasts { format!(", for: {LASTS}") } else { String::new() };
+    let described = fault.describe();
+    Some(Offer {
+        name: row.name,
+        line: format!("inject: {{ {example} }}{end}"),
+        scope: fault.scope(),
+        touches: blast_radius(&fault, scenario),
+        act: format!("{}; undone: {}", described.act, described.undo),
+        why_not: why_not(&fault),
+    })
+}
+
+fn has_path(row: &FaultRow) -> bool {
+    target(row.example).is_some_and(|target| target.contains(":/"))
+}
+
+/// The target that an example names.
+fn target(example: &str) -> Option<&str> {
+    let (_, rest) = example.split_once("target: ")?;
+    rest.split([',', ' ', '}']).next()
+}
+
+/// An example with this place in it, and another service of this scenario where it needs one.
+fn aim(example: &str, place: &Place, scenario: &Scenario) -> String {
+    let Some(old) = target(example) else { return example.to_owned() };
+    let below = old.split_once(':').map_or("", |(_, path)| path);
+    let below = MOUNTS.iter().find_map(|mount| below.strip_prefix(mount)).unwrap_or_default();
+    let new = match &place.mount {
+        Some(mount) => format!("{}:{}{below}", place.service, mount.trim_end_matches('/')),
+        None => place.service.clone(),
+    };
+    let aimed = example.replacen(&format!("target: {old}"), &format!("target: {new}"), 1);
+    let other = scenario.services.keys().find(|name| **name != place.service);
+    match other {
+        Some(other) => aimed.replace("on: controller", &format!("on: {other}")),
+        None => aimed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gameday::testing::{SOURCE, checker};
+
+    fn at(mount: Option<&str>) -> Vec<Offer> {
+        let place = Place { service: "agent".into(), mount: mount.map(str::to_owned) };
+        let why_not =
+            |fault: &FaultSpec| (fault.name() == "pause").then(|| "no freezer".to_owned());
+        offers(&place, &checker()(SOURCE).unwrap(), &why_not)
+    }
+
+    #[test]
+    fn a_mount_has_its_own_faults_and_each_is_aimed_at_it() {
+        let offers = at(Some("/logs"));
+        let find = |name: &str| offers.iter().find(|offer| offer.name == name);
+        let line = &find("read-only").unwrap().line;
+        assert_eq!(line, "inject: { read-only: { target: agent:/logs } }, for: 1m");
+        assert!(find("remove-file").unwrap().line.contains("agent:/logs/journal.log"));
+        assert!(find("pause").is_none(), "it takes no path");
+        assert!(find("read-only").unwrap().touches.contains("container agent"));
+    }
+
+    #[test]
+    fn a_container_has_the_others_and_what_cannot_be_done_comes_last() {
+        let offers = at(None);
+        let kill = offers.iter().find(|offer| offer.name == "kill").unwrap();
+        assert_eq!(kill.line, "inject: { kill: { target: agent, signal: SIGKILL } }");
+        let last = offers.last().unwrap();
+        assert_eq!((last.name, last.why_not.as_deref()), ("pause", Some("no freezer")));
+    }
+
+    #[test]
+    fn every_fault_is_offered_somewhere() {
+        let all = at(None).len() + at(Some("/data")).len();
+        assert_eq!(all, faults::TABLE.len());
+    }
+
+    #[test]
+    fn places_are_services_and_their_mounts() {
+        let scenario = checker()(SOURCE).unwrap();
+        let mounts: Vec<_> = places(&scenario).into_iter().map(|place| place.mount).collect();
+        assert_eq!(mounts, [None, Some("/data".into()), Some("/logs".into())]);
+    }
+}

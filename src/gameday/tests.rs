@@ -1,0 +1,213 @@
+//! Sessions driven by keys and events, and their pictures.
+
+use super::{
+    Command, Input, Key,
+    testing::{Driven, SECOND, checker},
+};
+use crate::{faults::FaultSpec, run::Origin};
+
+/// Injects `read-only` into the logs, which breaks the health check, and reverts it.
+fn one_fault() -> Driven {
+    let mut driven = Driven::up();
+    driven.health(2 * SECOND, true, &[]);
+    driven.choose(2, "read-only").keys(&[Key::Enter]);
+    driven.injected(10 * SECOND, "read-only-1");
+    driven.health(11 * SECOND, false, &["read-only-1"]);
+    driven
+}
+
+fn injects(driven: &Driven) -> Vec<&FaultSpec> {
+    let injects = |command| match command {
+        &Command::Inject(ref call) => Some(&call.fault),
+        _ => None,
+    };
+    driven.wanted.iter().filter_map(injects).collect()
+}
+
+#[test]
+fn the_screen_before_anything_was_done() {
+    let mut driven = Driven::up();
+    driven.health(2 * SECOND, true, &[]);
+    insta::assert_snapshot!("up-80x24", driven.screen(80, 24));
+}
+
+#[test]
+fn the_screen_with_a_fault_in_force() {
+    let mut driven = one_fault();
+    driven.input(Input::Clock(28 * SECOND));
+    insta::assert_snapshot!("in-force-80x24", driven.screen(80, 24));
+    insta::assert_snapshot!("in-force-120x40", driven.screen(120, 40));
+    driven.keys(&[Key::Char('?')]);
+    insta::assert_snapshot!("help-80x24", driven.screen(80, 24));
+}
+
+#[test]
+fn the_form_says_what_is_wrong_and_keeps_what_was_typed() {
+    let mut driven = Driven::up();
+    driven.choose(2, "read-only").keys(&[Key::Clear]);
+    driven.type_in("inject: { read-only: { target: agnet:/logs } }").keys(&[Key::Enter]);
+    assert_eq!(injects(&driven).len(), 0);
+    insta::assert_snapshot!("form-80x24", driven.screen(80, 24));
+    driven.keys(&[Key::Escape]);
+    assert!(!driven.screen(80, 24).contains("agnet"));
+}
+
+#[test]
+fn what_cannot_be_done_here_says_why_and_is_not_injected() {
+    let mut driven = Driven::up();
+    driven.choose(1, "stall");
+    assert!(driven.screen(80, 24).contains("not here: no freezer here"));
+    driven.keys(&[Key::Enter, Key::Enter]);
+    assert_eq!(driven.wanted, []);
+}
+
+#[test]
+fn beyond_its_volume_a_fault_takes_two_keys() {
+    let line = "inject: { read-only: { target: agent:/data, break_open_files: true } }";
+    for (keys, injected) in [
+        (&[Key::Enter][..], 0),
+        (&[Key::Enter, Key::Char('y')], 0),
+        (&[Key::Char('y'), Key::Char('n'), Key::Enter], 0),
+        (&[Key::Char('y'), Key::Enter], 1),
+    ] {
+        let mut driven = Driven::up();
+        driven.choose(1, "read-only").keys(&[Key::Clear]).type_in(line).keys(&[Key::Enter]);
+        let screen = driven.screen(80, 24);
+        assert!(screen.contains("reaches beyond its volume: volume data"), "{screen}");
+        driven.keys(keys);
+        assert_eq!(injects(&driven).len(), injected, "{keys:?}");
+    }
+}
+
+#[test]
+fn a_fault_is_found_by_its_name() {
+    let mut driven = Driven::up();
+    driven.keys(&[Key::Down, Key::Down, Key::Char('/')]).type_in("read").keys(&[Key::Enter]);
+    assert!(driven.screen(80, 24).contains("> inject: { read-only: { target: agent:/logs } }"));
+}
+
+#[test]
+fn a_fault_is_reverted_by_key_and_time_is_shown_until_then() {
+    let mut driven = one_fault();
+    driven.input(Input::Clock(30 * SECOND));
+    let screen = driven.screen(80, 24);
+    for part in ["IN FORCE: 1", "IN FORCE 00:40 left", "NOT agent", "a write gets EROFS"] {
+        assert!(screen.contains(part), "{part}:\n{screen}");
+    }
+    driven.keys(&[Key::Char('r')]);
+    assert_eq!(driven.wanted, [Command::Revert("read-only-1".into())]);
+    driven.reverted(31 * SECOND, "read-only-1", Origin::Step);
+    let screen = driven.screen(80, 24);
+    assert!(screen.contains("IN FORCE: 0") && screen.contains("reverted"), "{screen}");
+    driven.wanted.clear();
+    driven.keys(&[Key::Char('r')]);
+    assert_eq!(driven.wanted, []);
+}
+
+#[test]
+fn stop_is_one_key_or_two_spaces() {
+    for keys in [&[Key::Char('S')][..], &[Key::Char(' '), Key::Char(' ')]] {
+        let mut driven = one_fault();
+        driven.keys(keys);
+        assert_eq!(driven.wanted, [Command::Stop]);
+    }
+    let mut driven = one_fault();
+    driven.keys(&[Key::Char(' '), Key::Down, Key::Char(' ')]);
+    assert_eq!(driven.wanted, []);
+}
+
+#[test]
+fn leaving_asks_while_something_is_in_force() {
+    let mut driven = one_fault();
+    driven.keys(&[Key::Char('q')]);
+    assert!(driven.screen(80, 24).contains("1 in force: leaving reverts everything"));
+    driven.keys(&[Key::Char('n')]);
+    assert_eq!(driven.wanted, []);
+    driven.keys(&[Key::Char('q'), Key::Char('y')]);
+    assert_eq!(driven.wanted, [Command::End]);
+    driven.keys(&[Key::Char('S')]);
+    assert_eq!(driven.wanted.len(), 1, "it is being left");
+    let mut calm = Driven::up();
+    calm.keys(&[Key::Char('q')]);
+    assert_eq!(calm.wanted, [Command::End]);
+}
+
+#[test]
+fn a_small_terminal_says_so_and_loses_nothing() {
+    let mut driven = one_fault();
+    driven.input(Input::Size(60, 10));
+    driven.keys(&[Key::Char('q'), Key::Char('r'), Key::Char('i')]);
+    assert_eq!(driven.wanted, []);
+    insta::assert_snapshot!("small-60x10", driven.screen(60, 10));
+    driven.input(Input::Size(80, 24));
+    assert!(driven.drawn(60, 10).contains("60x10 is too small"), "nobody has said so yet");
+    driven.input(Input::Size(60, 10));
+    driven.keys(&[Key::Char('S')]);
+    assert_eq!(driven.wanted, [Command::Stop]);
+    assert!(driven.screen(80, 24).contains("read-only-1"));
+}
+
+#[test]
+fn no_colours_lose_no_meaning() {
+    let mut driven = one_fault();
+    let coloured = driven.screen(80, 24);
+    driven.state.colour = false;
+    assert_eq!(driven.screen(80, 24), coloured);
+}
+
+#[test]
+fn a_session_is_saved_as_a_scenario_that_passes_check() {
+    let mut driven = one_fault();
+    driven.keys(&[Key::Char('n')]).type_in("users see 503").keys(&[Key::Enter]);
+    driven.reverted(15 * SECOND, "read-only-1", Origin::Step);
+    driven.health(17 * SECOND, false, &[]);
+    driven.health(18 * SECOND + 500_000, true, &[]);
+    driven.choose(0, "kill").keys(&[Key::Enter]);
+    driven.injected(40 * SECOND, "kill-2");
+    driven.health(41 * SECOND, true, &[]);
+    driven.wanted.clear();
+    driven.keys(&[Key::Char('w'), Key::Enter]);
+    let Some(Command::Save { path, text }) = driven.wanted.pop() else { panic!() };
+    assert_eq!(path, "scenarios/logs-gameday.yaml");
+    insta::assert_snapshot!("saved", text);
+    assert_eq!(checker()(&text).unwrap().name, "logs-gameday");
+}
+
+#[test]
+fn what_is_still_in_force_is_reverted_in_what_is_saved_last_first() {
+    let mut driven = one_fault();
+    driven.choose(0, "pause").keys(&[Key::Enter]);
+    driven.injected(12 * SECOND, "pause-2");
+    driven.input(Input::Clock(20 * SECOND));
+    driven.keys(&[Key::Char('w'), Key::Enter]);
+    let Some(Command::Save { text, .. }) = driven.wanted.pop() else { panic!() };
+    let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
+    assert!(at("revert: pause-2") < at("revert: read-only-1"), "{text}");
+}
+
+#[test]
+fn there_is_nothing_to_save_before_a_fault_was_in_force() {
+    let mut driven = Driven::up();
+    driven.keys(&[Key::Char('w')]);
+    assert_eq!(driven.wanted, []);
+    assert!(driven.screen(80, 24).contains("nothing to save"));
+}
+
+#[test]
+fn a_refused_call_leaves_the_next_one_its_name() {
+    let mut driven = Driven::up();
+    driven.choose(2, "read-only").keys(&[Key::Enter]);
+    driven.wanted.clear();
+    driven.input(Input::Called(Err("nothing is mounted there".into())));
+    assert!(driven.screen(80, 24).contains("nothing is mounted there"));
+    driven.choose(1, "read-only").keys(&[Key::Enter]);
+    driven.injected(5 * SECOND, "read-only-2");
+    assert!(driven.state.calls["read-only-2"].typed.contains("agent:/data"));
+}
+
+#[test]
+fn ctrl_c_interrupts_whatever_is_on_the_screen() {
+    let mut driven = one_fault();
+    driven.keys(&[Key::Char('n'), Key::Interrupt]);
+    assert_eq!(driven.wanted, [Command::Interrupt]);
+}

@@ -1,0 +1,65 @@
+//! The first two lines: which run, how it goes, what is in force.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span},
+    widgets::Paragraph,
+};
+
+use super::{Paint, fit};
+use crate::{
+    gameday::{script::clock, state::State},
+    report::{points::phase_word, totals::ack_rates},
+    verdict::Verdict,
+};
+
+const TITLE: &str = "keelhaul gameday ";
+const SO_FAR: &str = " · so far: ";
+
+pub(super) fn draw(state: &State, paint: Paint, frame: &mut Frame<'_>, area: Rect) {
+    let run = state.record.start.as_ref().map_or("…", |start| start.run.as_str());
+    let case = state.case();
+    let phase = case.and_then(|case| case.phases.last());
+    let phase = phase.map_or("starting", |(_, phase)| phase_word(*phase));
+    let verdict = so_far(state);
+    let word = match verdict {
+        Verdict::Pass => paint.good(),
+        Verdict::Fail | Verdict::Error => paint.bad(),
+        Verdict::Inconclusive | Verdict::Skipped => paint.doubtful(),
+    };
+    let parts = format!("{} · {run} · {phase} · {}", state.scenario.name, clock(state.now_us));
+    let around = TITLE.len() + SO_FAR.chars().count() + verdict.word().len();
+    let first = Line::from(vec![
+        Span::styled(TITLE, paint.strong()),
+        Span::raw(fit(&parts, usize::from(area.width).saturating_sub(around))),
+        Span::raw(SO_FAR),
+        Span::styled(verdict.word(), word),
+    ]);
+    frame.render_widget(Paragraph::new(vec![first, second(state, paint)]), area);
+}
+
+fn second(state: &State, paint: Paint) -> Line<'static> {
+    let number = state.in_force.len();
+    let style = if number == 0 { paint.good() } else { paint.alarm() };
+    let mut spans = vec![Span::styled(format!(" IN FORCE: {number} "), style)];
+    let soonest = state.in_force.iter().filter_map(|(id, at)| Some(((*at)?, id))).min();
+    if let Some((at, id)) = soonest {
+        let left = clock(at.saturating_sub(state.now_us));
+        spans.push(Span::raw(format!(" {id} reverts itself in {left}")));
+    }
+    for (workload, rate) in state.case().map(ack_rates).unwrap_or_default() {
+        spans.push(Span::raw(format!("  {workload} {rate:.0} acks/s")));
+    }
+    Line::from(spans)
+}
+
+/// The heaviest of what was judged.
+fn so_far(state: &State) -> Verdict {
+    let Some(case) = state.case() else { return Verdict::Pass };
+    if let Some((verdict, _)) = case.verdict {
+        return verdict;
+    }
+    let judged = case.assertions.iter().filter_map(|one| one.verdict);
+    judged.fold(Verdict::Pass, Verdict::merge)
+}

@@ -1,0 +1,95 @@
+//! The screen as a picture of the state. Pure.
+//!
+//! Every meaning is in words; colour only repeats it. What containers print never reaches the screen
+//! as it is.
+
+mod faults;
+mod foot;
+mod head;
+mod help;
+mod offers;
+mod paint;
+mod places;
+mod probes;
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    text::Line,
+    widgets::{Block, Paragraph},
+};
+
+use super::state::{Mode, SMALLEST, State};
+use paint::Paint;
+
+/// Draws all of it.
+pub fn draw(state: &State, frame: &mut Frame<'_>) {
+    let paint = Paint { colour: state.colour };
+    let area = frame.area();
+    // a terminal that has just been resized is drawn on before anybody says so
+    if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
+        return too_small(state, frame, area);
+    }
+    let more = area.height - SMALLEST.1;
+    let rows = Layout::vertical([
+        Constraint::Length(2),
+        Constraint::Length(7 + more / 4),
+        Constraint::Length(7 + more / 2),
+        Constraint::Length(2),
+        Constraint::Min(4),
+        Constraint::Length(2),
+    ])
+    .split(area);
+    head::draw(state, paint, frame, rows[0]);
+    let [left, right] = halves(rows[1]);
+    places::draw(state, paint, frame, left);
+    probes::draw(state, paint, frame, right);
+    let [left, right] = halves(rows[2]);
+    offers::draw(state, paint, frame, left);
+    faults::draw(state, paint, frame, right);
+    foot::blast_radius(state, paint, frame, rows[3]);
+    foot::log(state, paint, frame, rows[4]);
+    foot::keys(state, paint, frame, rows[5]);
+    if state.mode == Mode::Help {
+        help::draw(frame, area);
+    }
+}
+
+fn halves(row: Rect) -> [Rect; 2] {
+    Layout::horizontal([Constraint::Percentage(38), Constraint::Min(0)]).areas(row)
+}
+
+/// Says so, and what goes on behind it.
+fn too_small(state: &State, frame: &mut Frame<'_>, area: Rect) {
+    let (columns, rows) = SMALLEST;
+    let lines = vec![
+        Line::from(format!("{}x{} is too small", area.width, area.height)),
+        Line::from(format!("make it {columns}x{rows} or larger")),
+        Line::from(format!("IN FORCE: {}", state.in_force.len())),
+        Line::from("the run goes on; S: STOP"),
+        Line::from("Ctrl-C: roll back and leave"),
+    ];
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// A frame with a title; what is in focus has a mark before it.
+fn pane(title: &str, focused: bool, paint: Paint) -> Block<'static> {
+    let title = if focused { format!("» {title}") } else { title.to_owned() };
+    let style = if focused { paint.strong() } else { paint.plain() };
+    Block::bordered().title(format!(" {title} ")).border_style(style)
+}
+
+/// The part of a list that is shown, so that the chosen line is among it.
+fn shown(length: usize, chosen: usize, height: usize) -> std::ops::Range<usize> {
+    let start = (chosen + 1).saturating_sub(height).min(length.saturating_sub(height));
+    start..length.min(start + height)
+}
+
+/// A text cut to columns, with a sign that it was.
+fn fit(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    let cut: String = text.chars().take(columns.saturating_sub(1)).collect();
+    format!("{cut}…")
+}
