@@ -42,7 +42,7 @@ refusable!(
 /// Does what was asked, after what strikes it. `work` may run later, on another thread.
 pub(super) fn later<R: Refusable>(
     timer: &Timer,
-    strike: Strike,
+    strike: &Strike,
     reply: R,
     work: impl FnOnce(R) + Send + 'static,
 ) {

@@ -160,7 +160,7 @@ impl Filesystem for Served {
         let strike = self.struck.strike(DiskOp::Read, (offset, there.into()), || false);
         let (disk, rot) = (Arc::clone(&self.disk), strike.rot.clone());
         let read = move |reply| read(&disk, (offset, there), rot, reply);
-        later(&self.struck.timer, strike, reply, read);
+        later(&self.struck.timer, &strike, reply, read);
     }
 
     fn write(
@@ -186,7 +186,7 @@ impl Filesystem for Served {
         let (disk, data) = (Arc::clone(&self.disk), data.to_vec());
         let kept = strike.loses_write.as_ref().map_or(vec![span], |lost| lost.outside(span));
         let write = move |reply| write(&disk, offset, &data, &kept, reply);
-        later(&self.struck.timer, strike, reply, write);
+        later(&self.struck.timer, &strike, reply, write);
     }
 
     /// A descriptor is closed: nothing that a disk would know.
@@ -198,7 +198,7 @@ impl Filesystem for Served {
         let (strike, disk) = (self.struck.strike_flush(), Arc::clone(&self.disk));
         let flush =
             move |reply| answer(reply, if strike.loses_sync { disk.lie() } else { disk.flush() });
-        later(&self.struck.timer, strike, reply, flush);
+        later(&self.struck.timer, &strike, reply, flush);
     }
 
     /// The loop device asks for holes, and for zeros: both read as zeros.
@@ -218,7 +218,7 @@ impl Filesystem for Served {
         let strike = self.struck.strike(DiskOp::Discard, (offset, length), || false);
         let disk = Arc::clone(&self.disk);
         let zero = move |reply| answer(reply, disk.zero(offset, length));
-        later(&self.struck.timer, strike, reply, zero);
+        later(&self.struck.timer, &strike, reply, zero);
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {

@@ -55,7 +55,7 @@ impl Served {
     ) {
         let (who, name) = (who(request), name.to_owned());
         let strike = self.0.strike(who, IoOp::Create, At::Name(parent.0, &name));
-        self.0.after(strike, reply, move |fs, reply| {
+        self.0.after(&strike, reply, move |fs, reply| {
             fs.answer_found(reply, fs.make(who, parent.0, &name, &made));
         });
     }
@@ -70,7 +70,7 @@ impl Served {
     ) {
         let name = name.to_owned();
         let strike = self.0.strike(who(request), IoOp::Unlink, At::Name(parent.0, &name));
-        self.0.after(strike, reply, move |fs, reply| {
+        self.0.after(&strike, reply, move |fs, reply| {
             answer_empty(reply, fs.remove(parent.0, &name, flags));
         });
     }
@@ -95,7 +95,7 @@ impl Filesystem for Served {
         let strike = op.map(|op| self.0.strike(who(request), op, At::Name(parent.0, &name)));
         let strike = strike.unwrap_or_default();
         let attributes = strike.attributes;
-        self.0.after(strike, reply, move |fs, reply| {
+        self.0.after(&strike, reply, move |fs, reply| {
             let found = fs.lookup(parent.0, &name);
             let told = |(attr, generation)| (told(attr, attributes), generation);
             fs.answer_found(reply, found.map(told));
@@ -109,7 +109,7 @@ impl Filesystem for Served {
     fn getattr(&self, request: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
         let strike = self.0.strike(who(request), IoOp::Stat, At::File(ino.0));
         let attributes = strike.attributes;
-        self.0.after(strike, reply, move |fs, reply| {
+        self.0.after(&strike, reply, move |fs, reply| {
             match fs.table.node(ino.0).and_then(|node| fs.look_at(&node)) {
                 Ok(attr) => reply.attr(&fs.remembered(), &told(attr, attributes)),
                 Err(errno) => reply.refuse(errno),
@@ -141,7 +141,7 @@ impl Filesystem for Served {
             Some(_) => self.0.strike(who(request), IoOp::Truncate, At::File(ino.0)),
             None => Default::default(),
         };
-        self.0.after(strike, reply, move |fs, reply| {
+        self.0.after(&strike, reply, move |fs, reply| {
             match fs.table.node(ino.0).and_then(|node| fs.change(&node, change, fh)) {
                 Ok(attr) => reply.attr(&fs.remembered(), &attr),
                 Err(errno) => reply.refuse(errno),
@@ -223,7 +223,7 @@ impl Filesystem for Served {
     ) {
         let (name, new_name) = (name.to_owned(), new_name.to_owned());
         let strike = self.0.strike(who(request), IoOp::Rename, At::Name(parent.0, &name));
-        self.0.after(strike, reply, move |fs, reply| {
+        self.0.after(&strike, reply, move |fs, reply| {
             let (from, to) = ((parent.0, name.as_os_str()), (new_parent.0, new_name.as_os_str()));
             answer_empty(reply, fs.rename(from, to, flags.bits()));
         });
@@ -231,7 +231,7 @@ impl Filesystem for Served {
 
     fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let strike = self.0.strike(who(request), IoOp::Open, At::File(ino.0));
-        self.0.after(strike, reply, move |fs, reply| fs.answer_open(reply, ino.0, flags.0));
+        self.0.after(&strike, reply, move |fs, reply| fs.answer_open(reply, ino.0, flags.0));
     }
 
     fn create(
@@ -246,7 +246,7 @@ impl Filesystem for Served {
     ) {
         let (who, name) = (who(request), name.to_owned());
         let strike = self.0.strike(who, IoOp::Create, At::Name(parent.0, &name));
-        self.0.after(strike, reply, move |fs, reply| {
+        self.0.after(&strike, reply, move |fs, reply| {
             fs.answer_create(reply, who, (parent.0, &name), (Bits { mode, umask }, flags));
         });
     }
@@ -268,8 +268,9 @@ impl Filesystem for Served {
         };
         let at = At::Bytes(&open, offset, u64::from(size));
         let strike = self.0.strike(who(request), IoOp::Read, at);
-        self.0.after(strike.clone(), reply, move |fs, reply| {
-            fs.answer_read(reply, fh.0, (offset, size), &strike);
+        let struck = strike.clone();
+        self.0.after(&strike, reply, move |fs, reply| {
+            fs.answer_read(reply, fh.0, (offset, size), &struck);
         });
     }
 
@@ -305,7 +306,7 @@ impl Filesystem for Served {
             return self.0.answer_write(reply, fh.0, (offset, data), None, durable);
         }
         let (data, torn) = (data::shaped(data, &strike), strike.errno);
-        self.0.after(strike, reply, move |fs, reply| {
+        self.0.after(&strike, reply, move |fs, reply| {
             fs.answer_write(reply, fh.0, (offset, &data), torn, durable);
         });
     }
@@ -375,7 +376,7 @@ impl Filesystem for Served {
     fn statfs(&self, request: &Request, ino: INodeNo, reply: ReplyStatfs) {
         let strike = self.0.strike(who(request), IoOp::Statfs, At::File(ino.0));
         let room = strike.room;
-        self.0.after(strike, reply, move |fs, reply| fs.answer_statfs(reply, room));
+        self.0.after(&strike, reply, move |fs, reply| fs.answer_statfs(reply, room));
     }
 
     fn setxattr(
@@ -418,7 +419,7 @@ impl Filesystem for Served {
             Err(errno) => return reply.refuse(errno),
         };
         let strike = self.0.strike(who(request), IoOp::Truncate, At::Open(&open));
-        self.0.after(strike, reply, move |fs, reply| {
+        self.0.after(&strike, reply, move |fs, reply| {
             answer_empty(reply, fs.allocate(&open, (offset, length), mode));
         });
     }
@@ -463,8 +464,9 @@ impl Filesystem for Served {
         let length = self.0.there_to_copy(from.0, (from_offset, length));
         let at = At::Bytes(&open, to_offset, length);
         let strike = self.0.strike(who(request), IoOp::Write, at);
-        self.0.after(strike.clone(), reply, move |fs, reply| {
-            fs.answer_copy(reply, (from.0, from_offset), (to.0, to_offset), length, &strike);
+        let struck = strike.clone();
+        self.0.after(&strike, reply, move |fs, reply| {
+            fs.answer_copy(reply, (from.0, from_offset), (to.0, to_offset), length, &struck);
         });
     }
 }

@@ -97,7 +97,7 @@ impl Fs {
     /// Does what was asked, after what strikes it. `work` may run later, on another thread.
     pub(super) fn after<R: Refusable>(
         self: &Arc<Self>,
-        strike: Strike,
+        strike: &Strike,
         reply: R,
         work: impl FnOnce(&Arc<Self>, R) + Send + 'static,
     ) {

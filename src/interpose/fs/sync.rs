@@ -28,7 +28,7 @@ impl Fs {
         };
         let strike = self.strike_sync(who, &open);
         let lost = strike.loses_sync;
-        self.after(strike, reply, move |fs, reply| {
+        self.after(&strike, reply, move |fs, reply| {
             let sync = || if lost { Ok(()) } else { data::sync(&open, data_alone) };
             let what = if lost { Synced::Nothing } else { Synced::File(open.node.ino) };
             let done = match fs.remembers(&open.node) {
@@ -80,7 +80,7 @@ impl Fs {
     ) {
         let strike = self.strike(who, IoOp::Fsync, At::File(ino));
         let lost = strike.loses_sync;
-        self.after(strike, reply, move |fs, reply| {
+        self.after(&strike, reply, move |fs, reply| {
             let real = || fs.directories.get(fh).and_then(|dir| fsync(&*lock(&dir)));
             let sync = || if lost { Ok(()) } else { real() };
             let what = if lost { Synced::Nothing } else { Synced::Directory(ino) };
