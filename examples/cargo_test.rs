@@ -1,6 +1,5 @@
 //! What a test of yours looks like: a container that runs already, a fault, what must hold under it,
 //! and that nothing acknowledged is lost. Run it with `cargo test --example cargo_test`.
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
 /// Attaches to the container that is named, and shows what a fault does to it.
 #[tokio::main]

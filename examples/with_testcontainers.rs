@@ -1,6 +1,5 @@
 //! The same on a container of the `testcontainers` crate: `cargo test --features testcontainers
 //! --example with_testcontainers`.
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
 fn main() -> Result<(), &'static str> {
     Err("a test: cargo test --features testcontainers --example with_testcontainers")

@@ -6,7 +6,7 @@
 mod docker {
     use std::{
         fs,
-        io::{BufRead as _, BufReader},
+        io::{BufRead as _, BufReader, Write as _},
         path::Path,
         process::{Command, Stdio},
         sync::mpsc,
@@ -175,7 +175,7 @@ mod docker {
         let Ok(container) = std::env::var(HOLD) else { return };
         let subject = attach(container).program(KEELHAUL).await.unwrap();
         let _fault = subject.inject(faults::ReadOnly::at("/data")).await.unwrap();
-        println!("\nrun {}", subject.run());
+        writeln!(std::io::stdout(), "\nrun {}", subject.run()).unwrap();
         std::future::pending::<()>().await;
     }
 

@@ -11,8 +11,7 @@ use crate::{
 
 /// Those that act in the container's mount namespace or cgroup, on attributes and names of files
 /// that are put back, or on its processes as a whole.
-const GIVES_BACK: [&str; 25] = [
-    "broken-hardlinks",
+const GIVES_BACK: [&str; 21] = [
     "cache-pollution",
     "crash",
     "disk-full",
@@ -22,7 +21,6 @@ const GIVES_BACK: [&str; 25] = [
     "kill",
     "label",
     "lost-mount",
-    "memory-limit",
     "mode",
     "mount-flags",
     "mtime-skew",
@@ -31,8 +29,6 @@ const GIVES_BACK: [&str; 25] = [
     "pause",
     "read-only",
     "remount",
-    "remove-file",
-    "replace-file",
     "restart",
     "shadow-mount",
     "stop",
@@ -63,9 +59,14 @@ pub fn refused_on_attached(fault: &FaultSpec) -> Option<String> {
             "another container, or an empty volume, is not what was there",
             "test that on a copy, which `keelhaul init` describes",
         ),
-        "copy-up" | "corruption" | "tmpfs-restart" | "torn-write" => (
-            "what it changes or loses cannot be given back",
+        "broken-hardlinks" | "copy-up" | "corruption" | "remove-file" | "replace-file"
+        | "tmpfs-restart" | "torn-write" => (
+            "what it changes, or what is written meanwhile, cannot be given back",
             "test that on a copy, which `keelhaul init` describes",
+        ),
+        "memory-limit" => (
+            "who runs out of memory is killed, and nobody would start it again",
+            "give the service an `image`, so that it belongs to the run",
         ),
         "disconnect" => {
             ("the engine may give it another address afterwards", "`pause` makes it silent as well")
@@ -80,6 +81,45 @@ pub fn refused_on_attached(fault: &FaultSpec) -> Option<String> {
         ),
     };
     Some(format!("`{name}` is refused on a container that runs already: {why}\n\nhint: {hint}"))
+}
+
+/// Faults that change the files themselves, and not the way to them.
+const ON_FILES: [&str; 4] = ["label", "mode", "mtime-skew", "ownership"];
+
+/// Why a fault is refused at a place of such a container, by what is mounted there: the kind as the
+/// engine calls it; none where nothing is. `host_wide` is the scenario's opt-in. Pure.
+#[must_use]
+pub fn refused_there(fault: &FaultSpec, kind: Option<&str>, host_wide: bool) -> Option<String> {
+    let name = fault.name();
+    let (why, hint) = match kind {
+        None if ON_FILES.contains(&name) => (
+            "a file of the image would be copied into the container's own layer, and stay there",
+            "aim at what lies on a mount",
+        ),
+        Some("bind") if ON_FILES.contains(&name) && !host_wide => {
+            ("these are files of the host", "write `allow: [attach, host-wide]`")
+        }
+        // its propagation is not known, and would not come back with it
+        Some("bind") if ["lost-mount", "remount"].contains(&name) => (
+            "a directory of the host may be mounted so that later mounts show up in it",
+            "`shadow-mount` hides what is there",
+        ),
+        _ => return None,
+    };
+    Some(format!("`{name}` is refused on a container that runs already: {why}\n\nhint: {hint}"))
+}
+
+/// What the owner of such a container has to bear of a fault although it is given back.
+#[must_use]
+pub fn borne(fault: &FaultSpec) -> Option<&'static str> {
+    match fault.name() {
+        name if INSERTED.contains(&name) => {
+            Some("files that it opens meanwhile and keeps open fail when the run ends")
+        }
+        "shadow-mount" => Some("what it writes there meanwhile is lost"),
+        "lost-mount" => Some("what it writes there meanwhile stays below the mount"),
+        _ => None,
+    }
 }
 
 /// What is wrong with a fault whatever is mounted at its target, which shows only when the container

@@ -6,6 +6,8 @@
 //! working directory already escapes it, is counted and said. Undone by disarming its rules and
 //! detaching it; what was opened through it goes on without rules until it is closed.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -31,6 +33,9 @@ pub(super) struct Inserted {
 
 /// A change must come back by then.
 const PATIENCE_MS: u64 = 500;
+/// Who goes on after the run gets so much time to close what it opened meanwhile.
+const CLOSING: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(100);
 
 impl Aim<'_> {
     /// One is to be inserted.
@@ -114,14 +119,34 @@ impl Aim<'_> {
             return Ok(Some(Effect::unproven(evidence)));
         }
         let effect = self.reached(before, cx).await?;
-        let open = cx.rule_facts(before).await?.map_or(0, |facts| facts.open);
+        let open = self.still_open(before, cx).await?;
         Ok(Some(match open {
             0 => effect,
+            open if cx.attached => Effect::unproven(format!(
+                "{open} files that were opened meanwhile go through it, and fail when the run ends: \
+                 restart `{}`",
+                cx.site.service
+            )),
             open => effect.note(format!(
                 "{open} files that were opened meanwhile go through it until they are closed; no \
                  rule strikes them"
             )),
         }))
+    }
+}
+
+impl Aim<'_> {
+    /// Files that still go through a withdrawn one. A container of the run's takes them along; one
+    /// that goes on afterwards gets some time to close them.
+    async fn still_open(&self, before: &Before, cx: &Cx<'_>) -> Result<u64, FaultError> {
+        let end = tokio::time::Instant::now() + CLOSING;
+        loop {
+            let open = cx.rule_facts(before).await?.map_or(0, |facts| facts.open);
+            if open == 0 || !cx.attached || tokio::time::Instant::now() >= end {
+                return Ok(open);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }
 

@@ -45,7 +45,7 @@ use crate::{
     runtime::RuntimeError,
     units::Duration,
 };
-pub use attached::{complaints_anywhere, refused_on_attached};
+pub use attached::{borne, complaints_anywhere, refused_on_attached, refused_there};
 pub use cx::Cx;
 pub use effect::Effect;
 pub use fault::{Declared, Described, Fault, Prepared};

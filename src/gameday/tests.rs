@@ -16,12 +16,15 @@ fn one_fault() -> Driven {
     driven
 }
 
-fn injects(driven: &Driven) -> Vec<&FaultSpec> {
-    let injects = |command| match command {
-        &Command::Inject(ref call) => Some(&call.fault),
+fn injected(command: &Command) -> Option<&FaultSpec> {
+    match command {
+        Command::Inject(call) => Some(&call.fault),
         _ => None,
-    };
-    driven.wanted.iter().filter_map(injects).collect()
+    }
+}
+
+fn injects(driven: &Driven) -> Vec<&FaultSpec> {
+    driven.wanted.iter().filter_map(injected).collect()
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use super::Case;
 use crate::{
     diagnostic::{listed, suggest},
-    faults::{Declared, FaultSpec},
+    faults::{Declared, FaultSpec, refused_there},
     runtime::{ContainerFacts, Listed, State},
-    scenario::{Attach, Mount, Scenario},
+    scenario::{Allow, Attach, Mount, Scenario},
     volumes::VolumeSpec,
 };
 
@@ -18,8 +18,8 @@ const SERVICE: &str = "com.docker.compose.service";
 /// Ends the name of a volume that the run did not make: no scenario can write such a name.
 const THEIRS: &str = " (theirs)";
 
-/// Faults after which a container has ended, if only for a moment.
-const END_IT: [&str; 4] = ["crash", "kill", "oom-kill", "stop"];
+/// Digits of an id that are taken for one, as the engine abbreviates it.
+const ID: usize = 12;
 
 /// Why a service's container cannot be attached to. Nothing was touched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +57,16 @@ pub enum AttachError {
         name: String,
         /// The engine's word.
         state: String,
+    },
+    /// It is removed as soon as it ends, and any fault may end a service.
+    #[error(
+        "service `{service}`: the engine removes container `{name}` as soon as it ends (`--rm`), and nobody could bring it back\n\nhint: start it without `--rm`"
+    )]
+    GoesWhenEnded {
+        /// The service.
+        service: String,
+        /// Name of the container.
+        name: String,
     },
     /// A run made it.
     #[error(
@@ -112,6 +122,9 @@ impl Case {
         if !matches!(facts.state, State::Running | State::Paused) {
             let state = format!("{:?}", facts.state).to_lowercase();
             return Err(AttachError::NotRunning { service, name, state });
+        }
+        if facts.goes_when_ended {
+            return Err(AttachError::GoesWhenEnded { service, name });
         }
         let twin = self.attached.iter().find(|(_, other)| other.id == facts.id);
         if let Some((other, _)) = twin {
@@ -174,7 +187,7 @@ pub fn find<'a>(
 fn matches(attach: &Attach, one: &Listed) -> bool {
     let is_called = |name: &String| {
         let name = name.trim_start_matches('/');
-        !name.is_empty() && (one.name == name || one.id.starts_with(name))
+        one.name == name || name.len() >= ID && one.id.starts_with(name)
     };
     let has_label = |label: &String| match label.split_once('=') {
         Some((key, value)) => one.labels.get(key).is_some_and(|has| has == value),
@@ -236,13 +249,6 @@ fn learn(scenario: &mut Scenario, service: &str, facts: &ContainerFacts) {
 /// What is wrong with a fault on the container that was found.
 fn unfit(scenario: &Scenario, fault: &FaultSpec, facts: &ContainerFacts) -> Option<String> {
     let (target, name) = (fault.target(), &facts.name);
-    if facts.goes_when_ended && END_IT.contains(&fault.name()) {
-        return Some(format!(
-            "`{}` would end `{name}`, which the engine removes as soon as it ends (`--rm`), so that \
-             it could not be started again\n\nhint: start it without `--rm`",
-            fault.name()
-        ));
-    }
     let mounts = &scenario.services.get(&target.service)?.mounts;
     let path = target.path.as_deref().unwrap_or("/");
     let above = mounts.iter().filter(|(point, _)| {
@@ -255,6 +261,16 @@ fn unfit(scenario: &Scenario, fault: &FaultSpec, facts: &ContainerFacts) -> Opti
         is_mount_point: mounted.is_some_and(|(point, _)| point.trim_end_matches('/') == path),
         host_wide: false,
     };
+    let kind = mounted.and_then(|(point, _)| {
+        facts
+            .mounts
+            .iter()
+            .find(|mount| mount.destination == *point)
+            .map(|mount| mount.kind.as_str())
+    });
+    if let Some(why) = refused_there(fault, kind, scenario.allow.contains(&Allow::HostWide)) {
+        return Some(why);
+    }
     let problem = fault.check(&declared).into_iter().next()?;
     if declared.is_mount_point {
         return Some(problem);
@@ -284,7 +300,7 @@ mod tests {
 
     fn shop() -> Vec<Listed> {
         vec![
-            listed("shop-db-1", "aa11", &[(SERVICE, "db"), ("tier", "data")]),
+            listed("shop-db-1", "aa11aa11aa11aa11", &[(SERVICE, "db"), ("tier", "data")]),
             listed("shop-web-1", "ab22", &[(SERVICE, "web"), ("tier", "front")]),
             listed("shop-web-2", "ac33", &[(SERVICE, "web"), ("tier", "front")]),
             Listed { ours: true, ..listed("keelhaul-r1-db", "ad44", &[("tier", "data")]) },
@@ -302,7 +318,7 @@ mod tests {
         for attach in [
             "{ container: shop-db-1 }",
             "{ container: /shop-db-1 }",
-            "{ container: aa }",
+            "{ container: aa11aa11aa11 }",
             "{ label: tier=data }",
             "{ project: shop, service: db }",
         ] {
@@ -314,7 +330,7 @@ mod tests {
     fn none_or_several_are_refused_with_what_is_there() {
         for (attach, says) in [
             ("{ container: shop-bd-1 }", "did you mean `shop-db-1`?"),
-            ("{ container: a }", "`shop-db-1`, `shop-web-1`, `shop-web-2`"),
+            ("{ container: aa11aa11aa1 }", "no container is there"),
             ("{ label: tier=fornt }", "did you mean `tier=front`?"),
             ("{ label: tier }", "several containers"),
             ("{ project: shop, service: wbe }", "did you mean `web`?"),
@@ -364,6 +380,9 @@ mod tests {
         assert!(volumes.iter().all(|name| Case::is_theirs(name)));
         let twice = case.attach("twin", facts()).unwrap_err().to_string();
         assert!(twice.contains("`twin` and `db` are both container `shop-db-1`"), "{twice}");
+        let gone = ContainerFacts { goes_when_ended: true, id: "c3".into(), ..facts() };
+        let gone = case.attach("twin", gone).unwrap_err().to_string();
+        assert!(gone.contains("(`--rm`)"), "{gone}");
         let down = ContainerFacts { state: State::Exited, id: "c2".into(), ..facts() };
         let down = case.attach("twin", down).unwrap_err().to_string();
         assert!(down.contains("does not run: it is exited"), "{down}");
@@ -378,9 +397,16 @@ mod tests {
         };
         let why = unfit("read-only: { target: 'db:/dta' }", facts()).unwrap_err();
         assert!(why.contains("did you mean `/data`?"), "{why}");
-        let gone = ContainerFacts { goes_when_ended: true, ..facts() };
-        let why = unfit("crash: { target: db }", gone.clone()).unwrap_err();
-        assert!(why.contains("(`--rm`)"), "{why}");
-        assert_eq!(unfit("pause: { target: db }", gone), Ok(()));
+        let why = unfit("mode: { target: 'db:/etc/passwd', mode: '0600' }", facts()).unwrap_err();
+        assert!(why.contains("the container's own layer"), "{why}");
+        assert_eq!(unfit("mode: { target: 'db:/data', mode: '0700' }", facts()), Ok(()));
+        let mut on_host = facts();
+        on_host.mounts[0].kind = "bind".into();
+        for fault in
+            ["mode: { target: 'db:/data', mode: '0700' }", "lost-mount: { target: 'db:/data' }"]
+        {
+            let why = unfit(fault, on_host.clone()).unwrap_err();
+            assert!(why.contains("of the host"), "{why}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use super::Case;
 use crate::{
-    faults::FaultSpec,
+    faults::{FaultSpec, borne},
     runtime::{ContainerFacts, Listed},
     scenario::{Action, Step},
 };
@@ -70,7 +70,9 @@ fn done_to(one: &mut Touched<'_>, service: &str, case: &Case) {
     };
     for (name, workload) in &case.scenario.workloads {
         if workload.service() == service {
-            add(format!("load `{name}` reads and writes through the service"));
+            add(format!(
+                "load `{name}` reads and writes through the service; its records stay there"
+            ));
         }
     }
     for (index, step) in case.scenario.steps.iter().enumerate() {
@@ -90,7 +92,8 @@ fn done_to(one: &mut Touched<'_>, service: &str, case: &Case) {
 
 fn injected(fault: &FaultSpec) -> String {
     let described = fault.describe();
-    format!("{}: {}; undo: {}", fault.name(), described.act, described.undo)
+    let borne = borne(fault).map(|what| format!("; {what}")).unwrap_or_default();
+    format!("{}: {}; undo: {}{borne}", fault.name(), described.act, described.undo)
 }
 
 fn container(text: &mut String, one: &Touched<'_>, all: &[Listed]) {

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     event::Event,
+    setup::labels_of,
     world::{Stop, World},
 };
 use crate::{
@@ -17,7 +18,10 @@ use crate::{
         Case,
         attached::{AttachError, find},
     },
-    runtime::{ContainerFacts, Docker, Listed, Runtime as _, RuntimeError, State},
+    runtime::{
+        ContainerFacts, ContainerSpec, Docker, ImageRef, Listed, PullPolicy, Runtime as _,
+        RuntimeError, SPECIMEN_IMAGE, State, labels,
+    },
 };
 
 /// A restart policy starts a container within this time, unless it failed many times before.
@@ -89,6 +93,7 @@ pub(super) async fn take_up(world: &World) -> Result<(), String> {
             let state = word(&facts);
             return Err(format!("service `{service}`: container `{name}` is {state}"));
         }
+        claim(world, &facts).await.map_err(|why| format!("service `{service}`: {why}"))?;
         world.set_container(service, facts.id.clone());
         world.found(service, facts.clone());
         world.emit(Event::SubjectStarted {
@@ -100,6 +105,31 @@ pub(super) async fn take_up(world: &World) -> Result<(), String> {
         });
     }
     Ok(())
+}
+
+/// Makes it this run's alone, by a container of ours that is never started and goes with the run: the
+/// engine gives a name once. Of two runs, each would take the other's faults for what was there
+/// before, and put them back.
+async fn claim(world: &World, facts: &ContainerFacts) -> Result<(), String> {
+    let image = ImageRef { name: SPECIMEN_IMAGE.into(), pull: PullPolicy::Never };
+    let image = world.runtime.ensure_image(&image).await.map_err(|error| error.to_string())?;
+    let spec = ContainerSpec {
+        name: format!("keelhaul-attached-{:.12}", facts.id),
+        image,
+        labels: labels_of(world, labels::ROLE_CLAIM),
+        ..ContainerSpec::default()
+    };
+    match world.runtime.create_container(&spec).await {
+        Ok(_) => Ok(()),
+        Err(RuntimeError::Refused { detail, .. }) if detail.contains("already in use") => {
+            Err(format!(
+                "container `{}` is another run's at the moment\n\nhint: `keelhaul recover --list` names \
+             the runs",
+                facts.name
+            ))
+        }
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// What is not as it was found, after the rollback. One that was started again by itself, or by a

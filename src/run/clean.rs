@@ -84,8 +84,11 @@ pub(super) fn shells(world: &World) -> String {
 
 /// All containers at once: one that hangs keeps only its own log.
 async fn collect_logs(world: &World) {
+    let as_found = &world.as_found();
     let logs = world.containers().into_iter().map(|(service, container)| async move {
-        let read = world.runtime.logs(&container, 0, LOG_LIMIT);
+        // what somebody else's container said before is nothing of ours
+        let since = if as_found.contains_key(&service) { world.begun() } else { 0 };
+        let read = world.runtime.logs(&container, since, LOG_LIMIT);
         match world.interrupt.bound(LOG_DEADLINE, LOGS, read).await {
             Some(Ok(bytes)) => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -105,8 +108,8 @@ async fn roll_back(world: &Arc<World>) -> Cleaned {
             world.emit(Event::RolledBack { case: world.id(), report, recover: None });
             let audit = world.interrupt.bound(AUDIT_DEADLINE, ROLLBACK, audit(world));
             audit.await.unwrap_or_else(|| {
-                world.note("what is left could not be looked for in time");
-                Cleaned { rollback_incomplete: false, problem: None }
+                let problem = "error: what is left could not be looked for in time".to_owned();
+                Cleaned { rollback_incomplete: false, problem: Some(problem) }
             })
         }
         Some(Ok(report)) => incomplete(world, report),

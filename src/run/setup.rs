@@ -384,7 +384,7 @@ async fn start_loads(world: &World) -> Result<(), String> {
     Ok(())
 }
 
-fn labels_of(world: &World, role: &str) -> BTreeMap<String, String> {
+pub(super) fn labels_of(world: &World, role: &str) -> BTreeMap<String, String> {
     BTreeMap::from([
         (labels::RUN.to_owned(), world.run.clone()),
         (labels::ROLE.to_owned(), role.to_owned()),

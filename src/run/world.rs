@@ -50,6 +50,8 @@ pub(super) struct World {
     pub(super) interrupt: Interrupt,
     /// Ends the steps: an interrupt, a lost helper, a stop condition, the timeout.
     pub(super) stop: CancellationToken,
+    /// In Unix nanoseconds.
+    begun: i64,
     logs_since: AtomicI64,
     state: Mutex<State>,
 }
@@ -111,6 +113,7 @@ impl World {
             recorded: Recorded::default(),
             stop: interrupt.child(),
             interrupt,
+            begun: unix_nanoseconds(),
             logs_since: AtomicI64::new(unix_nanoseconds()),
             state: Mutex::default(),
         })
@@ -227,6 +230,11 @@ impl World {
 
     pub(super) fn containers(&self) -> Vec<(String, String)> {
         self.state().containers.iter().map(|(name, id)| (name.clone(), id.clone())).collect()
+    }
+
+    /// When the case began, in Unix nanoseconds.
+    pub(super) fn begun(&self) -> i64 {
+        self.begun
     }
 
     pub(super) fn logs_since(&self) -> i64 {

@@ -19,6 +19,8 @@ pub const ROLE_HELPER: &str = "helper";
 pub const ROLE_JOURNAL: &str = "journal";
 /// An image made from our own executable.
 pub const ROLE_IMAGE: &str = "image";
+/// A container that is never started: while it is there, what it names is this run's alone.
+pub const ROLE_CLAIM: &str = "claim";
 /// A run's network.
 pub const ROLE_NETWORK: &str = "network";
 /// The container of a shell beside a subject.

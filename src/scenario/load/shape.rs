@@ -182,7 +182,6 @@ impl<'s> Walk<'s> {
                 self.problems.push(at.problem(text));
             }
         }
-        self.at_least_one(schema, at);
     }
 
     fn number(&mut self, schema: &'s Json, types: &[&str], at: &At<'_>) {
@@ -254,6 +253,7 @@ impl<'s> Walk<'s> {
                 self.problems.push(at.problem(text));
             }
         }
+        self.at_least_one(schema, at);
     }
 
     /// Of these keys at least one must be there.
