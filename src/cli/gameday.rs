@@ -126,7 +126,7 @@ fn state(args: &GamedayArgs, case: &Case) -> anyhow::Result<State> {
     let draft = draft.map_err(anyhow::Error::msg)?;
     let checker = check::checker(&case.file, &args.set)?;
     let file = case.file.display().to_string();
-    let mut state = State::new(case.scenario.clone(), file, draft, checker);
+    let mut state = State::new((case.scenario.clone(), &Redactor::of(case)), file, draft, checker);
     state.colour = output::look().colour;
     Ok(state)
 }

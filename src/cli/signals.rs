@@ -1,6 +1,11 @@
 //! Ctrl-C and friends: the first asks for a rollback, the second does not wait for it.
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::time::Duration;
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::output;
@@ -9,6 +14,10 @@ use crate::verdict::ExitCode;
 /// Exit code of a process that was interrupted twice: the keeper rolls back by itself, and nobody
 /// has seen yet that it did.
 const IMPATIENT: i32 = ExitCode::RollbackIncomplete as i32;
+const LEAVING: &str = "interrupted again: leaving the rollback to the helper; `keelhaul recover --list` shows what is left";
+/// The last words may take so long.
+const SAYING: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A token that the first signal cancels.
 pub(super) fn interrupt() -> CancellationToken {
@@ -46,13 +55,16 @@ async fn watch(token: CancellationToken) {
             _ = terminate.recv() => {}
             _ = hangup.recv() => {}
         }
+        // said by another thread: a terminal that takes nothing more keeps nothing else waiting
         if token.is_cancelled() {
-            output::say(
-                "interrupted again: leaving the rollback to the helper; `keelhaul recover --list` shows what is left",
-            );
+            let said = std::thread::spawn(|| output::say(LEAVING));
+            let patience = Instant::now() + SAYING;
+            while !said.is_finished() && Instant::now() < patience {
+                sleep(LOOK).await;
+            }
             std::process::exit(IMPATIENT);
         }
-        output::say("interrupted: rolling back (again to leave at once)");
         token.cancel();
+        std::thread::spawn(|| output::say("interrupted: rolling back (again to leave at once)"));
     }
 }

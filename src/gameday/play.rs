@@ -63,7 +63,8 @@ pub(super) async fn play(game: Game, asked: Receiver<Command>, told: Sender<Inpu
         () = act(&live, asked, &told) => {}
         // an act that is cut off is left to the rollback
         why = live.ended() => {
-            let _ = told.send(Input::Ended(format!("{why}: rolling back"))).await;
+            // whoever draws may hang with the terminal: the rollback does not wait for that
+            let _ = told.try_send(Input::Ended(format!("{why}: rolling back")));
         }
     }
     // what is read from now on would be about the end

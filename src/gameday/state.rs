@@ -15,7 +15,7 @@ use super::{
     script::{Script, Session},
 };
 use crate::{
-    run::{CaseRecord, Event, FaultRecord, RunRecord, Stamped},
+    run::{CaseRecord, Event, FaultRecord, Redactor, RunRecord, Stamped},
     runtime,
     scenario::Scenario,
 };
@@ -111,6 +111,8 @@ pub enum Mode {
 pub struct State {
     /// The scenario whose set-up it is.
     pub scenario: Scenario,
+    /// The probes of its steady state, as the record calls them.
+    pub probes: Vec<String>,
     /// Its file.
     pub file: String,
     draft: Draft,
@@ -159,9 +161,16 @@ pub struct State {
 impl State {
     /// A console before its subjects are set up.
     #[must_use]
-    pub fn new(scenario: Scenario, file: String, draft: Draft, checker: Checker) -> Self {
+    pub fn new(
+        (scenario, redactor): (Scenario, &Redactor),
+        file: String,
+        draft: Draft,
+        checker: Checker,
+    ) -> Self {
+        let probes = scenario.steady_state.iter().map(|item| item.probe.describe());
         Self {
             places: places(&scenario),
+            probes: probes.map(|title| redactor.text(title)).collect(),
             scenario,
             file,
             draft,
@@ -302,10 +311,8 @@ impl State {
     /// What was done so far, as steps.
     pub(super) fn script(&self, closed: bool) -> Script {
         let Some(case) = self.case() else { return Script::default() };
-        let steady: Vec<String> =
-            self.scenario.steady_state.iter().map(|item| item.probe.describe()).collect();
         let (calls, notes) = (&self.calls, self.notes.as_slice());
-        Session { case, calls, notes, steady: &steady, now_us: self.now_us }.script(closed)
+        Session { case, calls, notes, steady: &self.probes, now_us: self.now_us }.script(closed)
     }
 
     /// Reads a typed fault.

@@ -85,8 +85,9 @@ impl Drop for Screen {
 
 /// A terminal that is gone needs no more.
 fn restore() {
-    let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
+    // first: it waits for nobody, and a terminal that takes nothing more may keep the other waiting
     let _ = disable_raw_mode();
+    let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
 }
 
 fn read(over: &AtomicBool, told: &Sender<Input>) {

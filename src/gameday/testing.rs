@@ -8,7 +8,7 @@ use super::{Checker, Command, Draft, Input, Key, State, draw, offers, places, st
 use crate::{
     faults::FaultSpec,
     probes::Sample,
-    run::{CaseStart, Event, FORMAT, Origin, Phase, RunStart, Stamped},
+    run::{CaseStart, Event, FORMAT, Origin, Phase, Redactor, RunStart, Stamped},
     runtime,
     scenario::load_all,
 };
@@ -68,7 +68,12 @@ impl Driven {
         let why_not =
             |fault: &FaultSpec| (fault.name() == "stall").then(|| "no freezer here".to_owned());
         let offers = places(&scenario).iter().map(|at| offers(at, &scenario, &why_not)).collect();
-        let state = State::new(scenario, "scenarios/logs.yaml".into(), draft, checker);
+        let state = State::new(
+            (scenario, &Redactor::default()),
+            "scenarios/logs.yaml".into(),
+            draft,
+            checker,
+        );
         let mut driven = Self { state, wanted: Vec::new() };
         driven.event(0, Event::RunStarted(Box::new(run())));
         driven.event(0, Event::CaseStarted(Box::new(case())));

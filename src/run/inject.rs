@@ -133,7 +133,7 @@ async fn try_inject(world: &Arc<World>, call: &Call<'_>) -> Result<(Injection, A
         proven: false,
         evidence: String::new(),
         // the keeper's clock starts somewhere within the call: no sample after the earliest end
-        expires: lasts.map(|time| called + time.0),
+        expires: lasts.and_then(|time| called.checked_add(time.0)),
         over: Mutex::new(false),
         start: Lock::default(),
     };

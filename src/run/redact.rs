@@ -125,6 +125,13 @@ impl Redactor {
         }
     }
 
+    /// A text as the record of the run has it.
+    #[must_use]
+    pub fn text(&self, mut text: String) -> String {
+        self.hide(&mut text);
+        text
+    }
+
     fn hide(&self, text: &mut String) -> bool {
         let mut hidden = false;
         for value in &self.values {

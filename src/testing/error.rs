@@ -4,6 +4,7 @@ use crate::{
     diagnostic::{self, Diagnostic},
     run::LiveError,
     runtime::{ProgramError, RuntimeError},
+    verdict::Verdict,
 };
 
 /// Why a test could not do what it wanted, or did not see what it expected.
@@ -45,6 +46,15 @@ pub enum Error {
     /// Acknowledged records were lost or damaged, or nothing was acknowledged.
     #[error("{0}")]
     Lost(String),
+    /// The run came to something else than a pass: a fault that did not last, or an expectation that
+    /// did not hold.
+    #[error("{verdict}: {why}")]
+    NotPassed {
+        /// What it came to.
+        verdict: Verdict,
+        /// Why.
+        why: String,
+    },
     /// Something is still there; the text names the command that finishes it.
     #[error("{0}")]
     Left(String),

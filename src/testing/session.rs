@@ -8,6 +8,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     thread,
+    time::Duration,
 };
 
 use tokio::{runtime::Handle, sync::oneshot};
@@ -78,10 +79,22 @@ impl Session {
     pub(super) fn heal_later(&self, id: &str) {
         let (live, id) = (Arc::clone(&self.live), id.to_owned());
         self.handle.spawn(async move {
-            if let Err(error) = live.revert(&id).await {
-                tracing::warn!(%error, fault = id, "a fault that was dropped was not seen to go");
+            loop {
+                match live.revert(&id).await {
+                    // another lies on top of it, whose turn comes first
+                    Err(LiveError::Refused(_)) => tokio::time::sleep(AGAIN).await,
+                    Err(error) => {
+                        return tracing::warn!(%error, fault = id, "a fault that was dropped was not seen to go");
+                    }
+                    Ok(_) => return,
+                }
             }
         });
+    }
+
+    /// Why it came to what it did.
+    pub(super) fn reasons(&self) -> String {
+        reasons(&self.recorder.record())
     }
 
     /// Ends it, and says what it came to; none when it was ended before.
@@ -89,17 +102,23 @@ impl Session {
         let end = self.end.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(end);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        Some(thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        Some(thread.join().unwrap_or_else(|_| Err(Error::Left("its thread panicked".into()))))
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Some(Err(error)) = self.close() {
-            tracing::error!(%error, "the subject was not left as it was");
-        }
+        let why = match self.close() {
+            Some(Err(error)) => error.to_string(),
+            Some(Ok(Verdict::Pass)) | None => return,
+            Some(Ok(verdict)) => format!("{verdict}: {}", self.reasons()),
+        };
+        tracing::error!(why, "a subject that nobody closed did not end with a pass");
     }
 }
+
+/// Between two tries to revert what lies beneath another.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// The thread: opens the subject, hands it over, and closes it when nobody wants it any more.
 fn serve(
@@ -175,18 +194,19 @@ fn end(
     let Some(Closed { verdict, ending }) = closed else { return Ok(Verdict::Error) };
     recorder.emit(Event::RunEnded { verdict, ending });
     let record = recorder.record();
-    if let Some(directory) = reports {
+    let failed = reports.and_then(|directory| {
         let (_, failed) = report::render_all(&record, &directory);
-        if let Some(error) = failed.first() {
-            return Err(Error::Invalid(error.to_string()));
-        }
-    }
+        failed.into_iter().next()
+    });
     let residue =
         record.cases.iter().filter_map(|case| case.residue.as_ref()).any(|left| !left.is_empty());
     if ending.rollback_incomplete || residue {
         return Err(Error::Left(reasons(&record)));
     }
-    Ok(verdict)
+    match failed {
+        Some(error) => Err(Error::Invalid(error.to_string())),
+        None => Ok(verdict),
+    }
 }
 
 /// Why it ended as it did, heaviest first.

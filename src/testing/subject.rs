@@ -8,11 +8,13 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::oneshot;
+
 use super::{Error, Expectation, InForce, Ledger, Probe, session::Session};
 use crate::{
     faults::{FaultSpec, Written},
     probes::{ProbeSpec, Sample},
-    run::{Live, RunRecord},
+    run::{Live, LiveError, RunRecord},
     scenario::{read_fault, read_probe, read_workload},
     verdict::Verdict,
 };
@@ -71,8 +73,19 @@ impl Subject {
     }
 
     async fn inject_spec(&self, fault: FaultSpec, lasts: Duration) -> Result<InForce, Error> {
-        let injected =
-            self.session.on(|live| async move { live.inject(&fault, lasts).await }).await?;
+        let (told, heard) = oneshot::channel();
+        let inject = |live: Arc<Live>| async move {
+            // whoever asked may have stopped waiting: then nobody would hold it
+            if let Err(Ok(unheard)) = told.send(live.inject(&fault, lasts).await)
+                && unheard.lasts
+            {
+                live.revert(&unheard.id).await.map(drop)?;
+            }
+            Ok::<(), LiveError>(())
+        };
+        self.session.on(inject).await?;
+        let over = || Error::from(LiveError::Over("it was closed".to_owned()));
+        let injected = heard.await.map_err(|_| over())??;
         Ok(InForce::new(Arc::clone(&self.session), injected))
     }
 
@@ -126,11 +139,25 @@ impl Subject {
         self.session.recorder.record()
     }
 
-    /// Undoes everything, looks for what is left, and says what the run came to.
+    /// Undoes everything, looks for what is left, and fails unless all that was proven and expected
+    /// is a pass.
     ///
     /// # Errors
-    /// When something is left: the text names the command that removes it.
-    pub async fn close(self) -> Result<Verdict, Error> {
+    /// When something is left: the text names the command that removes it. When the run came to
+    /// anything but a pass: the text says why.
+    pub async fn close(self) -> Result<(), Error> {
+        let session = Arc::clone(&self.session);
+        match self.verdict().await? {
+            Verdict::Pass => Ok(()),
+            verdict => Err(Error::NotPassed { verdict, why: session.reasons() }),
+        }
+    }
+
+    /// The same, for those who judge the verdict themselves.
+    ///
+    /// # Errors
+    /// When something is left.
+    pub async fn verdict(self) -> Result<Verdict, Error> {
         let session = Arc::clone(&self.session);
         let closed = tokio::task::spawn_blocking(move || session.close()).await;
         match closed {

@@ -17,8 +17,7 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 pub(super) fn draw(state: &State, paint: Paint, frame: &mut Frame<'_>, area: Rect) {
     let block = pane("Steady state", false, paint);
     let inside = block.inner(area);
-    let probes: Vec<String> =
-        state.scenario.steady_state.iter().map(|item| item.probe.describe()).collect();
+    let probes = &state.probes;
     let two = probes.len() * 2 <= usize::from(inside.height);
     let mut lines = Vec::new();
     for probe in probes.iter().take(usize::from(inside.height)) {

@@ -81,7 +81,8 @@ impl Live {
         if let Some(why) = stage.missing.of(&case.scenario) {
             let verdict = unrun(&case, recorder, &why);
             staging.close(stage, false).await;
-            return Err(Closed { verdict, ending: interrupted() });
+            let ending = Ending { rollback_incomplete: staging.left(), ..interrupted() };
+            return Err(Closed { verdict, ending });
         }
         let by_hand = Stage { by_hand: true, ..staging.stage(&stage, false, false) };
         let mut begun = Begun::begin(case, 1, &by_hand);
@@ -167,8 +168,11 @@ impl Live {
                 Ok(Injected { id, evidence, lasts })
             }
             (Ok(_), Some(why)) => {
-                begun.walk.revert_by_hand(&id).await;
-                Err(LiveError::Unproven(why))
+                let gone = begun.walk.revert_by_hand(&id).await;
+                match judge(&id, gone) {
+                    Err(error @ LiveError::NotReverted(_)) => Err(error),
+                    _ => Err(LiveError::Unproven(why)),
+                }
             }
             (Err(why), _) => {
                 begun.walk.revert_by_hand(&id).await;
