@@ -34,7 +34,7 @@ mod docker {
     impl Service {
         async fn start() -> Self {
             let image = specimen().await;
-            let words = ["run", "--detach", "--rm", "--tmpfs", "/data", &image, "specimen"];
+            let words = ["run", "--detach", "--tmpfs", "/data", &image, "specimen"];
             let started = Command::new("docker").args(words).output().unwrap();
             assert!(started.status.success(), "{started:?}");
             Self(String::from_utf8(started.stdout).unwrap().trim().to_owned())

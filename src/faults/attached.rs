@@ -54,7 +54,13 @@ pub fn refused_on_attached(fault: &FaultSpec) -> Option<String> {
             )
         });
     }
-    let (why, hint) = match name {
+    let (why, hint) = reason(name);
+    Some(format!("`{name}` is refused on a container that runs already: {why}\n\nhint: {hint}"))
+}
+
+/// Why, and what to do instead.
+fn reason(name: &str) -> (&'static str, &'static str) {
+    match name {
         "commit-and-recreate" | "recreate" | "remove-volume" => (
             "another container, or an empty volume, is not what was there",
             "test that on a copy, which `keelhaul init` describes",
@@ -79,8 +85,7 @@ pub fn refused_on_attached(fault: &FaultSpec) -> Option<String> {
             "it is not known to give back everything there",
             "give the service an `image`, so that it belongs to the run",
         ),
-    };
-    Some(format!("`{name}` is refused on a container that runs already: {why}\n\nhint: {hint}"))
+    }
 }
 
 /// Faults that change the files themselves, and not the way to them.

@@ -136,6 +136,7 @@ impl Driven {
         if let Some(lasts) = call.lasts {
             let end = at + u64::try_from(lasts.0.as_micros()).unwrap();
             let mut all = self.state.in_force.clone();
+            all.retain(|(known, _)| known != id);
             all.push((id.to_owned(), Some(end)));
             self.input(Input::InForce(all));
         }

@@ -51,7 +51,7 @@ impl Globs {
 #[derive(Debug, Clone)]
 pub(super) struct Compiled {
     pub(super) rule: IoRule,
-    pub(super) cover: Cover,
+    cover: Cover,
     paths: Globs,
 }
 
@@ -87,6 +87,11 @@ impl Compiled {
             }
             _ => false,
         }
+    }
+
+    /// The bytes that it is about; a trial lies outside every range.
+    pub(super) fn cover_of(&self, call: &Call<'_>) -> Cover {
+        if call.trial { Cover::default() } else { self.cover.clone() }
     }
 
     fn spans(&self, call: &Call<'_>) -> bool {

@@ -13,7 +13,6 @@ use super::{
     BadGlob, Call, Hang, Rot, Strike,
     bytes::{Harm, kept},
     compiled::Compiled,
-    cover::Cover,
     decide::{Count, Hash, fires},
 };
 use crate::{
@@ -165,9 +164,7 @@ impl RuleSet {
 
 /// What an action does to an operation: nothing, where it is about bytes and finds none to do it to.
 fn act(rule: &Compiled, call: &Call<'_>, (seed, hash): (u64, Hash)) -> Strike {
-    let none = Strike::default();
-    // a trial lies outside every range
-    let cover = || if call.trial { Cover::default() } else { rule.cover.clone() };
+    let (none, cover) = (Strike::default(), || rule.cover_of(call));
     match rule.rule.action {
         IoAction::Error { errno } | IoAction::NoRoom { errno } => {
             Strike { errno: Some(errno), ..none }

@@ -31,6 +31,16 @@ fn what_we_did_not_write_does_as_it_should_and_its_fragile_twins_do_not() {
     assert_eq!(test.record().cases.len(), 2 * scenarios, "each scenario has a twin");
 }
 
+/// PostgreSQL's is made at the first start.
+fn await_cluster(container: &str) {
+    let made = ["exec", container, "test", "-s", "/var/lib/postgresql/data/postmaster.pid"];
+    let began = Instant::now();
+    while !Command::new("docker").args(made).output().unwrap().status.success() {
+        assert!(began.elapsed() < Duration::from_secs(60), "PostgreSQL does not start");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn init_writes_suites_for_nginx_and_postgresql_that_run_green_as_they_are() {
     make_images();
@@ -54,13 +64,7 @@ async fn init_writes_suites_for_nginx_and_postgresql_that_run_green_as_they_are(
         bench.docker.create_container(spec).await.unwrap();
         bench.docker.start(&spec.name).await.unwrap();
     }
-    // its cluster is made at the first start
-    let made = ["exec", &db.name, "test", "-s", "/var/lib/postgresql/data/postmaster.pid"];
-    let began = Instant::now();
-    while !Command::new("docker").args(made).output().unwrap().status.success() {
-        assert!(began.elapsed() < Duration::from_secs(60), "PostgreSQL does not start");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    await_cluster(&db.name);
     let test = Test::new();
     let init = |name: &str| test.keelhaul(&["init", name, "--out", "suite"]);
     let ran = init(&web.name);
