@@ -194,7 +194,11 @@ pub(in crate::helper) async fn remove_container(
     docker.remove(&object).await.map_err(refused)
 }
 
-/// Removes a run's own volume: the last of its objects.
+/// Whoever looks at a journal, as a sweep for what others have left does, lets go within this time.
+const LETTING_GO: Duration = Duration::from_secs(15);
+
+/// Removes a run's own volume: the last of its objects. Somebody else may have it just now, to see
+/// whether something is to be undone.
 pub(in crate::helper) async fn remove_volume(docker: &Docker, run: &str) -> Result<()> {
     let name = volume_name(run);
     let object = ObjectRef {
@@ -204,7 +208,17 @@ pub(in crate::helper) async fn remove_volume(docker: &Docker, run: &str) -> Resu
         run: run.to_owned(),
         role: labels::ROLE_JOURNAL.into(),
     };
-    docker.remove(&object).await.map_err(refused)
+    let end = Instant::now() + LETTING_GO;
+    loop {
+        match docker.remove(&object).await {
+            Err(RuntimeError::Refused { detail, .. })
+                if detail.contains("volume is in use") && Instant::now() < end =>
+            {
+                sleep(Duration::from_millis(100)).await;
+            }
+            removed => return removed.map_err(refused),
+        }
+    }
 }
 
 impl Launcher for ContainerLauncher {
