@@ -128,16 +128,21 @@ pub trait Controlled {
     fn perform(&self, ask: Ask) -> Answer;
 }
 
-/// Answers whoever connects, one after the other, for as long as the process lives.
+/// Answers whoever connects, each on a thread of its own, for as long as the process lives: who only
+/// asks whether we are there does not wait for an answer that takes long.
 ///
 /// # Errors
 /// When nobody can connect any more.
-pub fn serve(listener: &UnixListener, who: &dyn Controlled) -> std::io::Result<()> {
-    loop {
-        let (stream, _) = listener.accept()?;
-        // a client that breaks off has had its answer, or wants none
-        let _ = answer(&stream, who);
-    }
+pub fn serve(listener: &UnixListener, who: &(dyn Controlled + Sync)) -> std::io::Result<()> {
+    std::thread::scope(|scope| {
+        loop {
+            let (stream, _) = listener.accept()?;
+            // a client that breaks off has had its answer, or wants none
+            let work = move || drop(answer(&stream, who));
+            // without a thread it is not answered, and asks again
+            let _ = std::thread::Builder::new().name("answer".into()).spawn_scoped(scope, work);
+        }
+    })
 }
 
 fn answer(stream: &UnixStream, who: &dyn Controlled) -> std::io::Result<()> {

@@ -144,7 +144,7 @@ fn start(orders: &Orders) -> HostResult<Served> {
 }
 
 /// Listens to others from now on.
-fn listen(socket: &Path, who: impl Controlled + Send + 'static) -> HostResult<()> {
+fn listen(socket: &Path, who: impl Controlled + Send + Sync + 'static) -> HostResult<()> {
     let failed = |error: std::io::Error| HostError::sys("bind", socket, Errno::of_io(&error));
     let _ = std::fs::remove_file(socket);
     let listener = UnixListener::bind(socket).map_err(failed)?;

@@ -34,6 +34,8 @@ use crate::{
 const OPENING: Duration = Duration::from_secs(30);
 /// A state that was let go of is gone within this time.
 const LETTING_GO: Duration = Duration::from_secs(3);
+/// All of a disk's content is read for its digest.
+const SHOWING: Duration = Duration::from_secs(8);
 const LOOK: Duration = Duration::from_millis(10);
 /// What a mount fails of whatever the disk holds. `EEXIST`: btrfs before Linux 6.7 mounts no second
 /// filesystem of one id, and the subject has the first.
@@ -90,7 +92,7 @@ impl Stage {
                 None => return Err("the state before is still mounted".into()),
             }
         };
-        let answer = control::ask(&self.socket, &Ask::Show { cut, kept: kept.to_vec() }, ANSWER);
+        let answer = control::ask(&self.socket, &Ask::Show { cut, kept: kept.to_vec() }, SHOWING);
         // whoever opened it meanwhile, such as one who looks for filesystems, had the state before cached
         let dropped = loop_device::drop_cached(&claimed, &self.facts.node);
         drop(claimed);
