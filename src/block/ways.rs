@@ -3,7 +3,7 @@
 //!
 //! All of them are far too many. Where a moment has few writes that may be lost, every way to lose
 //! them is looked at; elsewhere some of them one and two at a time, then some by chance. Moments are
-//! drawn by chance, the last one first, and take turns, so that a budget covers many of them.
+//! drawn by chance, the most telling first, and take turns, so that a budget covers many of them.
 
 use std::{collections::HashSet, iter::Peekable};
 
@@ -51,17 +51,29 @@ pub fn plan(
     (most, seed): (usize, u64),
     stop: impl Fn() -> bool,
 ) -> Plan {
-    let dice = Dice(seed);
-    let mut order: Vec<usize> = (0..points.len()).collect();
-    order.sort_by_key(|at| (at + 1 != points.len(), dice.roll(&[points[*at].cut])));
     let mut plan = Plan::default();
-    for group in order.chunks((most / TURNS).max(1)) {
+    for group in drawn(points, seed).chunks((most / TURNS).max(1)) {
         if plan.ways.len() >= most || stop() {
             break;
         }
         take_turns(points, group, profiles, (most, seed), &stop, &mut plan);
     }
     plan
+}
+
+/// Moments in the order in which they share the budget: the last, then the one at which most has just
+/// been acknowledged, which loses most where an acknowledgement waits for no flush, then the others by
+/// chance. Before anything was acknowledged no promise can be broken: those come at the end.
+fn drawn(points: &[Point], seed: u64) -> Vec<usize> {
+    let dice = Dice(seed);
+    let busiest = (0..points.len()).rev().max_by_key(|at| points[*at].marks);
+    let first = points.iter().position(|point| point.marks > 0).unwrap_or_default();
+    let mut order: Vec<usize> = (0..points.len()).collect();
+    order.sort_by_key(|&at| {
+        let is_last = at + 1 == points.len();
+        (!is_last, Some(at) != busiest, at < first, dice.roll(&[points[at].cut]))
+    });
+    order
 }
 
 /// Ways at one moment, and which profile may leave each.
@@ -227,6 +239,18 @@ mod tests {
         assert_ne!(plan, super::plan(&points, &ALL, (80, 8), || false));
         let dropped = super::plan(&points, &[Profile::Drop], (80, 7), || false);
         assert_eq!((dropped.ways.len(), dropped.points, dropped.exhaustive), (80, 80, 0));
+    }
+
+    #[test]
+    fn where_most_was_acknowledged_is_looked_at_and_where_nothing_was_at_last() {
+        let unmarked = |at: u64| Point { marks: 0, ..point(10 * at, 3) };
+        let mut points: Vec<_> = (0..40).map(unmarked).collect();
+        (points[20].marks, points[25].marks) = (1, 150);
+        for seed in 0..50 {
+            let drawn = drawn(&points, seed);
+            assert_eq!(drawn[..2], [39, 25]);
+            assert!(drawn[2..20].iter().all(|at| *at >= 20), "{drawn:?}");
+        }
     }
 
     #[test]
