@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test lint generate soak bench dist clean
+.PHONY: help setup demo suite test lint generate soak bench dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,6 +13,9 @@ setup: ## install and start what is missing (engine, mkfs tools, compiler)
 
 demo: ## set up, build, run the four headline scenarios with their controls
 	@scripts/demo.sh
+
+suite: ## set up, build, run every scenario with its controls, on every core
+	@scripts/suite.sh
 
 test: ## set up, then everything CI runs: format, clippy, every test
 	@scripts/test.sh

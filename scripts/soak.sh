@@ -148,6 +148,7 @@ main() {
   FAILED=0
   mkdir -p "$RESULTS"
   stage setup scripts/setup.sh
+  [ "${1:-all}" = weather ] || stage subjects scripts/subjects.sh
   case ${1:-all} in
     scenarios) part soak_scenarios ;;
     weather) part soak_weather ;;
