@@ -11,6 +11,7 @@ mod journal;
 mod keys;
 mod line;
 mod offer;
+mod painter;
 mod play;
 mod script;
 mod state;

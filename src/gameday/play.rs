@@ -7,7 +7,7 @@ use std::{fs::File, io::Write as _, path::Path, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::{
-    sync::mpsc::{Receiver, Sender},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender},
     time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -49,13 +49,17 @@ fn catalogue(live: &Live) -> Vec<Vec<Offer>> {
 
 /// Opens the case, does what is asked for, and closes it: when that is asked for, when nobody asks any
 /// more, or when the case is ended from elsewhere.
-pub(super) async fn play(game: Game, asked: Receiver<Command>, told: Sender<Input>) -> Closed {
+pub(super) async fn play(
+    game: Game,
+    asked: UnboundedReceiver<Command>,
+    told: UnboundedSender<Input>,
+) -> Closed {
     let Game { case, stages, runtime, recorder, interrupt } = game;
     let live = match Live::open(case, &stages, &recorder, &interrupt).await {
         Ok(live) => Arc::new(live),
         Err(closed) => return closed,
     };
-    let _ = told.send(Input::Opened(catalogue(&live))).await;
+    let _ = told.send(Input::Opened(catalogue(&live)));
     let watching = watch(Arc::clone(&live), runtime, recorder, told.clone());
     let watching = AbortOnDropHandle::new(tokio::spawn(watching));
     let reading = AbortOnDropHandle::new(tokio::spawn(read(Arc::clone(&live))));
@@ -63,8 +67,7 @@ pub(super) async fn play(game: Game, asked: Receiver<Command>, told: Sender<Inpu
         () = act(&live, asked, &told) => {}
         // an act that is cut off is left to the rollback
         why = live.ended() => {
-            // whoever draws may hang with the terminal: the rollback does not wait for that
-            let _ = told.try_send(Input::Ended(format!("{why}: rolling back")));
+            let _ = told.send(Input::Ended(format!("{why}: rolling back")));
         }
     }
     // what is read from now on would be about the end
@@ -75,7 +78,11 @@ pub(super) async fn play(game: Game, asked: Receiver<Command>, told: Sender<Inpu
 }
 
 /// Does one thing after the other, until the end is asked for.
-async fn act(live: &Arc<Live>, mut asked: Receiver<Command>, told: &Sender<Input>) {
+async fn act(
+    live: &Arc<Live>,
+    mut asked: UnboundedReceiver<Command>,
+    told: &UnboundedSender<Input>,
+) {
     let mut recoveries = Recoveries::default();
     while let Some(command) = asked.recv().await {
         match command {
@@ -83,20 +90,20 @@ async fn act(live: &Arc<Live>, mut asked: Receiver<Command>, told: &Sender<Input
                 recoveries.cut();
                 let called = inject(live, &call).await;
                 let happened = called.is_ok() && call.lasts.is_none();
-                let _ = told.send(Input::Called(called)).await;
+                let _ = told.send(Input::Called(called));
                 if happened {
                     recoveries.follow(live);
                 }
             }
             Command::Revert(id) => {
                 let done = live.revert(&id).await.map(|_| None).map_err(one_line);
-                let _ = told.send(Input::Done(done)).await;
+                let _ = told.send(Input::Done(done));
                 recoveries.follow(live);
             }
             Command::Stop => {
                 live.stop().await;
                 let said = "everything was reverted".to_owned();
-                let _ = told.send(Input::Done(Ok(Some(said)))).await;
+                let _ = told.send(Input::Done(Ok(Some(said))));
                 recoveries.follow(live);
             }
             Command::Note(text) => live.note(&text),
@@ -157,7 +164,7 @@ async fn watch(
     live: Arc<Live>,
     runtime: Arc<dyn Runtime>,
     recorder: Recorder,
-    told: Sender<Input>,
+    told: UnboundedSender<Input>,
 ) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -169,7 +176,7 @@ async fn watch(
         let in_force = in_force.map(|fault| (fault.id, fault.left.map(end))).collect();
         let subjects = subjects(&live, runtime.as_ref()).await;
         for input in [Input::InForce(in_force), Input::Subjects(subjects)] {
-            if told.send(input).await.is_err() {
+            if told.send(input).is_err() {
                 return;
             }
         }
