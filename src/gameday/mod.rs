@@ -13,6 +13,7 @@ mod line;
 mod offer;
 mod painter;
 mod play;
+mod queue;
 mod script;
 mod state;
 mod terminal;

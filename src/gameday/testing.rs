@@ -4,7 +4,10 @@ use std::{path::PathBuf, sync::Arc};
 
 use ratatui::{Terminal, backend::TestBackend};
 
-use super::{Checker, Command, Draft, Input, Key, State, draw, offers, places, state::Focus};
+use super::{
+    Call, Checker, Command, Draft, Input, Key, State, call::Against, draw, offers, places,
+    state::Focus,
+};
 use crate::{
     faults::FaultSpec,
     probes::Sample,
@@ -47,6 +50,13 @@ pub(super) fn checker() -> Checker {
         let loaded = load_all(&files, &Default::default(), &Default::default())?;
         Ok(loaded[0].cells[0].scenario.clone())
     })
+}
+
+/// A fault that is called for.
+pub(super) fn pause() -> Call {
+    let draft = Draft::of(SOURCE, &[]).unwrap();
+    let against = Against { draft: &draft, steps: &[], checker: &checker() };
+    against.call("inject: { pause: { target: agent } }", "typed").unwrap()
 }
 
 /// A session that tests drive: what the case would say goes in, what the console wants comes out.
