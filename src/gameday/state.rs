@@ -119,6 +119,7 @@ pub struct State {
     pub file: String,
     draft: Draft,
     checker: Checker,
+    redactor: Redactor,
     /// The run so far.
     pub record: RunRecord,
     /// Time, in microseconds since the start.
@@ -179,6 +180,7 @@ impl State {
             file,
             draft,
             checker,
+            redactor: redactor.clone(),
             record: RunRecord::default(),
             now_us: 0,
             size: SMALLEST,
@@ -333,6 +335,13 @@ impl State {
     pub(super) fn read(&self, line: &str) -> Result<Call, String> {
         let steps = self.script(false).steps;
         Against { draft: &self.draft, steps: &steps, checker: &self.checker }.call(line, "typed")
+    }
+
+    /// A text as the reports show it. Events come so already; what the case answers, what may be
+    /// touched and what `check` says does not.
+    #[must_use]
+    pub fn redacted(&self, text: &str) -> String {
+        self.redactor.text(text.to_owned())
     }
 
     pub(super) fn draft(&self) -> &Draft {

@@ -72,18 +72,18 @@ const CASE: &str = "logs";
 impl Driven {
     /// Its subjects are up, and their steady state holds.
     pub(super) fn up() -> Self {
+        Self::hiding(&Redactor::default())
+    }
+
+    /// The same, with secrets.
+    pub(super) fn hiding(redactor: &Redactor) -> Self {
         let checker = checker();
         let scenario = checker(SOURCE).unwrap();
         let draft = Draft::of(SOURCE, &[]).unwrap();
         let why_not =
             |fault: &FaultSpec| (fault.name() == "stall").then(|| "no freezer here".to_owned());
         let offers = places(&scenario).iter().map(|at| offers(at, &scenario, &why_not)).collect();
-        let state = State::new(
-            (scenario, &Redactor::default()),
-            "scenarios/logs.yaml".into(),
-            draft,
-            checker,
-        );
+        let state = State::new((scenario, redactor), "scenarios/logs.yaml".into(), draft, checker);
         let mut driven = Self { state, wanted: Vec::new() };
         driven.event(0, Event::RunStarted(Box::new(run())));
         driven.event(0, Event::CaseStarted(Box::new(case())));

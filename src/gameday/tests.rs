@@ -1,12 +1,12 @@
 //! Sessions driven by keys and events, and their pictures.
 
 use super::{
-    Command, Input, Key,
+    Command, Input, Key, offers, places,
     testing::{Driven, SECOND, checker},
 };
 use crate::{
     faults::FaultSpec,
-    run::{Event, Origin},
+    run::{Event, Origin, Redactor},
 };
 
 /// Injects `read-only` into the logs, which breaks the health check, and reverts it.
@@ -148,6 +148,28 @@ fn what_was_not_seen_to_be_gone_counts_as_in_force() {
     assert!(!screen.contains("reverts itself"), "{screen}");
     driven.keys(&[Key::Char('r')]);
     assert_eq!(driven.wanted, [Command::Revert("read-only-1".into())], "it can be tried again");
+}
+
+#[test]
+fn what_is_answered_and_offered_shows_no_secret() {
+    let mut driven = Driven::hiding(&Redactor::hiding(&["hunter22"]));
+    let secret = |_: &FaultSpec| Some("hunter22 is in the way".to_owned());
+    let scenario = &driven.state.scenario;
+    let offered = places(scenario).iter().map(|at| offers(at, scenario, &secret)).collect();
+    driven.input(Input::Opened(offered));
+    let told = [
+        Input::Called(Err("hunter22 is refused".into())),
+        Input::Done(Err("hunter22 is refused".into())),
+        Input::Stopped(Err("hunter22 is refused".into())),
+        Input::Ended("hunter22 is refused".into()),
+    ];
+    for input in told {
+        driven.input(input);
+        let screen = driven.screen(80, 24);
+        assert!(screen.contains("[redacted] is refused"), "{screen}");
+        assert!(screen.contains("not here: [redacted]"), "{screen}");
+        assert!(!screen.contains("hunter22"), "{screen}");
+    }
 }
 
 #[test]
