@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     plan::Case,
-    run::{Closed, Event, Listener, Recorder, stages::DockerStages},
+    run::{Closed, Event, Listener, Recorder, run_of, stages::DockerStages},
     runtime::Runtime,
     verdict::{Ending, Verdict},
 };
@@ -146,7 +146,12 @@ impl Table<'_> {
             match command {
                 Command::Interrupt => return None,
                 Command::Save { path, text } => {
-                    state.update(Input::Done(play::save(&path, &text)));
+                    let saved = play::save(&path, &text);
+                    if let (Ok(_), Some(case)) = (&saved, state.case()) {
+                        let (case, again) = (case.start.case.clone(), run_of(&path));
+                        self.recorder.emit(Event::Saved { case, again });
+                    }
+                    state.update(Input::Done(saved));
                 }
                 // a case that has ended is seen to be over next
                 other => drop(self.ask.send(other)),

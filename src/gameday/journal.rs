@@ -24,6 +24,7 @@ pub(super) fn line(event: &Event, case: Option<&CaseRecord>) -> Option<String> {
             format!("recovered in {} ms", took / 1000)
         }
         Event::Noted { text, .. } | Event::Attention { text, .. } => format!("note: {text}"),
+        Event::Saved { again, .. } => format!("saved: {again}"),
         Event::RolledBack { report, recover, .. } => match recover {
             Some(command) if !report.complete() => format!("rollback incomplete: {command}"),
             _ => "rolled back".to_owned(),

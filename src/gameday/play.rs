@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     faults::FaultSpec,
-    run::{Closed, Live, Recorder, Stopped},
+    run::{Closed, Live, LiveError, Recorder, Stopped, run_of},
     runtime::Runtime,
     scenario::RecoverStep,
     verdict::{Ending, Verdict},
@@ -140,11 +140,16 @@ impl Acts<'_> {
     async fn perform(&mut self, command: Command) {
         match command {
             Command::Inject(call) => {
-                self.recoveries.cut();
+                let measuring = self.recoveries.cut();
                 let called = inject(self.live, &call).await;
-                let happened = called.is_ok() && call.lasts.is_none();
-                self.tell(Input::Called(called));
-                if happened {
+                let follows = match &called {
+                    Ok(()) => call.lasts.is_none(),
+                    // nothing happened: the last fault is still what is recovered from
+                    Err(LiveError::Refused(_) | LiveError::Unavailable(_)) => measuring,
+                    Err(_) => false,
+                };
+                self.tell(Input::Called(called.map_err(one_line)));
+                if follows {
                     self.recoveries.follow(self.live);
                 }
             }
@@ -194,9 +199,9 @@ fn what_stopped(ends: &[Stopped], dropped: usize, run: &str) -> Result<String, S
     })
 }
 
-async fn inject(live: &Live, call: &Call) -> Result<(), String> {
+async fn inject(live: &Live, call: &Call) -> Result<(), LiveError> {
     let lasts = call.lasts.unwrap_or(LASTS).0;
-    live.inject(&call.fault, lasts).await.map(|_| ()).map_err(one_line)
+    live.inject(&call.fault, lasts).await.map(drop)
 }
 
 fn one_line(error: impl std::fmt::Display) -> String {
@@ -228,9 +233,12 @@ impl Recoveries {
         })));
     }
 
-    /// The next fault is injected: what follows is not about the last one.
-    fn cut(&mut self) {
-        self.running = None;
+    /// The next fault is injected: what follows is not about the last one. Whether it was cut short.
+    fn cut(&mut self) -> bool {
+        let measuring = self.running.take().is_some_and(|running| !running.is_finished());
+        // nothing was recorded under its number
+        self.number -= u32::from(measuring);
+        measuring
     }
 
     async fn finish(&mut self) {
@@ -293,7 +301,7 @@ pub(super) fn save(path: &str, text: &str) -> Result<Option<String>, String> {
     let written = File::create_new(Path::new(path))
         .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
     match written {
-        Ok(()) => Ok(Some(format!("saved: keelhaul run {path}"))),
+        Ok(()) => Ok(Some(format!("saved: {}", run_of(path)))),
         Err(error) => Err(format!("`{path}` was not written: {error}; w: under another name")),
     }
 }

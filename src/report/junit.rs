@@ -192,7 +192,9 @@ fn rerun(case: &CaseRecord, point: &Point) -> TestRerun {
 fn description(case: &CaseRecord, point: &Point) -> String {
     let mut lines: Vec<String> =
         explain(case, point).iter().map(|(word, text)| format!("{word}: {text}")).collect();
-    lines.push(format!("run it again: {}", one_line(&case.start.again, LINE)));
+    if !case.start.again.is_empty() {
+        lines.push(format!("run it again: {}", one_line(&case.start.again, LINE)));
+    }
     lines.join("\n")
 }
 
@@ -210,7 +212,9 @@ fn case_output(case: &Case<'_>) -> String {
 fn properties(record: &RunRecord, case: &CaseRecord) -> Vec<(String, String)> {
     let mut out = vec![("seed".to_owned(), case.start.seed.to_string())];
     let mut add = |key: &str, value: &str| out.push((key.to_owned(), value.to_owned()));
-    add("rerun", &case.start.again);
+    if !case.start.again.is_empty() {
+        add("rerun", &case.start.again);
+    }
     if let Some(start) = &record.start {
         add("run", &start.run);
         add("keelhaul", &format!("{} ({})", start.version, start.build));

@@ -44,6 +44,8 @@ pub fn write(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
         .flat_map(|suite| &suite.cases)
         .filter(|case| case.flaky() || case.last().verdict() != Verdict::Pass);
     add(&mut page, PAGE, "case", broken.map(details));
+    let noted = suites.iter().flat_map(|suite| &suite.cases).map(|case| case.last());
+    add(&mut page, PAGE, "note", noted.flat_map(notes));
     out.write_all(page.as_bytes())
 }
 
@@ -140,7 +142,9 @@ fn details(case: &Case<'_>) -> String {
     if !logs.is_empty() {
         text += &fenced(&logs);
     }
-    text += &format!("\nRun it again:\n{}", fenced(&one_line(&last.start.again, VALUE * 2)));
+    if !last.start.again.is_empty() {
+        text += &format!("\nRun it again:\n{}", fenced(&one_line(&last.start.again, VALUE * 2)));
+    }
     text
 }
 
@@ -151,6 +155,11 @@ fn in_short(case: &Case<'_>) -> String {
     let why = reasons(told).first().map_or("no reason was given", String::as_str);
     let word = if flaky { "flaky" } else { "skipped" };
     format!("\n**{word}**: {}: {}\n", escape(&told.start.case), escape(why))
+}
+
+fn notes(case: &CaseRecord) -> impl Iterator<Item = String> {
+    let id = escape(&case.start.case);
+    case.notes.iter().map(move |note| format!("\n**note**: {id}: {}\n", escape(note)))
 }
 
 fn reasons(case: &CaseRecord) -> &[String] {

@@ -48,6 +48,12 @@ pub(super) fn announce(recorder: &Recorder, case: &Case, attempt: u32) {
     recorder.emit(Event::CaseStarted(Box::new(start_of(case, attempt))));
 }
 
+/// Records that a case begins whose own steps are left out: `run` would do something else.
+pub(super) fn announce_by_hand(recorder: &Recorder, case: &Case) {
+    let start = CaseStart { again: String::new(), ..start_of(case, 1) };
+    recorder.emit(Event::CaseStarted(Box::new(start)));
+}
+
 fn start_of(case: &Case, attempt: u32) -> CaseStart {
     let file = case.file.display().to_string();
     let again = again(case, &file);
@@ -77,6 +83,11 @@ fn again(case: &Case, file: &str) -> String {
     let (file, id) = (word(file), quoted(&case.id));
     let attach = if case.attaches() { " --attach" } else { "" };
     format!("keelhaul run {file} --case {id}{sets} --seed {}{attach}", case.run_seed)
+}
+
+/// The command that runs a file, as a shell takes it.
+pub(crate) fn run_of(file: &str) -> String {
+    format!("keelhaul run {}", word(file))
 }
 
 /// A word of a command line, in quotes where a shell would read more into it.

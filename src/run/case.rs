@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    announce::announce,
+    announce::{announce, announce_by_hand},
     assert::record,
     clean,
     event::{Event, Phase},
@@ -92,7 +92,10 @@ impl Begun {
     /// Announces the case, and begins to watch.
     pub(super) fn begin(case: Case, attempt: u32, stage: &Stage) -> Self {
         stage.recorder.redact(Redactor::of(&case));
-        announce(&stage.recorder, &case, attempt);
+        match stage.by_hand {
+            true => announce_by_hand(&stage.recorder, &case),
+            false => announce(&stage.recorder, &case, attempt),
+        }
         let id = case.id.clone();
         let helper: Arc<dyn HelperLink> =
             Arc::new(Ledgers::new(Arc::clone(&stage.helper), stage.recorder.clone(), id));

@@ -222,6 +222,13 @@ pub enum Event {
         /// In words.
         text: String,
     },
+    /// What was done by hand was saved as a scenario.
+    Saved {
+        /// Case id.
+        case: String,
+        /// The one line that runs it.
+        again: String,
+    },
     /// Every fault of a case was rolled back.
     RolledBack {
         /// Case id.
@@ -331,7 +338,7 @@ pub struct CaseStart {
     pub rto_us: Option<u64>,
     /// Acknowledged records that may be lost.
     pub rpo: Option<u64>,
-    /// The one line that runs it again.
+    /// The one line that runs it again; empty for what was done by hand, unless it was saved.
     pub again: String,
 }
 

@@ -16,7 +16,7 @@ use super::{
     world::World,
 };
 use crate::{
-    faults::{Cx, Effect, FaultError, FaultSpec, Part},
+    faults::{Cx, Effect, FaultError, FaultSpec, Part, Prepared, Site},
     protocol::{Entry, Outcome},
     scenario::Hypothesis,
     verdict::Verdict,
@@ -31,14 +31,15 @@ pub(super) struct Call<'a> {
     pub(super) part: Part,
     /// In a later stage of a ramp, what was there before the first one.
     pub(super) first: Option<serde_json::Value>,
+    /// Whoever called is told why it cannot be done, and can call for something else: a refusal
+    /// before anything happened breaks nothing. In a scenario it does: its steps have no meaning then.
+    pub(super) may_be_refused: bool,
 }
 
-impl Call<'_> {
-    /// What is done, in words.
-    fn act(&self, act: String) -> String {
-        let Part { number, of, share, .. } = self.part;
-        if share < 1.0 { format!("{act}: stage {number} of {of}") } else { act }
-    }
+/// What is to be done, and from where; nothing has happened yet.
+struct Ready {
+    site: Site,
+    prepared: Prepared<serde_json::Value>,
 }
 
 /// What the helper did, and when.
@@ -51,7 +52,32 @@ struct Applied {
 /// Injects, and looks whether the effect is there. Every outcome is recorded; an error says why
 /// nothing was injected.
 pub(super) async fn inject(world: &Arc<World>, call: &Call<'_>) -> Result<Arc<Injection>, String> {
-    let Call { id, fault, .. } = call;
+    let early = match call.may_be_refused {
+        true => Some(prepare(world, call).await.inspect_err(|why| refused(world, call, why))?),
+        false => None,
+    };
+    announce(world, call);
+    let started = Instant::now();
+    match try_inject(world, call, early).await {
+        Ok((mut injection, applied)) => {
+            // before the look: a start after it is noticed
+            if let Some(facts) = refresh(world, &injection.site.service).await {
+                injection.saw_under(Start::of(&facts));
+            }
+            let effect = look(world, &injection, &applied.outcomes).await;
+            let (proven, evidence) = report(world, &call.id, effect, applied.took(), started);
+            (injection.proven, injection.evidence) = (proven, evidence);
+            begins(world, &injection, &applied);
+            Ok(Arc::new(injection))
+        }
+        Err(error) => {
+            finish(world, &call.id, Verdict::Error, &error, Duration::ZERO, started, Vec::new());
+            Err(error)
+        }
+    }
+}
+
+fn announce(world: &World, Call { id, fault, part, .. }: &Call<'_>) {
     let described = fault.describe();
     world.fault_begins();
     world.emit(Event::Injecting {
@@ -59,29 +85,23 @@ pub(super) async fn inject(world: &Arc<World>, call: &Call<'_>) -> Result<Arc<In
         fault: id.clone(),
         name: fault.name().to_owned(),
         target: fault.target().to_string(),
-        act: call.act(described.act),
+        act: act(described.act, part),
         proof: described.proof,
         lasting: fault.kind(),
         scope: fault.scope(),
     });
-    let started = Instant::now();
-    match try_inject(world, call).await {
-        Ok((mut injection, applied)) => {
-            // before the look: a start after it is noticed
-            if let Some(facts) = refresh(world, &injection.site.service).await {
-                injection.saw_under(Start::of(&facts));
-            }
-            let effect = look(world, &injection, &applied.outcomes).await;
-            let (proven, evidence) = report(world, id, effect, applied.took(), started);
-            (injection.proven, injection.evidence) = (proven, evidence);
-            begins(world, &injection, &applied);
-            Ok(Arc::new(injection))
-        }
-        Err(error) => {
-            finish(world, id, Verdict::Error, &error, Duration::ZERO, started, Vec::new());
-            Err(error)
-        }
-    }
+}
+
+/// What is done, in words.
+fn act(act: String, part: &Part) -> String {
+    let Part { number, of, share, .. } = part;
+    if *share < 1.0 { format!("{act}: stage {number} of {of}") } else { act }
+}
+
+fn refused(world: &World, call: &Call<'_>, why: &str) {
+    let (name, target) = (call.fault.name(), call.fault.target());
+    let why = why.split("\n\nhint:").next().unwrap_or_default();
+    world.note(format!("not injected: `{name}` at `{target}`: {why}"));
 }
 
 impl Applied {
@@ -106,13 +126,25 @@ fn begins(world: &World, injection: &Injection, applied: &Applied) {
     }
 }
 
-async fn try_inject(world: &Arc<World>, call: &Call<'_>) -> Result<(Injection, Applied), String> {
+async fn prepare(world: &Arc<World>, call: &Call<'_>) -> Result<Ready, String> {
+    let site = site(world, call.fault).await.map_err(|error| error.to_string())?;
+    let first = call.first.as_ref();
+    let cx = Cx { share: call.part.share, first, ..cx(world, &site) };
+    let prepared = call.fault.prepare(&cx).await.map_err(|error| error.to_string())?;
+    Ok(Ready { site, prepared })
+}
+
+async fn try_inject(
+    world: &Arc<World>,
+    call: &Call<'_>,
+    early: Option<Ready>,
+) -> Result<(Injection, Applied), String> {
     let Call { fault, part, .. } = call;
     let lasts = [part.lasts, fault.lasts_at_most()].into_iter().flatten().min();
-    let site = site(world, fault).await.map_err(|error| error.to_string())?;
-    let first = call.first.as_ref();
-    let cx = Cx { share: part.share, first, ..cx(world, &site) };
-    let prepared = fault.prepare(&cx).await.map_err(|error| error.to_string())?;
+    let Ready { site, prepared } = match early {
+        Some(ready) => ready,
+        None => prepare(world, call).await?,
+    };
     let armed = armed_by(&prepared.ops);
     let entry = Entry {
         what: format!("{} {}", fault.name(), fault.target()),

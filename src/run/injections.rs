@@ -57,8 +57,8 @@ impl Injections {
                     return;
                 }
                 let first = self.before_the_first(&id, fault, &part);
-                let call =
-                    Call { id: name(&id, step, fault, &part), step: &id, fault, part, first };
+                let own = name(&id, step, fault, &part);
+                let call = Call { id: own, step: &id, fault, part, first, may_be_refused: false };
                 let injected = self.one(world, &call).await;
                 ends.extend(injected.ok().and_then(|(_, end)| end));
             }
@@ -128,7 +128,9 @@ impl Injections {
                     return Err("called off: everything is being reverted".to_owned());
                 }
                 let name = name(id, step, fault, &part);
-                let call = Call { id: name, step: id, fault, part, first: None };
+                // once something was injected, a refusal ends what was begun
+                let may_be_refused = injected.is_empty();
+                let call = Call { id: name, step: id, fault, part, first: None, may_be_refused };
                 let (injection, end) = self.one(world, &call).await?;
                 self.expiries.extend(end);
                 injected.push(injection);
@@ -154,7 +156,8 @@ impl Injections {
     pub(super) async fn revert(&mut self, world: &Arc<World>, step: &str) -> Vec<Gone> {
         let of_step = self.all.iter().filter(|injection| injection.step == step);
         let these: Vec<_> = of_step.cloned().collect();
-        if these.is_empty() {
+        // by hand, whoever asked for it knows
+        if these.is_empty() && !world.by_hand {
             world.note(format!("nothing to revert: `{step}` was not injected"));
         }
         self.end(world, these, Origin::Step).await

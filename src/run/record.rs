@@ -318,6 +318,7 @@ impl CaseRecord {
                 self.logs.push(LogRecord { service, text });
             }
             Event::Noted { text, .. } | Event::Attention { text, .. } => self.notes.push(text),
+            Event::Saved { again, .. } => self.start.again = again,
             Event::RolledBack { report, recover, .. } => self.rollback = Some((report, recover)),
             Event::ResidueChecked { left, .. } => self.residue = Some(left),
             Event::CaseEnded { verdict, reasons, tolerated, .. } => {
@@ -411,6 +412,7 @@ impl Event {
             | Self::Explored { case, .. }
             | Self::LogCollected { case, .. }
             | Self::Attention { case, .. }
+            | Self::Saved { case, .. }
             | Self::RolledBack { case, .. }
             | Self::ResidueChecked { case, .. }
             | Self::CaseEnded { case, .. } => Some(case),

@@ -157,8 +157,10 @@ fn logs(case: &CaseRecord, room: usize) -> Markup {
 
 fn again(case: &CaseRecord) -> Markup {
     html! {
-        h3 { "Run it again" }
-        pre { (one_line(&case.start.again, LINE)) }
+        @if !case.start.again.is_empty() {
+            h3 { "Run it again" }
+            pre { (one_line(&case.start.again, LINE)) }
+        }
         p .dim {
             (one_line(&case.start.file, LINE)) " · seed " (case.start.seed)
             @for (axis, value) in &case.start.cell { " · " (one_line(axis, 100)) "=" (one_line(value, 100)) }

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 pub use told::{Closed, InForce, Injected, LiveError, Stopped};
 
 use super::{
-    announce::announce,
+    announce::announce_by_hand,
     assert::record,
     case::{Attempt, Begun, Stage},
     event::Event,
@@ -431,7 +431,7 @@ fn judge(id: &str, gone: Vec<Gone>) -> Result<String, LiveError> {
 
 /// Records a case that this host cannot set up.
 fn unrun(case: &Case, recorder: &Recorder, why: &str) -> Verdict {
-    announce(recorder, case, 1);
+    announce_by_hand(recorder, case);
     let verdict = Verdict::Skipped;
     recorder.emit(Event::CaseEnded {
         case: case.id.clone(),

@@ -12,6 +12,7 @@ use crate::{
     probes::ProbeSpec,
     protocol::Capability,
     run::{CaseRecord, Closed, Live, LiveError, Recorder},
+    runtime::RuntimeError,
     scenario::RecoverStep,
     verdict::Verdict,
 };
@@ -68,6 +69,7 @@ async fn what_is_done_by_hand_is_proven_and_recorded_like_steps() {
     assert!(record.samples.iter().any(|at| at.during == ["pause-1"]));
     assert_eq!(record.residue.as_deref(), Some(&[][..]));
     assert!(scene.helper().open_entries().is_empty());
+    assert_eq!(record.start.again, "", "`run` would do its own steps");
     assert_eq!(live.close(false).await, None);
     assert!(matches!(live.inject(&pause(), MINUTE).await, Err(LiveError::Over(_))));
 }
@@ -114,6 +116,35 @@ async fn what_does_not_fit_is_refused_and_leaves_the_case_as_it_was() {
     assert!(matches!(live.inject(&slow, MINUTE).await, Err(LiveError::Unavailable(_))));
     assert_eq!(live.revert("pause-1").await, Err(LiveError::Unknown("pause-1".into())));
     assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Pass);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_before_anything_happened_is_a_note_and_breaks_nothing() {
+    let volume = "volumes: { data: { docker: {} } }\nservices: { agent: { image: app, mounts: { /data: data } } }\n";
+    let (live, scene, recorder) = open(volume).await;
+    let before = scene.helper().open_entries();
+    let gone = fault("remove-file: { target: 'agent:/data/gone' }");
+    let refused = live.inject(&gone, MINUTE).await;
+    assert!(matches!(refused, Err(LiveError::Refused(_))), "{refused:?}");
+    let record = case(&recorder);
+    assert!(record.faults.is_empty());
+    assert_eq!(scene.helper().open_entries(), before, "nothing was journaled");
+    let [note] = &record.notes[..] else { panic!("{:?}", record.notes) };
+    let told = "not injected: `remove-file` at `agent:/data/gone`: ";
+    assert!(note.starts_with(told) && !note.contains("hint:"), "{note}");
+    live.inject(&pause(), MINUTE).await.unwrap();
+    assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Pass);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_keeper_refuses_was_begun_and_breaks_the_case() {
+    let (live, scene, recorder) = open("").await;
+    let (doing, detail) = ("killing".to_owned(), "busy".to_owned());
+    scene.engine.fail("kill", 1, RuntimeError::Refused { doing, detail });
+    let refused = live.inject(&fault("kill: { target: agent }"), MINUTE).await;
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(found(&recorder, "kill-1.effect"), Some(Verdict::Error));
+    assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Error);
 }
 
 #[tokio::test(start_paused = true)]

@@ -73,6 +73,7 @@ fn a_game_day_by_keys_ends_with_the_reports_of_a_run_and_a_scenario_that_passes(
         case.faults.iter().map(|fault| fault.reverted.as_ref().is_some_and(|end| end.1)).collect();
     assert_eq!(ends, [true, true]);
     assert!(case.notes.contains(&"the pager rang".to_owned()), "{:?}", case.notes);
+    assert_eq!(case.start.again, "keelhaul run again.yaml");
     let junit = test.junit();
     assert!(junit.contains("fault read-only-2 (read-only): effect"), "{junit}");
     test.assert_no_residue();

@@ -35,6 +35,19 @@ fn hostile_text_is_text() {
 }
 
 #[test]
+fn notes_are_shown_of_every_case_and_no_line_runs_again_what_was_done_by_hand() {
+    let mut made = Made::run(1);
+    made.bad("by-hand", "", 1).case_end(Verdict::Fail, &["no"]).end(Verdict::Fail);
+    let mut record = made.record();
+    assert!(page(&record).contains("Run it again"));
+    record.cases[0].start.again.clear();
+    record.cases[0].notes = vec!["users see <503>".to_owned()];
+    let page = page(&record);
+    assert!(page.contains("**note**: by-hand: users see &lt;503&gt;"), "{page}");
+    assert!(!page.contains("Run it again"), "{page}");
+}
+
+#[test]
 fn a_long_run_fits_and_shows_its_failures() {
     let mut made = Made::run(500);
     for index in 0..499 {
