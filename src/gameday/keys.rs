@@ -5,7 +5,9 @@ use std::path::Path;
 use super::{
     call::Call,
     draft::Heading,
+    find,
     line::Line,
+    offer::HOLE,
     state::{Command, Focus, Mode, State},
 };
 use crate::{faults::Scope, units::Duration};
@@ -61,7 +63,7 @@ pub(super) fn press(state: &mut State, key: Key) -> Vec<Command> {
     }
     match std::mem::replace(&mut state.mode, Mode::Watch) {
         Mode::Watch => watch(state, key, half),
-        Mode::Find(line) => find(state, key, line),
+        Mode::Find(line, before) => find(state, key, line, before),
         Mode::Form(line) => form(state, key, line),
         Mode::Confirm(call, sure) => confirm(state, key, call, sure),
         Mode::Note(line) => note(state, key, line),
@@ -82,7 +84,7 @@ fn watch(state: &mut State, key: Key, half: bool) -> Vec<Command> {
         Key::Enter | Key::Char('i') => open_form(state),
         Key::Char('/') => {
             state.focus = Focus::Offers;
-            state.mode = Mode::Find(Line::default());
+            state.mode = Mode::Find(Line::default(), state.offer);
         }
         Key::Char('r') => return revert(state),
         Key::Char('S') => return stop(state),
@@ -117,30 +119,28 @@ fn step(state: &mut State, by: isize) {
     };
     let at = match state.focus {
         Focus::Places => &mut state.place,
-        Focus::Offers => &mut state.offer,
+        Focus::Offers => state.offer.get_or_insert_default(),
         Focus::Faults => &mut state.fault,
     };
     *at = at.saturating_add_signed(by).min(length.saturating_sub(1));
     if state.focus == Focus::Places {
-        state.offer = 0;
+        state.offer = Some(0);
     }
 }
 
-fn find(state: &mut State, key: Key, mut line: Line) -> Vec<Command> {
-    match key {
-        Key::Escape => {}
-        Key::Enter => open_form(state),
-        _ => {
-            edit(&mut line, key);
-            let wanted = line.text();
-            let found = |part: &dyn Fn(&str) -> bool| {
-                state.offers_here().iter().position(|offer| part(offer.name))
-            };
-            let found = found(&|name| name.starts_with(&wanted))
-                .or_else(|| found(&|name| name.contains(&wanted)));
-            state.offer = found.unwrap_or(state.offer);
-            state.mode = Mode::Find(line);
-        }
+fn find(state: &mut State, key: Key, mut line: Line, before: Option<usize>) -> Vec<Command> {
+    if key == Key::Escape {
+        (state.offer, state.said) = (before, None);
+        return Vec::new();
+    }
+    if key != Key::Enter {
+        edit(&mut line, key);
+    }
+    find::choose(state, &line.text(), before);
+    if key == Key::Enter && state.offer.is_some() {
+        open_form(state);
+    } else {
+        state.mode = Mode::Find(line, before);
     }
     Vec::new()
 }
@@ -150,8 +150,12 @@ fn open_form(state: &mut State) {
     match state.chosen_offer() {
         None => state.said = Some(Err("the subjects are not up yet".into())),
         Some(offer) => match &offer.why_not {
-            Some(why) => state.said = Some(Err(format!("not here: {why}"))),
-            None => state.mode = Mode::Form(Line::of(&offer.line)),
+            Some(_) => {
+                let why =
+                    format!("`{}` cannot be injected here: the reason stands above", offer.name);
+                state.said = Some(Err(why));
+            }
+            None => state.mode = Mode::Form(Line::before(&offer.line, HOLE)),
         },
     }
 }
@@ -162,9 +166,17 @@ fn form(state: &mut State, key: Key, mut line: Line) -> Vec<Command> {
         return Vec::new();
     }
     if key != Key::Enter {
+        if matches!(key, Key::Char(_)) {
+            line.take(HOLE);
+        }
         edit(&mut line, key);
         state.said = None;
         state.mode = Mode::Form(line);
+        return Vec::new();
+    }
+    if line.text().contains(HOLE) {
+        state.said = Some(Err(format!("which file? type it in place of `{HOLE}`")));
+        state.mode = Mode::Form(Line::before(&line.text(), HOLE));
         return Vec::new();
     }
     match state.read(&line.text()) {

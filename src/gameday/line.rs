@@ -17,6 +17,13 @@ impl Line {
         Self { before: text.to_owned(), after: String::new() }
     }
 
+    /// Starts with a text, the cursor before the first of these parts, or behind it all.
+    #[must_use]
+    pub fn before(text: &str, part: &str) -> Self {
+        let (before, after) = text.split_at(text.find(part).unwrap_or(text.len()));
+        Self { before: before.to_owned(), after: after.to_owned() }
+    }
+
     /// All of it.
     #[must_use]
     pub fn text(&self) -> String {
@@ -39,6 +46,13 @@ impl Line {
     /// Takes away the character before the cursor.
     pub fn delete(&mut self) {
         self.before.pop();
+    }
+
+    /// Takes away a part that stands right behind the cursor.
+    pub fn take(&mut self, part: &str) {
+        if let Some(rest) = self.after.strip_prefix(part) {
+            self.after = rest.to_owned();
+        }
     }
 
     /// Takes away all before the cursor.
@@ -90,5 +104,16 @@ mod tests {
         line.left();
         line.clear();
         assert_eq!(line.text(), "f");
+    }
+
+    #[test]
+    fn a_part_can_be_typed_over() {
+        let mut line = Line::before("a <x> b <x>", "<x>");
+        assert_eq!(line.cursor(), 2);
+        line.take("<x>");
+        line.insert('c');
+        line.take("<x>");
+        assert_eq!(line.text(), "a c b <x>");
+        assert_eq!(Line::before("abc", "<x>").cursor(), 3);
     }
 }

@@ -7,6 +7,7 @@
 mod call;
 mod console;
 mod draft;
+mod find;
 mod journal;
 mod keys;
 mod line;

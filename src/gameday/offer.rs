@@ -1,6 +1,8 @@
 //! The catalogue, narrowed to one place: every fault with its line prefilled, and why it cannot be
 //! injected there where it cannot. Pure: who knows the host and the subjects is asked.
 
+use std::fmt;
+
 use super::call::LASTS;
 use crate::{
     faults::{self, FaultRow, FaultSpec, Kind, Scope},
@@ -11,6 +13,9 @@ use crate::{
 /// Where examples in the catalogue have their volumes.
 const MOUNTS: [&str; 4] = ["/run/agent", "/var/lib/docker", "/data", "/backup"];
 
+/// In place of a file that only the user knows: those in the examples are not there.
+pub(super) const HOLE: &str = "<file>";
+
 /// A place that faults can be aimed at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -18,6 +23,15 @@ pub struct Place {
     pub service: String,
     /// One of its mounts; none for the container as such.
     pub mount: Option<String>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.mount {
+            Some(mount) => write!(f, "{}:{mount}", self.service),
+            None => f.write_str(&self.service),
+        }
+    }
 }
 
 /// A fault, aimed at a place.
@@ -97,16 +111,25 @@ fn target(example: &str) -> Option<&str> {
     rest.split([',', ' ', '}']).next()
 }
 
-/// An example with this place in it, and another service of this scenario where it needs one.
+/// An example with this place in it, a hole for each file in it, and another service of this scenario where it needs one.
 fn aim(example: &str, place: &Place, scenario: &Scenario) -> String {
     let Some(old) = target(example) else { return example.to_owned() };
     let below = old.split_once(':').map_or("", |(_, path)| path);
     let below = MOUNTS.iter().find_map(|mount| below.strip_prefix(mount)).unwrap_or_default();
+    let mount = place.mount.as_deref().unwrap_or_default();
+    let file = format!("{}/{HOLE}", mount.trim_end_matches('/'));
     let new = match &place.mount {
-        Some(mount) => format!("{}:{}{below}", place.service, mount.trim_end_matches('/')),
-        None => place.service.clone(),
+        Some(_) if !below.is_empty() => format!("{}:{file}", place.service),
+        _ => place.to_string(),
     };
     let aimed = example.replacen(&format!("target: {old}"), &format!("target: {new}"), 1);
+    let aimed = match aimed.split_once(" of: /") {
+        Some((before, rest)) => {
+            let end = rest.find([',', ' ', '}']).unwrap_or(rest.len());
+            format!("{before} of: {file}{}", &rest[end..])
+        }
+        None => aimed,
+    };
     let other = scenario.services.keys().find(|name| **name != place.service);
     match other {
         Some(other) => aimed.replace("on: controller", &format!("on: {other}")),
@@ -132,7 +155,13 @@ mod tests {
         let find = |name: &str| offers.iter().find(|offer| offer.name == name);
         let line = &find("read-only").unwrap().line;
         assert_eq!(line, "inject: { read-only: { target: agent:/logs } }, for: 1m");
-        assert!(find("remove-file").unwrap().line.contains("agent:/logs/journal.log"));
+        let line = &find("remove-file").unwrap().line;
+        assert_eq!(line, "inject: { remove-file: { target: agent:/logs/<file> } }");
+        let line = &find("broken-hardlinks").unwrap().line;
+        assert_eq!(
+            line,
+            "inject: { broken-hardlinks: { target: agent:/logs/<file>, mode: copy-and-replace, of: /logs/<file> } }"
+        );
         assert!(find("pause").is_none(), "it takes no path");
         assert!(find("read-only").unwrap().touches.contains("container agent"));
     }

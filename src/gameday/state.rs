@@ -93,8 +93,9 @@ pub enum Focus {
 pub enum Mode {
     /// Each is a command.
     Watch,
-    /// The name of a fault is typed; the first that has it is chosen.
-    Find(Line),
+    /// The name of a fault is typed; the first that has it is chosen, or else none. What was chosen
+    /// before comes back with Escape.
+    Find(Line, Option<usize>),
     /// A fault is typed.
     Form(Line),
     /// It reaches beyond its volume: `y` is the first key, Enter the second.
@@ -147,8 +148,8 @@ pub struct State {
     pub offers: Vec<Vec<Offer>>,
     /// The chosen place.
     pub place: usize,
-    /// The chosen offer.
-    pub offer: usize,
+    /// The chosen offer; none when none is called what is looked for.
+    pub offer: Option<usize>,
     /// The chosen fault of this run.
     pub fault: usize,
     /// What keys mean.
@@ -194,7 +195,7 @@ impl State {
             focus: Focus::Places,
             offers: Vec::new(),
             place: 0,
-            offer: 0,
+            offer: Some(0),
             fault: 0,
             mode: Mode::Watch,
             said: None,
@@ -298,7 +299,7 @@ impl State {
     /// The offer that is chosen.
     #[must_use]
     pub fn chosen_offer(&self) -> Option<&Offer> {
-        self.offers_here().get(self.offer)
+        self.offers_here().get(self.offer?)
     }
 
     /// What can be done to the chosen place.

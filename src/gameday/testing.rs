@@ -77,9 +77,14 @@ impl Driven {
 
     /// The same, with secrets.
     pub(super) fn hiding(redactor: &Redactor) -> Self {
+        Self::on(SOURCE, redactor)
+    }
+
+    /// The same on another scenario that has a service `agent`.
+    pub(super) fn on(source: &str, redactor: &Redactor) -> Self {
         let checker = checker();
-        let scenario = checker(SOURCE).unwrap();
-        let draft = Draft::of(SOURCE, &[]).unwrap();
+        let scenario = checker(source).unwrap();
+        let draft = Draft::of(source, &[]).unwrap();
         let why_not =
             |fault: &FaultSpec| (fault.name() == "stall").then(|| "no freezer here".to_owned());
         let offers = places(&scenario).iter().map(|at| offers(at, &scenario, &why_not)).collect();
@@ -116,8 +121,8 @@ impl Driven {
     pub(super) fn choose(&mut self, place: usize, fault: &str) -> &mut Self {
         self.state.focus = Focus::Places;
         self.state.place = place;
-        self.state.offer =
-            self.state.offers_here().iter().position(|one| one.name == fault).unwrap();
+        self.state.offer = self.state.offers_here().iter().position(|one| one.name == fault);
+        assert!(self.state.offer.is_some(), "{fault}");
         self.keys(&[Key::Char('i')])
     }
 

@@ -11,7 +11,10 @@ use crate::{
 
 /// Injects `read-only` into the logs, which breaks the health check, and reverts it.
 fn one_fault() -> Driven {
-    let mut driven = Driven::up();
+    under(Driven::up())
+}
+
+fn under(mut driven: Driven) -> Driven {
     driven.health(2 * SECOND, true, &[]);
     driven.choose(2, "read-only").keys(&[Key::Enter]);
     driven.injected(10 * SECOND, "read-only-1");
@@ -45,6 +48,16 @@ fn the_screen_with_a_fault_in_force() {
     insta::assert_snapshot!("in-force-120x40", driven.screen(120, 40));
     driven.keys(&[Key::Char('?')]);
     insta::assert_snapshot!("help-80x24", driven.screen(80, 24));
+}
+
+#[test]
+fn the_screen_in_the_readme_is_that_of_its_first_scenario() {
+    let readme = include_str!("../../README.md");
+    let source = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let mut driven = under(Driven::on(source, &Redactor::default()));
+    driven.input(Input::Clock(28 * SECOND));
+    let screen = driven.screen(80, 24);
+    assert!(readme.contains(&screen), "{screen}");
 }
 
 #[test]
@@ -90,6 +103,62 @@ fn a_fault_is_found_by_its_name() {
     let mut driven = Driven::up();
     driven.keys(&[Key::Down, Key::Down, Key::Char('/')]).type_in("read").keys(&[Key::Enter]);
     assert!(driven.screen(80, 24).contains("> inject: { read-only: { target: agent:/logs } }"));
+}
+
+#[test]
+fn a_name_that_nothing_has_chooses_nothing_and_says_where_it_is() {
+    let mut driven = Driven::up();
+    driven.keys(&[Key::Char('/')]).type_in("read-only").keys(&[Key::Enter]);
+    insta::assert_snapshot!("not-found-80x24", driven.screen(80, 24));
+    assert_eq!((driven.state.chosen_offer(), &driven.wanted[..]), (None, &[][..]));
+    driven.keys(&[Key::Clear]).type_in("disk-f");
+    let screen = driven.screen(80, 24);
+    let partly = "no fault of `agent` is called `disk-f`; `disk-full` is at `agent:/data`";
+    assert!(screen.contains(partly), "{screen}");
+    driven.keys(&[Key::Clear]).type_in("zzz").keys(&[Key::Enter]);
+    let screen = driven.screen(80, 24);
+    assert!(screen.contains("no fault is called `zzz`") && screen.contains("\n> zzz"), "{screen}");
+    driven.keys(&[Key::Escape]);
+    assert_eq!(driven.state.offer, Some(0), "as before");
+    driven.keys(&[Key::Char('/')]).type_in("zzz").keys(&[Key::Clear]).type_in("pau");
+    assert_eq!(driven.keys(&[Key::Enter]).state.chosen_offer().unwrap().name, "pause");
+    assert!(driven.screen(80, 24).contains("> inject: { pause: { target: agent } }"));
+}
+
+#[test]
+fn a_file_that_only_the_user_knows_is_asked_for() {
+    let mut driven = Driven::up();
+    driven.choose(2, "broken-hardlinks").keys(&[Key::Enter]);
+    assert_eq!(driven.wanted, []);
+    let screen = driven.screen(80, 24);
+    assert!(screen.contains("which file? type it in place of `<file>`"), "{screen}");
+    driven.type_in("head").keys(&[Key::Enter]).type_in("item").keys(&[Key::Enter]);
+    let [Command::Inject(call)] = &driven.wanted[..] else { panic!("{:?}", driven.wanted) };
+    let typed = "{ broken-hardlinks: { target: agent:/logs/head, mode: copy-and-replace, of: /logs/item } }";
+    assert_eq!(call.typed, typed);
+}
+
+#[test]
+fn what_was_saved_is_what_runs_it_again() {
+    let mut driven = one_fault();
+    let (case, again) = ("logs".to_owned(), "keelhaul run mine.yaml".to_owned());
+    driven.event(12 * SECOND, Event::Saved { case, again });
+    assert_eq!(driven.state.case().unwrap().start.again, "keelhaul run mine.yaml");
+    assert!(driven.screen(80, 24).contains("saved: keelhaul run mine.yaml"));
+}
+
+#[test]
+fn what_is_long_is_read_whole_on_the_smallest_screen() {
+    let long = |times: usize, word: &str| format!("{} {word}", "lorem ipsum ".repeat(times));
+    let mut driven = Driven::up();
+    let (scenario, why) = (&driven.state.scenario, long(10, "because"));
+    let never = |_: &FaultSpec| Some(why.clone());
+    let offered = places(scenario).iter().map(|at| offers(at, scenario, &never)).collect();
+    driven.input(Input::Opened(offered));
+    driven.input(Input::Done(Err(long(18, "sorry"))));
+    let screen = driven.screen(80, 24);
+    assert!(screen.contains("because\n") && screen.contains("sorry\n"), "{screen}");
+    assert!(screen.contains(" Log ") && screen.ends_with("q quit"), "{screen}");
 }
 
 #[test]

@@ -8,12 +8,12 @@ use ratatui::{
     widgets::{Block, Borders, Paragraph},
 };
 
-use super::{Paint, fit};
+use super::{LONGEST, Paint, fit, wrap};
 use crate::{
     faults::Scope,
     gameday::{
-        call::Call,
         line,
+        offer::HOLE,
         script::clock,
         state::{Focus, Mode, State},
     },
@@ -24,8 +24,12 @@ const KEYS: &str =
     "Tab lists  / find  i inject  r revert  S STOP  n note  w save as  ? help  q quit";
 
 /// What the chosen fault may touch: before it is injected, and while it is in force.
-pub(super) fn blast_radius(state: &State, paint: Paint, frame: &mut Frame<'_>, area: Rect) {
-    let width = usize::from(area.width);
+pub(super) fn blast_radius(
+    state: &State,
+    paint: Paint,
+    width: usize,
+    most: usize,
+) -> Vec<Line<'static>> {
     let (reach, does) = match (state.focus, state.chosen_fault(), state.chosen_offer()) {
         (Focus::Faults, Some(fault), _) => {
             let call = state.calls.get(&fault.id);
@@ -41,14 +45,12 @@ pub(super) fn blast_radius(state: &State, paint: Paint, frame: &mut Frame<'_>, a
         },
         _ => ("nothing is chosen".to_owned(), String::new()),
     };
-    let lines = vec![
-        Line::from(vec![
-            Span::styled("Blast radius ", paint.strong()),
-            Span::raw(fit(&state.redacted(&reach), width.saturating_sub(13))),
-        ]),
-        Line::from(Span::raw(fit(&state.redacted(&does), width))),
-    ];
-    frame.render_widget(Paragraph::new(lines), area);
+    let first = Line::from(vec![
+        Span::styled("Blast radius ", paint.strong()),
+        Span::raw(fit(&state.redacted(&reach), width.saturating_sub(13))),
+    ]);
+    let more = wrap(&state.redacted(&does), width, most).into_iter().map(Line::from);
+    std::iter::once(first).chain(more).collect()
 }
 
 fn scope(scope: Scope) -> &'static str {
@@ -75,58 +77,62 @@ pub(super) fn log(state: &State, paint: Paint, frame: &mut Frame<'_>, area: Rect
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }
 
-/// What is to be read at once, and what keys do.
-pub(super) fn keys(state: &State, paint: Paint, frame: &mut Frame<'_>, area: Rect) {
+/// What is to be read at once.
+pub(super) fn says(state: &State, paint: Paint, width: usize) -> Vec<Line<'static>> {
+    let (text, style) = above(state, paint);
+    let lines = wrap(&state.redacted(&text), width, LONGEST).into_iter();
+    lines.map(|line| Line::from(Span::styled(line, style))).collect()
+}
+
+fn above(state: &State, paint: Paint) -> (String, Style) {
     let said = match &state.said {
         Some(Ok(text)) => Some((text.clone(), paint.strong())),
         Some(Err(text)) => Some((text.clone(), paint.bad())),
         None => None,
     };
-    let told = |text: &str| (text.to_owned(), paint.strong());
-    let (above, below) = match (&state.ending, &state.mode) {
-        (Some(why), _) => (told(why), Line::from("please wait: the reports are being written")),
-        (None, Mode::Form(_)) => {
-            let hint = told("Enter: inject   Esc: back   Ctrl-U: clear   `for:` is its time");
-            (said.unwrap_or(hint), Line::default())
+    let hint = match (&state.ending, &state.mode) {
+        (Some(why), _) => return (why.clone(), paint.strong()),
+        (None, Mode::Confirm(call, _)) => {
+            let (name, touched) = (call.fault.name(), touches(&call.fault, &state.scenario));
+            return (format!("{name} reaches beyond its volume: {touched}"), paint.alarm());
         }
-        (None, Mode::Find(_)) => {
-            (told("a fault by name: Enter: type it   Esc: back"), Line::default())
-        }
-        (None, Mode::Note(_)) => (told("note, with its time: Enter   Esc: back"), Line::default()),
-        (None, Mode::Save(_)) => {
-            let hint = told("save as a scenario: Enter   Esc: back");
-            (said.unwrap_or(hint), Line::default())
-        }
-        (None, Mode::Confirm(call, sure)) => confirm(state, call, *sure, paint),
         (None, Mode::Quit) => {
-            let text = format!("{} in force: leaving reverts everything", state.in_force.len());
-            ((text, paint.alarm()), Line::from("y: leave   any other key: stay"))
+            let number = state.in_force.len();
+            return (format!("{number} in force: leaving reverts everything"), paint.alarm());
         }
-        (None, Mode::Watch | Mode::Help) => (said.unwrap_or_default(), Line::from(KEYS)),
+        (None, Mode::Form(line)) if line.text().contains(HOLE) => {
+            "type the file, in place of `<file>`   Enter: inject   Esc: back"
+        }
+        (None, Mode::Form(_)) => "Enter: inject   Esc: back   Ctrl-U: clear   `for:` is its time",
+        (None, Mode::Find(..)) => "a fault by name: Enter: type it   Esc: back",
+        (None, Mode::Note(_)) => {
+            return ("note, with its time: Enter   Esc: back".into(), paint.strong());
+        }
+        (None, Mode::Save(_)) => "save as a scenario: Enter   Esc: back",
+        (None, Mode::Watch | Mode::Help) => "",
     };
-    let width = usize::from(area.width);
-    let above = Line::from(Span::styled(fit(&state.redacted(&above.0), width), above.1));
-    frame.render_widget(Paragraph::new(vec![above, below]), area);
-    if let Mode::Form(line) | Mode::Find(line) | Mode::Note(line) | Mode::Save(line) = &state.mode {
-        let row = Rect { y: area.y + 1, height: 1, ..area };
-        typed(line, frame, row);
-    }
+    said.unwrap_or((hint.to_owned(), paint.strong()))
 }
 
-fn confirm(
-    state: &State,
-    call: &Call,
-    sure: bool,
-    paint: Paint,
-) -> ((String, Style), Line<'static>) {
-    let touched = touches(&call.fault, &state.scenario);
-    let text = format!("{} reaches beyond its volume: {touched}", call.fault.name());
-    let keys = if sure {
-        "Enter: inject   any other key: back"
-    } else {
-        "y, then Enter: inject   any other key: back"
+/// What keys do just now, under what is to be read.
+pub(super) fn keys(state: &State, says: Vec<Line<'_>>, frame: &mut Frame<'_>, area: Rect) {
+    let below = match (&state.ending, &state.mode) {
+        (Some(_), _) => "please wait: the reports are being written",
+        (None, Mode::Confirm(_, true)) => "Enter: inject   any other key: back",
+        (None, Mode::Confirm(_, false)) => "y, then Enter: inject   any other key: back",
+        (None, Mode::Quit) => "y: leave   any other key: stay",
+        (None, Mode::Watch | Mode::Help) => KEYS,
+        (None, Mode::Form(_) | Mode::Find(..) | Mode::Note(_) | Mode::Save(_)) => "",
     };
-    ((text, paint.alarm()), Line::from(keys))
+    let y = area.bottom().saturating_sub(1);
+    let mut lines = says;
+    lines.push(Line::from(below));
+    frame.render_widget(Paragraph::new(lines), area);
+    if let Mode::Form(line) | Mode::Find(line, _) | Mode::Note(line) | Mode::Save(line) =
+        &state.mode
+    {
+        typed(line, frame, Rect { y, height: 1, ..area });
+    }
 }
 
 /// The line that is typed, moved so that its cursor is seen.

@@ -22,6 +22,9 @@ use ratatui::{
 use super::state::{Mode, SMALLEST, State};
 use paint::Paint;
 
+/// Lines of what is to be read whole. On the smallest screen the log leaves room for three and two.
+const LONGEST: usize = 3;
+
 /// Draws all of it.
 pub fn draw(state: &State, frame: &mut Frame<'_>) {
     let paint = Paint { colour: state.colour };
@@ -31,13 +34,17 @@ pub fn draw(state: &State, frame: &mut Frame<'_>) {
         return too_small(state, frame, area);
     }
     let more = area.height - SMALLEST.1;
+    let width = usize::from(area.width);
+    let says = foot::says(state, paint, width);
+    let touches = foot::blast_radius(state, paint, width, LONGEST + 2 - says.len().max(2));
+    let length = |lines: usize| Constraint::Length(u16::try_from(lines).unwrap_or_default());
     let rows = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(7 + more / 4),
         Constraint::Length(7 + more / 2),
-        Constraint::Length(2),
-        Constraint::Min(4),
-        Constraint::Length(2),
+        length(touches.len()),
+        Constraint::Min(1),
+        length(says.len() + 1),
     ])
     .split(area);
     head::draw(state, paint, frame, rows[0]);
@@ -47,9 +54,9 @@ pub fn draw(state: &State, frame: &mut Frame<'_>) {
     let [left, right] = halves(rows[2]);
     offers::draw(state, paint, frame, left);
     faults::draw(state, paint, frame, right);
-    foot::blast_radius(state, paint, frame, rows[3]);
+    frame.render_widget(Paragraph::new(touches), rows[3]);
     foot::log(state, paint, frame, rows[4]);
-    foot::keys(state, paint, frame, rows[5]);
+    foot::keys(state, says, frame, rows[5]);
     if state.mode == Mode::Help {
         help::draw(frame, area);
     }
@@ -85,6 +92,21 @@ fn shown(length: usize, chosen: usize, height: usize) -> std::ops::Range<usize> 
     start..length.min(start + height)
 }
 
+/// A text in lines, cut between words, or within one that is longer than a line. What does not fit into
+/// so many is cut off, with a sign that it was.
+fn wrap(text: &str, columns: usize, most: usize) -> Vec<String> {
+    let (mut lines, mut rest) = (Vec::new(), text.trim());
+    while lines.len() + 1 < most && rest.chars().count() > columns {
+        let end = rest.char_indices().nth(columns).map_or(rest.len(), |(at, _)| at);
+        let space = rest[..end].rfind(' ').filter(|_| !rest[end..].starts_with(' '));
+        let (line, more) = rest.split_at(space.unwrap_or(end));
+        lines.push(line.trim_end().to_owned());
+        rest = more.trim_start();
+    }
+    lines.push(fit(rest, columns));
+    lines
+}
+
 /// A text cut to columns, with a sign that it was.
 fn fit(text: &str, columns: usize) -> String {
     if text.chars().count() <= columns {
@@ -92,4 +114,18 @@ fn fit(text: &str, columns: usize) -> String {
     }
     let cut: String = text.chars().take(columns.saturating_sub(1)).collect();
     format!("{cut}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_words_and_no_more_than_fits_is_shown() {
+        assert_eq!(wrap("", 5, 3), [""]);
+        assert_eq!(wrap("one two three", 7, 3), ["one two", "three"]);
+        assert_eq!(wrap("one twoo three", 7, 3), ["one", "twoo", "three"]);
+        assert_eq!(wrap("onetwothree", 7, 3), ["onetwot", "hree"]);
+        assert_eq!(wrap("one two three four", 5, 2), ["one", "two …"]);
+    }
 }

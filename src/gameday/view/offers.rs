@@ -12,20 +12,18 @@ use crate::gameday::state::{Focus, State};
 
 pub(super) fn draw(state: &State, paint: Paint, frame: &mut Frame<'_>, area: Rect) {
     let title = match state.places.get(state.place) {
-        Some(place) => match &place.mount {
-            Some(mount) => format!("Faults for {}:{mount}", place.service),
-            None => format!("Faults for {}", place.service),
-        },
+        Some(place) => format!("Faults for {place}"),
         None => "Faults".to_owned(),
     };
     let block = pane(&title, state.focus == Focus::Offers, paint);
     let inside = block.inner(area);
     let offers = state.offers_here();
-    let range = shown(offers.len(), state.offer, usize::from(inside.height));
+    let chosen = state.offer.unwrap_or_default();
+    let range = shown(offers.len(), chosen, usize::from(inside.height));
     let mut lines: Vec<Line<'_>> = range
         .map(|index| {
             let offer = &offers[index];
-            let mark = if index == state.offer { "> " } else { "  " };
+            let mark = if state.offer == Some(index) { "> " } else { "  " };
             let (text, style) = match &offer.why_not {
                 None => (offer.name.to_owned(), paint.plain()),
                 Some(why) => {
