@@ -124,12 +124,30 @@ async fn judged(
         return Ok(ExitCode::RollbackIncomplete);
     }
     let Some(replayed) = judged else { return Ok(ExitCode::Interrupted) };
-    let replayed = replayed.context("the state could not be judged")?;
+    let replayed = match replayed {
+        Ok(replayed) => replayed,
+        Err(error) => {
+            output::say(format!("error: the state could not be judged: {}", hinted(&error, facts)));
+            return Ok(ExitCode::Error);
+        }
+    };
     output::data(match args.format {
         AuditFormat::Human => human(facts, &replayed),
         AuditFormat::Json => json(&args.file, facts, &replayed),
     })?;
     Ok(if replayed.wrong.is_some() { ExitCode::Fail } else { ExitCode::Pass })
+}
+
+/// What keeps a program from reading a state is, as a rule, how its container was made.
+fn hinted(error: &helper::HelperError, facts: &Facts) -> String {
+    let said = error.to_string();
+    match &facts.records {
+        Records::Program { path, .. } if !said.contains("hint:") => format!(
+            "{said}\n\nhint: start the container with the service's user and environment, and with a volume or a \
+             tmpfs at `{path}`"
+        ),
+        _ => said,
+    }
 }
 
 /// Takes everything away, and makes sure of it.
@@ -146,15 +164,17 @@ async fn ended(helper: &Helper) -> Result<(), String> {
 fn human(facts: &Facts, replayed: &Replayed) -> String {
     let Facts { filesystem, cut, acknowledged, wrong, digest, .. } = facts;
     let from = match &facts.records {
-        Records::File(file) => file,
-        Records::Program { command, .. } => command.first().map_or("", String::as_str),
+        Records::File(file) => format!("from `{file}`"),
+        Records::Program { command, .. } => {
+            format!("by `{}`", command.first().map_or("", String::as_str))
+        }
     };
     let now = match &replayed.wrong {
         Some(wrong) => format!("fail: {wrong}"),
         None => format!("pass: all {} acknowledged records are there", replayed.acknowledged),
     };
     format!(
-        "state  {filesystem}, cut at {cut} with {acknowledged} acknowledged, read by `{from}`\n       \
+        "state  {filesystem}, cut at {cut} with {acknowledged} acknowledged, read {from}\n       \
          SHA-256 {digest}\nthen   {wrong}\nnow    {now}\n"
     )
 }
@@ -195,7 +215,7 @@ mod tests {
         let sound = Replayed { acknowledged: 41, wrong: None, unmountable: false, took_us: 9 };
         assert_eq!(
             human(&facts(), &sound),
-            "state  ext4, cut at 812 with 41 acknowledged, read by `journal.log`\n       SHA-256 ab\n\
+            "state  ext4, cut at 812 with 41 acknowledged, read from `journal.log`\n       SHA-256 ab\n\
              then   1 of 41 acknowledged records lost\n\
              now    pass: all 41 acknowledged records are there\n"
         );
@@ -204,6 +224,15 @@ mod tests {
         let text = json(Path::new("a.crash"), &facts(), &wrong);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&value["verdict"], &value["state"]["cut"]), (&"fail".into(), &812.into()));
+    }
+
+    #[test]
+    fn whoever_has_no_place_for_a_state_is_told_how_to_make_one() {
+        let error = helper::HelperError::Refused("no such directory".into());
+        assert_eq!(hinted(&error, &facts()), "no such directory");
+        let (path, command) = ("/data".into(), vec!["dump".into()]);
+        let program = Facts { records: Records::Program { path, command }, ..facts() };
+        assert!(hinted(&error, &program).contains("hint: start the container with"));
     }
 
     #[test]

@@ -13,8 +13,9 @@ Examples:
   keelhaul replay records-1.crash --extract disk.img   to mount it, or look at it with debugfs
 
 A state is read by a program where `explore` had one. Start the image that is to read it without the \
-service and without a network, say as `docker run --detach --name mended --network none --entrypoint \
-sleep IMAGE infinity`.
+service and without a network, with the service's user and environment, and with a volume or a tmpfs \
+where it has its data: `docker run --detach --name mended --network none --user postgres --tmpfs \
+/var/lib/postgresql/data --entrypoint sleep IMAGE infinity`.
 
 Exit codes:
   0 every promise is kept   1 one is broken   2 no state, or a damaged one   3 it could not be judged
