@@ -1,8 +1,10 @@
 //! Containers that the run did not make: taken up as they are, and left as they were.
 
+use futures_util::FutureExt as _;
+
 use super::*;
 use crate::{
-    runtime::State,
+    runtime::{ContainerSpec, Runtime as _, State, labels},
     verdict::{ExitCode, Verdict},
 };
 
@@ -83,6 +85,25 @@ async fn one_that_is_gone_before_the_start_is_an_error() {
     let ran = Bench::of(&twice).on("case t#2 1", 0, |scene| scene.engine.lose(THEIRS)).run().await;
     let why = ran.reasons("t#2");
     assert!(why.contains("service `db`: container `shop-db` was removed"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_the_name_of_a_claim_is_in_the_way_and_stays() {
+    let of_a_run = labels::of("r9", labels::ROLE_CLAIM, "");
+    for (labels, said) in [(of_a_run, "is run `r9`'s"), (Default::default(), "no run has made")] {
+        let name = format!("{CLAIM}id-{THEIRS}");
+        let spec = ContainerSpec { name: name.clone(), labels, ..ContainerSpec::default() };
+        let ran = Bench::of(PAUSE)
+            .on("case t 1", 0, move |scene| {
+                scene.engine.create_container(&spec).now_or_never().unwrap().unwrap();
+            })
+            .run()
+            .await;
+        assert_eq!(ran.exit(), ExitCode::Error, "{}", ran.told());
+        assert!(ran.told().contains(said), "{}", ran.told());
+        assert!(ran.scene.engine.inspect(&name).await.is_ok(), "it stays");
+        assert_eq!(done_to_it(&ran), [""; 0]);
+    }
 }
 
 #[tokio::test(start_paused = true)]
