@@ -1,130 +1,52 @@
-//! Which faults a container bears that is not the run's: those whose every trace can be taken back.
-//!
-//! What a run has made is thrown away in the end, so what a fault leaves there does not matter. What
-//! runs already goes on afterwards: a fault is refused on it until it is listed here.
+//! Whether a fault may act on a container that is not the run's, where it would act there.
 
-use super::{Cx, Declared, FaultError, FaultSpec, Scope};
+use super::{Changes, Cx, Declared, FaultError, FaultSpec, OnOthers, Scope};
 use crate::{
     protocol::FsFacts,
     volumes::{Filesystem, VolumeSpec},
 };
 
-/// Those that act in the container's mount namespace or cgroup, on attributes and names of files
-/// that are put back, or on its processes as a whole.
-const GIVES_BACK: [&str; 21] = [
-    "cache-pollution",
-    "crash",
-    "disk-full",
-    "drop-cache",
-    "inode-exhaustion",
-    "inotify-exhaustion",
-    "kill",
-    "label",
-    "lost-mount",
-    "mode",
-    "mount-flags",
-    "mtime-skew",
-    "oom-kill",
-    "ownership",
-    "pause",
-    "read-only",
-    "remount",
-    "restart",
-    "shadow-mount",
-    "stop",
-    "throttle",
-];
-
-/// Those that strike in an interposer, and can insert one under a container that runs.
-const INSERTED: [&str; 4] = ["io-error", "io-latency", "io-stall", "short-write"];
-
 /// Why a fault is refused on a container that is not the run's. Pure.
 #[must_use]
 pub fn refused_on_attached(fault: &FaultSpec) -> Option<String> {
     let name = fault.name();
-    if GIVES_BACK.contains(&name) {
-        return None;
-    }
-    if INSERTED.contains(&name) {
+    match fault.on_others() {
+        OnOthers::GivenBack { .. } => None,
         // what strikes a whole volume needs an interposer that was there from the start
-        return (fault.scope() != Scope::Container).then(|| {
+        OnOthers::Inserted => (fault.scope() != Scope::Container).then(|| {
             format!(
                 "`{name}` strikes in an interposer, and none lies under a container that runs \
                  already\n\nhint: add `insert: true` to the fault"
             )
-        });
-    }
-    let (why, hint) = reason(name);
-    Some(format!("`{name}` is refused on a container that runs already: {why}\n\nhint: {hint}"))
-}
-
-/// Why, and what to do instead.
-fn reason(name: &str) -> (&'static str, &'static str) {
-    match name {
-        "commit-and-recreate" | "recreate" | "remove-volume" => (
-            "another container, or an empty volume, is not what was there",
-            "test that on a copy, which `keelhaul init` describes",
-        ),
-        "broken-hardlinks" | "copy-up" | "corruption" | "remove-file" | "replace-file"
-        | "tmpfs-restart" | "torn-write" => (
-            "what it changes, or what is written meanwhile, cannot be given back",
-            "test that on a copy, which `keelhaul init` describes",
-        ),
-        "memory-limit" => (
-            "who runs out of memory is killed, and nobody would start it again",
-            "give the service an `image`, so that it belongs to the run",
-        ),
-        "disconnect" => {
-            ("the engine may give it another address afterwards", "`pause` makes it silent as well")
-        }
-        "stall" => (
-            "to freeze a filesystem is to freeze whoever uses it",
-            "`io-stall` with `insert: true` holds up the operations of this container alone",
-        ),
-        _ => (
-            "it is not known to give back everything there",
-            "give the service an `image`, so that it belongs to the run",
-        ),
+        }),
+        OnOthers::Refused { why, hint } => Some(refusal(name, why, hint)),
     }
 }
 
-/// Faults that change the files themselves, and not the way to them.
-const ON_FILES: [&str; 4] = ["label", "mode", "mtime-skew", "ownership"];
+fn refusal(name: &str, why: &str, hint: &str) -> String {
+    format!("`{name}` is refused on a container that runs already: {why}\n\nhint: {hint}")
+}
 
 /// Why a fault is refused at a place of such a container, by what is mounted there: the kind as the
 /// engine calls it; none where nothing is. `host_wide` is the scenario's opt-in. Pure.
 #[must_use]
 pub fn refused_there(fault: &FaultSpec, kind: Option<&str>, host_wide: bool) -> Option<String> {
-    let name = fault.name();
-    let (why, hint) = match kind {
-        None if ON_FILES.contains(&name) => (
+    let (why, hint) = match (fault.on_others().changes()?, kind) {
+        (Changes::Files, None) => (
             "a file of the image would be copied into the container's own layer, and stay there",
             "aim at what lies on a mount",
         ),
-        Some("bind") if ON_FILES.contains(&name) && !host_wide => {
+        (Changes::Files, Some("bind")) if !host_wide => {
             ("these are files of the host", "write `allow: [attach, host-wide]`")
         }
         // its propagation is not known, and would not come back with it
-        Some("bind") if ["lost-mount", "remount"].contains(&name) => (
+        (Changes::Mounts, Some("bind")) => (
             "a directory of the host may be mounted so that later mounts show up in it",
             "`shadow-mount` hides what is there",
         ),
         _ => return None,
     };
-    Some(format!("`{name}` is refused on a container that runs already: {why}\n\nhint: {hint}"))
-}
-
-/// What the owner of such a container has to bear of a fault although it is given back.
-#[must_use]
-pub fn borne(fault: &FaultSpec) -> Option<&'static str> {
-    match fault.name() {
-        name if INSERTED.contains(&name) => {
-            Some("files that it opens meanwhile and keeps open fail when the run ends")
-        }
-        "shadow-mount" => Some("what it writes there meanwhile is lost"),
-        "lost-mount" => Some("what it writes there meanwhile stays below the mount"),
-        _ => None,
-    }
+    Some(refusal(fault.name(), why, hint))
 }
 
 /// What is wrong with a fault whatever is mounted at its target, which shows only when the container
@@ -180,14 +102,17 @@ mod tests {
     }
 
     #[test]
-    fn every_listed_name_is_a_fault_and_every_other_is_refused_with_its_reason() {
-        let known = |name: &str| TABLE.iter().any(|row| row.name == name);
-        assert!(GIVES_BACK.iter().chain(&INSERTED).all(|name| known(name)));
+    fn who_does_not_give_everything_back_is_refused_with_its_reason() {
         for row in TABLE {
             let refused = refused_on_attached(&fault(row.example));
-            assert_eq!(refused.is_none(), GIVES_BACK.contains(&row.name), "{}", row.name);
+            let back = row.on_others.changes().is_some();
+            assert_eq!(refused.is_none(), back, "{}", row.name);
             assert!(refused.is_none_or(|why| why.contains("\n\nhint: ")), "{}", row.name);
         }
+        let of = |name| TABLE.iter().find(|row| row.name == name).unwrap().on_others;
+        assert_eq!(of("bit-rot"), OnOthers::UNKNOWN, "who says nothing");
+        assert_eq!(of("recreate"), OnOthers::NOT_WHAT_WAS_THERE);
+        assert_eq!(of("crash").changes(), Some(Changes::Processes));
         let inserted = "io-stall: { target: db:/data, insert: true }";
         assert_eq!(refused_on_attached(&fault(inserted)), None);
         let why = refused_on_attached(&fault("stall: { target: db:/data }")).unwrap();

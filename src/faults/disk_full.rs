@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
     capacity::{self, Supply, part},
     observe::tried,
 };
@@ -192,6 +192,7 @@ impl Fault for DiskFull {
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "disk-full: { target: agent:/data }";
     const RAMPS: bool = true;
+    const ON_OTHERS: OnOthers = OnOthers::GIVEN_BACK;
 
     fn kind(&self) -> Kind {
         Kind::State

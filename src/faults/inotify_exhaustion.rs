@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
+    checks,
     observe::{sibling, tried},
 };
 use crate::protocol::{Capability, InotifyStock, Op, Outcome, Read, UserFacts};
@@ -82,6 +83,7 @@ impl Fault for InotifyExhaustion {
     const SCOPE: Scope = Scope::Container;
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "inotify-exhaustion: { target: agent }";
+    const ON_OTHERS: OnOthers = OnOthers::GIVEN_BACK;
 
     fn kind(&self) -> Kind {
         Kind::State

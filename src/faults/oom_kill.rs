@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
+    Changes, Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope,
+    Target, checks,
     lifecycle::{self, Before as Container},
     want_of_memory,
 };
@@ -72,6 +73,7 @@ impl Fault for OomKill {
     const SCOPE: Scope = Scope::Container;
     const NEEDS: &'static [Capability] = &[Capability::MemoryCgroup];
     const EXAMPLE: &'static str = "oom-kill: { target: agent }";
+    const ON_OTHERS: OnOthers = OnOthers::changing(Changes::Processes);
 
     fn kind(&self) -> Kind {
         Kind::Event

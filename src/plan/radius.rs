@@ -8,13 +8,10 @@ use std::{
 
 use super::Case;
 use crate::{
-    faults::{FaultSpec, borne},
+    faults::{Changes, FaultSpec},
     runtime::{ContainerFacts, Listed},
     scenario::{Action, Step},
 };
-
-/// Faults that stop, kill, freeze or start a container.
-const LIFECYCLE: [&str; 6] = ["crash", "kill", "oom-kill", "pause", "restart", "stop"];
 
 /// A container, and all that the cases do to it.
 struct Touched<'a> {
@@ -22,7 +19,7 @@ struct Touched<'a> {
     services: BTreeSet<&'a str>,
     /// In the order of the steps; each act once, however many cases have it.
     acts: Vec<String>,
-    /// Names of the faults among them that act on the container as a whole.
+    /// Names of the faults among them that stop, kill, freeze or start it.
     lifecycle: BTreeSet<&'static str>,
 }
 
@@ -79,7 +76,8 @@ fn done_to(one: &mut Touched<'_>, service: &str, case: &Case) {
         for fault in case.faults(index) {
             if fault.target().service == service {
                 add(injected(&fault));
-                one.lifecycle.extend(LIFECYCLE.iter().find(|name| **name == fault.name()));
+                let stops = fault.on_others().changes() == Some(Changes::Processes);
+                one.lifecycle.extend(stops.then(|| fault.name()));
             }
         }
         if let Step { action: Action::Exec(exec), .. } = step
@@ -92,7 +90,7 @@ fn done_to(one: &mut Touched<'_>, service: &str, case: &Case) {
 
 fn injected(fault: &FaultSpec) -> String {
     let described = fault.describe();
-    let borne = borne(fault).map(|what| format!("; {what}")).unwrap_or_default();
+    let borne = fault.on_others().borne().map(|what| format!("; {what}")).unwrap_or_default();
     format!("{}: {}; undo: {}{borne}", fault.name(), described.act, described.undo)
 }
 
