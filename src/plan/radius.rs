@@ -9,6 +9,7 @@ use std::{
 use super::Case;
 use crate::{
     faults::{Changes, FaultSpec},
+    probes::ProbeSpec,
     runtime::{ContainerFacts, Listed},
     scenario::{Action, Step},
 };
@@ -84,6 +85,11 @@ fn done_to(one: &mut Touched<'_>, service: &str, case: &Case) {
             && exec.service == service
         {
             add(format!("run in it: {}", exec.command.join(" ")));
+        }
+    }
+    for (on, act) in case.scenario.probes().filter_map(ProbeSpec::act) {
+        if on == service {
+            add(act);
         }
     }
 }
@@ -167,7 +173,7 @@ mod tests {
 
     /// A case with this, and a volume, a tmpfs and a network.
     fn case() -> Case {
-        let yaml = "keelhaul: 1\nname: t\nallow: [attach]\nservices: { db: { attach: { container: x } } }\nsteps:\n  - inject: { read-only: { target: 'db:/data' } }\n  - inject: { crash: { target: db } }\n  - exec: { service: db, command: [sync] }\n";
+        let yaml = "keelhaul: 1\nname: t\nallow: [attach]\nservices: { db: { attach: { container: x } } }\nsteady_state: [{ exec: { service: db, command: [pg_isready] } }, { http: { service: db, path: / } }]\nsteps:\n  - inject: { read-only: { target: 'db:/data' } }\n  - inject: { crash: { target: db } }\n  - exec: { service: db, command: [sync] }\n";
         let files = [("t.yaml".into(), Ok(yaml.into()))];
         let loaded = crate::scenario::load_all(&files, &Default::default(), &Default::default());
         let mut case =
@@ -229,6 +235,8 @@ blast radius: 1 container that keelhaul did not make
     touched by crash: ";
         assert!(text.starts_with(expected), "{text}");
         assert!(text.contains("    touched by run in it: sync\n"), "{text}");
+        assert!(text.contains("    touched by run in it, as a probe: pg_isready\n"), "{text}");
+        assert!(!text.contains("GET"), "{text}");
         assert!(text.ends_with("again by crash; what is in /run is lost with it\n"), "{text}");
     }
 
