@@ -1,8 +1,11 @@
 //! Whether a fault may act on a container that is not the run's, where it would act there.
 
+use std::path::Path;
+
 use super::{Changes, Cx, Declared, FaultError, FaultSpec, OnOthers, Scope};
 use crate::{
     protocol::FsFacts,
+    runtime::{ContainerMount, reaches_engine},
     volumes::{Filesystem, VolumeSpec},
 };
 
@@ -27,11 +30,45 @@ fn refusal(name: &str, why: &str, hint: &str) -> String {
     format!("`{name}` is refused on a container that runs already: {why}\n\nhint: {hint}")
 }
 
-/// Why a fault is refused at a place of such a container, by what is mounted there: the kind as the
-/// engine calls it; none where nothing is. `host_wide` is the scenario's opt-in. Pure.
+/// What a host lives by, and its engine. Nobody who allows the whole host means these.
+const OF_THE_HOST: [&str; 12] = [
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/proc",
+    "/sbin",
+    "/sys",
+    "/usr",
+    "/var/lib/containerd",
+    "/var/lib/docker",
+];
+
+/// A directory of the host that lies in one of those, or has one in it.
+fn is_the_hosts(source: &str) -> bool {
+    let path = Path::new(source);
+    let own = |own: &&str| path.starts_with(own) || Path::new(own).starts_with(path);
+    reaches_engine(source) || OF_THE_HOST.iter().any(own)
+}
+
+/// Why a fault is refused at a place of such a container, by what is mounted there; none where
+/// nothing is. `host_wide` is the scenario's opt-in. Pure.
 #[must_use]
-pub fn refused_there(fault: &FaultSpec, kind: Option<&str>, host_wide: bool) -> Option<String> {
+pub fn refused_there(
+    fault: &FaultSpec,
+    mounted: Option<&ContainerMount>,
+    host_wide: bool,
+) -> Option<String> {
+    let kind = mounted.map(|mount| mount.kind.as_str());
+    let of_the_host = mounted.is_some_and(|mount| is_the_hosts(&mount.source));
     let (why, hint) = match (fault.on_others().changes()?, kind) {
+        (Changes::Files, Some("bind")) if of_the_host => {
+            let source = mounted.map_or("", |mount| mount.source.as_str());
+            let why = format!("the host itself, or its engine, lives by what is in `{source}`");
+            return Some(refusal(fault.name(), &why, "aim at a mount of the service's own data"));
+        }
         (Changes::Files, None) => (
             "a file of the image would be copied into the container's own layer, and stay there",
             "aim at what lies on a mount",
@@ -101,6 +138,11 @@ mod tests {
         serde_saphyr::from_str(yaml).unwrap()
     }
 
+    fn mounted(kind: &str, source: &str) -> ContainerMount {
+        let (destination, kind, source) = ("/x".into(), kind.into(), source.into());
+        ContainerMount { destination, kind, source, volume: String::new(), writable: true }
+    }
+
     #[test]
     fn who_does_not_give_everything_back_is_refused_with_its_reason() {
         for row in TABLE {
@@ -117,6 +159,23 @@ mod tests {
         assert_eq!(refused_on_attached(&fault(inserted)), None);
         let why = refused_on_attached(&fault("stall: { target: db:/data }")).unwrap();
         assert!(why.contains("`io-stall` with `insert: true`"), "{why}");
+    }
+
+    #[test]
+    fn what_the_host_lives_by_is_not_touched_whatever_is_allowed() {
+        let mode = fault("mode: { target: 'db:/x', mode: '0700' }");
+        let refused = |source: &str, host_wide| {
+            refused_there(&mode, Some(&mounted("bind", source)), host_wide)
+        };
+        for source in ["/", "/etc", "/etc/ssl/", "/var", "/var/run/docker.sock", "/run", "/proc/1"]
+        {
+            let why = refused(source, true).unwrap_or_else(|| panic!("{source}"));
+            assert!(why.contains("lives by"), "{why}");
+        }
+        for source in ["/srv/data", "/etcd", "/var/lib/postgresql"] {
+            assert_eq!(refused(source, true), None, "{source}");
+            assert!(refused(source, false).unwrap().contains("host-wide"), "{source}");
+        }
     }
 
     #[test]

@@ -261,14 +261,9 @@ fn unfit(scenario: &Scenario, fault: &FaultSpec, facts: &ContainerFacts) -> Opti
         is_mount_point: mounted.is_some_and(|(point, _)| point.trim_end_matches('/') == path),
         host_wide: false,
     };
-    let kind = mounted.and_then(|(point, _)| {
-        facts
-            .mounts
-            .iter()
-            .find(|mount| mount.destination == *point)
-            .map(|mount| mount.kind.as_str())
-    });
-    if let Some(why) = refused_there(fault, kind, scenario.allow.contains(&Allow::HostWide)) {
+    let found = mounted
+        .and_then(|(point, _)| facts.mounts.iter().find(|mount| mount.destination == *point));
+    if let Some(why) = refused_there(fault, found, scenario.allow.contains(&Allow::HostWide)) {
         return Some(why);
     }
     let problem = fault.check(&declared).into_iter().next()?;

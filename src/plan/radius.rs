@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
+    path::Path,
 };
 
 use super::Case;
@@ -136,8 +137,16 @@ fn mounted(
     if source.is_empty() {
         return format!("{at} ({}, its own{only})", mount.kind);
     }
-    let with = with(&facts.id, all, |other| other.mounts.contains(source));
+    let same = |its: &String| its == source || overlap(its, &mount.source);
+    let with = with(&facts.id, all, |other| other.mounts.iter().any(same));
     format!("{at} ({} {source}{only}){with}", mount.kind)
+}
+
+/// Two paths of the host are the same, or one lies below the other: they have files in common.
+fn overlap(one: &str, other: &str) -> bool {
+    let (one, other) = (Path::new(one), Path::new(other));
+    // the names of volumes are no paths
+    one.is_absolute() && other.is_absolute() && (one.starts_with(other) || other.starts_with(one))
 }
 
 /// The other containers that have the same, in words.
@@ -238,6 +247,21 @@ blast radius: 1 container that keelhaul did not make
         assert!(text.contains("    touched by run in it, as a probe: pg_isready\n"), "{text}");
         assert!(!text.contains("GET"), "{text}");
         assert!(text.ends_with("again by crash; what is in /run is lost with it\n"), "{text}");
+    }
+
+    #[test]
+    fn directories_of_the_host_share_files_where_one_lies_below_the_other() {
+        for (one, other, shared) in [
+            ("/srv/data", "/srv/data", true),
+            ("/srv/data", "/srv/data/db", true),
+            ("/srv/data/db/", "/srv/data", true),
+            ("/srv/data", "/", true),
+            ("/srv/data", "/srv/database", false),
+            ("/srv/data", "srv", false),
+            ("", "", false),
+        ] {
+            assert_eq!(overlap(one, other), shared, "{one} {other}");
+        }
     }
 
     #[test]
