@@ -53,6 +53,10 @@ fn is_the_hosts(source: &str) -> bool {
     reaches_engine(source) || OF_THE_HOST.iter().any(own)
 }
 
+/// What to do instead of filling what others use.
+const STRIKE_ALONE: &str = "`io-error` with `errno: ENOSPC, ops: [create, write], insert: true` lets \
+                            writes fail for this container alone";
+
 /// Why a fault is refused at a place of such a container, by what is mounted there; none where
 /// nothing is. `host_wide` is the scenario's opt-in. Pure.
 #[must_use]
@@ -75,6 +79,10 @@ pub fn refused_there(
         ),
         (Changes::Files, Some("bind")) if !host_wide => {
             ("these are files of the host", "write `allow: [attach, host-wide]`")
+        }
+        // a tmpfs is nobody else's
+        (Changes::Room, Some("volume" | "bind")) => {
+            ("whoever else uses the filesystem there would find it full", STRIKE_ALONE)
         }
         // its propagation is not known, and would not come back with it
         (Changes::Mounts, Some("bind")) => (
@@ -105,7 +113,8 @@ pub fn complaints_anywhere(fault: &FaultSpec) -> Vec<String> {
 }
 
 impl Cx<'_> {
-    /// Refuses to fill what is not the run's, but for a tmpfs that only this container has.
+    /// Refuses to fill what is not the run's, but for a tmpfs that only this container has. The plan
+    /// has refused it by the kind of the mount; this goes by what is there.
     pub(super) fn may_fill(&self, fs: &FsFacts) -> Result<(), FaultError> {
         let own = |volume: &super::SiteVolume| volume.spec.filesystem() == Some(Filesystem::Tmpfs);
         if !self.attached || self.site.volume.as_ref().is_some_and(own) && fs.fs_type == "tmpfs" {
@@ -119,8 +128,7 @@ impl Cx<'_> {
         };
         Err(FaultError::Refused(format!(
             "the filesystem at `{path}` {whose}, and `{}` is not the run's, so it is not \
-             filled\n\nhint: `io-error` with `errno: ENOSPC, ops: [create, write], insert: true` \
-             lets writes fail for this container alone",
+             filled\n\nhint: {STRIKE_ALONE}",
             self.site.service
         )))
     }
@@ -175,6 +183,17 @@ mod tests {
         for source in ["/srv/data", "/etcd", "/var/lib/postgresql"] {
             assert_eq!(refused(source, true), None, "{source}");
             assert!(refused(source, false).unwrap().contains("host-wide"), "{source}");
+        }
+    }
+
+    #[test]
+    fn what_others_use_is_not_filled_and_a_tmpfs_is() {
+        for yaml in ["disk-full: { target: db:/x }", "inode-exhaustion: { target: db:/x }"] {
+            let refused = |kind| refused_there(&fault(yaml), Some(&mounted(kind, "/srv/pg")), true);
+            assert_eq!(refused("tmpfs"), None, "{yaml}");
+            for kind in ["volume", "bind"] {
+                assert!(refused(kind).unwrap().contains("errno: ENOSPC"), "{yaml} {kind}");
+            }
         }
     }
 

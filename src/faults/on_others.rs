@@ -33,6 +33,8 @@ pub enum Changes {
     Processes,
     /// The files themselves, and not the way to them.
     Files,
+    /// What is free of a filesystem, for whoever uses it.
+    Room,
     /// A mount of its own, which is taken away and made again.
     Mounts,
 }
