@@ -9,6 +9,13 @@ use crate::{
     volumes::{Filesystem, VolumeSpec},
 };
 
+/// Why a fault is refused that acts on such a container although it is aimed at another. Pure.
+#[must_use]
+pub fn refused_with_attached(fault: &FaultSpec, peer: &str) -> String {
+    let why = format!("it acts on `{peer}` too, and is not known to give back everything there");
+    refusal(fault.name(), &why, "give that service an `image`, so that it belongs to the run")
+}
+
 /// Why a fault is refused on a container that is not the run's. Pure.
 #[must_use]
 pub fn refused_on_attached(fault: &FaultSpec) -> Option<String> {

@@ -46,7 +46,9 @@ use crate::{
     runtime::RuntimeError,
     units::Duration,
 };
-pub use attached::{complaints_anywhere, refused_on_attached, refused_there};
+pub use attached::{
+    complaints_anywhere, refused_on_attached, refused_there, refused_with_attached,
+};
 pub use cx::Cx;
 pub use effect::Effect;
 pub use fault::{Declared, Described, Fault, Prepared};

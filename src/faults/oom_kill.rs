@@ -60,11 +60,18 @@ impl OomKill {
                  hint: name more of the one that is meant",
                 found.len(),
                 self.target,
-                one.command,
-                other.command
+                called(one),
+                called(other)
             ))),
         }
     }
+}
+
+/// Which process it is, without its arguments: they may hold a secret.
+fn called(one: &ProcessFacts) -> String {
+    let program = one.command.split_whitespace().next().unwrap_or_default();
+    let name = program.rsplit('/').next().unwrap_or_default();
+    format!("{name} (pid {})", one.process.pid)
 }
 
 impl Fault for OomKill {
