@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    runtime::State,
+    runtime::{RestartPolicy, State},
     verdict::{ExitCode, Verdict},
 };
 
@@ -66,6 +66,19 @@ async fn one_that_does_not_survive_is_not_started_but_named() {
     let why = ran.reasons("t");
     assert!(why.contains("container shop-db is exited, and was running"), "{why}");
     assert!(!done_to_it(&ran).contains(&format!("start {THEIRS}")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_runs_with_another_limit_is_not_as_it_was_found() {
+    let ran = Bench::of(PAUSE)
+        .on("reverted p", 0, |scene| {
+            scene.engine.change(THEIRS, |facts| facts.restart = RestartPolicy::Always);
+        })
+        .run()
+        .await;
+    assert_eq!(ran.verdict, Verdict::Error, "{}", ran.told());
+    let why = ran.reasons("t");
+    assert!(why.contains("container shop-db has the restart policy always, and had no"), "{why}");
 }
 
 #[tokio::test(start_paused = true)]
