@@ -26,6 +26,7 @@ mod report;
 mod run;
 mod schema;
 mod server;
+mod set_up;
 mod shell;
 mod signals;
 

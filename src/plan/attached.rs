@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Where Compose notes the service of a container.
-const SERVICE: &str = "com.docker.compose.service";
+pub(super) const SERVICE: &str = "com.docker.compose.service";
 
 /// Ends the name of a volume that the run did not make: no scenario can write such a name.
 const THEIRS: &str = " (theirs)";

@@ -15,6 +15,15 @@ use crate::{
     scenario::{Action, Step},
 };
 
+/// Who decides what is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The steps of the scenarios.
+    Steps,
+    /// Whoever plays a game day: nobody knows it beforehand.
+    Hand,
+}
+
 /// A container, and all that the cases do to it.
 struct Touched<'a> {
     facts: &'a ContainerFacts,
@@ -28,7 +37,7 @@ struct Touched<'a> {
 /// Renders the blast radius; empty where no case attaches to anything. `all` is every container that
 /// there is.
 #[must_use]
-pub fn render(cases: &[Case], all: &[Listed]) -> String {
+pub fn render(cases: &[Case], all: &[Listed], by: By) -> String {
     let touched = touched(cases);
     let mut text = String::new();
     if touched.is_empty() {
@@ -38,7 +47,7 @@ pub fn render(cases: &[Case], all: &[Listed]) -> String {
     let _ =
         writeln!(text, "blast radius: {} {containers} that keelhaul did not make", touched.len());
     for one in touched.values() {
-        container(&mut text, one, all);
+        container(&mut text, one, all, by);
     }
     text
 }
@@ -101,7 +110,7 @@ fn injected(fault: &FaultSpec) -> String {
     format!("{}: {}; undo: {}{borne}", fault.name(), described.act, described.undo)
 }
 
-fn container(text: &mut String, one: &Touched<'_>, all: &[Listed]) {
+fn container(text: &mut String, one: &Touched<'_>, all: &[Listed], by: By) {
     let facts = one.facts;
     let found = all.iter().find(|listed| listed.id == facts.id);
     let (image, status) =
@@ -123,8 +132,15 @@ fn container(text: &mut String, one: &Touched<'_>, all: &[Listed]) {
     for act in &one.acts {
         line("touched by", act);
     }
-    line("", &standing(one));
+    match by {
+        By::Steps => line("", &standing(one)),
+        By::Hand => line("touched by", BY_HAND),
+    }
 }
+
+/// What is known of a game day before it is played.
+const BY_HAND: &str = "faults that you inject by hand, among them those that stop or freeze it; \
+                       each is given back by itself, or when you leave";
 
 fn mounted(
     mount: &crate::runtime::ContainerMount,
@@ -230,7 +246,7 @@ mod tests {
             Listed { ours: true, ..other("keelhaul-k1", &["pg"], &[]) },
             other("web", &[], &["shop_default"]),
         ];
-        let text = render(&[case(), case()], &all);
+        let text = render(&[case(), case()], &all, By::Steps);
         let expected = "\
 blast radius: 1 container that keelhaul did not make
 
@@ -266,6 +282,16 @@ blast radius: 1 container that keelhaul did not make
 
     #[test]
     fn without_such_containers_there_is_nothing_to_say() {
-        assert_eq!(render(&[], &[]), "");
+        assert_eq!(render(&[], &[], By::Steps), "");
+    }
+
+    #[test]
+    fn by_hand_anything_may_happen_that_can_be_given_back() {
+        let mut case = case();
+        case.scenario.steps.clear();
+        let text = render(&[case], &[], By::Hand);
+        assert!(text.contains("as a probe: pg_isready"), "{text}");
+        assert!(text.contains("touched by faults that you inject by hand"), "{text}");
+        assert!(!text.contains("never stopped"), "{text}");
     }
 }
