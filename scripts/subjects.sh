@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the images of the subjects that are not ours (PostgreSQL, Redis, nginx) from
+# Makes the images of the subjects that are not ours (PostgreSQL, Redis, SQLite, nginx) from
 # the distribution's packages, for engines that reach no registry. An image that
 # the engine has is left alone, so the public one wins wherever there is one.
 #

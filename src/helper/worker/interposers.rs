@@ -2,13 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    io,
+    path::{Path, PathBuf},
     process::Child,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -71,27 +72,7 @@ impl Interposers {
         let ending = Arc::new(AtomicBool::new(false));
         self.made().insert(name.clone(), Arc::clone(&ending));
         let watch = move || {
-            let process = Identity::of(child.id());
-            let how = loop {
-                std::thread::sleep(LOOK);
-                match child.try_wait() {
-                    Ok(None) => {}
-                    Ok(Some(status)) if status.success() && end == End::IsTheContainers => return,
-                    Ok(Some(status)) => break format!("ended: {status}"),
-                    Err(error) => break error.to_string(),
-                }
-                // one that is stopped need not be waited for
-                let wrong = match process.as_ref().is_ok_and(|process| process.is_stopped()) {
-                    true => Some("it is stopped".to_owned()),
-                    false => control::ask(&socket, &Ask::Ping, PONG).err().map(|e| e.to_string()),
-                };
-                if let Some(wrong) = wrong.filter(|_| matches!(child.try_wait(), Ok(None))) {
-                    // without it, whoever waits gets an error
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    break format!("did not answer and was ended: {wrong}");
-                }
-            };
+            let Some(how) = watched(&mut child, &socket, end) else { return };
             if !ending.load(Ordering::Acquire)
                 && let Some(alarm) = alarm.get()
             {
@@ -100,5 +81,82 @@ impl Interposers {
         };
         // without a watch an end is noticed by whoever uses the volume
         let _ = std::thread::Builder::new().name("interposer".into()).spawn(watch);
+    }
+}
+
+/// Waits until one ends, and ends one that does not answer; says how it ended, unless that is no loss.
+fn watched(child: &mut Child, socket: &Path, end: End) -> Option<String> {
+    let process = Identity::of(child.id());
+    let mut deaf_since = None;
+    loop {
+        std::thread::sleep(LOOK);
+        match child.try_wait() {
+            Ok(None) => {}
+            Ok(Some(status)) if status.success() && end == End::IsTheContainers => return None,
+            Ok(Some(status)) => return Some(format!("ended: {status}")),
+            Err(error) => return Some(error.to_string()),
+        }
+        // one that is stopped need not be waited for
+        let (wrong, hangs) = match process.as_ref().is_ok_and(|process| process.is_stopped()) {
+            true => ("it is stopped".to_owned(), true),
+            false => match control::ask(socket, &Ask::Ping, PONG) {
+                Ok(_) => {
+                    deaf_since = None;
+                    continue;
+                }
+                Err(error) => (error.to_string(), is_timeout(&error)),
+            },
+        };
+        // one that is about to end closes its ears first
+        if !hangs && deaf_since.get_or_insert_with(Instant::now).elapsed() < PONG {
+            continue;
+        }
+        if matches!(child.try_wait(), Ok(None)) {
+            // without it, whoever waits gets an error
+            let _ = child.kill();
+            let _ = child.wait();
+            return Some(format!("did not answer and was ended: {wrong}"));
+        }
+    }
+}
+
+/// Somebody is there, and says nothing.
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::net::UnixListener, process::Command};
+
+    use super::*;
+
+    /// Who accepts, and hangs up at once, until the test ends.
+    fn deaf(dir: &Path) -> PathBuf {
+        let socket = dir.join("socket");
+        let listener = UnixListener::bind(&socket).unwrap();
+        std::thread::spawn(move || listener.incoming().for_each(drop));
+        socket
+    }
+
+    fn ends_after(seconds: &str) -> Child {
+        Command::new("sleep").arg(seconds).spawn().unwrap()
+    }
+
+    #[test]
+    fn one_that_hangs_up_and_then_ends_was_on_its_way_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = deaf(dir.path());
+        assert_eq!(watched(&mut ends_after("0.5"), &socket, End::IsTheContainers), None);
+        let ended = watched(&mut ends_after("0.5"), &socket, End::IsLoss).unwrap();
+        assert!(ended.starts_with("ended: "), "{ended}");
+    }
+
+    #[test]
+    fn one_that_hangs_up_and_stays_is_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = deaf(dir.path());
+        let ended = watched(&mut ends_after("60"), &socket, End::IsTheContainers).unwrap();
+        assert!(ended.starts_with("did not answer and was ended: "), "{ended}");
     }
 }

@@ -125,3 +125,29 @@ fn volumes_never_share_a_name_and_never_reach_the_user_s_storage() {
     let nas = volume(&scenario, "nas").to_string();
     assert!(!nas.contains("device") && !nas.contains("nfs"), "{nas}");
 }
+
+#[test]
+fn a_file_takes_what_it_includes_and_its_services_what_they_extend() {
+    let scenario = scenario("family.yaml");
+    let names: Vec<&str> = scenario.services.keys().map(String::as_str).collect();
+    assert_eq!(names, ["api", "cache", "worker"]);
+    let worker = &scenario.services["worker"];
+    assert_eq!(worker.command.as_deref().unwrap(), ["work"]);
+    let env = [("FROM_BASE", "yes"), ("LEVEL", "debug"), ("REGION", "eu")];
+    assert_eq!(worker.env, env.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+    assert_eq!(worker.depends_on["cache"], Depends::ServiceHealthy);
+    let expected = [
+        ("/data", ("data", false)),
+        ("/etc/key", ("api-etc-key", true)),
+        ("/run/secrets/token", ("api-run-secrets-token", true)),
+        ("/settings", ("api-settings", true)),
+        ("/srv/conf", ("api-srv-conf", false)),
+        ("/srv/page", ("api-srv-page", true)),
+    ];
+    assert_eq!(mounts(&scenario.services["api"]), BTreeMap::from(expected));
+    let path = |name: &str| volume(&scenario, name)["bind"]["path"].clone();
+    // each from the directory of the file that says it
+    assert_eq!(path("api-srv-conf"), json!("/here/own"));
+    assert_eq!(path("api-srv-page"), json!("/here/shared/page"));
+    assert_eq!(path("api-run-secrets-token"), json!("/here/token.txt"));
+}

@@ -6,7 +6,9 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use super::{Beside, Given, build, interpolate::interpolate, service, values, volume};
+use super::{
+    Beside, Given, build, files::Whole, interpolate::interpolate, service, values, volume,
+};
 use crate::{
     diagnostic::suggest,
     scenario::{
@@ -31,6 +33,8 @@ pub(super) struct File<'a> {
     pub(super) problems: Vec<Problem>,
     tree: Node,
     path: PathBuf,
+    /// Where relative paths begin, by the number of the file that they stand in.
+    directories: BTreeMap<u16, PathBuf>,
     options: Compose,
     definitions: &'a Definitions<'a>,
     beside: Beside<'a>,
@@ -47,7 +51,7 @@ pub(super) struct File<'a> {
 
 impl<'a> File<'a> {
     pub(super) fn new(
-        tree: Node,
+        Whole { tree, directories }: Whole,
         path: &Path,
         options: &Compose,
         (over, given): (&Node, &'a Given<'a>),
@@ -63,6 +67,7 @@ impl<'a> File<'a> {
             problems,
             tree,
             path: path.to_owned(),
+            directories,
             options: options.clone(),
             definitions: given.definitions,
             beside: given.beside,
@@ -213,7 +218,12 @@ impl<'a> File<'a> {
         whole.then(|| Node { value, ..node.clone() })
     }
 
-    /// A path of the host: from the directory of this file, and absolute.
+    /// Where the relative paths of a part begin.
+    fn directory(&self, part: &Node) -> &Path {
+        self.directories.get(&part.span.file).map_or(Path::new(""), PathBuf::as_path)
+    }
+
+    /// A path of the host: from the directory of the file that says it, and absolute.
     pub(super) fn host_path(&mut self, source: &str, node: &Node) -> Option<String> {
         if source.starts_with('~') {
             let text = format!(
@@ -222,8 +232,7 @@ impl<'a> File<'a> {
             self.report(Problem::on(node, text));
             return None;
         }
-        let directory = self.path.parent().unwrap_or(Path::new(""));
-        let whole = self.beside.directory.join(directory).join(source);
+        let whole = self.beside.directory.join(self.directory(node)).join(source);
         let mut plain = PathBuf::new();
         for part in whole.components() {
             match part {
@@ -237,10 +246,9 @@ impl<'a> File<'a> {
         Some(plain.display().to_string())
     }
 
-    /// The text of a file beside this one; none where it cannot be had, which was reported.
+    /// The text of a file beside the one that names it; none where it cannot be had, which was reported.
     pub(super) fn text_beside(&mut self, name: &str, at: &Node, optional: bool) -> Option<String> {
-        let directory = self.path.parent().unwrap_or(Path::new(""));
-        let path = directory.join(name);
+        let path = self.directory(at).join(name);
         let problem = match read_beside(self.beside, &path) {
             Ok(Some(text)) => return Some(text),
             Ok(None) if optional => return None,
@@ -307,6 +315,22 @@ impl<'a> File<'a> {
         };
         self.volumes.push(Entry { value, ..entry });
         true
+    }
+
+    /// What the file declares under a name in one of its sections, with its variables put in; none
+    /// where it declares nothing of that name, which was reported.
+    pub(super) fn declared(&mut self, section: &str, name: &str, at: &Node) -> Option<Entry> {
+        let declared = self.tree.get(section).map(Node::entries).unwrap_or_default();
+        let Some(entry) = declared.iter().find(|entry| entry.key == name).cloned() else {
+            let names = declared.iter().map(|entry| entry.key.as_str());
+            let hint = suggest(name, names)
+                .unwrap_or_else(|| format!("declare it: `{section}: {{ {name}: {{ file: … }} }}`"));
+            let text = format!("`{section}` declares no `{name}`\n\nhint: {hint}");
+            self.report(Problem::on(at, text));
+            return None;
+        };
+        let value = self.interpolated(&entry.value)?;
+        Some(Entry { value, ..entry })
     }
 
     /// A volume of the run's own, as this one is made; plain where the scenario does without the

@@ -1,6 +1,9 @@
 //! Every key of a Compose service, and what becomes of it. One more: a line here.
 
-use super::service::{Service, basics, environment, health, lists, mounts, resources};
+use super::{
+    extends::EXTENDS,
+    service::{Service, basics, environment, files, health, lists, mounts, resources},
+};
 use crate::scenario::load::node::Entry;
 
 /// What becomes of a key.
@@ -24,7 +27,7 @@ pub(super) const KEYS: &[(&str, Fate)] = &[
     ("cgroup", Refused),
     ("cgroup_parent", Refused),
     ("command", Taken(lists::command)),
-    ("configs", Refused),
+    ("configs", Taken(files::files)),
     ("container_name", Idle),
     ("cpu_quota", Refused),
     ("cpu_shares", Idle),
@@ -41,7 +44,8 @@ pub(super) const KEYS: &[(&str, Fate)] = &[
     ("env_file", Taken(environment::env_file)),
     ("environment", Taken(environment::environment)),
     ("expose", Idle),
-    ("extends", Refused),
+    // was done when the files were read
+    (EXTENDS, Idle),
     ("external_links", Refused),
     ("extra_hosts", Refused),
     ("gpus", Refused),
@@ -72,7 +76,7 @@ pub(super) const KEYS: &[(&str, Fate)] = &[
     ("restart", Taken(resources::restart)),
     ("runtime", Refused),
     ("scale", Refused),
-    ("secrets", Refused),
+    ("secrets", Taken(files::files)),
     ("security_opt", Refused),
     ("shm_size", Refused),
     ("stdin_open", Idle),

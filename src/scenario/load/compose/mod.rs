@@ -6,7 +6,9 @@
 //! is built, found or watched is left out. Pure: the caller's [`Beside`] reads the files.
 
 mod build;
+mod extends;
 mod file;
+mod files;
 mod interpolate;
 mod keys;
 mod merges;
@@ -17,16 +19,15 @@ mod volume;
 use std::{collections::BTreeSet, path::Path};
 
 use file::File;
-use keys::TOP;
 
 use super::{
     de, merge,
     node::{Node, Span, Value},
-    parse::{self, LARGEST_FILE},
+    parse,
     problem::{Problem, Sources},
     vars::Definitions,
 };
-use crate::{diagnostic::suggest, scenario::Compose};
+use crate::scenario::Compose;
 
 /// What reads a file: its bytes, or none where there is no such file.
 pub type Reader<'a> = &'a dyn Fn(&Path) -> Result<Option<Vec<u8>>, String>;
@@ -65,8 +66,8 @@ pub(super) struct Given<'a> {
     pub(super) beside: Beside<'a>,
 }
 
-/// The scenario's tree with what its Compose file says beneath what it says itself. The file joins
-/// the sources.
+/// The scenario's tree with what its Compose file says beneath what it says itself. The file, and all
+/// that it leads to, join the sources.
 pub(super) fn expand(
     tree: &Node,
     given: &Given<'_>,
@@ -77,9 +78,7 @@ pub(super) fn expand(
     let options = de::read::<Compose>(&entry.value, label).map_err(|problem| vec![problem])?;
     let at = entry.value.get("file").unwrap_or(&entry.value);
     let path = given.scenario.parent().unwrap_or(Path::new("")).join(&options.file);
-    let text = text_of(&path, at, given.beside).map_err(|problem| vec![problem])?;
-    let number = sources.add(&path.display().to_string(), &text);
-    let whole = parsed(&text, number)?;
+    let whole = files::read(&path, at, given.beside, sources)?;
     let mut file = File::new(whole, &path, &options, (tree, given));
     let (services, volumes) = file.translated(&entry.value);
     if !file.problems.is_empty() {
@@ -90,61 +89,6 @@ pub(super) fn expand(
     under(&mut expanded, "volumes", entry.key_span, volumes);
     steady_state(&mut expanded, entry.key_span);
     Ok(expanded)
-}
-
-fn text_of(path: &Path, at: &Node, beside: Beside<'_>) -> Result<String, Problem> {
-    let shown = path.display();
-    let bytes = match (beside.read)(path) {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => {
-            let text = format!(
-                "there is no file `{shown}`\n\nhint: its path begins where the scenario lies"
-            );
-            return Err(Problem::on(at, text));
-        }
-        Err(error) => return Err(Problem::on(at, format!("`{shown}` cannot be read: {error}"))),
-    };
-    if bytes.len() > LARGEST_FILE {
-        return Err(Problem::on(at, format!("`{shown}` has more than {LARGEST_FILE} bytes")));
-    }
-    String::from_utf8(bytes).map_err(|_| Problem::on(at, format!("`{shown}` is not UTF-8")))
-}
-
-/// The file as a tree with its merge keys done.
-fn parsed(text: &str, number: u16) -> Result<Node, Vec<Problem>> {
-    const EMPTY: &str = "the file is empty";
-    let (tree, mut problems) = parse::parse(text);
-    for problem in &mut problems {
-        let place = Span { file: number, ..Span::default() };
-        problem.span = Some(problem.span.map_or(place, |span| Span { file: number, ..span }));
-        if problem.text.starts_with(EMPTY) {
-            problem.text = format!("{EMPTY}\n\nhint: a Compose file has `services`");
-        }
-    }
-    let mut tree = tree.ok_or_else(|| problems.clone())?;
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    tree.in_file(number);
-    let tree = merges::done(&tree);
-    let unknown = tree
-        .entries()
-        .iter()
-        .filter(|entry| !entry.key.starts_with("x-") && !TOP.contains(&entry.key.as_str()));
-    problems.extend(unknown.map(|entry| {
-        let hint = suggest(&entry.key, TOP).unwrap_or_default();
-        let text = format!("unknown key `{}` in a Compose file\n\nhint: {hint}", entry.key);
-        Problem::at(entry.key_span, text)
-    }));
-    if let Some(entry) = tree.entry("include") {
-        let text = "`include` is not followed\n\nhint: `docker compose config` writes one file that holds all; name that one";
-        problems.push(Problem::at(entry.key_span, text));
-    }
-    if tree.get("services").is_none_or(|services| services.entries().is_empty()) {
-        let text = "this Compose file has no `services`\n\nhint: name another one";
-        problems.push(Problem::on(&tree, text));
-    }
-    if problems.is_empty() { Ok(tree) } else { Err(problems) }
 }
 
 /// A section of the scenario over what the file gives.

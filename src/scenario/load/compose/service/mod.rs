@@ -2,6 +2,7 @@
 
 pub(super) mod basics;
 pub(super) mod environment;
+pub(super) mod files;
 pub(super) mod health;
 pub(super) mod lists;
 pub(super) mod mounts;

@@ -140,13 +140,22 @@ fn mount(service: &mut Service<'_, '_>, part: &Entry, written: &Written<'_>) {
             service.file.new_volume(service.name, &written.target, empty)
         }
     };
-    give(service, part, (&written.target, &volume, written.read_only), written.node);
+    let (target, read_only) = (&written.target, written.read_only);
+    give(service, part, &Mounted { target, volume: &volume, read_only }, written.node);
 }
 
-fn give(
+/// A volume at its place.
+pub(super) struct Mounted<'n> {
+    pub(super) target: &'n str,
+    pub(super) volume: &'n str,
+    pub(super) read_only: bool,
+}
+
+/// Mounts a volume of the scenario.
+pub(super) fn give(
     service: &mut Service<'_, '_>,
     part: &Entry,
-    (target, volume, read_only): (&str, &str, bool),
+    &Mounted { target, volume, read_only }: &Mounted<'_>,
     node: &Node,
 ) {
     let name = build::text(node.span, volume);
@@ -228,5 +237,6 @@ fn memory(service: &mut Service<'_, '_>, node: &Node, asked: &Memory<'_>) {
     let volume = build::single("tmpfs", build::map(node.span, limits));
     let name = service.file.new_volume(service.name, asked.target, volume);
     let part = build::entry("tmpfs", node.span, node.clone());
-    give(service, &part, (asked.target, &name, asked.read_only), node);
+    let (target, read_only) = (asked.target, asked.read_only);
+    give(service, &part, &Mounted { target, volume: &name, read_only }, node);
 }
