@@ -15,6 +15,8 @@ impl Scenario {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn no_section_is_left_out() {
         let probe = |port| format!("{{ tcp: {{ service: a, port: {port} }} }}");
@@ -30,8 +32,7 @@ mod tests {
         let files = [("t.yaml".into(), Ok(yaml.into_bytes()))];
         let loaded = crate::scenario::load_all(&files, &Default::default(), &Default::default());
         let loaded = loaded.unwrap_or_else(|all| panic!("{}", crate::diagnostic::render(&all)));
-        let all: Vec<_> =
-            loaded[0].cells[0].scenario.probes().map(|probe| probe.describe()).collect();
+        let all: Vec<_> = loaded[0].cells[0].scenario.probes().map(ProbeSpec::describe).collect();
         for port in 1..=6 {
             let told = all.iter().filter(|told| told.contains(&format!("port {port}")));
             assert_eq!(told.count(), 1, "{all:?}");
