@@ -220,11 +220,12 @@ fn hint(attach: &Attach, all: &[Listed]) -> Option<String> {
         return crate::diagnostic::closest(label, known)
             .map(|meant| format!("did you mean `{meant}`?"));
     }
-    let (project, service) = (attach.project.as_ref()?, attach.service.as_ref()?);
+    let project = attach.project.as_ref()?;
     let mut of_project = theirs().filter(|one| one.project.as_ref() == Some(project)).peekable();
     if of_project.peek().is_none() {
         return suggest(project, theirs().filter_map(|one| one.project.as_deref()));
     }
+    let service = attach.service.as_ref()?;
     suggest(service, of_project.filter_map(|one| one.labels.get(SERVICE)).map(String::as_str))
 }
 
@@ -397,6 +398,7 @@ mod tests {
         assert_eq!(unfit("mode: { target: 'db:/data', mode: '0700' }", facts()), Ok(()));
         let mut on_host = facts();
         on_host.mounts[0].kind = "bind".into();
+        on_host.mounts[0].source = "/srv/pg".into();
         for fault in
             ["mode: { target: 'db:/data', mode: '0700' }", "lost-mount: { target: 'db:/data' }"]
         {

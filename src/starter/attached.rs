@@ -33,7 +33,7 @@ pub fn by_hand(all: &[Theirs<'_>]) -> String {
         let (name, holds) = (yaml::text(name), holds(&one.facts));
         let _ = writeln!(text, "  - container: {{ service: {name}, {holds} }}");
     }
-    text + "steps:\n  - recover\n"
+    text + "steps:\n  - wait: 1s\n"
 }
 
 /// Each with the name of its service: lower-case words, each name once.
@@ -92,7 +92,7 @@ mod tests {
              \x20 - container: { service: shop-db-1, health: healthy }\n\
              \x20 - container: { service: shop-db-1-2, state: running }\n\
              steps:\n\
-             \x20 - recover\n"
+             \x20 - wait: 1s\n"
         );
         let files = [("t.yaml".into(), Ok(text.clone().into_bytes()))];
         let loaded = crate::scenario::load_all(&files, &Default::default(), &Default::default());
