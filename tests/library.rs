@@ -169,6 +169,26 @@ mod docker {
         assert_eq!(theirs.left(&run).await, Vec::<String>::new());
     }
 
+    #[tokio::test]
+    async fn a_fault_whose_time_was_up_under_its_guard_fails_the_test() {
+        let theirs = Theirs::start("late").await;
+        let subject = theirs.attach().await;
+        let short = faults::ReadOnly::at("/data").lasting(Duration::from_secs(4));
+        let fault = subject.inject(short).await.unwrap();
+        let end = Instant::now() + DEADLINE;
+        while subject.record().cases[0].faults[0].reverted.is_none() {
+            assert!(Instant::now() < end, "the fault is still in force");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        drop(fault);
+        let late = subject.close().await.unwrap_err();
+        let Error::NotPassed { verdict: Verdict::Inconclusive, why } = &late else {
+            panic!("{late}")
+        };
+        assert!(why.contains("the time of `read-only-1` was up while it was held"), "{why}");
+        assert!(theirs.is_untouched().await);
+    }
+
     /// The other side of the next test; does nothing without it.
     #[tokio::test]
     async fn held() {

@@ -432,6 +432,7 @@ impl World {
             Read::Http { .. } => Reading::Http(self.http.clone()),
             Read::IoLimits(_) => Reading::Io(self.io.clone()),
             Read::Pace { trial, .. } => Reading::Pace(self.pace(*trial)),
+            Read::Written(_) => Reading::Written(None),
             Read::PageCache(_) => Reading::PageCache(self.pages),
             Read::Answers { .. } => Reading::Answered(self.answers_us),
             Read::Loops => Reading::Loops(self.beneath.loops.clone()),

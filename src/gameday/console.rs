@@ -1,22 +1,16 @@
-//! The console as it runs: keys and events in, the screen and the case out.
+//! The console as it runs: keys and events in, the screen and the case out. Neither waits for the
+//! other: the case is a task of its own, and the terminal is written to by a thread of its own.
 //!
 //! It has no part in undoing anything. When the terminal dies, the console ends at once, and the case
 //! is closed as that of an interrupted run.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use tokio::{
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::{JoinError, JoinHandle},
-    time::interval,
+    time::{interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -32,11 +26,8 @@ use crate::{
     verdict::{Ending, Verdict},
 };
 
-/// Inputs that wait for the screen; with more than these the record is taken anew.
-const WAITING: usize = 4096;
-
-/// Commands that wait for the case. More are typed by nobody.
-const ASKED: usize = 64;
+/// What is printed afterwards waits so long for a terminal that takes nothing.
+const LEAVING: Duration = Duration::from_millis(300);
 
 /// The clocks on the screen go at this pace.
 const TICK: Duration = Duration::from_millis(250);
@@ -55,17 +46,17 @@ pub struct Game {
     pub interrupt: CancellationToken,
 }
 
-/// Where inputs meet.
+/// Where inputs meet. Whoever tells something waits for nobody, and nothing is lost: they are taken in
+/// at once, whatever the terminal does.
 pub struct Inputs {
-    told: Sender<Input>,
-    come: Receiver<Input>,
-    lagging: Arc<AtomicBool>,
+    told: UnboundedSender<Input>,
+    come: UnboundedReceiver<Input>,
 }
 
 impl Default for Inputs {
     fn default() -> Self {
-        let (told, come) = channel(WAITING);
-        Self { told, come, lagging: Arc::default() }
+        let (told, come) = unbounded_channel();
+        Self { told, come }
     }
 }
 
@@ -73,13 +64,9 @@ impl Inputs {
     /// Hands every event of a run to the console.
     #[must_use]
     pub fn listener(&self) -> Listener {
-        let (told, lagging) = (self.told.clone(), Arc::clone(&self.lagging));
-        Box::new(move |stamped| {
-            // a screen that hangs must not hold up a rollback
-            if told.try_send(Input::Event(Box::new(stamped.clone()))).is_err() {
-                lagging.store(true, Ordering::Relaxed);
-            }
-        })
+        let told = self.told.clone();
+        // nobody listens any more once the console is left
+        Box::new(move |stamped| drop(told.send(Input::Event(Box::new(stamped.clone())))))
     }
 }
 
@@ -88,8 +75,8 @@ impl Inputs {
 /// # Errors
 /// When there is no terminal: then nothing was started.
 pub async fn run(mut state: State, game: Game, inputs: Inputs) -> std::io::Result<Closed> {
-    let screen = Screen::take(inputs.told.clone())?;
-    let (ask, asked) = channel(ASKED);
+    let (screen, left) = Screen::take(inputs.told.clone())?;
+    let (ask, asked) = unbounded_channel();
     let (recorder, interrupt) = (game.recorder.clone(), game.interrupt.clone());
     let mut case = tokio::spawn(play::play(game, asked, inputs.told.clone()));
     let table = Table { recorder: &recorder, interrupt: &interrupt, ask, inputs };
@@ -102,11 +89,15 @@ pub async fn run(mut state: State, game: Game, inputs: Inputs) -> std::io::Resul
             None
         }
     };
-    if let Some(closed) = closed {
-        return Ok(closed);
-    }
-    interrupt.cancel();
-    Ok(case.await.unwrap_or_else(broken))
+    let closed = match closed {
+        Some(closed) => closed,
+        None => {
+            interrupt.cancel();
+            case.await.unwrap_or_else(broken)
+        }
+    };
+    let _ = timeout(LEAVING, left).await;
+    Ok(closed)
 }
 
 /// The keeper reverts everything, and nobody has seen yet that it did.
@@ -118,7 +109,7 @@ fn broken(_: JoinError) -> Closed {
 struct Table<'a> {
     recorder: &'a Recorder,
     interrupt: &'a CancellationToken,
-    ask: Sender<Command>,
+    ask: UnboundedSender<Command>,
     inputs: Inputs,
 }
 
@@ -146,9 +137,6 @@ impl Table<'_> {
                 self.take(state, input)?;
             }
             state.update(Input::Clock(self.recorder.now_us()));
-            if self.inputs.lagging.swap(false, Ordering::Relaxed) {
-                state.record = self.recorder.record();
-            }
         }
     }
 
@@ -160,13 +148,8 @@ impl Table<'_> {
                 Command::Save { path, text } => {
                     state.update(Input::Done(play::save(&path, &text)));
                 }
-                // nobody is that fast: the case hangs, and the user is told
-                other => {
-                    if self.ask.try_send(other).is_err() {
-                        let text = "the case does not answer; Ctrl-C rolls back".to_owned();
-                        state.update(Input::Done(Err(text)));
-                    }
-                }
+                // a case that has ended is seen to be over next
+                other => drop(self.ask.send(other)),
             }
         }
         Some(())

@@ -194,6 +194,10 @@ fn confirm(state: &mut State, key: Key, call: Box<Call>, sure: bool) -> Vec<Comm
 }
 
 fn inject(state: &mut State, call: Call) -> Vec<Command> {
+    if state.stopping {
+        state.said = Some(Err("not injected: STOP is not done yet".into()));
+        return Vec::new();
+    }
     state.said = None;
     state.pending.push_back(call.clone());
     vec![Command::Inject(Box::new(call))]
@@ -215,7 +219,8 @@ fn revert(state: &mut State) -> Vec<Command> {
 
 fn stop(state: &mut State) -> Vec<Command> {
     state.said = Some(Ok("STOP: reverting everything".into()));
-    vec![Command::Stop]
+    // once is enough
+    if std::mem::replace(&mut state.stopping, true) { Vec::new() } else { vec![Command::Stop] }
 }
 
 fn note(state: &mut State, key: Key, mut line: Line) -> Vec<Command> {

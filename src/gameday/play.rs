@@ -1,13 +1,17 @@
 //! The hands of the console: what keys ask for is done to the live case, and what the case is like
 //! is told.
 //!
-//! Acts are done one after the other, as they were asked for; readings go on beside them.
+//! Acts are done one after the other, as they were asked for, and STOP before all others; readings go on
+//! beside them. Nothing here waits for the screen.
 
-use std::{fs::File, io::Write as _, path::Path, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, fs::File, future::pending, io::Write as _, path::Path, sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use tokio::{
-    sync::mpsc::{Receiver, Sender},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender},
     time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -16,11 +20,12 @@ use super::{
     call::{Call, LASTS},
     console::Game,
     offer::{Offer, offers, places},
+    queue::Queue,
     state::{Command, Input},
 };
 use crate::{
     faults::FaultSpec,
-    run::{Closed, Live, Recorder},
+    run::{Closed, Live, Recorder, Stopped},
     runtime::Runtime,
     scenario::RecoverStep,
     verdict::{Ending, Verdict},
@@ -49,13 +54,17 @@ fn catalogue(live: &Live) -> Vec<Vec<Offer>> {
 
 /// Opens the case, does what is asked for, and closes it: when that is asked for, when nobody asks any
 /// more, or when the case is ended from elsewhere.
-pub(super) async fn play(game: Game, asked: Receiver<Command>, told: Sender<Input>) -> Closed {
+pub(super) async fn play(
+    game: Game,
+    asked: UnboundedReceiver<Command>,
+    told: UnboundedSender<Input>,
+) -> Closed {
     let Game { case, stages, runtime, recorder, interrupt } = game;
     let live = match Live::open(case, &stages, &recorder, &interrupt).await {
         Ok(live) => Arc::new(live),
         Err(closed) => return closed,
     };
-    let _ = told.send(Input::Opened(catalogue(&live))).await;
+    let _ = told.send(Input::Opened(catalogue(&live)));
     let watching = watch(Arc::clone(&live), runtime, recorder, told.clone());
     let watching = AbortOnDropHandle::new(tokio::spawn(watching));
     let reading = AbortOnDropHandle::new(tokio::spawn(read(Arc::clone(&live))));
@@ -63,8 +72,7 @@ pub(super) async fn play(game: Game, asked: Receiver<Command>, told: Sender<Inpu
         () = act(&live, asked, &told) => {}
         // an act that is cut off is left to the rollback
         why = live.ended() => {
-            // whoever draws may hang with the terminal: the rollback does not wait for that
-            let _ = told.try_send(Input::Ended(format!("{why}: rolling back")));
+            let _ = told.send(Input::Ended(format!("{why}: rolling back")));
         }
     }
     // what is read from now on would be about the end
@@ -74,36 +82,116 @@ pub(super) async fn play(game: Game, asked: Receiver<Command>, told: Sender<Inpu
     closed.unwrap_or(Closed { verdict: Verdict::Error, ending: Ending::default() })
 }
 
-/// Does one thing after the other, until the end is asked for.
-async fn act(live: &Arc<Live>, mut asked: Receiver<Command>, told: &Sender<Input>) {
-    let mut recoveries = Recoveries::default();
+/// Does one thing after the other, until the end is asked for or nobody asks any more.
+async fn act(
+    live: &Arc<Live>,
+    mut asked: UnboundedReceiver<Command>,
+    told: &UnboundedSender<Input>,
+) {
+    let mut acts = Acts { live, told, recoveries: Recoveries::default(), dropped: 0 };
+    let mut queue = Queue::default();
+    loop {
+        while let Ok(command) = asked.try_recv() {
+            queue.put(command);
+        }
+        // after the answer to what was done before them: the console expects one after the other
+        acts.drop(queue.dropped());
+        let Some(command) = queue.next() else {
+            let Some(command) = asked.recv().await else { return };
+            queue.put(command);
+            continue;
+        };
+        if command == Command::End {
+            return acts.recoveries.finish().await;
+        }
+        tokio::select! {
+            biased;
+            never = hear(live, &mut asked, &mut queue) => match never {},
+            () = acts.perform(command) => {}
+        }
+    }
+}
+
+/// Hears what is asked for while something else is done, without an end.
+async fn hear(
+    live: &Live,
+    asked: &mut UnboundedReceiver<Command>,
+    queue: &mut Queue,
+) -> Infallible {
     while let Some(command) = asked.recv().await {
+        if command == Command::Stop {
+            live.halt();
+        }
+        queue.put(command);
+    }
+    pending().await
+}
+
+/// What is done to a live case, and who is told.
+struct Acts<'a> {
+    live: &'a Arc<Live>,
+    told: &'a UnboundedSender<Input>,
+    recoveries: Recoveries,
+    /// Injections that the next STOP was put before.
+    dropped: usize,
+}
+
+impl Acts<'_> {
+    async fn perform(&mut self, command: Command) {
         match command {
             Command::Inject(call) => {
-                recoveries.cut();
-                let called = inject(live, &call).await;
+                self.recoveries.cut();
+                let called = inject(self.live, &call).await;
                 let happened = called.is_ok() && call.lasts.is_none();
-                let _ = told.send(Input::Called(called)).await;
+                self.tell(Input::Called(called));
                 if happened {
-                    recoveries.follow(live);
+                    self.recoveries.follow(self.live);
                 }
             }
             Command::Revert(id) => {
-                let done = live.revert(&id).await.map(|_| None).map_err(one_line);
-                let _ = told.send(Input::Done(done)).await;
-                recoveries.follow(live);
+                let done = self.live.revert(&id).await.map(|_| None).map_err(one_line);
+                self.tell(Input::Done(done));
+                self.recoveries.follow(self.live);
             }
             Command::Stop => {
-                live.stop().await;
-                let said = "everything was reverted".to_owned();
-                let _ = told.send(Input::Done(Ok(Some(said)))).await;
-                recoveries.follow(live);
+                let ends = self.live.stop().await;
+                let dropped = std::mem::take(&mut self.dropped);
+                self.tell(Input::Stopped(what_stopped(&ends, dropped, self.live.run())));
+                self.recoveries.follow(self.live);
             }
-            Command::Note(text) => live.note(&text),
-            Command::End => return recoveries.finish().await,
-            Command::Save { .. } | Command::Interrupt => {}
+            Command::Note(text) => self.live.note(&text),
+            Command::End | Command::Save { .. } | Command::Interrupt => {}
         }
     }
+
+    fn drop(&mut self, injections: usize) {
+        self.dropped += injections;
+        for _ in 0..injections {
+            self.tell(Input::Called(Err("not injected: STOP came first".to_owned())));
+        }
+    }
+
+    /// A console that is left needs to know nothing.
+    fn tell(&self, input: Input) {
+        let _ = self.told.send(input);
+    }
+}
+
+/// What STOP came to. What could not be reverted comes first: the screen may be narrow.
+fn what_stopped(ends: &[Stopped], dropped: usize, run: &str) -> Result<String, String> {
+    let left: Vec<&str> = ends.iter().filter(|one| one.is_left()).map(|one| &*one.id).collect();
+    if !left.is_empty() {
+        return Err(format!(
+            "NOT reverted: {}; S: try again; after q: keelhaul recover {run}",
+            left.join(", ")
+        ));
+    }
+    let all = if ends.is_empty() { "nothing was in force" } else { "everything was reverted" };
+    Ok(match dropped {
+        0 => all.to_owned(),
+        1 => format!("{all}; 1 injection that waited was dropped"),
+        many => format!("{all}; {many} injections that waited were dropped"),
+    })
 }
 
 async fn inject(live: &Live, call: &Call) -> Result<(), String> {
@@ -157,7 +245,7 @@ async fn watch(
     live: Arc<Live>,
     runtime: Arc<dyn Runtime>,
     recorder: Recorder,
-    told: Sender<Input>,
+    told: UnboundedSender<Input>,
 ) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -169,7 +257,7 @@ async fn watch(
         let in_force = in_force.map(|fault| (fault.id, fault.left.map(end))).collect();
         let subjects = subjects(&live, runtime.as_ref()).await;
         for input in [Input::InForce(in_force), Input::Subjects(subjects)] {
-            if told.send(input).await.is_err() {
+            if told.send(input).is_err() {
                 return;
             }
         }
@@ -207,5 +295,93 @@ pub(super) fn save(path: &str, text: &str) -> Result<Option<String>, String> {
     match written {
         Ok(()) => Ok(Some(format!("saved: keelhaul run {path}"))),
         Err(error) => Err(format!("`{path}` was not written: {error}; w: under another name")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+    use crate::{
+        gameday::testing::pause,
+        run::tests::bench::{Bench, Scene},
+    };
+
+    fn inject() -> Command {
+        Command::Inject(Box::new(pause()))
+    }
+
+    async fn open(bench: Bench) -> (Arc<Live>, Scene) {
+        let (live, scene, _) = bench.open().await;
+        (Arc::new(live.unwrap_or_else(|closed| panic!("{closed:?}"))), scene)
+    }
+
+    /// Acts on a case; what is told comes out.
+    fn acting(live: &Arc<Live>, asked: UnboundedReceiver<Command>) -> UnboundedReceiver<Input> {
+        let (told, heard) = unbounded_channel();
+        let live = Arc::clone(live);
+        tokio::spawn(async move { act(&live, asked, &told).await });
+        heard
+    }
+
+    /// The next answer to a call, or to STOP, in words.
+    async fn answer(heard: &mut UnboundedReceiver<Input>) -> String {
+        loop {
+            match heard.recv().await {
+                Some(Input::Called(Ok(()))) => return "injected".into(),
+                Some(Input::Called(Err(text))) => return text,
+                Some(Input::Stopped(Ok(text) | Err(text))) => return text,
+                Some(_) => {}
+                None => return "nothing more".into(),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stop_goes_before_every_injection_that_waits() {
+        let (ask, asked) = unbounded_channel();
+        let later = ask.clone();
+        // in the middle of the first
+        let bench = Bench::of("").on("injecting pause-1", 0, move |_| {
+            for command in [inject(), Command::Revert("pause-1".into()), inject(), Command::Stop] {
+                later.send(command).unwrap();
+            }
+        });
+        let (live, _) = open(bench).await;
+        let mut heard = acting(&live, asked);
+        ask.send(inject()).unwrap();
+        assert_eq!(answer(&mut heard).await, "injected");
+        for _ in 0..2 {
+            assert_eq!(answer(&mut heard).await, "not injected: STOP came first");
+        }
+        let said = "everything was reverted; 2 injections that waited were dropped";
+        assert_eq!(answer(&mut heard).await, said);
+        assert!(live.in_force().is_empty());
+        ask.send(inject()).unwrap();
+        assert_eq!(answer(&mut heard).await, "injected", "the case goes on");
+        assert_eq!(live.in_force()[0].id, "pause-2", "nothing was between");
+        ask.send(Command::End).unwrap();
+        assert_eq!(answer(&mut heard).await, "nothing more");
+        live.close(false).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stop_names_what_it_could_not_revert_and_what_does() {
+        let (ask, asked) = unbounded_channel();
+        let (live, scene) = open(Bench::of("")).await;
+        let mut heard = acting(&live, asked);
+        ask.send(Command::Stop).unwrap();
+        assert_eq!(answer(&mut heard).await, "nothing was in force");
+        ask.send(inject()).unwrap();
+        assert_eq!(answer(&mut heard).await, "injected");
+        scene.world(|world| world.keeper.stuck = true);
+        ask.send(Command::Stop).unwrap();
+        let said = "NOT reverted: pause-1; S: try again; after q: keelhaul recover r0";
+        assert_eq!(answer(&mut heard).await, said);
+        scene.world(|world| world.keeper.stuck = false);
+        ask.send(Command::Stop).unwrap();
+        assert_eq!(answer(&mut heard).await, "everything was reverted");
+        live.close(false).await.unwrap();
     }
 }

@@ -45,8 +45,10 @@ pub enum Input {
     Size(u16, u16),
     /// What became of a command: none for what the events tell.
     Done(Result<Option<String>, String>),
-    /// What became of an injection, once its events are there.
+    /// What became of an injection, once its events are there; in the order of the calls.
     Called(Result<(), String>),
+    /// What became of STOP.
+    Stopped(Result<String, String>),
     /// The case ends whatever is on the screen, and why.
     Ended(String),
 }
@@ -117,6 +119,7 @@ pub struct State {
     pub file: String,
     draft: Draft,
     checker: Checker,
+    redactor: Redactor,
     /// The run so far.
     pub record: RunRecord,
     /// Time, in microseconds since the start.
@@ -154,6 +157,8 @@ pub struct State {
     pub said: Option<Result<String, String>>,
     /// The first of two spaces was typed.
     pub half_stop: bool,
+    /// Everything is being reverted: nothing is injected meanwhile.
+    pub stopping: bool,
     /// It was left, or the case ended by itself.
     pub ending: Option<String>,
 }
@@ -175,6 +180,7 @@ impl State {
             file,
             draft,
             checker,
+            redactor: redactor.clone(),
             record: RunRecord::default(),
             now_us: 0,
             size: SMALLEST,
@@ -193,6 +199,7 @@ impl State {
             mode: Mode::Watch,
             said: None,
             half_stop: false,
+            stopping: false,
             ending: None,
         }
     }
@@ -209,9 +216,11 @@ impl State {
             }
             Input::InForce(all) => {
                 // looked at before the last of them was seen to be gone
-                let gone = |id: &str| {
-                    self.faults().iter().any(|fault| fault.id == id && fault.reverted.is_some())
+                let seen = |fault: &FaultRecord| {
+                    fault.reverted.as_ref().is_some_and(|(_, gone, ..)| *gone)
                 };
+                let gone =
+                    |id: &str| self.faults().iter().any(|fault| fault.id == id && seen(fault));
                 self.in_force = all.into_iter().filter(|(id, _)| !gone(id)).collect();
             }
             Input::Clock(now) => self.now_us = self.now_us.max(now),
@@ -222,6 +231,10 @@ impl State {
             Input::Called(result) => {
                 self.pending.pop_front();
                 self.said = result.err().map(Err).or(self.said.take());
+            }
+            Input::Stopped(result) => {
+                self.stopping = false;
+                self.said = Some(result);
             }
             Input::Ended(why) => self.ending = Some(why),
         }
@@ -256,7 +269,10 @@ impl State {
                     self.in_force.push((fault.clone(), None));
                 }
             }
-            Event::Reverted { fault, .. } => self.in_force.retain(|(id, _)| id != fault),
+            // what was not seen to be gone counts as in force until the case says otherwise
+            Event::Reverted { fault, proven: true, .. } => {
+                self.in_force.retain(|(id, _)| id != fault);
+            }
             _ => {}
         }
     }
@@ -319,6 +335,13 @@ impl State {
     pub(super) fn read(&self, line: &str) -> Result<Call, String> {
         let steps = self.script(false).steps;
         Against { draft: &self.draft, steps: &steps, checker: &self.checker }.call(line, "typed")
+    }
+
+    /// A text as the reports show it. Events come so already; what the case answers, what may be
+    /// touched and what `check` says does not.
+    #[must_use]
+    pub fn redacted(&self, text: &str) -> String {
+        self.redactor.text(text.to_owned())
     }
 
     pub(super) fn draft(&self) -> &Draft {

@@ -1,10 +1,12 @@
 //! The terminal: raw while the console is shown, and as it was afterwards, whatever happens.
 
 use std::{
-    io::{self, Stdout},
+    fs::File,
+    io::{self, Write},
     mem::ManuallyDrop,
+    os::fd::AsFd as _,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -16,14 +18,15 @@ use ratatui::{
     crossterm::{
         cursor::Show,
         event::{self, Event, KeyCode, KeyEventKind, KeyModifiers},
-        execute,
+        execute, queue,
         terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
     },
 };
-use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
     keys::Key,
+    painter::{Left, Painter},
     state::{Input, State},
     view,
 };
@@ -34,21 +37,36 @@ const POLL: Duration = Duration::from_millis(100);
 /// The screen, and the thread that reads keys. Dropped, both are gone.
 pub(super) struct Screen {
     /// Never dropped: its own end prints to a terminal that may be gone, which is a panic.
-    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Page>>>,
+    page: Page,
+    painter: Painter,
     over: Arc<AtomicBool>,
 }
 
+/// What is drawn and not handed to the painter yet.
+#[derive(Clone, Default)]
+struct Page(Arc<Mutex<Vec<u8>>>);
+
 impl Screen {
-    /// Takes the terminal; what is typed goes to `told`, and its end too.
+    /// Takes the terminal; what is typed goes to `told`, and its end too. The other resolves when the
+    /// terminal is as it was, some time after the screen was dropped.
     ///
     /// # Errors
     /// When it is none, or gone.
-    pub(super) fn take(told: Sender<Input>) -> io::Result<Self> {
+    pub(super) fn take(told: UnboundedSender<Input>) -> io::Result<(Self, Left)> {
+        let mut page = Page::default();
+        let terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(page.clone()))?);
+        let mut last = Vec::new();
+        queue!(last, LeaveAlternateScreen, Show)?;
+        queue!(page, EnterAlternateScreen)?;
+        // not through the lock of the standard output, which others need for their last words
+        let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let gone = told.clone();
+        let broken = move || drop(gone.send(Input::Key(Key::Interrupt)));
+        let (painter, left) = Painter::start(out, last, broken)?;
         enable_raw_mode()?;
         let over = Arc::new(AtomicBool::new(false));
-        let terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(io::stdout()))?);
-        let screen = Self { terminal, over: Arc::clone(&over) };
-        execute!(io::stdout(), EnterAlternateScreen)?;
+        let screen = Self { terminal, page, painter, over: Arc::clone(&over) };
         // what a panic prints is to be read afterwards
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
@@ -56,15 +74,19 @@ impl Screen {
             usual(panic);
         }));
         std::thread::spawn(move || read(&over, &told));
-        Ok(screen)
+        Ok((screen, left))
     }
 
-    /// Shows the state.
+    /// Shows the state, unless the one before is not written yet: then a later one is shown.
     ///
     /// # Errors
     /// When the terminal is gone.
     pub(super) fn show(&mut self, state: &State) -> io::Result<()> {
-        self.terminal.draw(|frame| view::draw(state, frame)).map(|_| ())
+        if self.painter.is_free() {
+            self.terminal.draw(|frame| view::draw(state, frame))?;
+            self.painter.paint(std::mem::take(&mut *self.page.bytes()));
+        }
+        Ok(())
     }
 
     /// Columns and rows.
@@ -79,7 +101,25 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
-        restore();
+        // it waits for nobody; the painter does the rest
+        let _ = disable_raw_mode();
+    }
+}
+
+impl Page {
+    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -90,7 +130,7 @@ fn restore() {
     let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
 }
 
-fn read(over: &AtomicBool, told: &Sender<Input>) {
+fn read(over: &AtomicBool, told: &UnboundedSender<Input>) {
     while !over.load(Ordering::Relaxed) {
         let input = match event::poll(POLL) {
             Ok(false) => continue,
@@ -104,7 +144,7 @@ fn read(over: &AtomicBool, told: &Sender<Input>) {
             Err(_) => Input::Key(Key::Interrupt),
         };
         let gone = matches!(input, Input::Key(Key::Interrupt));
-        if told.blocking_send(input).is_err() || gone {
+        if told.send(input).is_err() || gone {
             return;
         }
     }

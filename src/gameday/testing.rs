@@ -4,7 +4,10 @@ use std::{path::PathBuf, sync::Arc};
 
 use ratatui::{Terminal, backend::TestBackend};
 
-use super::{Checker, Command, Draft, Input, Key, State, draw, offers, places, state::Focus};
+use super::{
+    Call, Checker, Command, Draft, Input, Key, State, call::Against, draw, offers, places,
+    state::Focus,
+};
 use crate::{
     faults::FaultSpec,
     probes::Sample,
@@ -49,6 +52,13 @@ pub(super) fn checker() -> Checker {
     })
 }
 
+/// A fault that is called for.
+pub(super) fn pause() -> Call {
+    let draft = Draft::of(SOURCE, &[]).unwrap();
+    let against = Against { draft: &draft, steps: &[], checker: &checker() };
+    against.call("inject: { pause: { target: agent } }", "typed").unwrap()
+}
+
 /// A session that tests drive: what the case would say goes in, what the console wants comes out.
 pub(super) struct Driven {
     pub(super) state: State,
@@ -62,18 +72,18 @@ const CASE: &str = "logs";
 impl Driven {
     /// Its subjects are up, and their steady state holds.
     pub(super) fn up() -> Self {
+        Self::hiding(&Redactor::default())
+    }
+
+    /// The same, with secrets.
+    pub(super) fn hiding(redactor: &Redactor) -> Self {
         let checker = checker();
         let scenario = checker(SOURCE).unwrap();
         let draft = Draft::of(SOURCE, &[]).unwrap();
         let why_not =
             |fault: &FaultSpec| (fault.name() == "stall").then(|| "no freezer here".to_owned());
         let offers = places(&scenario).iter().map(|at| offers(at, &scenario, &why_not)).collect();
-        let state = State::new(
-            (scenario, &Redactor::default()),
-            "scenarios/logs.yaml".into(),
-            draft,
-            checker,
-        );
+        let state = State::new((scenario, redactor), "scenarios/logs.yaml".into(), draft, checker);
         let mut driven = Self { state, wanted: Vec::new() };
         driven.event(0, Event::RunStarted(Box::new(run())));
         driven.event(0, Event::CaseStarted(Box::new(case())));

@@ -1,10 +1,13 @@
 //! Sessions driven by keys and events, and their pictures.
 
 use super::{
-    Command, Input, Key,
+    Command, Input, Key, offers, places,
     testing::{Driven, SECOND, checker},
 };
-use crate::{faults::FaultSpec, run::Origin};
+use crate::{
+    faults::FaultSpec,
+    run::{Event, Origin, Redactor},
+};
 
 /// Injects `read-only` into the logs, which breaks the health check, and reverts it.
 fn one_fault() -> Driven {
@@ -117,6 +120,56 @@ fn stop_is_one_key_or_two_spaces() {
     let mut driven = one_fault();
     driven.keys(&[Key::Char(' '), Key::Down, Key::Char(' ')]);
     assert_eq!(driven.wanted, []);
+}
+
+#[test]
+fn nothing_is_injected_from_stop_until_it_is_done() {
+    let mut driven = one_fault();
+    driven.keys(&[Key::Char('S'), Key::Char('S')]);
+    assert_eq!(driven.wanted, [Command::Stop], "once is enough");
+    driven.choose(2, "read-only").keys(&[Key::Enter]);
+    assert!(driven.screen(80, 24).contains("not injected: STOP is not done yet"));
+    assert_eq!(driven.wanted.len(), 1);
+    driven.input(Input::Stopped(Ok("everything was reverted".into())));
+    assert!(driven.screen(80, 24).contains("everything was reverted"));
+    driven.choose(2, "read-only").keys(&[Key::Enter]);
+    assert_eq!(injects(&driven).len(), 1);
+}
+
+#[test]
+fn what_was_not_seen_to_be_gone_counts_as_in_force() {
+    let mut driven = one_fault();
+    let (case, fault) = ("logs".to_owned(), "read-only-1".to_owned());
+    let (by, evidence) = (Origin::Expiry, "EBUSY".to_owned());
+    driven.event(71 * SECOND, Event::Reverted { case, fault, proven: false, evidence, by });
+    driven.input(Input::InForce(vec![("read-only-1".into(), Some(70 * SECOND))]));
+    let screen = driven.screen(80, 24);
+    assert!(screen.contains("IN FORCE: 1") && screen.contains("NOT GONE"), "{screen}");
+    assert!(!screen.contains("reverts itself"), "{screen}");
+    driven.keys(&[Key::Char('r')]);
+    assert_eq!(driven.wanted, [Command::Revert("read-only-1".into())], "it can be tried again");
+}
+
+#[test]
+fn what_is_answered_and_offered_shows_no_secret() {
+    let mut driven = Driven::hiding(&Redactor::hiding(&["hunter22"]));
+    let secret = |_: &FaultSpec| Some("hunter22 is in the way".to_owned());
+    let scenario = &driven.state.scenario;
+    let offered = places(scenario).iter().map(|at| offers(at, scenario, &secret)).collect();
+    driven.input(Input::Opened(offered));
+    let told = [
+        Input::Called(Err("hunter22 is refused".into())),
+        Input::Done(Err("hunter22 is refused".into())),
+        Input::Stopped(Err("hunter22 is refused".into())),
+        Input::Ended("hunter22 is refused".into()),
+    ];
+    for input in told {
+        driven.input(input);
+        let screen = driven.screen(80, 24);
+        assert!(screen.contains("[redacted] is refused"), "{screen}");
+        assert!(screen.contains("not here: [redacted]"), "{screen}");
+        assert!(!screen.contains("hunter22"), "{screen}");
+    }
 }
 
 #[test]

@@ -18,6 +18,24 @@ pub fn whole_disk(dev: Dev) -> HostResult<Option<Dev>> {
     below(Path::new(DEVICES), dev)
 }
 
+/// Bytes in a sector of the kernel's counters, whatever the device's own are.
+const SECTOR: u64 = 512;
+/// Which of a device's counters is that of sectors written: `Documentation/block/stat.rst` of Linux.
+const WRITTEN: usize = 6;
+
+/// Bytes that a device has taken since it is there.
+///
+/// # Errors
+/// The failed call, and counters of another form.
+pub fn written(dev: Dev) -> HostResult<u64> {
+    let path = Path::new(DEVICES).join(dev.to_string()).join("stat");
+    let text = fs::read_to_string(&path).op("read", &path)?;
+    let sectors =
+        text.split_whitespace().nth(WRITTEN).and_then(|number| number.parse::<u64>().ok());
+    let wrong = || HostError::malformed(path.display().to_string(), format!("`{}`", text.trim()));
+    Ok(sectors.ok_or_else(wrong)?.saturating_mul(SECTOR))
+}
+
 fn below(devices: &Path, dev: Dev) -> HostResult<Option<Dev>> {
     let entry = devices.join(dev.to_string());
     let dir = match fs::canonicalize(&entry) {

@@ -258,3 +258,51 @@ pub fn ask(socket: &Path, ask: &Ask, within: Duration) -> std::io::Result<Answer
     }
     Ok(serde_json::from_str(&line)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Mutex,
+        mpsc::{Receiver, Sender, channel},
+    };
+
+    use super::*;
+
+    /// A wait that nothing else ends.
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// One that settles only when it is told to, and says that it has begun.
+    struct Slow {
+        begun: Sender<()>,
+        go: Mutex<Receiver<()>>,
+    }
+
+    impl Controlled for Slow {
+        fn perform(&self, ask: Ask) -> Answer {
+            if ask == Ask::Ping {
+                return Answer::Done;
+            }
+            self.begun.send(()).unwrap();
+            self.go.lock().unwrap().recv().unwrap();
+            Answer::Already
+        }
+    }
+
+    #[test]
+    fn whoever_asks_whether_it_is_there_waits_for_no_other_answer() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("control.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let ((begun, has_begun), (let_go, go)) = (channel(), channel());
+        let who = Slow { begun, go: Mutex::new(go) };
+        // it serves for as long as the process lives
+        std::thread::spawn(move || serve(&listener, &who));
+        let slow = socket.clone();
+        let settled = std::thread::spawn(move || ask(&slow, &Ask::Pending, LONG).unwrap());
+        has_begun.recv_timeout(LONG).unwrap();
+        let there = ask(&socket, &Ask::Ping, LONG / 4);
+        let_go.send(()).unwrap();
+        assert_eq!(there.unwrap(), Answer::Done);
+        assert_eq!(settled.join().unwrap(), Answer::Already);
+    }
+}

@@ -33,6 +33,7 @@ mod tolerance;
 mod tree;
 mod wanted;
 mod write;
+mod write_amplification;
 
 use std::{future::Future, time::Duration};
 
@@ -341,6 +342,7 @@ probes! {
     "tcp" => tcp::Tcp,
     "tree" => tree::Tree,
     "write" => write::Write,
+    "write-amplification" => write_amplification::WriteAmplification,
 }
 
 /// The helper's answer was of another form than the question asks for.

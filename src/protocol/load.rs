@@ -161,6 +161,9 @@ pub struct LoadStats {
     pub attempted: u64,
     /// Acknowledged.
     pub acknowledged: u64,
+    /// Bytes of the records that were acknowledged, as they are written.
+    #[serde(default)]
+    pub bytes: u64,
     /// Refused.
     pub failed: u64,
     /// Neither, before the timeout.

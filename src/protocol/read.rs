@@ -140,6 +140,8 @@ pub enum Read {
     PageCache(Place),
     /// What limits the container's I/O on the disk beneath this path. → `Io`
     IoLimits(Place),
+    /// What the disk beneath this path has taken. → `Written`
+    Written(Place),
     /// Measure the container's I/O at this path. → `Pace`
     Pace {
         /// A directory.
@@ -252,6 +254,8 @@ pub enum Reading {
     PageCache(PageFacts),
     /// What limits I/O.
     Io(IoFacts),
+    /// Bytes that a disk has taken since it is there; none where no single one is beneath the path.
+    Written(Option<u64>),
     /// How fast it is.
     Pace(Pace),
     /// What a set of rules has done; none where there never was one.

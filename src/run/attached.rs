@@ -122,14 +122,33 @@ async fn claim(world: &World, facts: &ContainerFacts) -> Result<(), String> {
     };
     match world.runtime.create_container(&spec).await {
         Ok(_) => Ok(()),
-        Err(RuntimeError::Refused { detail, .. }) if detail.contains("already in use") => {
-            Err(format!(
-                "container `{}` is another run's at the moment\n\nhint: `keelhaul recover --list` names \
-             the runs",
-                facts.name
-            ))
-        }
+        Err(RuntimeError::Conflict { .. }) => Err(taken(world, &spec.name, &facts.name).await),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Why a container cannot be claimed: a run has done so, or what has the name is nobody's claim. That is
+/// somebody else's, and stays.
+async fn taken(world: &World, claim: &str, container: &str) -> String {
+    let labels = match world.runtime.labels(claim).await {
+        Ok(labels) => labels,
+        Err(RuntimeError::Gone { .. }) => {
+            return format!(
+                "container `{container}` was another run's until now\n\nhint: run again"
+            );
+        }
+        Err(error) => return error.to_string(),
+    };
+    let role = labels.get(labels::ROLE);
+    match labels.get(labels::RUN).filter(|_| role.is_some_and(|role| role == labels::ROLE_CLAIM)) {
+        Some(run) => format!(
+            "container `{container}` is run `{run}`'s at the moment\n\nhint: wait for its end; where it \
+             was killed, `keelhaul recover {run}` ends it"
+        ),
+        None => format!(
+            "a container that no run has made is called `{claim}`: by this name a run makes \
+             `{container}` its own\n\nhint: `docker rename` or `docker rm` it, if it is yours"
+        ),
     }
 }
 

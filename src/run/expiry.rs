@@ -77,8 +77,8 @@ async fn expire(world: &World, injection: &Injection) {
         Some(_) => world.helper.revert(injection.entry).await,
         None => by_force(world, injection).await,
     };
-    conclude(world, injection, Origin::Expiry, undone, started).await;
-    *over = true;
+    let gone = conclude(world, injection, Origin::Expiry, undone, started).await;
+    *over = gone.is_over(world);
 }
 
 /// Waits until the keeper says that it has reverted the entry.

@@ -44,7 +44,8 @@ pub(super) struct Injection {
     pub(super) evidence: String,
     /// The earliest moment at which the keeper may revert it by itself.
     pub(super) expires: Option<Instant>,
-    /// It was reverted. Held by whoever reverts it, so that a step and the expiry do not meet.
+    /// It was reverted, and by hand nothing speaks against that it is gone. Held by whoever reverts it, so
+    /// that a step and the expiry do not meet.
     pub(super) over: Mutex<bool>,
     /// The start of its container under which the effect was last seen.
     pub(super) start: Lock<Option<Start>>,

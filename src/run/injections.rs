@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
     assert::record,
@@ -112,18 +112,21 @@ impl Injections {
         !runs
     }
 
-    /// Injects by hand: on every object, all of it at once. An error says why not; what was injected
-    /// until then stays for whoever reverts it.
+    /// Injects by hand, once [`get_ready`] is done: on every object, all of it at once, until it is
+    /// called off. An error says why not; what was injected until then stays for whoever reverts it.
     pub(super) async fn by_hand(
         &mut self,
         world: &Arc<World>,
         id: &str,
         step: &InjectStep,
+        off: &CancellationToken,
     ) -> Result<Vec<Arc<Injection>>, String> {
-        get_ready(world).await;
         let mut injected = Vec::new();
         for part in step.parts() {
             for fault in &world.case.hits(&step.fault, id) {
+                if off.is_cancelled() {
+                    return Err("called off: everything is being reverted".to_owned());
+                }
                 let name = name(id, step, fault, &part);
                 let call = Call { id: name, step: id, fault, part, first: None };
                 let (injection, end) = self.one(world, &call).await?;
@@ -149,33 +152,50 @@ impl Injections {
 
     /// Reverts whatever a step injected, last first; what it came to, of each that was in force.
     pub(super) async fn revert(&mut self, world: &Arc<World>, step: &str) -> Vec<Gone> {
-        let mut found = false;
-        let mut gone = Vec::new();
-        while let Some(index) = self.all.iter().rposition(|injection| injection.step == step) {
-            found = true;
-            // it stays listed until it is done: one that is cut off is left to the rollback
-            let injection = Arc::clone(&self.all[index]);
-            gone.extend(revert::revert(world, &injection, Origin::Step).await);
-            self.all.remove(index);
-        }
-        if !found {
+        let of_step = self.all.iter().filter(|injection| injection.step == step);
+        let these: Vec<_> = of_step.cloned().collect();
+        if these.is_empty() {
             world.note(format!("nothing to revert: `{step}` was not injected"));
         }
-        gone
+        self.end(world, these, Origin::Step).await
     }
 
-    /// Reverts what is still injected, last first.
-    pub(super) async fn rollback(&mut self, world: &Arc<World>) {
-        while let Some(injection) = self.all.pop() {
-            if injection.lasts() {
-                revert::revert(world, &injection, Origin::Rollback).await;
+    /// Reverts what is still injected, last first; what it came to, of each that was in force.
+    pub(super) async fn rollback(&mut self, world: &Arc<World>) -> Vec<Gone> {
+        let these = self.all.clone();
+        self.end(world, these, Origin::Rollback).await
+    }
+
+    async fn end(
+        &mut self,
+        world: &Arc<World>,
+        these: Vec<Arc<Injection>>,
+        by: Origin,
+    ) -> Vec<Gone> {
+        let mut ends = Vec::new();
+        for injection in these.iter().rev() {
+            // it stays listed until it is done: one that is cut off is left to the rollback
+            let gone = match by {
+                Origin::Rollback if !injection.lasts() => None,
+                _ => revert::revert(world, injection, by).await,
+            };
+            if gone.as_ref().is_none_or(|gone| gone.is_over(world)) {
+                self.all.retain(|one| !Arc::ptr_eq(one, injection));
             }
+            ends.extend(gone);
         }
+        ends
+    }
+
+    /// What was injected, is in force until it is reverted, and was not reverted yet, in order.
+    pub(super) fn lasting(&self) -> Vec<Arc<Injection>> {
+        self.all.iter().filter(|injection| injection.lasts()).cloned().collect()
     }
 }
 
-/// What comes before an injection: loads that are worth the name, and logs that count from now.
-async fn get_ready(world: &World) {
+/// What comes before an injection: loads that are worth the name, and logs that count from now. It may
+/// be cut off.
+pub(super) async fn get_ready(world: &World) {
     if !world.injected() {
         loads::guard(world).await;
     }

@@ -41,14 +41,14 @@ mod steps;
 mod struck;
 pub mod suite;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verify;
 mod world;
 
 pub use announce::new_run_id;
 pub use earlier::{Commit, Earlier};
 pub use event::{CaseStart, Event, FORMAT, Origin, Phase, RunStart, Stamped};
-pub use live::{Closed, InForce, Injected, Live, LiveError};
+pub use live::{Closed, InForce, Injected, Live, LiveError, Stopped};
 pub use record::{
     AssertionRecord, CaseRecord, FaultRecord, LoadPoint, LogRecord, RecoveryRecord, RunRecord,
     SamplePoint,

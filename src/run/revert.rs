@@ -22,10 +22,20 @@ use crate::{
 
 /// What the end of a fault came to.
 pub(super) struct Gone {
+    /// Id of the step that injected it.
+    pub(super) step: String,
     /// None when there was nowhere left to look from.
     pub(super) verdict: Option<Verdict>,
     /// What was observed.
     pub(super) evidence: String,
+}
+
+impl Gone {
+    /// There is nothing more to do about it. By hand, what may still be in force, because its undo failed
+    /// or it was not seen to be gone, is tried again.
+    pub(super) fn is_over(&self, world: &World) -> bool {
+        !(world.by_hand && self.verdict == Some(Verdict::Error))
+    }
 }
 
 /// Reverts a fault, and looks whether the effect is gone. Just before, a lasting effect must still
@@ -43,7 +53,7 @@ pub(super) async fn revert(world: &Arc<World>, injection: &Injection, by: Origin
     leave(world, injection, by);
     let undone = world.helper.revert(injection.entry).await;
     let gone = conclude(world, injection, by, undone, started).await;
-    *over = true;
+    *over = gone.is_over(world);
     Some(gone)
 }
 
@@ -78,7 +88,7 @@ pub(super) async fn conclude(
     }
     world.recovery_counts_from(Instant::now());
     world.fault_is_over();
-    Gone { verdict, evidence: effect.evidence }
+    Gone { step: injection.step.clone(), verdict, evidence: effect.evidence }
 }
 
 async fn judge(

@@ -3,13 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     assert::{Outcome, record},
     background::{Background, execute},
     expect::{Patience, Watched, wait_until_all_hold},
     injection::Injection,
-    injections::Injections,
+    injections::{self, Injections},
     interrupt::GRACE,
     loads, recover,
     revert::Gone,
@@ -59,15 +60,26 @@ impl Walk {
         self.background.end(&world).await;
     }
 
-    /// Injects by hand, under an id of the caller's.
+    /// What comes before an injection by hand. Touches nothing, so it may be cut off.
+    pub(super) async fn get_ready(&self) {
+        loads::step_begins(&self.world).await;
+        injections::get_ready(&self.world).await;
+    }
+
+    /// Injects by hand, under an id of the caller's, unless it is called off before.
     pub(super) async fn by_hand(
         &mut self,
         id: &str,
         step: &InjectStep,
+        off: &CancellationToken,
     ) -> Result<Vec<Arc<Injection>>, String> {
         let world = Arc::clone(&self.world);
-        loads::step_begins(&world).await;
-        self.injections.by_hand(&world, id, step).await
+        self.injections.by_hand(&world, id, step, off).await
+    }
+
+    /// What was injected, is in force until it is reverted, and was not reverted yet, in order.
+    pub(super) fn lasting(&self) -> Vec<Arc<Injection>> {
+        self.injections.lasting()
     }
 
     /// Reverts what was injected under an id; what it came to, of each that was in force.
@@ -77,9 +89,9 @@ impl Walk {
         self.injections.revert(&world, id).await
     }
 
-    /// Reverts what is still injected, last first.
-    pub(super) async fn rollback(&mut self) {
-        self.injections.rollback(&self.world).await;
+    /// Reverts what is still injected, last first; what it came to, of each that was in force.
+    pub(super) async fn rollback(&mut self) -> Vec<Gone> {
+        self.injections.rollback(&self.world).await
     }
 
     /// A step that does not end by itself when the case is stopped is left where it is: the journal

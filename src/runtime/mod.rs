@@ -11,6 +11,8 @@ pub(crate) mod fake;
 pub mod labels;
 mod spec;
 
+use std::collections::BTreeMap;
+
 use futures_util::future::BoxFuture;
 
 use crate::protocol::EngineOp;
@@ -174,6 +176,8 @@ pub trait Runtime: Send + Sync {
     fn create_container<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, Result<String>>;
     /// Looks at a container.
     fn inspect<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<ContainerFacts>>;
+    /// The labels of a container.
+    fn labels<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<BTreeMap<String, String>>>;
     /// The container's output since a Unix time in nanoseconds, both streams interleaved, bounded to
     /// the last `limit` bytes.
     fn logs<'a>(

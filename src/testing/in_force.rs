@@ -9,6 +9,9 @@ use crate::run::Injected;
 ///
 /// Dropped, it is reverted, which nobody waits for: only [`heal`](Self::heal) can say that it is gone.
 /// Reverts that follow each other so keep their order, and the end of the subject waits for all of them.
+///
+/// When its time was up before, whoever held it has tested nothing since: [`heal`](Self::heal) says so, and
+/// where it is only dropped, [`Subject::close`](super::Subject::close) does.
 #[must_use = "the fault is reverted as soon as this is dropped"]
 pub struct InForce {
     session: Arc<Session>,
@@ -19,6 +22,9 @@ pub struct InForce {
 
 impl InForce {
     pub(super) fn new(session: Arc<Session>, injected: Injected) -> Self {
+        if injected.lasts {
+            session.guards.hold(&injected.id);
+        }
         Self { session, lasts: injected.lasts, injected }
     }
 
@@ -44,6 +50,7 @@ impl InForce {
         }
         let id = self.injected.id.clone();
         let gone = self.session.on(|live| async move { live.revert(&id).await }).await?;
+        self.session.guards.healed(&self.injected.id);
         self.lasts = false;
         Ok(gone)
     }
@@ -52,7 +59,7 @@ impl InForce {
 impl Drop for InForce {
     fn drop(&mut self) {
         if self.lasts {
-            self.session.heal_later(&self.injected.id);
+            self.session.let_go(&self.injected.id);
         }
     }
 }

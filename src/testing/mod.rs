@@ -23,6 +23,8 @@
 //!   killed, the helper notices within 1.5 s that nobody renews its lease, and reverts everything.
 //!   Besides, the helper itself reverts every fault when its time is up: a minute, or
 //!   [`lasting`](Written::lasting).
+//! - What was tested under a fault was tested under it: when its time was up while its guard was alive,
+//!   [`heal`](InForce::heal) fails, and so does [`Subject::close`].
 //! - The container stays the same one: it is not started, stopped or removed, except by a fault that
 //!   does so.
 //!
@@ -33,6 +35,7 @@
 
 mod error;
 mod expect;
+mod guards;
 mod in_force;
 mod ledger;
 mod locate;

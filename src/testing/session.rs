@@ -14,7 +14,7 @@ use std::{
 use tokio::{runtime::Handle, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, opening};
+use super::{Error, guards::Guards, opening};
 use crate::{
     helper::recover,
     plan::Case,
@@ -38,6 +38,7 @@ pub(super) struct Wanted {
 pub(super) struct Session {
     pub(super) live: Arc<Live>,
     pub(super) recorder: Recorder,
+    pub(super) guards: Guards,
     handle: Handle,
     end: Mutex<Option<oneshot::Sender<()>>>,
     thread: Mutex<Option<thread::JoinHandle<Result<Verdict, Error>>>>,
@@ -56,7 +57,7 @@ impl Session {
         let dead = || Error::Invalid("keelhaul's own thread broke".into());
         let (live, recorder, handle) = open.await.map_err(|_| dead())??;
         let (end, thread) = (Mutex::new(Some(end)), Mutex::new(Some(thread)));
-        Ok(Self { live, recorder, handle, end, thread })
+        Ok(Self { live, recorder, guards: Guards::default(), handle, end, thread })
     }
 
     /// Runs something of the case where its timers and sockets live; an error once it was closed.
@@ -75,8 +76,15 @@ impl Session {
         }
     }
 
-    /// Reverts a fault without anybody who waits for it.
-    pub(super) fn heal_later(&self, id: &str) {
+    /// Reverts a fault that nobody holds any more, without anybody who waits for it.
+    pub(super) fn let_go(&self, id: &str) {
+        if self.guards.dropped(id, self.live.is_in_force(id)) {
+            self.live.note(&format!("`{id}` had ended before its guard was dropped"));
+        }
+        self.heal_later(id);
+    }
+
+    fn heal_later(&self, id: &str) {
         let (live, id) = (Arc::clone(&self.live), id.to_owned());
         self.handle.spawn(async move {
             loop {

@@ -140,20 +140,26 @@ impl Subject {
     }
 
     /// Undoes everything, looks for what is left, and fails unless all that was proven and expected
-    /// is a pass.
+    /// is a pass, and every fault was in force for as long as somebody held it.
     ///
     /// # Errors
     /// When something is left: the text names the command that removes it. When the run came to
-    /// anything but a pass: the text says why.
+    /// anything but a pass, or the time of a fault was up under its guard: the text says why.
     pub async fn close(self) -> Result<(), Error> {
         let session = Arc::clone(&self.session);
-        match self.verdict().await? {
-            Verdict::Pass => Ok(()),
-            verdict => Err(Error::NotPassed { verdict, why: session.reasons() }),
+        let late = session.guards.close(|id| session.live.is_in_force(id));
+        let verdict = self.verdict().await?;
+        let verdict = if late.is_empty() { verdict } else { verdict.merge(Verdict::Inconclusive) };
+        if verdict == Verdict::Pass {
+            return Ok(());
         }
+        let ended = late.iter().map(|id| ended_early(id));
+        let why = ended.chain([session.reasons()]).filter(|why| !why.is_empty());
+        Err(Error::NotPassed { verdict, why: why.collect::<Vec<_>>().join("; ") })
     }
 
-    /// The same, for those who judge the verdict themselves.
+    /// The same, for those who judge the verdict themselves: it is that of the run, to which a fault
+    /// whose time was up is no failure.
     ///
     /// # Errors
     /// When something is left.
@@ -177,6 +183,13 @@ impl std::fmt::Debug for Subject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Subject({:.12})", self.container())
     }
+}
+
+/// What was seen since then was not seen under it.
+fn ended_early(id: &str) -> String {
+    format!(
+        "the time of `{id}` was up while it was held: give it longer with `lasting`, or heal it"
+    )
 }
 
 fn indented(text: &str) -> String {

@@ -1,6 +1,6 @@
 //! The world as an engine: what tests of faults ask it for, and refusals for everything else.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::BoxFuture;
 
@@ -46,6 +46,10 @@ impl Runtime for Fake {
 
     fn inspect<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<ContainerFacts>> {
         ready(self.world().container.clone())
+    }
+
+    fn labels<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<BTreeMap<String, String>>> {
+        ready(unasked("asking for labels"))
     }
 
     fn logs<'a>(&'a self, _: &'a str, _: i64, limit: usize) -> BoxFuture<'a, Result<Vec<u8>>> {

@@ -44,9 +44,9 @@ pub(super) fn blast_radius(state: &State, paint: Paint, frame: &mut Frame<'_>, a
     let lines = vec![
         Line::from(vec![
             Span::styled("Blast radius ", paint.strong()),
-            Span::raw(fit(&reach, width.saturating_sub(13))),
+            Span::raw(fit(&state.redacted(&reach), width.saturating_sub(13))),
         ]),
-        Line::from(Span::raw(fit(&does, width))),
+        Line::from(Span::raw(fit(&state.redacted(&does), width))),
     ];
     frame.render_widget(Paragraph::new(lines), area);
 }
@@ -105,7 +105,7 @@ pub(super) fn keys(state: &State, paint: Paint, frame: &mut Frame<'_>, area: Rec
         (None, Mode::Watch | Mode::Help) => (said.unwrap_or_default(), Line::from(KEYS)),
     };
     let width = usize::from(area.width);
-    let above = Line::from(Span::styled(fit(&above.0, width), above.1));
+    let above = Line::from(Span::styled(fit(&state.redacted(&above.0), width), above.1));
     frame.render_widget(Paragraph::new(vec![above, below]), area);
     if let Mode::Form(line) | Mode::Find(line) | Mode::Note(line) | Mode::Save(line) = &state.mode {
         let row = Rect { y: area.y + 1, height: 1, ..area };

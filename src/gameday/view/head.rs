@@ -43,7 +43,9 @@ fn second(state: &State, paint: Paint) -> Line<'static> {
     let number = state.in_force.len();
     let style = if number == 0 { paint.good() } else { paint.alarm() };
     let mut spans = vec![Span::styled(format!(" IN FORCE: {number} "), style)];
-    let soonest = state.in_force.iter().filter_map(|(id, at)| Some(((*at)?, id))).min();
+    // what was not reverted in its time is not in force by its time either
+    let ends = state.in_force.iter().filter_map(|(id, at)| Some(((*at)?, id)));
+    let soonest = ends.filter(|(at, _)| *at > state.now_us).min();
     if let Some((at, id)) = soonest {
         let left = clock(at.saturating_sub(state.now_us));
         spans.push(Span::raw(format!(" {id} reverts itself in {left}")));

@@ -28,7 +28,10 @@ pub(super) fn draw(state: &State, paint: Paint, frame: &mut Frame<'_>, area: Rec
             let mark = if index == state.offer { "> " } else { "  " };
             let (text, style) = match &offer.why_not {
                 None => (offer.name.to_owned(), paint.plain()),
-                Some(why) => (format!("{} – not here: {why}", offer.name), paint.faint()),
+                Some(why) => {
+                    let why = state.redacted(why);
+                    (format!("{} – not here: {why}", offer.name), paint.faint())
+                }
             };
             let text = fit(&text, usize::from(inside.width).saturating_sub(2));
             Line::from(vec![Span::raw(mark), Span::styled(text, style)])

@@ -194,11 +194,8 @@ pub(in crate::helper) async fn remove_container(
     docker.remove(&object).await.map_err(refused)
 }
 
-/// Whoever looks at a journal, as a sweep for what others have left does, lets go within this time.
-const LETTING_GO: Duration = Duration::from_secs(15);
-
 /// Removes a run's own volume: the last of its objects. Somebody else may have it just now, to see
-/// whether something is to be undone.
+/// whether something is to be undone; the removal waits for that, as for any object in use.
 pub(in crate::helper) async fn remove_volume(docker: &Docker, run: &str) -> Result<()> {
     let name = volume_name(run);
     let object = ObjectRef {
@@ -208,17 +205,7 @@ pub(in crate::helper) async fn remove_volume(docker: &Docker, run: &str) -> Resu
         run: run.to_owned(),
         role: labels::ROLE_JOURNAL.into(),
     };
-    let end = Instant::now() + LETTING_GO;
-    loop {
-        match docker.remove(&object).await {
-            Err(RuntimeError::Refused { detail, .. })
-                if detail.contains("volume is in use") && Instant::now() < end =>
-            {
-                sleep(Duration::from_millis(100)).await;
-            }
-            removed => return removed.map_err(refused),
-        }
-    }
+    docker.remove(&object).await.map_err(refused)
 }
 
 impl Launcher for ContainerLauncher {
@@ -254,5 +241,35 @@ impl Launcher for ContainerLauncher {
 
     fn remove(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(self.clear())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::scripted::{self, ScriptedEngine};
+
+    #[tokio::test]
+    async fn a_volume_that_somebody_else_looks_at_is_waited_for() {
+        let looks = AtomicU32::new(2);
+        let engine = ScriptedEngine::start(move |asked| {
+            let less = |left: u32| left.checked_sub(1);
+            if asked == "DELETE /volumes/keelhaul-r"
+                && looks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+            {
+                return scripted::refuse(409, "remove keelhaul-r: volume is in use - [0123]");
+            }
+            Some((204, String::new()))
+        });
+        remove_volume(&engine.client(), "r").await.unwrap();
+        assert_eq!(engine.asked("DELETE /volumes/keelhaul-r").len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_volume_that_cannot_be_removed_is_not_tried_again() {
+        let engine = ScriptedEngine::start(|_| scripted::refuse(500, "permission denied"));
+        let refused = remove_volume(&engine.client(), "r").await.unwrap_err();
+        assert!(refused.to_string().contains("permission denied"), "{refused}");
+        assert_eq!(engine.asked("DELETE").len(), 1);
     }
 }

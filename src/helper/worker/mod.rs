@@ -48,6 +48,7 @@ mod tmpfs;
 mod trial;
 mod vacuous;
 mod witness;
+mod written;
 
 pub use crate::interpose::serve::main as interposer;
 pub use errand::main as errand;

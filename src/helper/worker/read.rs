@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{
     super::HelperError, clock, cut, disk_trial, facts, freeze, hold, host_facts, http, image,
     inner_engine, insertion, interpose, label, layer, memory_cgroup, metadata, net, page_cache,
-    place, process, quota, throttle, time, trial, witness::Witnesses,
+    place, process, quota, throttle, time, trial, witness::Witnesses, written,
 };
 use crate::protocol::{Read, Reading};
 
@@ -34,6 +34,7 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::Processes(place) => Reading::Processes(process::processes(place)?),
         Read::PageCache(place) => Reading::PageCache(page_cache::facts(place)?),
         Read::IoLimits(place) => Reading::Io(throttle::facts(place)?),
+        Read::Written(place) => Reading::Written(written::bytes(place)?),
         Read::User(place) => Reading::User(hold::user(place)?),
         Read::Net(place) => Reading::Net(net::facts(place)?),
         Read::Loops => Reading::Loops(image::loops(dir)?),

@@ -34,7 +34,7 @@ pub(super) fn facts(place: &Place) -> Result<IoFacts, HelperError> {
 
 /// The disk that the filesystem at `path` lies on. Its own number names it, or on btrfs, which
 /// makes numbers up, its source.
-fn disk(target: Identity, path: &str) -> Result<Option<Dev>, HelperError> {
+pub(super) fn disk(target: Identity, path: &str) -> Result<Option<Dev>, HelperError> {
     let found = inside(target, path, |here| {
         let table = here.mounts.read()?;
         Ok(table.covering(here.path).map(|mount| (Dev::from(mount.dev), mount.source.clone())))

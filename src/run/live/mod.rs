@@ -5,11 +5,12 @@
 //! Nothing is injected without a deadline that the keeper keeps: who holds it may die.
 
 mod loads;
+mod stop;
 mod told;
 
 use std::{
     sync::{
-        Arc, Mutex as Lock, PoisonError,
+        Arc, Mutex as Lock, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -18,7 +19,7 @@ use std::{
 use tokio::{sync::Mutex, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-pub use told::{Closed, InForce, Injected, LiveError};
+pub use told::{Closed, InForce, Injected, LiveError, Stopped};
 
 use super::{
     announce::announce,
@@ -57,6 +58,8 @@ pub struct Live {
     open: Mutex<Option<(Begun, OpenStage)>>,
     listed: Lock<Vec<Arc<Injection>>>,
     count: AtomicU32,
+    /// Cancelled while everything is being reverted: what was called for before is called off.
+    halt: Lock<CancellationToken>,
 }
 
 impl Live {
@@ -95,6 +98,7 @@ impl Live {
             open: Mutex::new(None),
             listed: Lock::default(),
             count: AtomicU32::new(0),
+            halt: Lock::default(),
         };
         if live.world.is_over() {
             return Err(live.end(begun, stage, false).await);
@@ -148,13 +152,27 @@ impl Live {
     /// # Errors
     /// When it was refused, or its effect was not seen: then nothing of it is in force.
     pub async fn inject(&self, fault: &FaultSpec, lasts: Duration) -> Result<Injected, LiveError> {
-        let mut open = self.open.lock().await;
+        let off = self.halting().clone();
+        let mut open = stop::unless(&off, self.open.lock()).await?;
         let (begun, _) = open.as_mut().ok_or_else(closed)?;
         self.check(fault)?;
+        stop::unless(&off, begun.walk.get_ready()).await?;
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let id = format!("{}-{number}", fault.name());
         let ends = (fault.kind() != Kind::Event).then_some(units::Duration(lasts));
-        let called = begun.walk.by_hand(&id, &sustained(fault, ends)).await;
+        let called = begun.walk.by_hand(&id, &sustained(fault, ends), &off).await;
+        let injected = self.seen(begun, id, called).await;
+        *self.list() = begun.walk.lasting();
+        injected
+    }
+
+    /// What an injection came to; what is not proven is reverted.
+    async fn seen(
+        &self,
+        begun: &mut Begun,
+        id: String,
+        called: Result<Vec<Arc<Injection>>, String>,
+    ) -> Result<Injected, LiveError> {
         let unproven = match &called {
             Ok(all) => all.iter().find(|one| !one.proven).map(|one| one.evidence.clone()),
             Err(_) => None,
@@ -164,7 +182,6 @@ impl Live {
                 let evidence: Vec<&str> = all.iter().map(|one| one.evidence.as_str()).collect();
                 let evidence = evidence.join("; ");
                 let lasts = all.iter().any(|one| one.lasts());
-                self.list().extend(all.into_iter().filter(|one| one.lasts()));
                 Ok(Injected { id, evidence, lasts })
             }
             (Ok(_), Some(why)) => {
@@ -196,19 +213,11 @@ impl Live {
             return Err(LiveError::Refused(above));
         }
         let gone = begun.walk.revert_by_hand(id).await;
-        self.list().retain(|one| one.step != id);
+        *self.list() = begun.walk.lasting();
         judge(id, gone)
     }
 
-    /// Reverts everything that is in force, last first. The case goes on.
-    pub async fn stop(&self) {
-        if let Some((begun, _)) = self.open.lock().await.as_mut() {
-            begun.walk.rollback().await;
-            self.list().clear();
-        }
-    }
-
-    /// What is in force, first injected first.
+    /// What is in force, or was not seen to be gone, first injected first.
     #[must_use]
     pub fn in_force(&self) -> Vec<InForce> {
         let now = Instant::now();
@@ -221,6 +230,16 @@ impl Live {
             left: one.expires.map(|at| at.saturating_duration_since(now)),
         });
         in_force.collect()
+    }
+
+    /// Whether all that was injected under an id is in force, and its time is not up. Asks nobody.
+    #[must_use]
+    pub fn is_in_force(&self, id: &str) -> bool {
+        let (now, lasting) = (Instant::now(), self.list());
+        let mut of_id = lasting.iter().filter(|one| one.step == id).peekable();
+        let lasts =
+            |one: &Arc<Injection>| is_in_force(one) && one.expires.is_none_or(|at| now < at);
+        of_id.peek().is_some() && of_id.all(lasts)
     }
 
     /// The probes of the steady state, with the ids of their assertions.
@@ -360,8 +379,12 @@ impl Live {
         self.world.why_stopped()
     }
 
-    fn list(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Injection>>> {
+    fn list(&self) -> MutexGuard<'_, Vec<Arc<Injection>>> {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn halting(&self) -> MutexGuard<'_, CancellationToken> {
+        self.halt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

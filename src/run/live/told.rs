@@ -11,6 +11,9 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LiveError {
+    /// Everything is being reverted, or was while this waited for its turn. Nothing was done.
+    #[error("not injected: everything was to be reverted")]
+    Stopped,
     /// It does not fit the subjects, or cannot be done to them as they are. Nothing was done.
     #[error("{0}")]
     Refused(String),
@@ -63,6 +66,24 @@ pub struct InForce {
     pub evidence: String,
     /// Until the keeper reverts it by itself.
     pub left: Option<Duration>,
+}
+
+/// What became of a fault when everything was to be reverted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stopped {
+    /// What the events and the reports call it.
+    pub id: String,
+    /// What was seen when it was gone, or what [`Live::revert`](super::Live::revert) would say.
+    pub end: Result<String, LiveError>,
+}
+
+impl Stopped {
+    /// It may still be in force.
+    #[must_use]
+    pub fn is_left(&self) -> bool {
+        matches!(self.end, Err(LiveError::NotReverted(_)))
+    }
 }
 
 /// What a live case came to.

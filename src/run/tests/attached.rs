@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+
 use super::*;
 use crate::{
     faults::FaultSpec,
-    runtime::{RestartPolicy, Runtime as _, State},
+    runtime::{ContainerSpec, RestartPolicy, Runtime as _, State, labels},
     verdict::{ExitCode, Verdict},
 };
 
@@ -118,6 +120,25 @@ async fn by_hand_what_cannot_be_given_back_is_refused_with_its_reason() {
     live.inject(&pause, Duration::from_secs(60)).await.unwrap();
     assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Pass);
     assert_eq!(scene.engine.inspect(THEIRS).await.unwrap().state, State::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_the_name_of_a_claim_is_in_the_way_and_stays() {
+    let of_a_run = labels::of("r9", labels::ROLE_CLAIM, "");
+    for (labels, said) in [(of_a_run, "is run `r9`'s"), (Default::default(), "no run has made")] {
+        let name = format!("{CLAIM}id-{THEIRS}");
+        let spec = ContainerSpec { name: name.clone(), labels, ..ContainerSpec::default() };
+        let ran = Bench::of(PAUSE)
+            .on("case t 1", 0, move |scene| {
+                scene.engine.create_container(&spec).now_or_never().unwrap().unwrap();
+            })
+            .run()
+            .await;
+        assert_eq!(ran.exit(), ExitCode::Error, "{}", ran.told());
+        assert!(ran.told().contains(said), "{}", ran.told());
+        assert!(ran.scene.engine.inspect(&name).await.is_ok(), "it stays");
+        assert_eq!(done_to_it(&ran), [""; 0]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -34,7 +34,7 @@ type Action = Box<dyn FnOnce(&Scene) + Send>;
 
 /// What a script can reach.
 #[derive(Clone)]
-pub(super) struct Scene {
+pub(crate) struct Scene {
     pub(super) engine: Arc<FakeRuntime>,
     fakes: Arc<Mutex<Vec<Arc<Fake>>>>,
     interrupt: CancellationToken,
@@ -46,7 +46,7 @@ impl Scene {
         Arc::clone(self.fakes.lock().unwrap().last().unwrap())
     }
 
-    pub(super) fn world(&self, change: impl FnOnce(&mut World)) {
+    pub(crate) fn world(&self, change: impl FnOnce(&mut World)) {
         change(&mut self.helper().world());
     }
 
@@ -75,7 +75,7 @@ struct Line {
 }
 
 /// A scenario and its script.
-pub(super) struct Bench {
+pub(crate) struct Bench {
     yaml: String,
     lines: Vec<Line>,
     options: Options,
@@ -85,7 +85,7 @@ pub(super) struct Bench {
 
 impl Bench {
     /// A subject `agent` that answers `/health` with 200, and these parts of a scenario.
-    pub(super) fn of(parts: &str) -> Self {
+    pub(crate) fn of(parts: &str) -> Self {
         let has = |part: &str| parts.lines().any(|line| line.starts_with(part));
         let mut yaml = String::from("keelhaul: 1\nname: t\n");
         let defaults = [
@@ -131,7 +131,7 @@ impl Bench {
 
     /// Something happens, once, so many milliseconds after the first event with this word; those of
     /// a control begin with `control`.
-    pub(super) fn on(
+    pub(crate) fn on(
         mut self,
         word: &str,
         delay_ms: u64,
@@ -159,7 +159,7 @@ impl Bench {
     }
 
     /// The same by hand.
-    pub(super) async fn open(mut self) -> (Result<Live, Closed>, Scene, Recorder) {
+    pub(crate) async fn open(mut self) -> (Result<Live, Closed>, Scene, Recorder) {
         let mut case = cases(&self.yaml).remove(0);
         let (scene, recorder, stages) = self.furnish();
         attach(&mut case, &scene.engine).await;

@@ -1,6 +1,9 @@
 //! A case that is walked by hand: the same checks and proofs as its steps would have.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use super::*;
 use crate::{
@@ -73,8 +76,12 @@ async fn what_is_done_by_hand_is_proven_and_recorded_like_steps() {
 async fn the_keeper_ends_what_nobody_reverts() {
     let (live, _, recorder) = open("").await;
     live.inject(&pause(), Duration::from_secs(2)).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(20)).await;
-    assert!(live.in_force().is_empty());
+    assert!(live.is_in_force("pause-1") && !live.is_in_force("pause-2"));
+    // its time is up before anybody has seen it go
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(!live.is_in_force("pause-1"));
+    tokio::time::sleep(Duration::from_secs(18)).await;
+    assert!(live.in_force().is_empty() && !live.is_in_force("pause-1"));
     assert_eq!(found(&recorder, "pause-1.revert"), Some(Verdict::Pass));
     let late = live.revert("pause-1").await;
     assert!(matches!(late, Err(LiveError::Expired(_))), "{late:?}");
@@ -122,6 +129,86 @@ async fn an_effect_that_is_not_seen_is_reverted_and_the_verdict_keeps_it() {
     assert!(live.in_force().is_empty());
     assert_eq!(found(&recorder, "pause-2.revert"), Some(Verdict::Pass));
     assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Inconclusive);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_says_what_it_could_not_revert_and_that_stays_in_force() {
+    let (live, scene, recorder) = open("").await;
+    live.inject(&pause(), MINUTE).await.unwrap();
+    scene.world(|world| world.keeper.stuck = true);
+    let ends = live.stop().await;
+    assert!(matches!(&ends[..], [one] if one.id == "pause-1" && one.is_left()), "{ends:?}");
+    assert_eq!(live.in_force()[0].id, "pause-1");
+    let reverted = live.revert("pause-1").await;
+    assert!(matches!(reverted, Err(LiveError::NotReverted(_))), "{reverted:?}");
+    assert_eq!(live.in_force().len(), 1);
+    scene.world(|world| world.keeper.stuck = false);
+    let ends = live.stop().await;
+    assert!(matches!(&ends[..], [one] if one.end.is_ok()), "{ends:?}");
+    assert!(live.in_force().is_empty() && live.stop().await.is_empty());
+    assert_eq!(found(&recorder, "pause-1.revert"), Some(Verdict::Pass));
+    assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Error, "it is not forgotten");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_keeper_could_not_revert_stays_in_force() {
+    let (live, scene, _) = open("").await;
+    live.inject(&pause(), Duration::from_secs(2)).await.unwrap();
+    scene.world(|world| world.keeper.stuck = true);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(live.in_force()[0].left, Some(Duration::ZERO));
+    scene.world(|world| world.keeper.stuck = false);
+    live.revert("pause-1").await.unwrap();
+    assert!(live.in_force().is_empty());
+    assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Error);
+}
+
+/// A load that is never worth the name: an injection waits for it for seconds.
+const IDLE: &str =
+    "workloads: { records: { ledger: { via: { http: { service: agent } }, rate: 100/s } } }\n";
+
+#[tokio::test(start_paused = true)]
+async fn stop_calls_off_what_waits_and_what_has_touched_nothing_yet() {
+    let bench = Bench::of(IDLE).world(|world| world.keeper.pace = 0);
+    let (live, _, recorder) = bench.open().await;
+    let live = live.unwrap_or_else(|closed| panic!("{closed:?}"));
+    let began = tokio::time::Instant::now();
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        live.stop().await
+    };
+    let (first, waiting) = (pause(), pause());
+    let (first, waiting, ends) =
+        tokio::join!(live.inject(&first, MINUTE), live.inject(&waiting, MINUTE), stop);
+    assert_eq!(first, Err(LiveError::Stopped));
+    assert_eq!(waiting, Err(LiveError::Stopped));
+    assert!(ends.is_empty() && began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(case(&recorder).faults.len(), 0);
+    live.halt();
+    assert_eq!(live.inject(&pause(), MINUTE).await, Err(LiveError::Stopped));
+    live.stop().await;
+    live.inject(&pause(), MINUTE).await.unwrap();
+    assert!(live.is_in_force("pause-1"));
+    live.close(false).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_comes_right_after_what_is_being_done_to_a_subject() {
+    let known = Arc::new(OnceLock::<Arc<Live>>::new());
+    let halted = Arc::clone(&known);
+    let halt = move |_: &Scene| halted.get().unwrap().halt();
+    let (live, _, recorder) = Bench::of("").on("injecting pause-1", 0, halt).open().await;
+    let live = Arc::new(live.unwrap_or_else(|closed| panic!("{closed:?}")));
+    known.set(Arc::clone(&live)).unwrap_or_else(|_| panic!("once"));
+    let (first, waiting) = (pause(), pause());
+    let (first, waiting) = tokio::join!(live.inject(&first, MINUTE), live.inject(&waiting, MINUTE));
+    let ends = live.stop().await;
+    assert_eq!(first.map(|injected| injected.id).as_deref(), Ok("pause-1"));
+    assert_eq!(waiting, Err(LiveError::Stopped));
+    assert!(matches!(&ends[..], [one] if one.end.is_ok()), "{ends:?}");
+    assert!(live.in_force().is_empty());
+    assert_eq!(case(&recorder).faults.len(), 1);
+    live.close(false).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

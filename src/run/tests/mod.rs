@@ -2,7 +2,7 @@
 //! here is what the runner makes of what it sees; that faults work is proven on a real engine.
 
 mod attached;
-mod bench;
+pub(crate) mod bench;
 mod controls;
 mod faults;
 mod flow;

@@ -1,5 +1,7 @@
 //! Looking at one container.
 
+use std::collections::BTreeMap;
+
 use bollard::{
     models::{
         ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HealthStatusEnum,
@@ -16,6 +18,14 @@ impl Docker {
         let call = self.call("looking at", "container", container);
         let options = None::<InspectContainerOptions>;
         Ok(facts(call.run(self.client.inspect_container(container, options)).await?))
+    }
+
+    pub(super) async fn labels_of(&self, container: &str) -> Result<BTreeMap<String, String>> {
+        let call = self.call("looking at", "container", container);
+        let options = None::<InspectContainerOptions>;
+        let found = call.run(self.client.inspect_container(container, options)).await?;
+        let labels = found.config.and_then(|config| config.labels);
+        Ok(labels.unwrap_or_default().into_iter().collect())
     }
 }
 

@@ -33,7 +33,7 @@ mod replace_volume;
 pub(crate) mod scripted;
 mod shell;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
@@ -93,6 +93,10 @@ impl Runtime for Docker {
 
     fn inspect<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<ContainerFacts>> {
         Box::pin(self.container_facts(container))
+    }
+
+    fn labels<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<BTreeMap<String, String>>> {
+        Box::pin(self.labels_of(container))
     }
 
     fn logs<'a>(

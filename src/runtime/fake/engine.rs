@@ -66,6 +66,11 @@ impl Runtime for FakeRuntime {
         Box::pin(ready(called.and_then(|()| Ok(world.find(container)?.facts.clone()))))
     }
 
+    fn labels<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<BTreeMap<String, String>>> {
+        let mut world = self.world();
+        Box::pin(ready(world.find(container).map(|found| found.spec.labels.clone())))
+    }
+
     fn logs<'a>(
         &'a self,
         container: &'a str,

@@ -267,3 +267,25 @@ async fn a_game_day_asks_first_and_leaves_the_container_as_it_was() {
     let ran = test.keelhaul(&["check", "again.yaml"]);
     assert_eq!(ran.code, Some(0), "{ran:?}\n{saved}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_the_name_of_a_claim_is_in_the_way_and_stays() {
+    let theirs = Theirs::start().await;
+    let name = format!("keelhaul-attached-{:.12}", theirs.id);
+    let spec = ContainerSpec {
+        name: name.clone(),
+        labels: BTreeMap::new(),
+        ..theirs.bench.container("other", "wait")
+    };
+    let other = theirs.bench.docker.create_container(&spec).await.unwrap();
+    let test = theirs.scenario(IN_FORCE);
+    let ran = test.keelhaul(&RUN);
+    let found = theirs.bench.docker.inspect(&name).await;
+    Command::new("docker").args(["rm", "-f", &other]).output().unwrap();
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let said = format!("a container that no run has made is called `{name}`");
+    assert!(ran.stdout.contains(&said), "{ran:?}");
+    let found = found.unwrap();
+    assert_eq!((found.id, found.state), (other, State::Created), "it stays as it is");
+    theirs.assert_untouched().await;
+}

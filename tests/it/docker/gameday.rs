@@ -1,7 +1,9 @@
 //! Game days, played in a real terminal.
 
+use std::time::{Duration, Instant};
+
 use super::pty::{Pty, ended};
-use crate::harness::Test;
+use crate::harness::{DEADLINE, Test};
 
 /// A service under load, whose own steps are not what is played.
 const SCENARIO: &str = r#"
@@ -96,6 +98,25 @@ fn a_terminal_that_dies_takes_its_faults_along() {
     assert!(reverted.is_some_and(|(_, gone, _, _)| *gone), "{:?}", case.faults);
     assert!(test.junit().contains("interrupted"), "{}", test.junit());
     test.assert_no_residue();
+}
+
+#[test]
+fn a_terminal_that_takes_nothing_holds_up_neither_the_end_nor_the_reports() {
+    let test = Test::new();
+    let pty = up(&test);
+    inject(&pty, "read-only");
+    pty.see("IN FORCE: 1");
+    pty.stall(true);
+    pty.keys("qy");
+    let end = Instant::now() + DEADLINE;
+    while !test.latest().join("junit.xml").exists() {
+        assert!(Instant::now() < end, "it waits for the terminal:\n{}", pty.shown());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let reverted = test.record().cases[0].faults[0].reverted.clone();
+    assert!(reverted.is_some_and(|(_, gone, _, _)| gone));
+    pty.stall(false);
+    assert_eq!(pty.end(), Some(0));
 }
 
 #[test]

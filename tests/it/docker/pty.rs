@@ -15,7 +15,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{Winsize, tcsetwinsize},
+    termios::{Action, Winsize, tcflow, tcsetwinsize},
 };
 
 use crate::harness::{DEADLINE, KEELHAUL, Test};
@@ -24,6 +24,7 @@ use crate::harness::{DEADLINE, KEELHAUL, Test};
 pub(super) struct Pty {
     child: Child,
     master: File,
+    name: String,
     screen: Arc<Mutex<Screen>>,
     over: Arc<AtomicBool>,
     reader: JoinHandle<()>,
@@ -57,7 +58,7 @@ impl Pty {
         let (own, shown, ended) =
             (master.try_clone().unwrap(), Arc::clone(&screen), Arc::clone(&over));
         let reader = std::thread::spawn(move || read(own, &shown, &ended));
-        Self { child, master, screen, over, reader }
+        Self { child, master, name, screen, over, reader }
     }
 
     /// Types.
@@ -82,6 +83,12 @@ impl Pty {
         // before the program hears of it: what it draws then is for this size
         *self.screen.lock().unwrap() = Screen::new(columns, rows);
         size(&self.master, columns, rows);
+    }
+
+    /// From now on the terminal takes nothing, as after Ctrl-S, or takes it again.
+    pub(super) fn stall(&self, stalled: bool) {
+        let slave = File::options().read(true).write(true).open(&self.name).unwrap();
+        tcflow(&slave, if stalled { Action::OOff } else { Action::OOn }).unwrap();
     }
 
     /// Takes the terminal away.

@@ -41,14 +41,15 @@ impl Stats {
         self.with(|inner| inner.counts.attempted += 1);
     }
 
-    /// It was acknowledged after so long.
-    pub(super) fn acknowledged(&self, took: Duration) {
+    /// So many bytes were acknowledged after so long.
+    pub(super) fn acknowledged(&self, bytes: usize, took: Duration) {
         self.with(|inner| {
             let counts = &mut inner.counts;
             if counts.acknowledged == 0 {
                 counts.early = counts.failed + counts.indeterminate;
             }
             counts.acknowledged += 1;
+            counts.bytes += bytes as u64;
             counts.latencies.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         });
     }
@@ -96,9 +97,9 @@ mod tests {
         let stats = Stats::start();
         stats.failed("not ready");
         stats.indeterminate("no reply");
-        stats.acknowledged(Duration::ZERO);
+        stats.acknowledged(8, Duration::ZERO);
         stats.failed("no leader");
-        stats.acknowledged(Duration::ZERO);
+        stats.acknowledged(8, Duration::ZERO);
         assert_eq!((stats.read().early, stats.read().failed), (2, 2));
     }
 }

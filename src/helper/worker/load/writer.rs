@@ -93,7 +93,8 @@ impl Writer {
         self.note(Event::Intent(Intent::from(record))).await?;
         self.stats.begun();
         let started = Instant::now();
-        let put = self.way.put(&record.key, &record.encode(), self.timeout).await;
+        let line = record.encode();
+        let put = self.way.put(&record.key, &line, self.timeout).await;
         let took = started.elapsed();
         let id = record.id;
         match put {
@@ -102,7 +103,7 @@ impl Writer {
                     marks.set(id).await;
                 }
                 self.note(Event::Acknowledged(id)).await?;
-                self.stats.acknowledged(took);
+                self.stats.acknowledged(line.len(), took);
             }
             Put::Failed(reason) => {
                 self.stats.failed(&reason);
