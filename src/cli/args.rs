@@ -1,6 +1,7 @@
 //! Every verb and option, with the help that users read.
 
 mod history;
+mod replay;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use clap::{
 pub(super) use history::{
     HistoryAdd, HistoryArgs, HistoryCompare, HistoryFormat, HistoryShow, HistoryVerb, Since,
 };
+pub(super) use replay::ReplayArgs;
 
 use crate::{
     audit::Weight,
@@ -33,6 +35,7 @@ Examples:
   keelhaul init --compose compose.yaml    write a first suite for what runs already
   keelhaul audit web db                   which choices about their mounts bite later
   keelhaul history --since 7d             what the runs of a week came to
+  keelhaul replay FILE.crash              judge a kept crash state again
   keelhaul recover --all                  finish what a crash left
 
 Exit codes:
@@ -82,6 +85,8 @@ pub(super) enum Verb {
     Audit(AuditArgs),
     /// Undo what a crashed run left behind.
     Recover(RecoverArgs),
+    /// Judge a crash state again that `explore` has kept.
+    Replay(ReplayArgs),
     /// Render the reports of a run again, from its events.
     Report(ReportArgs),
     /// Say what many runs came to, and what changes from run to run.
@@ -246,8 +251,10 @@ const GAMEDAY_EXAMPLES: &str = "\
 Examples:
   keelhaul gameday scenarios/mount/readonly-log-dir.yaml
   keelhaul gameday my.yaml --case 'my[volume=xfs]' --set image=my-service:edge
+  keelhaul gameday --attach shop-db-1 label=role=cache project=shop/web
 
 The scenario's services, volumes, workloads and steady state are set up; its steps are left to you.
+Containers that run already are shown first; what could not be given back to them is refused.
 `?` lists the keys. Every fault ends by itself, after 60 s unless you type another time; leaving, a
 terminal that goes away and `SIGTERM` revert everything. Reports are written as for `run`.";
 
@@ -256,8 +263,13 @@ terminal that goes away and `SIGTERM` revert everything. Reports are written as 
 #[command(after_help = GAMEDAY_EXAMPLES)]
 pub(super) struct GamedayArgs {
     /// The scenario whose set-up is used.
-    #[arg(value_name = "SCENARIO")]
-    pub(super) scenario: PathBuf,
+    #[arg(value_name = "SCENARIO", required_unless_present = "attach")]
+    pub(super) scenario: Option<PathBuf>,
+
+    /// Containers that run already: name, id, `label=KEY=VALUE`, `project=NAME[/SERVICE]`; with a
+    /// scenario, and without a value, those that it attaches to.
+    #[arg(long, value_name = "CONTAINER", num_args = 0.., help_heading = "Containers of yours")]
+    pub(super) attach: Option<Vec<String>>,
 
     /// Give a variable a value.
     #[arg(long, value_name = "VAR=VALUE")]
@@ -391,7 +403,7 @@ pub(super) struct AuditArgs {
     pub(super) fail_on: Vec<AuditFailOn>,
 }
 
-/// Formats of an audit.
+/// Formats of an audit, and of a replay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum AuditFormat {
     /// For a terminal.

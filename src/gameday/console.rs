@@ -146,9 +146,10 @@ impl Table<'_> {
             match command {
                 Command::Interrupt => return None,
                 Command::Save { path, text } => {
-                    let saved = play::save(&path, &text);
+                    let again = run_of(&path, &state.scenario);
+                    let saved = play::save(&path, &text).map(|()| Some(format!("saved: {again}")));
                     if let (Ok(_), Some(case)) = (&saved, state.case()) {
-                        let (case, again) = (case.start.case.clone(), run_of(&path));
+                        let case = case.start.case.clone();
                         self.recorder.emit(Event::Saved { case, again });
                     }
                     state.update(Input::Done(saved));

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     faults::FaultSpec,
-    run::{Closed, Live, LiveError, Recorder, Stopped, run_of},
+    run::{Closed, Live, LiveError, Recorder, Stopped},
     runtime::Runtime,
     scenario::RecoverStep,
     verdict::{Ending, Verdict},
@@ -297,13 +297,10 @@ async fn subjects(
 }
 
 /// Writes a scenario into a file that is not there yet.
-pub(super) fn save(path: &str, text: &str) -> Result<Option<String>, String> {
-    let written = File::create_new(Path::new(path))
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
-    match written {
-        Ok(()) => Ok(Some(format!("saved: {}", run_of(path)))),
-        Err(error) => Err(format!("`{path}` was not written: {error}; w: under another name")),
-    }
+pub(super) fn save(path: &str, text: &str) -> Result<(), String> {
+    File::create_new(Path::new(path))
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        .map_err(|error| format!("`{path}` was not written: {error}; w: under another name"))
 }
 
 #[cfg(test)]

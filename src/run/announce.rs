@@ -8,6 +8,7 @@ use super::{
 use crate::{
     plan::Case,
     runtime::{EngineFacts, build_hash},
+    scenario::Scenario,
     verdict::FailOn,
 };
 
@@ -85,9 +86,10 @@ fn again(case: &Case, file: &str) -> String {
     format!("keelhaul run {file} --case {id}{sets} --seed {}{attach}", case.run_seed)
 }
 
-/// The command that runs a file, as a shell takes it.
-pub(crate) fn run_of(file: &str) -> String {
-    format!("keelhaul run {}", word(file))
+/// The command that runs a file with this scenario in it, as a shell takes it.
+pub(crate) fn run_of(file: &str, scenario: &Scenario) -> String {
+    let attaches = scenario.services.values().any(|service| service.attach.is_some());
+    format!("keelhaul run {}{}", word(file), if attaches { " --attach" } else { "" })
 }
 
 /// A word of a command line, in quotes where a shell would read more into it.

@@ -137,6 +137,8 @@ impl World {
             started_at: String::new(),
             health: Health::None,
             goes_when_ended: false,
+            restart: spec.restart,
+            restart_attempts: spec.restart_attempts,
             stop_grace_ms: spec.stop_grace.map(|seconds| seconds * 1000),
             memory: spec.memory.map(limit),
             image: spec.image.clone(),
