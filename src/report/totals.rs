@@ -32,17 +32,17 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// Counts the last attempt of each case.
+    /// Counts the last attempt of each case; one whose control was not caught is inconclusive.
     pub(crate) fn of(record: &RunRecord) -> Self {
         let mut totals = Self { never_started: never_started(record), ..Self::default() };
         for case in suites(record).iter().flat_map(|suite| &suite.cases) {
-            let verdict = case.last().verdict();
+            let verdict = case.verdict();
             if case.control().is_some() {
                 totals.controls += 1;
                 totals.caught += usize::from(verdict == Verdict::Pass);
                 continue;
             }
-            totals.flaky += usize::from(case.flaky());
+            totals.flaky += usize::from(verdict == Verdict::Pass && case.flaky());
             *match verdict {
                 Verdict::Pass => &mut totals.passed,
                 Verdict::Fail => &mut totals.failed,

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::{
     Look,
-    line::{failure, finished, reasons},
+    line::{failure, reasons, settled},
 };
 use crate::{
     report::{
@@ -31,7 +31,7 @@ pub fn summary(record: &RunRecord, look: Look, out: &mut dyn Write) -> io::Resul
     if !look.quiet && !cases.is_empty() {
         writeln!(out, "{rule}")?;
         for case in &cases {
-            writeln!(out, "{}", finished(case.last(), case.flaky(), look))?;
+            writeln!(out, "{}", settled(case, look))?;
         }
     }
     let mut broken: Vec<&Case<'_>> =
