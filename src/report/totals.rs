@@ -10,7 +10,7 @@ use super::{
     trouble::never_started,
 };
 use crate::{
-    run::{CaseRecord, RunRecord},
+    run::{CaseRecord, RecoveryRecord, RunRecord},
     verdict::Verdict,
 };
 
@@ -106,8 +106,13 @@ pub(crate) fn ack_rates(case: &CaseRecord) -> Vec<(&str, f64)> {
 
 /// The longest recovery of a case against its objective: `1.200s of 5.000s`.
 pub(crate) fn recovery(case: &CaseRecord) -> Option<String> {
-    // one that never came outweighs any that did
-    let longest = case.recoveries.iter().max_by_key(|it| it.recovery_us.unwrap_or(u64::MAX))?;
+    // one that never came outweighs any that did, and those any of which nothing was seen
+    let weight = |it: &&RecoveryRecord| (!it.at_first_look, it.recovery_us.unwrap_or(u64::MAX));
+    let longest = case.recoveries.iter().max_by_key(weight)?;
+    if longest.at_first_look {
+        // how long the look took is no measure of a recovery
+        return Some("none seen: steady at the first look".to_owned());
+    }
     let measured = longest.recovery_us.map_or_else(|| "never".to_owned(), span);
     Some(match longest.objective_us {
         Some(allowed) => format!("{measured} of {}", span(allowed)),

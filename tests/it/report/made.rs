@@ -71,6 +71,7 @@ impl Made {
             cell: BTreeMap::from([("volume".into(), "ext4".into())]),
             control: (!control.is_empty()).then(|| control.into()),
             fails: Vec::new(),
+            controls: None,
             attempt,
             seed: 42,
             fingerprint: Some("f1".into()),
@@ -174,7 +175,14 @@ impl Made {
     pub(crate) fn recovered(&mut self, recovery_us: Option<u64>) -> &mut Self {
         let (case, assertion) = (self.case.clone(), "recover".into());
         let (counted_us, objective_us) = (1_500_000, Some(5_000_000));
-        self.push(Event::Recovered { case, assertion, counted_us, recovery_us, objective_us })
+        self.push(Event::Recovered {
+            case,
+            assertion,
+            counted_us,
+            recovery_us,
+            objective_us,
+            at_first_look: false,
+        })
     }
 
     pub(crate) fn ledger(&mut self, acknowledged: u64, lost: u64) -> &mut Self {
@@ -279,6 +287,18 @@ impl Made {
             .case_end(Verdict::Inconclusive, &["control `too-good` passed: nothing was caught"]);
         made.end(Verdict::Fail);
         made
+    }
+
+    /// As if no scenario had a control, and every recovery had been there at the first look.
+    pub(crate) fn that_shows_nothing(&mut self) -> &mut Self {
+        for stamped in &mut self.events {
+            match &mut stamped.event {
+                Event::CaseStarted(start) => start.controls = Some(0),
+                Event::Recovered { at_first_look, .. } => *at_first_look = true,
+                _ => {}
+            }
+        }
+        self
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {

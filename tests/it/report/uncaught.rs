@@ -1,4 +1,5 @@
-//! A scenario whose control was not caught: its pass is counted as none, wherever there are counts.
+//! Passes that show little: of a scenario whose control was not caught, of one that has no control,
+//! and recoveries of which nothing was seen.
 
 use keelhaul::{
     report::{Format, render},
@@ -49,4 +50,33 @@ fn a_control_that_was_caught_or_skipped_takes_nothing_away() {
         let text = rendered(Format::Human, &passed_beside(control));
         assert!(text.contains("PASS") && text.contains("1 case: 1 passed, 0 failed"), "{text}");
     }
+}
+
+#[test]
+fn scenarios_without_a_control_are_named_where_they_pass() {
+    let mut made = Made::run(3);
+    made.good("b", 1).good("a[volume=ext4]", 1);
+    made.bad("failed", "", 1).case_end(Verdict::Fail, &["no"]).end(Verdict::Fail);
+    let before = made.record();
+    let after = made.that_shows_nothing().record();
+    let note = "nothing shows that 2 scenarios can fail, for want of a control: ";
+    for (format, names) in [(Format::Human, "`a`, `b`"), (Format::Markdown, "\\`a\\`, \\`b\\`")] {
+        let text = rendered(format, &after);
+        assert!(text.contains(&format!("{note}{names}\n")), "{text}");
+        // a run of an older keelhaul did not record how many there are
+        assert!(!rendered(format, &before).contains(note));
+    }
+}
+
+#[test]
+fn a_recovery_of_which_nothing_was_seen_is_no_measurement() {
+    let mut made = Made::run(1);
+    made.good("idle", 1).end(Verdict::Pass);
+    let record = made.that_shows_nothing().record();
+    for format in [Format::Human, Format::Markdown, Format::Html] {
+        let text = rendered(format, &record);
+        assert!(text.contains("none seen: steady at the first look"), "{text}");
+        assert!(!text.contains("1.200s of 5.000s"), "{text}");
+    }
+    assert!(rendered(Format::Json, &record).contains("\"recovery_us\": 1200000"));
 }
