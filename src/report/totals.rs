@@ -131,8 +131,19 @@ pub(crate) fn percentiles(case: &CaseRecord) -> Option<String> {
     (!all.is_empty()).then(|| all.join(", "))
 }
 
-/// Records lost, over all ledgers of a case: `7 of 1204 lost`.
+/// Records lost, over all ledgers of a case: `7 of 1204 lost`; and in states that a power cut would
+/// have left. Ledgers that miss nothing are silent beside those.
 pub(crate) fn loss(case: &CaseRecord) -> Option<String> {
+    let explored = case.explored.iter().filter_map(|(_, report)| report.broken_promises());
+    let mut parts: Vec<String> = explored.collect();
+    let sound = case.ledgers.iter().all(|(_, report)| report.is_sound());
+    if parts.is_empty() || !sound {
+        parts.extend(loss_of_ledgers(case));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+fn loss_of_ledgers(case: &CaseRecord) -> Option<String> {
     if case.ledgers.is_empty() {
         return None;
     }

@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, io::Cursor};
 
 use keelhaul::{
+    block::{Kept, Profile},
     faults::{Kind, Scope},
     ledger::LedgerReport,
     probes::Sample,
-    protocol::{EntryId, LoadStats, RollbackReport, Undone},
+    protocol::{EntryId, ExploreReport, LoadStats, RollbackReport, Undone, WrongState},
     run::{CaseStart, Event, FORMAT, Origin, Phase, RunRecord, RunStart, Stamped},
     runtime::EngineFacts,
     scenario::Hypothesis,
@@ -189,6 +190,30 @@ impl Made {
         let report = Box::new(LedgerReport { acknowledged, lost, ..LedgerReport::default() });
         let (case, workload) = (self.case.clone(), "records".into());
         self.push(Event::LedgerJudged { case, workload, report })
+    }
+
+    /// One state that a power cut would have left, in which this many are missing.
+    pub(crate) fn explored(&mut self, acknowledged: u64, lost: u64) -> &mut Self {
+        let first = WrongState {
+            cut: 812,
+            profile: Profile::Drop,
+            acknowledged,
+            kept: vec![Kept::Nothing],
+            lost_at_first: 1,
+            lost: Vec::new(),
+            digest: "ab".into(),
+            wrong: format!("{lost} of {acknowledged} acknowledged records lost"),
+            confirmed: true,
+        };
+        let report = Box::new(ExploreReport {
+            states: 1,
+            wrong: 1,
+            worst: Some((lost, acknowledged)),
+            first: Some(first),
+            ..ExploreReport::default()
+        });
+        let (case, workload) = (self.case.clone(), "records".into());
+        self.push(Event::Explored { case, workload, report })
     }
 
     pub(crate) fn log(&mut self, text: &str) -> &mut Self {

@@ -200,6 +200,8 @@ impl<'a> Look<'a> {
             self.shared.note(|report| report.recovered = recovered);
             return Seen::Sound;
         }
+        let worst = Some((report.lost, acknowledged as u64));
+        self.shared.note(|all| all.worst = all.worst.max(worst));
         let lost = report.first_lost.map(|lost| format!(", first `{}`", lost.id));
         let gone = if there { String::new() } else { format!("; there is no {}", self.spec.reads) };
         Seen::Wrong(format!("{report}{}{gone}", lost.unwrap_or_default()))
