@@ -45,6 +45,7 @@ mod verify;
 mod world;
 
 pub use announce::new_run_id;
+pub(crate) use case::SET_UP;
 pub use earlier::{Commit, Earlier};
 pub use event::{CaseStart, Event, FORMAT, Origin, Phase, RunStart, Stamped};
 pub use live::{Closed, InForce, Injected, Live, LiveError, Stopped};

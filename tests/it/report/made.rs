@@ -91,6 +91,19 @@ impl Made {
         self.push(Event::SubjectStarted { case, service, container, image, attached: false })
     }
 
+    /// The subject's image is this one; none where it is empty.
+    pub(crate) fn image(&mut self, id: &str) -> &mut Self {
+        if let Some(Stamped { event: Event::SubjectStarted { image, .. }, .. }) =
+            self.events.last_mut()
+        {
+            id.clone_into(image);
+        }
+        if id.is_empty() {
+            self.events.pop();
+        }
+        self
+    }
+
     pub(crate) fn phase(&mut self, phase: Phase) -> &mut Self {
         let case = self.case.clone();
         self.push(Event::PhaseStarted { case, phase })
