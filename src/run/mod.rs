@@ -8,6 +8,7 @@ pub mod attached;
 mod background;
 mod case;
 mod clean;
+mod dependencies;
 mod earlier;
 mod event;
 mod expect;

@@ -136,6 +136,7 @@ impl World {
             restarts: 0,
             started_at: String::new(),
             health: Health::None,
+            checked: None,
             goes_when_ended: false,
             stop_grace_ms: spec.stop_grace.map(|seconds| seconds * 1000),
             memory: spec.memory.map(limit),
