@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes the images of the subjects that are not ours (PostgreSQL, Redis, SQLite, nginx) from
 # the distribution's packages, for engines that reach no registry. An image that
-# the engine has is left alone, so the public one wins wherever there is one.
+# the engine has is left alone, so the public one wins wherever there is one; one
+# of ours that is made from something else by now is made anew.
 #
 #   scripts/subjects.sh              all of them
 #   scripts/subjects.sh postgres     one, by its directory in images/
@@ -48,11 +49,17 @@ unpack() {
   ldconfig -r "$root"
 }
 
+# What an image of ours is made from, as a label says it.
+recipe() { cat "images/$1"/* | sha256sum | cut -c 1-16; }
+
+label() { docker image inspect -f "{{ index .Config.Labels \"org.keelhaul.$2\" }}" "$1"; }
+
 build() {
   local name=$1 image work packages
   [ -r "images/$name/image" ] || die "there is no subject \`$name\`" "one of: $(ls images | xargs)"
   image=$(cat "images/$name/image")
-  if docker image inspect "$image" >/dev/null 2>&1; then
+  if docker image inspect "$image" >/dev/null 2>&1 &&
+    { [ -z "$(label "$image" subject)" ] || [ "$(label "$image" recipe)" = "$(recipe "$name")" ]; }; then
     say "$image is there"
     return 0
   fi
@@ -70,6 +77,7 @@ build() {
   tar -C "$work/root" --numeric-owner --owner=0 --group=0 -cf "$work/context/rootfs.tar" .
   cp "images/$name"/* "$work/context/"
   DOCKER_BUILDKIT=0 docker build -q -t "$image" --label org.keelhaul.subject="$name" \
+    --label org.keelhaul.recipe="$(recipe "$name")" \
     "$work/context" >/dev/null 2>"$work/log" || die "docker build: $(tail -n 1 "$work/log")"
   rm -rf "$work/root" "$work/context"
   say "$image is made from $(find "$work/debs" -name '*.deb' | wc -l) packages"

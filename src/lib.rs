@@ -8,7 +8,8 @@
 //!     > {volumes, faults, probes, workloads} > {helper::client, runtime} > protocol
 //! helper::{keeper, worker} > interpose > journal > host > protocol
 //! shell, engine > host    (inside their own containers)
-//! everything may use {block, ledger, units, errno, diagnostic, verdict, failpoint}
+//! everything may use {block, crash_state, ledger, units, errno, diagnostic, verdict, secrets,
+//!     failpoint}
 //! ```
 //!
 //! # Invariants
@@ -26,6 +27,7 @@ pub mod audit;
 pub mod block;
 pub mod catalog;
 pub mod cli;
+pub mod crash_state;
 pub mod diagnostic;
 pub mod engine;
 pub mod errno;
@@ -45,6 +47,7 @@ pub mod report;
 pub mod run;
 pub mod runtime;
 pub mod scenario;
+pub mod secrets;
 pub mod shell;
 pub mod specimen;
 pub mod starter;

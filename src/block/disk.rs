@@ -181,6 +181,17 @@ impl Disk {
         Self { cache: u64::MAX, ..self }
     }
 
+    /// What is durable beyond doubt.
+    pub(super) fn base(&self) -> &Image {
+        &self.base
+    }
+
+    /// What the cache holds that came later: by which number it was submitted, and completed, where it
+    /// goes, and what it does.
+    pub(super) fn cached(&self) -> impl Iterator<Item = (u64, Option<u64>, u64, &Change)> {
+        self.log.iter().map(|it| (it.submitted, it.completed, it.offset, &it.change))
+    }
+
     /// The last number of the sequence.
     pub(super) fn last(&self) -> u64 {
         self.last

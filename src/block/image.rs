@@ -78,6 +78,21 @@ impl Image {
         leaves.map(|leaf| leaf.iter().flatten().count() as u64).sum()
     }
 
+    /// Every chunk that is not all zeros: where it begins, and its bytes up to the image's end.
+    pub fn data(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let leaves = (0_u64..).zip(&self.top);
+        let leaves = leaves.filter_map(|(number, leaf)| Some((number, leaf.as_ref()?)));
+        let chunks = leaves.flat_map(|(number, leaf)| {
+            let numbers = number * FAN as u64..;
+            numbers.zip(leaf.iter()).filter_map(|(at, chunk)| Some((at, chunk.as_ref()?)))
+        });
+        let there = chunks.filter(|(_, chunk)| chunk.bytes.iter().any(|byte| *byte != 0));
+        there.map(|(number, chunk)| {
+            let offset = number * CHUNK as u64;
+            (offset, &chunk.bytes[..index(self.size - offset).min(CHUNK)])
+        })
+    }
+
     /// Whether every chunk of a range is there.
     #[must_use]
     pub fn holds(&self, offset: u64, length: u64) -> bool {

@@ -3,7 +3,8 @@
 //! A disk takes writes into a volatile cache, and a flush makes durable what was completed before it
 //! was asked for. What is left after a cut is the durable part and some of the rest, as a profile
 //! chooses: any of them is a state that a real disk may leave, and a right application survives all.
-//! A recorded disk can be cut at every moment of its past, and `ways` picks those worth looking at.
+//! A recorded disk can be cut at every moment of its past, and `ways` picks those worth looking at; what is
+//! found can be kept, as `packed` says, and exported, as `log_writes` does.
 //! No clock, no file, no device: `interpose::disk` serves it to the kernel.
 
 mod choose;
@@ -11,8 +12,10 @@ mod disk;
 mod filesystem;
 mod image;
 mod laid_out;
+mod log_writes;
 #[cfg(test)]
 mod model_tests;
+mod packed;
 mod profile;
 mod recording;
 #[cfg(test)]
@@ -25,6 +28,8 @@ pub use disk::{Cut, Disk};
 pub use filesystem::filesystem;
 pub use image::{CHUNK, Image};
 pub use laid_out::laid_out;
+pub use log_writes::LogWrites;
+pub use packed::{pack, unpack};
 pub use profile::Profile;
 pub use recording::{Past, Point, Recording};
 pub use shrink::shrink;

@@ -63,7 +63,7 @@ pub struct Point {
 pub struct Past {
     points: Vec<Point>,
     disks: BTreeMap<u64, Disk>,
-    forgotten: u64,
+    recording: Recording,
 }
 
 impl Recording {
@@ -86,11 +86,35 @@ impl Recording {
         }
     }
 
+    /// The disk with which it begins.
+    pub(super) fn start(&self) -> &Disk {
+        &self.start
+    }
+
+    /// What happened since, each with its number in the sequence.
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (u64, &Event)> {
+        (self.start.last() + 1..).zip(&self.events)
+    }
+
+    /// The write that was submitted by this number, as far as it is remembered.
+    pub(super) fn submitted(&self, number: u64) -> Option<(u64, &Change)> {
+        match number.checked_sub(self.start.last() + 1) {
+            Some(at) => match self.events.get(usize::try_from(at).ok()?)? {
+                Event::Submit(offset, change) => Some((*offset, change)),
+                _ => None,
+            },
+            None => {
+                let mut cached = self.start.cached();
+                cached.find(|it| it.0 == number).map(|(_, _, offset, change)| (offset, change))
+            }
+        }
+    }
+
     /// Every moment at which the disk can be cut.
     #[must_use]
     pub fn past(&self) -> Past {
-        let mut past =
-            Past { points: Vec::new(), disks: BTreeMap::new(), forgotten: self.forgotten };
+        let (points, disks) = (Vec::new(), BTreeMap::new());
+        let mut past = Past { points, disks, recording: self.clone() };
         // what does not fit the cache was written out of the beginning; what is still remembered is not
         let (mut disk, mut marks) = ((*self.start).clone().roomy(), 0);
         for event in &self.events {
@@ -125,7 +149,13 @@ impl Past {
     /// Numbers of the sequence that nothing is known of any more, from the beginning of the record.
     #[must_use]
     pub fn forgotten(&self) -> u64 {
-        self.forgotten
+        self.recording.forgotten
+    }
+
+    /// What was recorded.
+    #[must_use]
+    pub fn recording(&self) -> &Recording {
+        &self.recording
     }
 
     /// Makes the digest of the last state, and so most of every other one, which share what they have

@@ -1,6 +1,7 @@
 //! Every verb and option, with the help that users read.
 
 mod history;
+mod replay;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use clap::{
 pub(super) use history::{
     HistoryAdd, HistoryArgs, HistoryCompare, HistoryFormat, HistoryShow, HistoryVerb, Since,
 };
+pub(super) use replay::ReplayArgs;
 
 use crate::{
     audit::Weight,
@@ -33,6 +35,7 @@ Examples:
   keelhaul init --compose compose.yaml    write a first suite for what runs already
   keelhaul audit web db                   which choices about their mounts bite later
   keelhaul history --since 7d             what the runs of a week came to
+  keelhaul replay FILE.crash              judge a kept crash state again
   keelhaul recover --all                  finish what a crash left
 
 Exit codes:
@@ -82,6 +85,8 @@ pub(super) enum Verb {
     Audit(AuditArgs),
     /// Undo what a crashed run left behind.
     Recover(RecoverArgs),
+    /// Judge a crash state again that `explore` has kept.
+    Replay(ReplayArgs),
     /// Render the reports of a run again, from its events.
     Report(ReportArgs),
     /// Say what many runs came to, and what changes from run to run.
@@ -391,7 +396,7 @@ pub(super) struct AuditArgs {
     pub(super) fail_on: Vec<AuditFailOn>,
 }
 
-/// Formats of an audit.
+/// Formats of an audit, and of a replay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum AuditFormat {
     /// For a terminal.

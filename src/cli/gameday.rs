@@ -50,6 +50,7 @@ pub(super) async fn gameday(args: GamedayArgs) -> anyhow::Result<ExitCode> {
     })?;
     let inputs = Inputs::default();
     let recorder = Recorder::new(Some(log), vec![inputs.listener()]);
+    recorder.keep_files_in(&directory);
     let closed = played(case, state, inputs, (&run, &directory, &recorder)).await?;
     let mut memory = Memory::new(&args.out, args.no_history);
     memory.recall(&recorder);

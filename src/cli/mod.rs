@@ -22,6 +22,7 @@ mod plan;
 mod progress;
 mod recover;
 mod remember;
+mod replay;
 mod report;
 mod run;
 mod schema;
@@ -114,6 +115,7 @@ async fn dispatch(arguments: Arguments) -> ExitCode {
         Verb::Audit(args) => audit::audit(&args).await,
         Verb::Recover(args) => recover::recover(&args).await,
         Verb::History(args) => history::history(&args),
+        Verb::Replay(args) => replay::replay(&args).await,
         Verb::Report(args) => report::report(&args),
         Verb::Shell(args) => shell::shell(&args).await,
         Verb::Helper(_)

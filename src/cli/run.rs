@@ -47,6 +47,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let progress = Progress::new(args.format);
     let unprinted = Unprinted::default();
     let recorder = Recorder::new(Some(log), listeners(&args, &progress, &unprinted));
+    recorder.keep_files_in(&directory);
 
     // before the first event: the command line may hold what a case wants hidden
     cases.iter().for_each(|case| recorder.redact(Redactor::of(case)));

@@ -4,7 +4,7 @@
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     os::unix::net::{UnixListener, UnixStream},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -78,6 +78,22 @@ pub enum Ask {
         /// What survives of each write that was not durable.
         kept: Vec<Kept>,
     },
+    /// Write what a cut at this moment would have left to a file, packed. → `Kept`
+    Keep {
+        /// The moment.
+        cut: u64,
+        /// What survives of each write that was not durable.
+        kept: Vec<Kept>,
+        /// The file.
+        to: PathBuf,
+    },
+    /// Write what happened until this moment to a file, as a log of `dm-log-writes`. → `Kept`
+    Export {
+        /// The moment.
+        cut: u64,
+        /// The file.
+        to: PathBuf,
+    },
     /// Take no change after so many more by others; without a number, take them again.
     Fence(Option<u64>),
     /// What is not durable.
@@ -111,6 +127,8 @@ pub enum Answer {
     Past(Box<PastFacts>),
     /// It can be looked at; SHA-256 of its content.
     Shown([u8; 32]),
+    /// It is in the file; the bytes of that.
+    Kept(u64),
     /// What is not durable; none where no changes are remembered.
     Pending(Option<PendingFacts>),
     /// It was not done.
@@ -226,6 +244,8 @@ impl Controlled for Power {
                 Some(digest) => Answer::Shown(digest),
                 None => Answer::Refused(format!("there is no such state at {cut}")),
             },
+            Ask::Keep { cut, kept, to } => written(self.keep(cut, &kept, &to)),
+            Ask::Export { cut, to } => written(self.export(cut, &to)),
             Ask::Record { .. } => no_power(),
             other => Answer::Refused(format!("a disk has no files: {other:?}")),
         }
@@ -234,6 +254,10 @@ impl Controlled for Power {
 
 fn no_power() -> Answer {
     Answer::Refused("it has no power".into())
+}
+
+fn written(bytes: Result<u64, String>) -> Answer {
+    bytes.map_or_else(Answer::Refused, Answer::Kept)
 }
 
 fn done(done: bool) -> Answer {

@@ -13,7 +13,9 @@ use super::{
 };
 use crate::{
     block::Profile,
-    protocol::{Capability, CutProfile, ExploreReport, ExploreSpec, LoadCall, LoadReply, Reads},
+    protocol::{
+        Capability, CutProfile, ExploreReport, ExploreSpec, KeptFile, LoadCall, LoadReply, Reads,
+    },
     units::Duration,
     volumes::object_name,
 };
@@ -24,7 +26,8 @@ use crate::{
 /// same order when each record was acknowledged. So it can be cut in hindsight at any moment: writes
 /// that no flush had made durable are lost as the profiles say, the real filesystem recovers what is
 /// left, and every record that was acknowledged by then must be in the file. A state that breaks a
-/// promise is made smaller, until no lost write can be given back. Nothing could have been lost, or
+/// promise is made smaller, until no lost write can be given back, and kept: `keelhaul replay` judges it
+/// again, with another image too. Nothing could have been lost, or
 /// nothing was acknowledged, or a wrong state is not wrong again: inconclusive. It stands under
 /// `verify` only.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -50,6 +53,10 @@ pub struct Explore {
     /// After this time no further state is looked at.
     #[serde(default = "default_time")]
     time: Duration,
+    /// Keep of a wrong state, beside the state, all that was written to the disk until then, as a log of
+    /// the kernel's `dm-log-writes`.
+    #[serde(default)]
+    log_writes: bool,
 }
 
 /// A program of a service that reads a state.
@@ -171,6 +178,20 @@ fn observed(report: &ExploreReport) -> String {
     )
 }
 
+/// Where the first wrong state is now.
+fn kept(report: &ExploreReport) -> String {
+    let state = match &report.state {
+        Some(KeptFile::Written { path }) => format!("; `keelhaul replay {path}` judges it again"),
+        Some(KeptFile::Missing { why }) => format!("; it is not kept: {why}"),
+        Some(KeptFile::Held { .. }) | None => String::new(),
+    };
+    match &report.log_writes {
+        Some(KeptFile::Written { path }) => format!("{state}; what came to it is in `{path}`"),
+        Some(KeptFile::Missing { why }) => format!("{state}; what came to it is not kept: {why}"),
+        Some(KeptFile::Held { .. }) | None => state,
+    }
+}
+
 fn judge(report: &ExploreReport) -> Sample {
     let observed = observed(report);
     let number = report.wrong as f64;
@@ -183,7 +204,12 @@ fn judge(report: &ExploreReport) -> Sample {
             count => format!(" ({count} cannot be mounted)"),
         };
         let first = report.first.as_ref().map(|first| format!("; {first}")).unwrap_or_default();
-        format!("{} of {} states break a promise{unmountable}{first}", report.wrong, report.states)
+        format!(
+            "{} of {} states break a promise{unmountable}{first}{}",
+            report.wrong,
+            report.states,
+            kept(report)
+        )
     });
     Sample::judged(observed, violation).number(number)
 }
@@ -254,6 +280,7 @@ impl Probe for Explore {
             profiles: self.profiles().0,
             states: self.states,
             time_ms: u64::try_from(self.time.0.as_millis()).unwrap_or(u64::MAX),
+            log_writes: self.log_writes,
         };
         cx.helper().load(LoadCall::Explore { name: name.clone(), explore }).await?;
         loop {
@@ -323,6 +350,14 @@ mod tests {
         let violation = probe("").read(&world).await.unwrap().violation.unwrap();
         assert!(violation.starts_with("3 of 40 states break a promise; cut at 812"), "{violation}");
         assert!(violation.ends_with("1 of 7 acknowledged records lost"), "{violation}");
+        let state = Some(KeptFile::Written { path: "reports/a-1.crash".into() });
+        let log_writes = Some(KeptFile::Missing { why: "it takes too much".into() });
+        let before = world.set().keeper.explored.clone();
+        world.set().keeper.explored = ExploreReport { state, log_writes, ..before };
+        let violation = probe("").read(&world).await.unwrap().violation.unwrap();
+        let told = "; `keelhaul replay reports/a-1.crash` judges it again; what came to it is not kept: \
+                    it takes too much";
+        assert!(violation.ends_with(told), "{violation}");
     }
 
     #[tokio::test]

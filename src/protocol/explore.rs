@@ -37,6 +37,9 @@ pub struct ExploreSpec {
     pub states: u64,
     /// Milliseconds after which no further state is begun.
     pub time_ms: u64,
+    /// Of a wrong state, what came to it is kept too.
+    #[serde(default)]
+    pub log_writes: bool,
 }
 
 /// Where the records are in a state.
@@ -108,6 +111,80 @@ pub struct ExploreReport {
     #[serde(default)]
     pub worst: Option<(u64, u64)>,
     /// Microseconds that it took, from the first plan to the last state.
+    pub took_us: u64,
+    /// What became of the file of that state, where there is one that was wrong twice.
+    #[serde(default)]
+    pub state: Option<KeptFile>,
+    /// And of what came to it, where it was asked for.
+    #[serde(default)]
+    pub log_writes: Option<KeptFile>,
+}
+
+/// A file that is kept of a wrong state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Artifact {
+    /// The state itself, as [`crate::crash_state`] has it.
+    State,
+    /// What came to it, as a log of `dm-log-writes`.
+    LogWrites,
+}
+
+impl Artifact {
+    /// What the names of such files end with.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::State => "crash",
+            Self::LogWrites => "log-writes",
+        }
+    }
+}
+
+/// What became of such a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum KeptFile {
+    /// The helper has it.
+    Held {
+        /// How long it is.
+        bytes: u64,
+    },
+    /// It is among the reports.
+    Written {
+        /// Where.
+        path: String,
+    },
+    /// There is none.
+    Missing {
+        /// Why not.
+        why: String,
+    },
+}
+
+/// A kept state that is to be judged again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplaySpec {
+    /// Name of the disk that begins with it.
+    pub disk: String,
+    /// Its file, in the run's image directory.
+    pub file: String,
+    /// The container whose program reads it, where a program does.
+    pub container: Option<String>,
+}
+
+/// What a kept state came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replayed {
+    /// Records that were promised.
+    pub acknowledged: u64,
+    /// What is wrong with it; none where every promise is kept.
+    pub wrong: Option<String>,
+    /// Its filesystem cannot be mounted.
+    pub unmountable: bool,
+    /// Microseconds that recovery and reading took.
     pub took_us: u64,
 }
 

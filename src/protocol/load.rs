@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ExploreReport, ExploreSpec, Histogram, Place};
+use super::{Artifact, ExploreReport, ExploreSpec, Histogram, Place};
 use crate::ledger::LedgerReport;
 
 /// What the worker is asked to do with a load.
@@ -59,6 +59,15 @@ pub enum LoadCall {
         /// Its name.
         name: String,
     },
+    /// A piece of what is kept of a wrong state. → `Piece`
+    Piece {
+        /// Its name.
+        name: String,
+        /// Of which file.
+        artifact: Artifact,
+        /// Where the piece begins.
+        from: u64,
+    },
 }
 
 /// The worker's answer.
@@ -73,6 +82,8 @@ pub enum LoadReply {
     Ledger(Result<Box<LedgerReport>, String>),
     /// What was found so far in states that a cut would have left.
     Explored(Box<ExploreReport>),
+    /// Bytes of a file, in base64; none at its end.
+    Piece(String),
 }
 
 /// What a load does.

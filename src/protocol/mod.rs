@@ -21,6 +21,7 @@ mod io_rule;
 mod io_sync;
 mod io_told;
 mod load;
+mod memory;
 mod op;
 mod op_parts;
 mod op_place;
@@ -37,7 +38,10 @@ pub use capability::Capability;
 pub use disk_trial::{DiskAttempt, DiskOp, FlushAttempt, MARGIN, TrialChunk};
 pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
-pub use explore::{ExploreReport, ExploreSpec, LostWrite, PastFacts, Reads, WrongState};
+pub use explore::{
+    Artifact, ExploreReport, ExploreSpec, KeptFile, LostWrite, PastFacts, Reads, ReplaySpec,
+    Replayed, WrongState,
+};
 pub use file_cut::{CutProfile, DurableAttempt, FileCutOp, PendingFacts, TriedDurable};
 pub use histogram::Histogram;
 pub use http::{HttpReply, HttpRequest};
@@ -53,13 +57,14 @@ pub use io_rule::{
 pub use io_sync::{ReadBack, Reported, Retry, SyncAttempt, TriedSync};
 pub use io_told::{ToldAttributes, ToldRoom};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, PostgresLogin, RedisLogin, Via};
+pub use memory::MemoryFacts;
 pub use op::Op;
 pub use op_parts::{FileId, LinkState, MountFlag};
 pub use place::{Dev, Init, Place, ProcessFacts};
 pub use power::{CUT_CANARY, CutFacts, PowerOp, UNSYNCED_CANARY, canaries};
 pub use read::{
-    EventFacts, FileFacts, FsFacts, HostFacts, LoopFacts, MemoryFacts, MountFacts, NetFacts,
-    OpenFile, QuotaFacts, Read, Reading, Ready, Trial, UserFacts, WriterFacts,
+    EventFacts, FileFacts, FsFacts, HostFacts, LoopFacts, MountFacts, NetFacts, OpenFile,
+    QuotaFacts, Read, Reading, Ready, Trial, UserFacts, WriterFacts,
 };
 pub use struck::{LISTED, Struck};
 pub use time::{ClockFacts, FileTimes, TimeOp, TimesFacts, Told};

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     AccessFacts, ArchiveFacts, ByteAttempt, ByteRange, ClockFacts, Dev, DiskAttempt,
     DurableAttempt, EscapeFacts, FlushAttempt, HttpReply, HttpRequest, Init, InnerEngineFacts,
-    IoAttempt, IoFacts, LabelFacts, LinkState, Pace, PaceTrial, PageFacts, Place, ProcessFacts,
-    RuleFacts, StartTrial, SyncAttempt, TimesFacts, TreeFacts, TriedBytes, TriedDurable, TriedOp,
-    TriedSync,
+    IoAttempt, IoFacts, LabelFacts, LinkState, MemoryFacts, Pace, PaceTrial, PageFacts, Place,
+    ProcessFacts, ReplaySpec, Replayed, RuleFacts, StartTrial, SyncAttempt, TimesFacts, TreeFacts,
+    TriedBytes, TriedDurable, TriedOp, TriedSync,
 };
 
 /// A question to the worker.
@@ -182,6 +182,8 @@ pub enum Read {
     TryDiskBytes(DiskAttempt),
     /// Write there and flush, and look whether that made it durable. → `DurableTried`
     TryFlush(FlushAttempt),
+    /// Have a kept state recovered on the disk that begins with it, and judge it. → `Replayed`
+    Replay(ReplaySpec),
     /// Where a file lies on the device of its filesystem. → `OnDevice`
     OnDevice(Place),
     /// Every mount in the container's namespace. → `Mounts`
@@ -210,6 +212,8 @@ impl Read {
 pub enum Reading {
     /// Done; there is nothing to say.
     Nothing,
+    /// A kept state.
+    Replayed(Replayed),
     /// The host.
     Host(Box<HostFacts>),
     /// A container's init.
@@ -440,25 +444,6 @@ pub struct FileFacts {
     pub sha256: Option<String>,
     /// The first bytes of the content, where asked for; invalid UTF-8 replaced.
     pub content: Option<String>,
-}
-
-/// Memory of a cgroup, in the kernel's own words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MemoryFacts {
-    /// Bytes allowed; none where there is no limit.
-    pub limit: Option<u64>,
-    /// Bytes in use, page cache and tmpfs included.
-    pub used: u64,
-    /// Bytes of page cache among them.
-    pub cache: u64,
-    /// Pages that came into the cgroup since it was made: a number that only rises. On cgroup v2,
-    /// those that are cached and those that were reclaimed.
-    pub pages_in: u64,
-    /// Processes that were killed for want of memory since the container's start.
-    pub oom_kills: u64,
-    /// How much the kernel prefers the container's init as a victim, from -1000 to 1000.
-    pub oom_score: i32,
 }
 
 /// Descriptors open for writing.

@@ -93,9 +93,9 @@ impl Begun {
     pub(super) fn begin(case: Case, attempt: u32, stage: &Stage) -> Self {
         stage.recorder.redact(Redactor::of(&case));
         announce(&stage.recorder, &case, attempt);
-        let id = case.id.clone();
+        let which = (case.id.clone(), attempt);
         let helper: Arc<dyn HelperLink> =
-            Arc::new(Ledgers::new(Arc::clone(&stage.helper), stage.recorder.clone(), id));
+            Arc::new(Ledgers::new(Arc::clone(&stage.helper), stage.recorder.clone(), which));
         let world = World::new(case, helper, stage);
         let guards = Guards::start(&world);
         let load_watch = AbortOnDropHandle::new(tokio::spawn(loads::watch(Arc::clone(&world))));

@@ -6,12 +6,15 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use futures_util::future::BoxFuture;
 
-use super::{event::Event, recorder::Recorder};
+use super::{event::Event, kept::Kept, recorder::Recorder};
 use crate::{
     helper::{Applied, HelperLink, Result},
     ledger::LedgerReport,
@@ -23,12 +26,20 @@ pub(super) struct Ledgers {
     helper: Arc<dyn HelperLink>,
     recorder: Recorder,
     case: String,
+    attempt: u32,
+    /// Explorations that have ended.
+    explored: AtomicUsize,
     judged: Mutex<BTreeMap<String, Box<LedgerReport>>>,
 }
 
 impl Ledgers {
-    pub(super) fn new(helper: Arc<dyn HelperLink>, recorder: Recorder, case: String) -> Self {
-        Self { helper, recorder, case, judged: Mutex::default() }
+    pub(super) fn new(
+        helper: Arc<dyn HelperLink>,
+        recorder: Recorder,
+        (case, attempt): (String, u32),
+    ) -> Self {
+        let explored = AtomicUsize::new(0);
+        Self { helper, recorder, case, attempt, explored, judged: Mutex::default() }
     }
 
     async fn judge(&self, name: String) -> Result<LoadReply> {
@@ -49,12 +60,17 @@ impl Ledgers {
     }
 
     async fn explored(&self, name: String) -> Result<LoadReply> {
-        let reply = self.helper.load(LoadCall::Explored { name: name.clone() }).await?;
-        if let LoadReply::Explored(report) = &reply
+        let mut reply = self.helper.load(LoadCall::Explored { name: name.clone() }).await?;
+        if let LoadReply::Explored(report) = &mut reply
             && report.done
         {
-            let (case, report) = (self.case.clone(), report.clone());
-            self.recorder.emit(Event::Explored { case, workload: workload(&name), report });
+            let (case, workload) = (self.case.clone(), workload(&name));
+            let number = 1 + self.explored.fetch_add(1, Ordering::Relaxed);
+            let directory = self.recorder.directory();
+            let kept = Kept { directory, case: (&case, self.attempt), state: (&workload, number) };
+            kept.bring(self.helper.as_ref(), &name, report).await;
+            let report = report.clone();
+            self.recorder.emit(Event::Explored { case, workload, report });
         }
         Ok(reply)
     }

@@ -13,12 +13,14 @@ mod earlier;
 mod event;
 mod expect;
 mod expiry;
+mod files;
 mod guards;
 mod inject;
 mod injection;
 mod injections;
 mod interrupt;
 mod judge;
+mod kept;
 mod ledgers;
 mod live;
 mod load_watch;
@@ -29,6 +31,7 @@ mod recorded;
 mod recorder;
 mod recover;
 mod redact;
+mod replay;
 mod revert;
 mod sampling;
 mod setup;
@@ -49,6 +52,7 @@ pub use announce::new_run_id;
 pub(crate) use case::SET_UP;
 pub use earlier::{Commit, Earlier};
 pub use event::{CaseStart, Event, FORMAT, Origin, Phase, RunStart, Stamped};
+pub use files::{log_file, state_file};
 pub use live::{Closed, InForce, Injected, Live, LiveError, Stopped};
 pub use record::{
     AssertionRecord, CaseRecord, FaultRecord, LoadPoint, LogRecord, RecoveryRecord, RunRecord,
@@ -56,4 +60,5 @@ pub use record::{
 };
 pub use recorder::{Listener, Recorder};
 pub use redact::Redactor;
+pub use replay::replay;
 pub(crate) use verify::percentile;

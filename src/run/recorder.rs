@@ -6,7 +6,8 @@
 use std::{
     fs::File,
     io::{BufWriter, Write},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use tokio::time::Instant;
@@ -28,6 +29,7 @@ struct Inner {
     started: Instant,
     state: Mutex<State>,
     listeners: Mutex<Vec<Listener>>,
+    directory: OnceLock<PathBuf>,
 }
 
 struct State {
@@ -48,13 +50,25 @@ impl Recorder {
             redactor: Redactor::default(),
         };
         let (state, listeners) = (Mutex::new(state), Mutex::new(listeners));
-        Self(Arc::new(Inner { started: Instant::now(), state, listeners }))
+        let directory = OnceLock::new();
+        Self(Arc::new(Inner { started: Instant::now(), state, listeners, directory }))
     }
 
     /// Microseconds since the stream started.
     #[must_use]
     pub fn now_us(&self) -> u64 {
         u64::try_from(self.0.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Says where files go that are too large for an event.
+    pub fn keep_files_in(&self, directory: &Path) {
+        let _ = self.0.directory.set(directory.to_owned());
+    }
+
+    /// Where those go; none where nobody keeps them.
+    #[must_use]
+    pub fn directory(&self) -> Option<PathBuf> {
+        self.0.directory.get().cloned()
     }
 
     /// Hides from now on what this redactor knows.

@@ -1,10 +1,14 @@
-//! Hides secrets in events: matches of the scenario's patterns, and values of environment variables.
+//! Hides secrets in events: matches of the scenario's patterns, and values of variables that are
+//! called so.
 
 use regex::Regex;
 use serde_json::Value;
 
 use super::event::Event;
-use crate::plan::Case;
+use crate::{
+    plan::Case,
+    secrets::{is_secret, passwords},
+};
 
 /// Values shorter than this are words like `1` or `on`: hiding them would garble every report.
 const SHORTEST_SECRET: usize = 4;
@@ -13,8 +17,10 @@ const HIDDEN: &str = "[redacted]";
 
 /// Fields with words of ours, and ids that tie events together: none holds a secret, and a value
 /// like `pass` would make the event unreadable.
-const FIXED: [&str; 27] = [
+const FIXED: [&str; 29] = [
     "kind",
+    "again",
+    "file",
     "case",
     "suite",
     "scenario",
@@ -56,14 +62,13 @@ impl Redactor {
     pub fn of(case: &Case) -> Self {
         let scenario = &case.scenario;
         let patterns = scenario.redact.iter().filter_map(|text| Regex::new(text).ok()).collect();
-        let mut values: Vec<String> = scenario
-            .services
-            .values()
-            .flat_map(|service| service.env.values())
-            .chain(&case.secrets)
-            .filter(|value| value.len() >= SHORTEST_SECRET)
-            .cloned()
-            .collect();
+        let variables = || scenario.services.values().flat_map(|service| &service.env);
+        let named = variables().filter(|(key, value)| is_secret(key, value));
+        let inside = variables().flat_map(|(_, value)| passwords(value));
+        let values = named.map(|(_, value)| value.as_str()).chain(inside);
+        let values = values.chain(case.secrets.iter().map(String::as_str));
+        let values = values.filter(|value| value.len() >= SHORTEST_SECRET);
+        let mut values: Vec<String> = values.map(str::to_owned).collect();
         // longest first: a value may contain another
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         values.dedup();

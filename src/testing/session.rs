@@ -172,6 +172,7 @@ async fn begin(wanted: Wanted) -> Result<(Live, Recorder, Option<PathBuf>), Erro
     let run = run::new_run_id();
     let reports = wanted.reports.map(|directory| directory.join(&run));
     let recorder = Recorder::new(events_file(reports.as_ref())?, Vec::new());
+    reports.iter().for_each(|directory| recorder.keep_files_in(directory));
     let start = RunStart::now(&run, case.run_seed, Some(&engine));
     recorder.emit(Event::RunStarted(Box::new(start)));
     let stages = DockerStages::new(docker, engine, run);

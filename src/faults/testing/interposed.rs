@@ -2,8 +2,8 @@
 
 use crate::block::CHUNK;
 use crate::protocol::{
-    ByteAttempt, ByteRange, EscapeFacts, IoOp, Read, ReadBack, Reading, RuleFacts, TriedBytes,
-    TriedDurable, TriedOp, TriedSync,
+    ByteAttempt, ByteRange, EscapeFacts, IoOp, Read, ReadBack, Reading, Replayed, RuleFacts,
+    TriedBytes, TriedDurable, TriedOp, TriedSync,
 };
 
 /// What there is to see of an interposer.
@@ -40,6 +40,12 @@ impl IoWorld {
                 let ops: Vec<IoOp> = attempt.ops.iter().map(|op| op.as_io()).collect();
                 Reading::IoTried(self.io_tried(&ops, attempt.most))
             }
+            Read::Replay(_) => Reading::Replayed(Replayed {
+                acknowledged: 7,
+                wrong: None,
+                unmountable: false,
+                took_us: 9,
+            }),
             Read::OnDevice(_) => Reading::OnDevice(self.places.clone()),
             Read::TrySync(_) => Reading::SyncTried(self.sync_tried()),
             Read::TryBytes(ByteAttempt { op, block, .. }) => {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::future::{self, BoxFuture, FutureExt as _};
 use tokio::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ pub(crate) struct Keeper {
     pub(crate) silent_loads: bool,
     /// What was found in states that a cut would have left.
     pub(crate) explored: ExploreReport,
+    /// What is kept of one of them.
+    pub(crate) kept: Vec<u8>,
     /// Expired entries are kept in force.
     pub(crate) lazy: bool,
     /// Acknowledged by every load, per second.
@@ -164,6 +167,11 @@ impl HelperLink for Fake {
                 LoadReply::Ledger(world.ledger.clone().map(Box::new))
             }
             LoadCall::Explore { .. } => LoadReply::Nothing,
+            LoadCall::Piece { from, .. } => {
+                let at = usize::try_from(*from).unwrap();
+                let end = world.keeper.kept.len().min(at + 64);
+                LoadReply::Piece(STANDARD.encode(&world.keeper.kept[at..end]))
+            }
             LoadCall::Explored { .. } => {
                 let explored = world.keeper.explored.clone();
                 LoadReply::Explored(Box::new(ExploreReport { done: true, ..explored }))

@@ -285,7 +285,7 @@ impl Helper {
     async fn observe(&self, read: Read) -> Result<Reading> {
         let within = match read.itself() {
             Read::Http { request, .. } => Duration::from_millis(request.timeout_ms + 5000),
-            Read::Tree(_) | Read::File { .. } => Duration::from_secs(65),
+            Read::Tree(_) | Read::File { .. } | Read::Replay(_) => Duration::from_secs(65),
             _ => QUICK,
         };
         match self.inner.link().await?.call(Ask::Read(read), within, "a read").await? {

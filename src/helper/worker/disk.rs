@@ -72,7 +72,8 @@ pub(super) fn node(name: &str) -> Result<PathBuf, HelperError> {
     Ok(device(name)?.node)
 }
 
-fn device(name: &str) -> Result<Attached, HelperError> {
+/// The device.
+pub(super) fn device(name: &str) -> Result<Attached, HelperError> {
     let found = devices(name)?.into_iter().next();
     found.ok_or_else(|| HelperError::Refused(format!("`{name}` is attached to no loop device")))
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::{
     super::HelperError, clock, cut, disk_trial, facts, freeze, hold, host_facts, http, image,
-    inner_engine, insertion, interpose, label, layer, memory_cgroup, metadata, net, page_cache,
-    place, process, quota, throttle, time, trial, witness::Witnesses, written,
+    inner_engine, insertion, interpose, label, layer, load, memory_cgroup, metadata, net,
+    page_cache, place, process, quota, throttle, time, trial, witness::Witnesses, written,
 };
 use crate::protocol::{Read, Reading};
 
@@ -44,12 +44,12 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::TryFlush(attempt) => Reading::DurableTried(disk_trial::flushed(attempt, dir)?),
         Read::TryDurable(attempt) => Reading::DurableTried(cut::durable(attempt, dir)?),
         Read::Rules { interposer, set } => Reading::Rules(interpose::facts(dir, interposer, set)?),
-        other => return attempt(other),
+        other => return attempt(other, dir),
     })
 }
 
 /// Tries something, to learn how it goes.
-fn attempt(read: &Read) -> Result<Reading, HelperError> {
+fn attempt(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
     Ok(match read {
         Read::TryCreate(place) => Reading::Tried(trial::create(place)?),
         Read::TryWrite { place, bytes } => Reading::Tried(trial::write(place, *bytes)?),
@@ -65,6 +65,7 @@ fn attempt(read: &Read) -> Result<Reading, HelperError> {
         Read::TryIo(attempt) => Reading::IoTried(trial::io(attempt)?),
         Read::TryDisk(attempt) => Reading::IoTried(disk_trial::tried(attempt)?),
         Read::TryDiskBytes(attempt) => Reading::BytesTried(disk_trial::bytes(attempt)?),
+        Read::Replay(spec) => Reading::Replayed(load::replay(spec, dir)?),
         Read::OnDevice(place) => Reading::OnDevice(disk_trial::places(place)?),
         Read::TryBytes(attempt) => Reading::BytesTried(trial::bytes(attempt)?),
         Read::TrySync(attempt) => Reading::SyncTried(trial::sync(attempt)?),

@@ -2,6 +2,8 @@
 //! connection and a loop device of its own, so that it can hang or be aborted without the first.
 
 use std::{
+    fs,
+    io::BufWriter,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -11,13 +13,17 @@ use super::{
     session::{serve, unstruck},
 };
 use crate::{
-    block::{Image, Kept, Past},
+    block::{Image, Kept, Past, pack},
     host::loop_device::Attached,
     protocol::PastFacts,
 };
 
 /// What the second disk's name ends with.
 pub const PAST: &str = "+past";
+
+/// Bytes of the largest state that is kept, and of the largest log: reports are copied about.
+const LARGEST_STATE: u64 = 64 << 20;
+const LARGEST_LOG: u64 = 128 << 20;
 
 /// How far it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,5 +143,27 @@ impl Pasts {
         let digest = image.digest();
         state.shown.as_ref()?.0.show(image);
         Some(digest)
+    }
+
+    /// Writes what a cut of the first would have left to a file, packed.
+    pub(super) fn keep(&self, cut: u64, kept: &[Kept], to: &Path) -> Result<u64, String> {
+        let image = self.state().past.as_ref().and_then(|(past, _)| past.image(cut, kept));
+        let image = image.ok_or_else(|| format!("there is no such state at {cut}"))?;
+        let packed = pack(&image, LARGEST_STATE)
+            .ok_or_else(|| format!("it takes more than {} MiB", LARGEST_STATE >> 20))?;
+        fs::write(to, &packed).map_err(|error| error.to_string())?;
+        Ok(packed.len() as u64)
+    }
+
+    /// Writes what happened to the first until a cut to a file, as a log of `dm-log-writes`.
+    pub(super) fn export(&self, cut: u64, to: &Path) -> Result<u64, String> {
+        let state = self.state();
+        let (past, _) = state.past.as_ref().ok_or("its past is not open")?;
+        let log = past.recording().log_writes(cut)?;
+        if log.bytes() > LARGEST_LOG {
+            return Err(format!("it takes more than {} MiB", LARGEST_LOG >> 20));
+        }
+        let written = fs::File::create(to).and_then(|file| log.write_to(&mut BufWriter::new(file)));
+        written.map(|()| log.bytes()).map_err(|error| error.to_string())
     }
 }

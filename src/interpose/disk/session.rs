@@ -201,6 +201,22 @@ impl Power {
     pub fn show(&self, cut: u64, kept: &[Kept]) -> Option<[u8; 32]> {
         self.pasts.show(cut, kept)
     }
+
+    /// Writes what a cut would have left to a file, packed; the bytes of that.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn keep(&self, cut: u64, kept: &[Kept], to: &Path) -> Result<u64, String> {
+        self.pasts.keep(cut, kept, to)
+    }
+
+    /// Writes what happened until a cut to a file, as a log of `dm-log-writes`; the bytes of that.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn export(&self, cut: u64, to: &Path) -> Result<u64, String> {
+        self.pasts.export(cut, to)
+    }
 }
 
 impl Ruled for Power {

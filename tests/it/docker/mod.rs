@@ -12,6 +12,7 @@ mod killed_set_up;
 mod metadata;
 mod pty;
 mod refusals;
+mod replay;
 mod run_directory;
 mod runtime;
 mod shell;

@@ -33,14 +33,22 @@ pub(super) struct Disk {
 
 impl Disk {
     pub(super) fn start() -> Self {
+        Self::begin_with(|image| {
+            File::create(image).unwrap().set_len(32 << 20).unwrap();
+            let mut mkfs = Command::new("mkfs.ext4");
+            mkfs.args(["-q", "-F", "-b", "4096"]).arg(image);
+            assert!(mkfs.status().unwrap().success());
+        })
+    }
+
+    /// One that begins with what is put into a file.
+    pub(super) fn begin_with(put: impl FnOnce(&Path)) -> Self {
         static LAST: AtomicU32 = AtomicU32::new(0);
         let dir = tempfile::Builder::new().prefix("kh-disk").tempdir().unwrap();
         let number = LAST.fetch_add(1, Ordering::Relaxed);
         let mark = format!("kh-disk-{}-{number}", std::process::id());
         let image = dir.path().join("image");
-        File::create(&image).unwrap().set_len(32 << 20).unwrap();
-        let mkfs = Command::new("mkfs.ext4").args(["-q", "-F", "-b", "4096"]).arg(&image).status();
-        assert!(mkfs.unwrap().success());
+        put(&image);
         let setup = Setup { image, nodes: "/dev".into(), mark: mark.clone() };
         let socket = dir.path().join("socket");
         let orders = Orders { serve: Serve::Disk { setup }, socket, ends_with: None };
@@ -56,6 +64,10 @@ impl Disk {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let node = line.strip_prefix(READY).expect(&line).trim().into();
         Self { dir, mark, node, child }
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 
     pub(super) fn ask(&self, ask: &Ask) -> Answer {

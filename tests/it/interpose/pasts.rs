@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
+    fs::{self, File},
     io::{Read as _, Write as _},
     os::fd::OwnedFd,
     path::Path,
@@ -11,9 +11,11 @@ use std::{
 };
 
 use keelhaul::{
-    block::{Kept, Profile, plan},
+    block::{Image, Kept, Point, Profile, plan, unpack},
+    crash_state::{Facts, Records, encode, hexadecimal},
     host::{fuse, loop_device},
     interpose::control::{Answer, Ask},
+    ledger::Log,
     protocol::PastFacts,
 };
 use rustix::fs::{Mode, OFlags, openat};
@@ -51,15 +53,28 @@ impl Disk {
         let shown = self.ask(&Ask::Show { cut, kept: kept.to_vec() });
         drop(claimed);
         let Answer::Shown(digest) = shown else { panic!("{shown:?}") };
-        let mount = mounted(&past.node);
-        let read = |name: &str| {
-            let file = openat(&mount, name, OFlags::RDONLY, Mode::empty()).ok()?;
-            let mut text = String::new();
-            File::from(file).read_to_string(&mut text).unwrap();
-            Some((name.to_owned(), text))
-        };
-        (digest, ["synced", "unsynced"].into_iter().filter_map(read).collect())
+        (digest, files(&past.node))
     }
+
+    /// Has a file written, which must come to be.
+    fn keep(&self, ask: &Ask, file: &Path) -> Vec<u8> {
+        let answer = self.ask(ask);
+        let bytes = fs::read(file).unwrap();
+        assert_eq!(answer, Answer::Kept(bytes.len() as u64));
+        bytes
+    }
+}
+
+/// What the files on a device hold once ext4 has recovered it.
+fn files(node: &Path) -> Files {
+    let mount = mounted(node);
+    let read = |name: &str| {
+        let file = openat(&mount, name, OFlags::RDONLY, Mode::empty()).ok()?;
+        let mut text = String::new();
+        File::from(file).read_to_string(&mut text).unwrap();
+        Some((name.to_owned(), text))
+    };
+    ["synced", "unsynced"].into_iter().filter_map(read).collect()
 }
 
 type Files = BTreeMap<String, String>;
@@ -126,4 +141,45 @@ fn what_was_synced_before_a_mark_is_in_every_state_after_it() {
     // the live disk has seen nothing of it
     let live = mounted(&disk.node);
     assert!(openat(&live, "unsynced", OFlags::RDONLY, Mode::empty()).is_ok());
+}
+
+/// The file of a state, with nothing promised.
+fn state_file(image: &Image, packed: &[u8]) -> Vec<u8> {
+    let facts = Facts {
+        keelhaul: String::new(),
+        filesystem: "ext4".into(),
+        records: Records::File("synced".into()),
+        cut: 1,
+        acknowledged: 0,
+        wrong: String::new(),
+        digest: hexadecimal(&image.digest()),
+    };
+    encode(&facts, &Log::default(), packed).unwrap()
+}
+
+#[test]
+fn a_state_that_is_kept_is_the_same_disk_wherever_it_is_put() {
+    if !can_be_tried() {
+        return;
+    }
+    let disk = Disk::start();
+    assert_eq!(disk.ask(&Ask::Record { most: 32 << 20 }), Answer::Done);
+    written(&disk);
+    let past = disk.past();
+    let dropped = |point: &Point| (point.cut, vec![Kept::Nothing; point.writes.len()]);
+    let lost = |(cut, kept): (u64, Vec<Kept>)| {
+        let (digest, found) = disk.recovered(&past, cut, &kept);
+        (found.len() == 1).then_some((cut, kept, digest, found))
+    };
+    let (cut, kept, digest, found) =
+        past.points.iter().rev().map(dropped).find_map(lost).expect("one has lost a file");
+    let to = disk.path("kept");
+    let packed = disk.keep(&Ask::Keep { cut, kept, to: to.clone() }, &to);
+    let image = unpack(&packed).unwrap();
+    assert!(image.digest() == digest && packed.len() < 8 << 20, "{} bytes", packed.len());
+    let other = Disk::begin_with(|file| fs::write(file, state_file(&image, &packed)).unwrap());
+    assert_eq!(files(&other.node), found);
+    let log = disk.keep(&Ask::Export { cut, to: to.clone() }, &to);
+    assert!(log.starts_with(&0x006a_7366_7773_6872_u64.to_le_bytes()));
+    assert!(matches!(disk.ask(&Ask::Export { cut: cut + 1000, to }), Answer::Refused(_)));
 }

@@ -7,7 +7,17 @@ use regex::Regex;
 use super::{Source, none, sources};
 
 /// What everything may use; may use each other only.
-const BASE: &[&str] = &["block", "ledger", "units", "errno", "diagnostic", "verdict", "failpoint"];
+const BASE: &[&str] = &[
+    "block",
+    "crash_state",
+    "ledger",
+    "units",
+    "errno",
+    "diagnostic",
+    "verdict",
+    "secrets",
+    "failpoint",
+];
 
 /// Each stack from top to bottom: a module uses its own row and the rows below.
 const STACKS: &[&[&[&str]]] = &[

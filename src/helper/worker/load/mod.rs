@@ -25,12 +25,14 @@ use std::{
     time::Duration,
 };
 
-use super::super::HelperError;
+use super::{super::HelperError, http::blocking};
 use crate::{
     ledger::Event,
-    protocol::{ExploreSpec, LoadCall, LoadReply},
+    protocol::{Artifact, ExploreSpec, LoadCall, LoadReply},
 };
 use driver::Load;
+use explore::piece;
+pub(super) use explore::replay;
 
 /// Directory of the driver's logs below the run's directory.
 pub(in crate::helper) const LEDGER: &str = "ledger";
@@ -84,6 +86,7 @@ impl Loads {
             }
             LoadCall::Explore { name, explore } => self.explore(&name, explore).await,
             LoadCall::Explored { name } => self.explored(&name),
+            LoadCall::Piece { name, artifact, from } => self.piece(&name, artifact, from).await,
         }
     }
 
@@ -106,6 +109,18 @@ impl Loads {
         let explored = self.get(name)?.explored();
         let none = || HelperError::Refused(format!("nobody explores for load `{name}`"));
         Ok(LoadReply::Explored(Box::new(explored.ok_or_else(none)?)))
+    }
+
+    async fn piece(
+        &self,
+        name: &str,
+        artifact: Artifact,
+        from: u64,
+    ) -> Result<LoadReply, HelperError> {
+        let log = self.get(name)?.log_path.clone();
+        let failed = |error| HelperError::Refused(format!("what was kept: {error}"));
+        let piece = blocking(move || piece(&log, artifact, from).map_err(failed)).await?;
+        Ok(LoadReply::Piece(piece))
     }
 
     /// Notes in the ledgers of those that load this container what happened to it; durable on

@@ -140,9 +140,14 @@ fn is_refusal(error: &Error) -> bool {
     error.as_db_error().is_some_and(|error| error.severity() == "ERROR")
 }
 
+/// What the server says, or what went wrong here, with its cause: a server that wants a password is
+/// only `invalid configuration` without it.
 fn text(error: &Error) -> String {
-    match error.as_db_error() {
-        Some(said) => format!("{} {}: {}", said.severity(), said.code().code(), said.message()),
-        None => error.to_string(),
+    match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(said), _) => {
+            format!("{} {}: {}", said.severity(), said.code().code(), said.message())
+        }
+        (None, Some(cause)) => format!("{error}: {cause}"),
+        (None, None) => error.to_string(),
     }
 }

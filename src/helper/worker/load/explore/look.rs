@@ -12,30 +12,26 @@ use super::{
     super::marks::Marks,
     Exploration,
     promises::Promises,
+    recover::recover,
     recovered::Recovered,
+    seen::Seen,
     stage::{CANCELLED, Stage},
 };
 use crate::{
     block::{Kept, Point, Way, plan, shrink},
+    crash_state::hexadecimal,
     protocol::{ExploreReport, ExploreSpec, LostWrite, Reads, WrongState},
 };
 
 /// How long it may take to make a wrong state smaller.
 const SHRINKING: Duration = Duration::from_secs(5);
 
-/// What one state came to.
-enum Seen {
-    Sound,
-    Wrong(String),
-    Unmountable(String),
-}
-
 /// All that is needed to look.
 pub(super) struct Look<'a> {
-    spec: &'a ExploreSpec,
-    shared: &'a Exploration,
-    stage: Stage,
-    promises: Promises,
+    pub(super) spec: &'a ExploreSpec,
+    pub(super) shared: &'a Exploration,
+    pub(super) stage: Stage,
+    pub(super) promises: Promises,
     /// By content, how many acknowledgements it was found to keep, or to break.
     known: HashMap<[u8; 32], usize>,
     /// The same by what was read.
@@ -129,12 +125,12 @@ impl<'a> Look<'a> {
 
     /// Keeps the first that is wrong whenever it is looked at; without one, the first that was once.
     fn remember(&mut self, way: Way, seen: Option<Seen>) {
-        let Some(Seen::Wrong(why) | Seen::Unmountable(why)) = seen else { return };
+        let Some(Seen::Wrong { why, .. } | Seen::Unmountable(why)) = seen else { return };
         if self.first.is_some() {
             return;
         }
         let again = self.look(self.point(&way).cut, &way.kept);
-        let confirmed = matches!(again, Ok(Seen::Wrong(_) | Seen::Unmountable(_)));
+        let confirmed = matches!(again, Ok(Seen::Wrong { .. } | Seen::Unmountable(_)));
         let state = self.wrong(&way, &way.kept, &why);
         let state = state.map(|state| WrongState { confirmed, ..state });
         self.shared.note(|report| {
@@ -166,13 +162,14 @@ impl<'a> Look<'a> {
     /// Has what is shown recovered, and judges it.
     fn recovered(&mut self, acknowledged: usize) -> Result<Seen, String> {
         let recovered = self.read()?;
-        Ok(self.judge(acknowledged, recovered))
+        Ok(self.judge(acknowledged, &recovered))
     }
 
     /// Has what is shown recovered, and reads it.
     fn read(&self) -> Result<Recovered, String> {
-        let (stage, reads) = (&self.stage, &self.spec.reads);
-        let recovered = self.shared.watched(stage.facts.connection, || stage.recover(reads));
+        let (facts, reads) = (&self.stage.facts, &self.spec.reads);
+        let recover = || recover(&facts.node, &facts.filesystem, reads);
+        let recovered = self.shared.watched(facts.connection, recover);
         // where it hung, what came of it is our doing
         if self.shared.is_broken() {
             return Err("a state was not recovered in time".into());
@@ -180,31 +177,25 @@ impl<'a> Look<'a> {
         recovered
     }
 
-    fn judge(&mut self, acknowledged: usize, recovered: Recovered) -> Seen {
-        let (records, there) = match recovered {
-            Recovered::Records(bytes) => (bytes, true),
-            Recovered::NoFile => (Vec::new(), false),
-            // a service that had not begun to promise anything need not be able to recover
-            Recovered::Unreadable(_) if acknowledged == 0 => return Seen::Sound,
-            Recovered::Unreadable(why) => return Seen::Wrong(why),
-            Recovered::Unmountable(why) => return Seen::Unmountable(why),
-        };
-        let digest = Sha256::digest(&records).into();
-        if self.files.get(&digest).is_some_and(|known| *known >= acknowledged) {
+    fn judge(&mut self, acknowledged: usize, recovered: &Recovered) -> Seen {
+        let digest: Option<[u8; 32]> =
+            recovered.records().map(|records| Sha256::digest(records).into());
+        let known = digest.and_then(|digest| self.files.get(&digest));
+        if known.is_some_and(|known| *known >= acknowledged) {
             return Seen::Sound;
         }
-        let report = self.promises.judge(acknowledged, &records);
-        if report.is_sound() {
+        let promises = (&mut self.promises, acknowledged);
+        let seen = Seen::of(recovered, promises, &self.spec.reads);
+        if let (Seen::Sound, Some(digest)) = (&seen, digest) {
             self.files.insert(digest, acknowledged);
             let recovered = self.files.len() as u64;
             self.shared.note(|report| report.recovered = recovered);
-            return Seen::Sound;
         }
-        let worst = Some((report.lost, acknowledged as u64));
-        self.shared.note(|all| all.worst = all.worst.max(worst));
-        let lost = report.first_lost.map(|lost| format!(", first `{}`", lost.id));
-        let gone = if there { String::new() } else { format!("; there is no {}", self.spec.reads) };
-        Seen::Wrong(format!("{report}{}{gone}", lost.unwrap_or_default()))
+        if let Seen::Wrong { lost, .. } = seen {
+            let worst = Some((lost, acknowledged as u64));
+            self.shared.note(|report| report.worst = report.worst.max(worst));
+        }
+        seen
     }
 
     /// Gives back what need not be lost for the first wrong state to be wrong, and looks at what is left
@@ -218,7 +209,7 @@ impl<'a> Look<'a> {
             }
             match self.look(cut, kept).ok()? {
                 Seen::Sound => Some(false),
-                Seen::Wrong(why) | Seen::Unmountable(why) => {
+                Seen::Wrong { why, .. } | Seen::Unmountable(why) => {
                     wrong = why;
                     Some(true)
                 }
@@ -226,7 +217,7 @@ impl<'a> Look<'a> {
         });
         let again = self.look(cut, &least);
         // where it is not, the larger one stays, which was
-        if matches!(again, Ok(Seen::Wrong(_) | Seen::Unmountable(_))) {
+        if matches!(again, Ok(Seen::Wrong { .. } | Seen::Unmountable(_))) {
             let state = self.wrong(&way, &least, &wrong);
             let state = state.map(|state| WrongState { confirmed: true, ..state });
             self.shared.note(|report| report.first = state.or(report.first.take()));
@@ -250,7 +241,7 @@ impl<'a> Look<'a> {
             kept: kept.to_vec(),
             lost_at_first: way.kept.iter().filter(is_lost).count() as u64,
             lost: lost.collect(),
-            digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            digest: hexadecimal(&digest),
             wrong: wrong.to_owned(),
             confirmed: false,
         })
@@ -265,7 +256,7 @@ fn tally(report: &mut ExploreReport, way: &Way, seen: Option<&Seen>) {
     match seen {
         None => report.alike += 1,
         Some(Seen::Sound) => {}
-        Some(Seen::Wrong(_)) => report.wrong += 1,
+        Some(Seen::Wrong { .. }) => report.wrong += 1,
         Some(Seen::Unmountable(_)) => {
             report.wrong += 1;
             report.unmountable += 1;

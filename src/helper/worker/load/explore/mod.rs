@@ -1,13 +1,18 @@
 //! States that a cut of a load's disk would have left: each made, mounted, judged by the ledger, and
-//! taken away again. The first that breaks a promise is made smaller.
+//! taken away again. The first that breaks a promise is made smaller, and kept; one that was kept is judged
+//! again.
 //!
 //! The work is done by a thread of its own, which may hang in the kernel: whoever asks how far it is
 //! frees it. The disk under the subject is left alone.
 
+mod keep;
 mod look;
 mod program;
 mod promises;
+mod recover;
 mod recovered;
+mod replay;
+mod seen;
 mod stage;
 
 use std::{
@@ -18,9 +23,11 @@ use std::{
 use super::{super::super::HelperError, driver::Load};
 use crate::{
     host::fuse,
-    protocol::{ExploreReport, ExploreSpec},
+    protocol::{ExploreReport, ExploreSpec, WrongState},
 };
+pub(super) use keep::piece;
 use look::Look;
+pub(in super::super) use replay::replay;
 
 /// A filesystem that takes longer to recover hangs. More than a device is waited for, and a program.
 const PATIENCE: Duration = Duration::from_secs(12);
@@ -64,6 +71,7 @@ impl Exploration {
             let ended = opened.and_then(|mut look| {
                 look.all(seed)?;
                 look.shrink();
+                look.keep(&log_path);
                 Ok(())
             });
             stage::close(&marks.socket);
@@ -114,6 +122,11 @@ impl Exploration {
                 freed.unwrap_or_default()
             ));
         }
+    }
+
+    /// The first wrong state, as it is reported.
+    fn first(&self) -> Option<WrongState> {
+        self.inner().report.first.clone()
     }
 
     /// Changes what is reported.

@@ -37,6 +37,24 @@ impl Promises {
         Self { intents: log.entries.len(), log, acks }
     }
 
+    /// Those of a state that was kept: its log holds none that came later.
+    pub(super) fn kept(log: Log) -> Self {
+        let acknowledged = log.entries.iter().filter_map(|entry| match entry.event {
+            Event::Acknowledged(id) => Some((id, 0)),
+            _ => None,
+        });
+        let marks: Vec<_> = acknowledged.collect();
+        Self::new(log, &marks)
+    }
+
+    /// The log of a load as it was when the first so many were acknowledged.
+    pub(super) fn log(&mut self, acknowledged: usize) -> &Log {
+        self.log.entries.truncate(self.intents);
+        let acks = self.acks.iter().take(acknowledged).map(|(entry, _)| entry.clone());
+        self.log.entries.extend(acks);
+        &self.log
+    }
+
     /// Acknowledgements that came at or before a place in the sequence.
     pub(super) fn by(&self, cut: u64) -> usize {
         self.acks.partition_point(|(_, at)| *at <= cut)
@@ -45,11 +63,8 @@ impl Promises {
     /// What became of the first so many in a file as it was recovered. A torn tail is what whoever
     /// opens the file cuts off; it is not judged.
     pub(super) fn judge(&mut self, acknowledged: usize, file: &[u8]) -> LedgerReport {
-        self.log.entries.truncate(self.intents);
-        let acks = self.acks.iter().take(acknowledged).map(|(entry, _)| entry.clone());
-        self.log.entries.extend(acks);
         let whole = whole_records(file).last().map_or(0, |(_, end)| end);
-        check(&self.log, ReadBack::stream(&file[..whole]), Promise::Ordered)
+        check(self.log(acknowledged), ReadBack::stream(&file[..whole]), Promise::Ordered)
     }
 }
 
@@ -117,6 +132,20 @@ mod tests {
         log.extend([ack(0), event(Event::Fenced {}), ack(1), event(Event::Restored {}), ack(2)]);
         let log = Log { run: "r1".into(), entries: log, torn: false };
         assert_eq!(Promises::new(log, &marks).acks.len(), 1);
+    }
+
+    #[test]
+    fn a_kept_state_is_judged_as_it_was_when_it_was_found() {
+        let (mut promises, lines) = promises();
+        for acknowledged in 0..=3 {
+            let mut kept = Promises::kept(promises.log(acknowledged).clone());
+            assert_eq!(kept.by(0), acknowledged);
+            for there in 0..=3 {
+                let file = lines[..there].concat();
+                let again = kept.judge(acknowledged, file.as_bytes());
+                assert_eq!(again, promises.judge(acknowledged, file.as_bytes()));
+            }
+        }
     }
 
     #[test]

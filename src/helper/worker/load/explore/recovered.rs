@@ -15,3 +15,14 @@ pub(super) enum Recovered {
     /// The filesystem cannot be mounted.
     Unmountable(String),
 }
+
+impl Recovered {
+    /// The bytes that are judged; none where there is nothing to be judged by them.
+    pub(super) fn records(&self) -> Option<&[u8]> {
+        match self {
+            Self::Records(bytes) => Some(bytes),
+            Self::NoFile => Some(&[]),
+            Self::Unreadable(_) | Self::Unmountable(_) => None,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! A crash state that is kept: a disk as a power cut left it, what had been promised by then, and how it is
+//! read. All that it takes to judge it again, elsewhere and later, in one file.
+//!
+//! Pure: bytes in, bytes out. Nobody is mounted, asked or run here.
+
+mod file;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{block::Image, ledger::Log};
+
+pub use file::{MAGIC, StateError, encode, is_state};
+
+/// A state as its file has it.
+#[derive(Debug)]
+pub struct CrashState {
+    /// What is known of it.
+    pub facts: Facts,
+    /// What was intended, and of that what had been acknowledged when the power went.
+    pub ledger: Log,
+    /// The content of the disk.
+    pub image: Image,
+}
+
+/// What is known of a state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Facts {
+    /// Version of keelhaul that wrote it.
+    pub keelhaul: String,
+    /// The filesystem on the disk: `ext4`.
+    pub filesystem: String,
+    /// Where the records are.
+    pub records: Records,
+    /// The moment, in the sequence of what happened to the disk.
+    pub cut: u64,
+    /// Records acknowledged by then.
+    pub acknowledged: u64,
+    /// What was wrong with it when it was kept.
+    pub wrong: String,
+    /// SHA-256 of the disk's content, in hexadecimal.
+    pub digest: String,
+}
+
+/// Where the records of a state are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Records {
+    /// They are lines of a file, below the volume's root.
+    File(String),
+    /// A program of the service prints them.
+    Program {
+        /// Where the service has the volume.
+        path: String,
+        /// Program and arguments.
+        command: Vec<String>,
+    },
+}
+
+/// Bytes in hexadecimal.
+#[must_use]
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,120 @@
+//! The first wrong state is kept as a file, and on request what came to it: beside the log of its load, from
+//! where the command line fetches them piece by piece.
+
+use std::{
+    fs::{self, File},
+    io::{ErrorKind, Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use super::look::Look;
+use crate::{
+    crash_state::{Facts, Records, encode},
+    interpose::control::Ask,
+    protocol::{Artifact, KeptFile, Reads, WrongState},
+};
+
+/// Raw bytes of a piece: base64 makes 2.7 MiB of them, and a frame holds 8 MiB.
+const PIECE: u64 = 2 << 20;
+
+/// Where a load with this log has its files.
+fn path_of(log: &Path, artifact: Artifact) -> PathBuf {
+    log.with_extension(artifact.extension())
+}
+
+/// Some bytes of a file, in base64; none at its end.
+pub(in super::super) fn piece(
+    log: &Path,
+    artifact: Artifact,
+    from: u64,
+) -> std::io::Result<String> {
+    let mut file = File::open(path_of(log, artifact))?;
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    file.take(PIECE).read_to_end(&mut bytes)?;
+    Ok(STANDARD.encode(bytes))
+}
+
+fn said(kept: Result<u64, String>) -> KeptFile {
+    kept.map_or_else(|why| KeptFile::Missing { why }, |bytes| KeptFile::Held { bytes })
+}
+
+impl Look<'_> {
+    /// Keeps the state that is reported, where it was wrong whenever it was looked at.
+    pub(super) fn keep(&mut self, log: &Path) {
+        let first = self.shared.first().filter(|first| first.confirmed);
+        let Some(first) = first else { return };
+        let state = said(self.keep_state(&first, log));
+        let log_writes = self.spec.log_writes.then(|| {
+            let to = path_of(log, Artifact::LogWrites);
+            said(self.stage.write(&Ask::Export { cut: first.cut, to }))
+        });
+        self.shared.note(|report| (report.state, report.log_writes) = (Some(state), log_writes));
+    }
+
+    fn keep_state(&mut self, first: &WrongState, log: &Path) -> Result<u64, String> {
+        let to = log.with_extension("image");
+        let ask = Ask::Keep { cut: first.cut, kept: first.kept.clone(), to: to.clone() };
+        let packed = self.stage.write(&ask).and_then(|_| {
+            fs::read(&to).map_err(|error| format!("the image cannot be read: {error}"))
+        });
+        gone(fs::remove_file(&to))?;
+        let acknowledged = self.promises.by(first.cut);
+        let facts = Facts {
+            keelhaul: env!("CARGO_PKG_VERSION").into(),
+            filesystem: self.stage.facts.filesystem.clone(),
+            records: records(&self.spec.reads),
+            cut: first.cut,
+            acknowledged: acknowledged as u64,
+            wrong: first.wrong.clone(),
+            digest: first.digest.clone(),
+        };
+        let state = encode(&facts, self.promises.log(acknowledged), &packed?);
+        let written = state.and_then(|file| {
+            fs::write(path_of(log, Artifact::State), &file).map(|()| file.len() as u64)
+        });
+        written.map_err(|error| error.to_string())
+    }
+}
+
+fn gone(removed: std::io::Result<()>) -> Result<(), String> {
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}
+
+/// What of it holds on other hosts.
+fn records(reads: &Reads) -> Records {
+    match reads {
+        Reads::File(file) => Records::File(file.clone()),
+        Reads::Program { place, command } => {
+            Records::Program { path: place.path.clone(), command: command.clone() }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_the_whole_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("records.log");
+        let whole: Vec<u8> = (0..3 * PIECE / 2).map(|at| (at % 251) as u8).collect();
+        fs::write(dir.path().join("records.crash"), &whole).unwrap();
+        let mut found = Vec::new();
+        loop {
+            let piece = piece(&log, Artifact::State, found.len() as u64).unwrap();
+            if piece.is_empty() {
+                break;
+            }
+            found.extend(STANDARD.decode(piece).unwrap());
+        }
+        assert!(found == whole);
+        assert!(piece(&log, Artifact::LogWrites, 0).is_err());
+    }
+}

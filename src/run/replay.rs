@@ -1,0 +1,89 @@
+//! A state that was kept is judged again: it is put on a disk of ours, its filesystem recovers it, and what
+//! is read there is held against what had been promised.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use crate::{
+    helper::{HelperError, HelperLink, Result},
+    protocol::{Backing, Entry, Interposer, Op, Read, Reading, ReplaySpec, Replayed},
+    volumes::{mark, object_name},
+};
+
+/// Raw bytes per call: base64 makes 2.7 MiB of them, and a frame holds 8 MiB.
+const PER_CALL: usize = 2 << 20;
+/// What the disk is called, after the run.
+const NAME: &str = "state";
+
+/// Judges the state in a file. `container` is the one whose program reads it, where a program does. What
+/// is made for it is in the helper's journal: a rollback takes it away.
+///
+/// # Errors
+/// When it cannot be judged, which says nothing of the state.
+pub async fn replay(
+    helper: &dyn HelperLink,
+    run: &str,
+    file: &[u8],
+    container: Option<String>,
+) -> Result<Replayed> {
+    let name = object_name(run, NAME);
+    for entry in entries(&name, file) {
+        helper.apply(entry).await?;
+    }
+    let spec = ReplaySpec { disk: name.clone(), file: name, container };
+    match helper.read(Read::Replay(spec)).await? {
+        Reading::Replayed(replayed) => Ok(replayed),
+        other => Err(HelperError::Refused(format!("the helper answered out of turn: {other:?}"))),
+    }
+}
+
+/// The file in pieces, and then the disk that begins with it. The first holds the undo of all pieces.
+fn entries(name: &str, file: &[u8]) -> Vec<Entry> {
+    let entry = |what: &str, ops: Vec<Op>, undo: Vec<Op>| Entry {
+        what: format!("{what} of a crash state"),
+        ops,
+        undo,
+        expires_ms: None,
+    };
+    let name = || name.to_owned();
+    let create = Op::CreateImage { name: name(), size: file.len() as u64 };
+    let mut entries = vec![entry("file", vec![create], vec![Op::RemoveImage { name: name() }])];
+    for (at, piece) in (0_u64..).step_by(PER_CALL).zip(file.chunks(PER_CALL)) {
+        let extents = vec![(at, STANDARD.encode(piece))];
+        entries.push(entry("piece", vec![Op::WriteImage { name: name(), extents }], Vec::new()));
+    }
+    let interposer = Interposer {
+        name: name(),
+        mark: mark(&name()),
+        backing: Backing::Disk { image: name() },
+        expected: Vec::new(),
+    };
+    let ops = vec![Op::Interpose { interposer }];
+    entries.push(entry("disk", ops, vec![Op::EndInterposer { name: name() }]));
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::testing::Fake;
+
+    #[tokio::test]
+    async fn every_piece_and_the_disk_have_their_undo_before_they_are_there() {
+        let (fake, file) = (Fake::default(), vec![7; PER_CALL + 1]);
+        let replayed = replay(&fake, "r1", &file, None).await.unwrap();
+        assert_eq!(replayed.acknowledged, 7);
+        let world = fake.world();
+        let undo: Vec<_> = world.applied.iter().flat_map(|entry| &entry.undo).collect();
+        let name = || "keelhaul-r1-state".to_owned();
+        assert_eq!(undo, [&Op::RemoveImage { name: name() }, &Op::EndInterposer { name: name() }]);
+        assert_eq!(world.applied.first().unwrap().undo.len(), 1, "it is journaled at first");
+        let mut found = Vec::new();
+        for op in world.applied.iter().flat_map(|entry| &entry.ops) {
+            if let Op::WriteImage { extents, .. } = op {
+                assert_eq!(extents[0].0, found.len() as u64);
+                found.extend(STANDARD.decode(&extents[0].1).unwrap());
+            }
+        }
+        assert!(found == file);
+    }
+}
