@@ -3,19 +3,32 @@
 
 use std::io::IsTerminal as _;
 
-use super::{args::RunArgs, output};
+use super::output;
 use crate::{
-    plan::{Case, radius},
+    plan::{
+        Case,
+        radius::{self, By},
+    },
     run::attached::{self, NotAttached},
     runtime::{Docker, Listed, Runtime as _},
     verdict::ExitCode,
 };
 
+/// What the command line says about containers that run already.
+pub(super) struct Said {
+    /// They may be acted on.
+    pub(super) attach: bool,
+    /// What may happen to them is confirmed beforehand.
+    pub(super) yes: bool,
+    /// Who decides what happens.
+    pub(super) by: By,
+}
+
 /// Finds the containers, shows what may happen to them, and asks. A code says that it ends here,
 /// with nothing touched.
-pub(super) async fn confirmed(cases: &mut [Case], args: &RunArgs) -> Option<ExitCode> {
+pub(super) async fn confirmed(cases: &mut [Case], said: &Said) -> Option<ExitCode> {
     let first = cases.iter().find(|case| case.attaches())?;
-    if !args.attach {
+    if !said.attach {
         output::say(format!(
             "error: `{}` acts on containers that run already\n\nhint: `keelhaul plan` shows which, and what is done to them; `--attach` allows it",
             first.scenario.name
@@ -26,8 +39,8 @@ pub(super) async fn confirmed(cases: &mut [Case], args: &RunArgs) -> Option<Exit
         Ok(all) => all,
         Err(code) => return Some(code),
     };
-    output::say(radius::render(cases, &all));
-    if args.yes || asked() { None } else { Some(ExitCode::Usage) }
+    output::say(radius::render(cases, &all, said.by));
+    if said.yes || asked() { None } else { Some(ExitCode::Usage) }
 }
 
 /// The containers of all cases, found; what is wrong was said.
@@ -52,7 +65,7 @@ pub(super) async fn shown(cases: &mut [Case]) -> Result<String, ExitCode> {
         return Ok(String::new());
     }
     let all = found(cases).await?;
-    Ok(format!("\n{}", radius::render(cases, &all)))
+    Ok(format!("\n{}", radius::render(cases, &all, By::Steps)))
 }
 
 /// The user's own word, where there is a terminal to give it on.

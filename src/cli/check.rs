@@ -59,8 +59,24 @@ pub(super) fn checker(file: &Path, set: &[String]) -> anyhow::Result<Checker> {
     }))
 }
 
+/// The cases of a text that is in no file; none when something is wrong, which was said.
+pub(super) fn cases_of(
+    text: &str,
+    file: &Path,
+    selection: &Selection,
+) -> anyhow::Result<Option<Vec<Case>>> {
+    let source = (file.to_owned(), Ok(text.as_bytes().to_vec()));
+    Ok(load_from(&[source], selection)?.and_then(|loaded| expand(&loaded, selection)))
+}
+
 fn load(selection: &Selection) -> anyhow::Result<Option<Vec<Loaded>>> {
-    let sources = files::collect(&selection.paths);
+    load_from(&files::collect(&selection.paths), selection)
+}
+
+fn load_from(
+    sources: &[files::Source],
+    selection: &Selection,
+) -> anyhow::Result<Option<Vec<Loaded>>> {
     let sets = match files::assignments(&selection.set) {
         Ok(sets) => sets,
         Err(error) => {
@@ -70,7 +86,7 @@ fn load(selection: &Selection) -> anyhow::Result<Option<Vec<Loaded>>> {
     };
     let directory = std::env::current_dir().unwrap_or_default();
     let beside = Beside { read: &files::beside, directory: &directory };
-    match load_beside(&sources, &sets, &environment_of(&sources), beside) {
+    match load_beside(sources, &sets, &environment_of(sources), beside) {
         Ok(loaded) => Ok(Some(loaded)),
         Err(diagnostics) => {
             output::say(diagnostic::render(&diagnostics).trim_end());

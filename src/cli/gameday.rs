@@ -1,20 +1,22 @@
 //! `gameday`: the set-up of a scenario, the console in place of its steps, and the reports of a run.
 
-use std::{io::IsTerminal as _, path::Path, sync::Arc};
+use std::{fs, io::IsTerminal as _, path::Path, sync::Arc};
 
 use anyhow::Context;
 
 use super::{
-    args::{Controls, GamedayArgs, Selection},
-    check, files, output,
+    args::GamedayArgs,
+    attach::{self, Said},
+    check, output,
     remember::Memory,
     run::{self, Unprinted},
+    set_up::{SetUp, set_up},
     signals,
 };
 use crate::{
     gameday::{self, Draft, Game, Inputs, State},
     helper::recover,
-    plan::Case,
+    plan::{Case, radius::By},
     report::Format,
     run::{Closed, Event, Recorder, Redactor, stages::DockerStages},
     runtime::{Docker, EngineFacts},
@@ -23,31 +25,33 @@ use crate::{
 
 const NO_TERMINAL: &str = "`gameday` is a console for people, and here is no terminal\n\nhint: `keelhaul run SCENARIO` needs none; over ssh, `ssh -t` gives one";
 
-/// What may happen to them is shown and confirmed before a run; by hand it is not known before.
-const ATTACHED: &str = "a game day acts on containers of its own, not on those that run already\n\nhint: `keelhaul run --attach` does what the scenario says to them";
-
 pub(super) async fn gameday(args: GamedayArgs) -> anyhow::Result<ExitCode> {
-    let Some(case) = the_case(&args)? else { return Ok(ExitCode::Usage) };
-    if case.attaches() {
-        output::say(format!("error: {ATTACHED}"));
+    let Some(SetUp { mut case, draft, unwritten }) = set_up(&args).await? else {
         return Ok(ExitCode::Usage);
-    }
-    let state = match state(&args, &case) {
-        Ok(state) => state,
-        Err(error) => {
-            output::error(&error);
-            return Ok(ExitCode::Usage);
-        }
     };
     if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
         output::say(format!("error: {NO_TERMINAL}"));
         return Ok(ExitCode::Usage);
     }
+    if case.attaches() {
+        // shown is what is done to them, and its own steps are not
+        case.scenario.steps.clear();
+        let said = Said { attach: args.attach.is_some(), yes: false, by: By::Hand };
+        if let Some(code) = attach::confirmed(std::slice::from_mut(&mut case), &said).await {
+            return Ok(code);
+        }
+    }
+    let state = state(&args, &case, draft)?;
     let run = crate::run::new_run_id();
     let directory = args.out.join(&run);
     let log = run::events_file(&args.out, &run, &directory).with_context(|| {
         format!("no run, since its reports cannot be written to `{}`", args.out.display())
     })?;
+    if let Some(text) = unwritten {
+        // what the reports name is there to be looked at
+        case.file = directory.join(&case.file);
+        fs::write(&case.file, text).with_context(|| format!("`{}`", case.file.display()))?;
+    }
     let inputs = Inputs::default();
     let recorder = Recorder::new(Some(log), vec![inputs.listener()]);
     recorder.keep_files_in(&directory);
@@ -93,38 +97,8 @@ fn stages((docker, facts): &(Arc<Docker>, EngineFacts), run: &str) -> DockerStag
     DockerStages::new(Arc::clone(docker), facts.clone(), run.to_owned())
 }
 
-/// The one case; none when something is wrong, which was said.
-fn the_case(args: &GamedayArgs) -> anyhow::Result<Option<Case>> {
-    let selection = Selection {
-        paths: vec![args.scenario.clone()],
-        set: args.set.clone(),
-        tag: Vec::new(),
-        case: args.case.clone(),
-        seed: None,
-        controls: Controls::Never,
-        shard: None,
-    };
-    let Some(cases) = check::cases(&selection)? else { return Ok(None) };
-    // repeats are the same case again
-    let mut cells: Vec<Case> = cases.into_iter().filter(|case| case.repeat == 0).collect();
-    if cells.len() > 1 {
-        let names: Vec<&str> = cells.iter().map(|case| case.suite.as_str()).collect();
-        let names = names.join("`, `");
-        output::say(format!(
-            "error: a game day has one set of subjects, and here are {}\n\nhint: give one of `{names}` to `--case`",
-            cells.len()
-        ));
-        return Ok(None);
-    }
-    Ok(cells.pop())
-}
-
 /// The console before anything was started.
-fn state(args: &GamedayArgs, case: &Case) -> anyhow::Result<State> {
-    let mut sources = files::collect(std::slice::from_ref(&case.file));
-    let source = sources.pop().context("the scenario is gone")?.1.map_err(anyhow::Error::msg)?;
-    let draft = Draft::of(&String::from_utf8_lossy(&source), &case.cell);
-    let draft = draft.map_err(anyhow::Error::msg)?;
+fn state(args: &GamedayArgs, case: &Case, draft: Draft) -> anyhow::Result<State> {
     let checker = check::checker(&case.file, &args.set)?;
     let file = case.file.display().to_string();
     let mut state = State::new((case.scenario.clone(), &Redactor::of(case)), file, draft, checker);

@@ -16,7 +16,7 @@ use crate::{
     report::text::count,
     runtime::{ChosenSource, Docker, reaches_engine},
     scenario::{Beside, Env, Scenario, Sets, load_beside},
-    starter::{self, Instead, OnHost, Origin, Original, Over, Starter},
+    starter::{self, Instead, OnHost, Origin, Original, Over, Starter, words},
     verdict::ExitCode,
 };
 
@@ -165,14 +165,6 @@ fn on_host(path: &str) -> OnHost {
     }
 }
 
-/// Lower-case words joined by hyphens.
-fn words(name: &str) -> String {
-    let lower = name.to_lowercase();
-    let words: Vec<&str> =
-        lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|it| !it.is_empty()).collect();
-    if words.is_empty() { "service".into() } else { words.join("-") }
-}
-
 /// An absolute path without `..`.
 fn without_dots(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
@@ -205,11 +197,5 @@ mod tests {
         assert_eq!(way("/a", "/a/c.yml"), Path::new("c.yml"));
         assert_eq!(without_dots(Path::new("/a/b/../c.yml")), Path::new("/a/c.yml"));
         assert_eq!(way("/a/b/c", "/d/e.yml"), Path::new("../../../d/e.yml"));
-    }
-
-    #[test]
-    fn names_become_words() {
-        assert_eq!(words("Shop_db.1"), "shop-db-1");
-        assert_eq!(words("__"), "service");
     }
 }

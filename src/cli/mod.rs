@@ -27,6 +27,7 @@ mod report;
 mod run;
 mod schema;
 mod server;
+mod set_up;
 mod shell;
 mod signals;
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     helper::recover,
-    plan::Case,
+    plan::{Case, radius::By},
     report::{
         self, Format,
         terminal::{self, Look},
@@ -34,7 +34,8 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::Pass);
     }
     // nothing is there yet that an interruption would have to roll back
-    if let Some(code) = attach::confirmed(&mut cases, &args).await {
+    let said = attach::Said { attach: args.attach, yes: args.yes, by: By::Steps };
+    if let Some(code) = attach::confirmed(&mut cases, &said).await {
         return Ok(code);
     }
     let interrupt = signals::interrupt();

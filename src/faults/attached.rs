@@ -1,130 +1,104 @@
-//! Which faults a container bears that is not the run's: those whose every trace can be taken back.
-//!
-//! What a run has made is thrown away in the end, so what a fault leaves there does not matter. What
-//! runs already goes on afterwards: a fault is refused on it until it is listed here.
+//! Whether a fault may act on a container that is not the run's, where it would act there.
 
-use super::{Cx, Declared, FaultError, FaultSpec, Scope};
+use std::path::Path;
+
+use super::{Changes, Cx, Declared, FaultError, FaultSpec, OnOthers, Scope};
 use crate::{
     protocol::FsFacts,
+    runtime::{ContainerMount, reaches_engine},
     volumes::{Filesystem, VolumeSpec},
 };
 
-/// Those that act in the container's mount namespace or cgroup, on attributes and names of files
-/// that are put back, or on its processes as a whole.
-const GIVES_BACK: [&str; 21] = [
-    "cache-pollution",
-    "crash",
-    "disk-full",
-    "drop-cache",
-    "inode-exhaustion",
-    "inotify-exhaustion",
-    "kill",
-    "label",
-    "lost-mount",
-    "mode",
-    "mount-flags",
-    "mtime-skew",
-    "oom-kill",
-    "ownership",
-    "pause",
-    "read-only",
-    "remount",
-    "restart",
-    "shadow-mount",
-    "stop",
-    "throttle",
-];
-
-/// Those that strike in an interposer, and can insert one under a container that runs.
-const INSERTED: [&str; 4] = ["io-error", "io-latency", "io-stall", "short-write"];
+/// Why a fault is refused that acts on such a container although it is aimed at another. Pure.
+#[must_use]
+pub fn refused_with_attached(fault: &FaultSpec, peer: &str) -> String {
+    let why = format!("it acts on `{peer}` too, and is not known to give back everything there");
+    refusal(fault.name(), &why, "give that service an `image`, so that it belongs to the run")
+}
 
 /// Why a fault is refused on a container that is not the run's. Pure.
 #[must_use]
 pub fn refused_on_attached(fault: &FaultSpec) -> Option<String> {
     let name = fault.name();
-    if GIVES_BACK.contains(&name) {
-        return None;
-    }
-    if INSERTED.contains(&name) {
+    match fault.on_others() {
+        OnOthers::GivenBack { .. } => None,
         // what strikes a whole volume needs an interposer that was there from the start
-        return (fault.scope() != Scope::Container).then(|| {
+        OnOthers::Inserted => (fault.scope() != Scope::Container).then(|| {
             format!(
                 "`{name}` strikes in an interposer, and none lies under a container that runs \
                  already\n\nhint: add `insert: true` to the fault"
             )
-        });
-    }
-    let (why, hint) = reason(name);
-    Some(format!("`{name}` is refused on a container that runs already: {why}\n\nhint: {hint}"))
-}
-
-/// Why, and what to do instead.
-fn reason(name: &str) -> (&'static str, &'static str) {
-    match name {
-        "commit-and-recreate" | "recreate" | "remove-volume" => (
-            "another container, or an empty volume, is not what was there",
-            "test that on a copy, which `keelhaul init` describes",
-        ),
-        "broken-hardlinks" | "copy-up" | "corruption" | "remove-file" | "replace-file"
-        | "tmpfs-restart" | "torn-write" => (
-            "what it changes, or what is written meanwhile, cannot be given back",
-            "test that on a copy, which `keelhaul init` describes",
-        ),
-        "memory-limit" => (
-            "who runs out of memory is killed, and nobody would start it again",
-            "give the service an `image`, so that it belongs to the run",
-        ),
-        "disconnect" => {
-            ("the engine may give it another address afterwards", "`pause` makes it silent as well")
-        }
-        "stall" => (
-            "to freeze a filesystem is to freeze whoever uses it",
-            "`io-stall` with `insert: true` holds up the operations of this container alone",
-        ),
-        _ => (
-            "it is not known to give back everything there",
-            "give the service an `image`, so that it belongs to the run",
-        ),
+        }),
+        OnOthers::Refused { why, hint } => Some(refusal(name, why, hint)),
     }
 }
 
-/// Faults that change the files themselves, and not the way to them.
-const ON_FILES: [&str; 4] = ["label", "mode", "mtime-skew", "ownership"];
+fn refusal(name: &str, why: &str, hint: &str) -> String {
+    format!("`{name}` is refused on a container that runs already: {why}\n\nhint: {hint}")
+}
 
-/// Why a fault is refused at a place of such a container, by what is mounted there: the kind as the
-/// engine calls it; none where nothing is. `host_wide` is the scenario's opt-in. Pure.
+/// What a host lives by, and its engine. Nobody who allows the whole host means these.
+const OF_THE_HOST: [&str; 12] = [
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/proc",
+    "/sbin",
+    "/sys",
+    "/usr",
+    "/var/lib/containerd",
+    "/var/lib/docker",
+];
+
+/// A directory of the host that lies in one of those, or has one in it.
+fn is_the_hosts(source: &str) -> bool {
+    let path = Path::new(source);
+    let own = |own: &&str| path.starts_with(own) || Path::new(own).starts_with(path);
+    reaches_engine(source) || OF_THE_HOST.iter().any(own)
+}
+
+/// What to do instead of filling what others use.
+const STRIKE_ALONE: &str = "`io-error` with `errno: ENOSPC, ops: [create, write], insert: true` lets \
+                            writes fail for this container alone";
+
+/// Why a fault is refused at a place of such a container, by what is mounted there; none where
+/// nothing is. `host_wide` is the scenario's opt-in. Pure.
 #[must_use]
-pub fn refused_there(fault: &FaultSpec, kind: Option<&str>, host_wide: bool) -> Option<String> {
-    let name = fault.name();
-    let (why, hint) = match kind {
-        None if ON_FILES.contains(&name) => (
+pub fn refused_there(
+    fault: &FaultSpec,
+    mounted: Option<&ContainerMount>,
+    host_wide: bool,
+) -> Option<String> {
+    let kind = mounted.map(|mount| mount.kind.as_str());
+    let of_the_host = mounted.is_some_and(|mount| is_the_hosts(&mount.source));
+    let (why, hint) = match (fault.on_others().changes()?, kind) {
+        (Changes::Files, Some("bind")) if of_the_host => {
+            let source = mounted.map_or("", |mount| mount.source.as_str());
+            let why = format!("the host itself, or its engine, lives by what is in `{source}`");
+            return Some(refusal(fault.name(), &why, "aim at a mount of the service's own data"));
+        }
+        (Changes::Files, None) => (
             "a file of the image would be copied into the container's own layer, and stay there",
             "aim at what lies on a mount",
         ),
-        Some("bind") if ON_FILES.contains(&name) && !host_wide => {
+        (Changes::Files, Some("bind")) if !host_wide => {
             ("these are files of the host", "write `allow: [attach, host-wide]`")
         }
+        // a tmpfs is nobody else's
+        (Changes::Room, Some("volume" | "bind")) => {
+            ("whoever else uses the filesystem there would find it full", STRIKE_ALONE)
+        }
         // its propagation is not known, and would not come back with it
-        Some("bind") if ["lost-mount", "remount"].contains(&name) => (
+        (Changes::Mounts, Some("bind")) => (
             "a directory of the host may be mounted so that later mounts show up in it",
             "`shadow-mount` hides what is there",
         ),
         _ => return None,
     };
-    Some(format!("`{name}` is refused on a container that runs already: {why}\n\nhint: {hint}"))
-}
-
-/// What the owner of such a container has to bear of a fault although it is given back.
-#[must_use]
-pub fn borne(fault: &FaultSpec) -> Option<&'static str> {
-    match fault.name() {
-        name if INSERTED.contains(&name) => {
-            Some("files that it opens meanwhile and keeps open fail when the run ends")
-        }
-        "shadow-mount" => Some("what it writes there meanwhile is lost"),
-        "lost-mount" => Some("what it writes there meanwhile stays below the mount"),
-        _ => None,
-    }
+    Some(refusal(fault.name(), why, hint))
 }
 
 /// What is wrong with a fault whatever is mounted at its target, which shows only when the container
@@ -146,7 +120,8 @@ pub fn complaints_anywhere(fault: &FaultSpec) -> Vec<String> {
 }
 
 impl Cx<'_> {
-    /// Refuses to fill what is not the run's, but for a tmpfs that only this container has.
+    /// Refuses to fill what is not the run's, but for a tmpfs that only this container has. The plan
+    /// has refused it by the kind of the mount; this goes by what is there.
     pub(super) fn may_fill(&self, fs: &FsFacts) -> Result<(), FaultError> {
         let own = |volume: &super::SiteVolume| volume.spec.filesystem() == Some(Filesystem::Tmpfs);
         if !self.attached || self.site.volume.as_ref().is_some_and(own) && fs.fs_type == "tmpfs" {
@@ -160,8 +135,7 @@ impl Cx<'_> {
         };
         Err(FaultError::Refused(format!(
             "the filesystem at `{path}` {whose}, and `{}` is not the run's, so it is not \
-             filled\n\nhint: `io-error` with `errno: ENOSPC, ops: [create, write], insert: true` \
-             lets writes fail for this container alone",
+             filled\n\nhint: {STRIKE_ALONE}",
             self.site.service
         )))
     }
@@ -179,19 +153,55 @@ mod tests {
         serde_saphyr::from_str(yaml).unwrap()
     }
 
+    fn mounted(kind: &str, source: &str) -> ContainerMount {
+        let (destination, kind, source) = ("/x".into(), kind.into(), source.into());
+        ContainerMount { destination, kind, source, volume: String::new(), writable: true }
+    }
+
     #[test]
-    fn every_listed_name_is_a_fault_and_every_other_is_refused_with_its_reason() {
-        let known = |name: &str| TABLE.iter().any(|row| row.name == name);
-        assert!(GIVES_BACK.iter().chain(&INSERTED).all(|name| known(name)));
+    fn who_does_not_give_everything_back_is_refused_with_its_reason() {
         for row in TABLE {
             let refused = refused_on_attached(&fault(row.example));
-            assert_eq!(refused.is_none(), GIVES_BACK.contains(&row.name), "{}", row.name);
+            let back = row.on_others.changes().is_some();
+            assert_eq!(refused.is_none(), back, "{}", row.name);
             assert!(refused.is_none_or(|why| why.contains("\n\nhint: ")), "{}", row.name);
         }
+        let of = |name| TABLE.iter().find(|row| row.name == name).unwrap().on_others;
+        assert_eq!(of("bit-rot"), OnOthers::UNKNOWN, "who says nothing");
+        assert_eq!(of("recreate"), OnOthers::NOT_WHAT_WAS_THERE);
+        assert_eq!(of("crash").changes(), Some(Changes::Processes));
         let inserted = "io-stall: { target: db:/data, insert: true }";
         assert_eq!(refused_on_attached(&fault(inserted)), None);
         let why = refused_on_attached(&fault("stall: { target: db:/data }")).unwrap();
         assert!(why.contains("`io-stall` with `insert: true`"), "{why}");
+    }
+
+    #[test]
+    fn what_the_host_lives_by_is_not_touched_whatever_is_allowed() {
+        let mode = fault("mode: { target: 'db:/x', mode: '0700' }");
+        let refused = |source: &str, host_wide| {
+            refused_there(&mode, Some(&mounted("bind", source)), host_wide)
+        };
+        for source in ["/", "/etc", "/etc/ssl/", "/var", "/var/run/docker.sock", "/run", "/proc/1"]
+        {
+            let why = refused(source, true).unwrap_or_else(|| panic!("{source}"));
+            assert!(why.contains("lives by"), "{why}");
+        }
+        for source in ["/srv/data", "/etcd", "/var/lib/postgresql"] {
+            assert_eq!(refused(source, true), None, "{source}");
+            assert!(refused(source, false).unwrap().contains("host-wide"), "{source}");
+        }
+    }
+
+    #[test]
+    fn what_others_use_is_not_filled_and_a_tmpfs_is() {
+        for yaml in ["disk-full: { target: db:/x }", "inode-exhaustion: { target: db:/x }"] {
+            let refused = |kind| refused_there(&fault(yaml), Some(&mounted(kind, "/srv/pg")), true);
+            assert_eq!(refused("tmpfs"), None, "{yaml}");
+            for kind in ["volume", "bind"] {
+                assert!(refused(kind).unwrap().contains("errno: ENOSPC"), "{yaml} {kind}");
+            }
+        }
     }
 
     #[test]

@@ -10,7 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
+    checks,
     observe::{parent, sibling, tried},
 };
 use crate::protocol::{Capability, FileFacts, LinkState, Op, Outcome, Read};
@@ -150,6 +151,7 @@ impl Fault for BrokenHardlinks {
     const NEEDS: &'static [Capability] = &[Capability::MountApi];
     const EXAMPLE: &'static str = "broken-hardlinks: { target: agent:/data/queue/head, mode: \
         copy-and-replace, of: /data/queue/item }";
+    const ON_OTHERS: OnOthers = OnOthers::KEEPS_DAMAGE;
 
     fn kind(&self) -> Kind {
         if self.mode == Mode::CrossMount { Kind::State } else { Kind::Damage }

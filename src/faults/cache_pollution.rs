@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
-    want_of_memory,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
+    checks, want_of_memory,
 };
 use crate::{
     protocol::{Capability, MemoryFacts, Op, Outcome},
@@ -86,6 +86,7 @@ impl Fault for CachePollution {
     const SCOPE: Scope = Scope::Container;
     const NEEDS: &'static [Capability] = &[Capability::MemoryCgroup];
     const EXAMPLE: &'static str = "cache-pollution: { target: agent:/data }";
+    const ON_OTHERS: OnOthers = OnOthers::GIVEN_BACK;
 
     fn kind(&self) -> Kind {
         Kind::State

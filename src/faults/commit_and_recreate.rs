@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
-    grace,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
+    checks, grace,
 };
 use crate::{
     protocol::{Capability, EngineOp, Op, Outcome},
@@ -48,6 +48,7 @@ impl Fault for CommitAndRecreate {
     const SCOPE: Scope = Scope::Container;
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "commit-and-recreate: { target: agent }";
+    const ON_OTHERS: OnOthers = OnOthers::NOT_WHAT_WAS_THERE;
 
     fn kind(&self) -> Kind {
         Kind::Event

@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
+    checks,
 };
 use crate::{
     protocol::{Capability, FileId, Op, Outcome},
@@ -36,6 +37,7 @@ impl Fault for CopyUp {
     const SCOPE: Scope = Scope::Container;
     const NEEDS: &'static [Capability] = &[Capability::Overlay];
     const EXAMPLE: &'static str = "copy-up: { target: agent:/etc/hostname.template }";
+    const ON_OTHERS: OnOthers = OnOthers::KEEPS_DAMAGE;
 
     fn kind(&self) -> Kind {
         Kind::Event

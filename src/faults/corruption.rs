@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
     io::{Aim, Before},
     io_bytes::{Bytes, only_bytes},
 };
@@ -114,6 +114,7 @@ impl Fault for Corruption {
     const NEEDS: &'static [Capability] = &[Capability::Fuse];
     const EXAMPLE: &'static str =
         "corruption: { target: agent:/backup, ops: [write], damage: bit-flip, bytes: 1B }";
+    const ON_OTHERS: OnOthers = OnOthers::KEEPS_DAMAGE;
 
     fn kind(&self) -> Kind {
         Kind::State

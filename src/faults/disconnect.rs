@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
-    observe::tried,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
+    checks, observe::tried,
 };
 use crate::{
     protocol::{Capability, EngineOp, NetFacts, Op, Outcome, Read},
@@ -84,6 +84,10 @@ impl Fault for Disconnect {
     const SCOPE: Scope = Scope::Container;
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "disconnect: { target: agent }";
+    const ON_OTHERS: OnOthers = OnOthers::Refused {
+        why: "the engine may give it another address afterwards",
+        hint: "`pause` makes it silent as well",
+    };
 
     fn kind(&self) -> Kind {
         Kind::State

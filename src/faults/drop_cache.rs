@@ -10,7 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
+    checks,
 };
 use crate::{
     protocol::{Capability, Op, Outcome, PageFacts},
@@ -47,6 +48,7 @@ impl Fault for DropCache {
     const SCOPE: Scope = Scope::Volume;
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "drop-cache: { target: agent:/data }";
+    const ON_OTHERS: OnOthers = OnOthers::GIVEN_BACK;
 
     fn kind(&self) -> Kind {
         Kind::Event

@@ -5,7 +5,7 @@ use std::future::Future;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Cx, Effect, FaultError, Kind, Scope, Target};
+use super::{Cx, Effect, FaultError, Kind, OnOthers, Scope, Target};
 use crate::{
     protocol::{Capability, IoRule, Op, Outcome},
     units::Duration,
@@ -59,6 +59,8 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
     /// Its amount can grow in stages: `prepare` takes the context's share of it, and may be called
     /// again on top of an earlier stage.
     const RAMPS: bool = false;
+    /// Whether it may act on a container that is not the run's, and what that means to its owner.
+    const ON_OTHERS: OnOthers = OnOthers::UNKNOWN;
 
     /// How long it lasts.
     fn kind(&self) -> Kind;

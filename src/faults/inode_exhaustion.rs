@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    Changes, Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope,
+    Target,
     capacity::{self, Supply, part},
     observe::tried,
 };
@@ -128,6 +129,7 @@ impl Fault for InodeExhaustion {
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "inode-exhaustion: { target: agent:/data }";
     const RAMPS: bool = true;
+    const ON_OTHERS: OnOthers = OnOthers::changing(Changes::Room);
 
     fn kind(&self) -> Kind {
         Kind::State

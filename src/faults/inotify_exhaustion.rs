@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
+    checks,
     observe::{sibling, tried},
 };
 use crate::protocol::{Capability, InotifyStock, Op, Outcome, Read, UserFacts};
@@ -62,9 +63,15 @@ fn admit(cx: &Cx<'_>, user: &UserFacts) -> Result<(), FaultError> {
         )));
     }
     let Some(other) = user.shared_with.as_ref().filter(|_| !cx.host_wide) else { return Ok(()) };
+    let hint = if cx.attached {
+        // nobody can say how it is made, and the host is not its scenario's to allow
+        "run the container as a user that nobody else on the host is"
+    } else {
+        "give the service `user: unique`, or say `allow: [host-wide]`"
+    };
     Err(FaultError::Refused(format!(
         "user {} of `{service}` is also that of `{other}`, which could watch nothing \
-         either\n\nhint: give the service `user: unique`, or say `allow: [host-wide]`",
+         either\n\nhint: {hint}",
         user.uid
     )))
 }
@@ -82,6 +89,7 @@ impl Fault for InotifyExhaustion {
     const SCOPE: Scope = Scope::Container;
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "inotify-exhaustion: { target: agent }";
+    const ON_OTHERS: OnOthers = OnOthers::GIVEN_BACK;
 
     fn kind(&self) -> Kind {
         Kind::State
@@ -202,6 +210,9 @@ mod tests {
         fake.world().user.shared_with = Some("sshd (pid 612)".into());
         let Err(FaultError::Refused(why)) = fault.prepare(&fake.cx(&site)).await else { panic!() };
         assert!(why.contains("sshd (pid 612)") && why.contains("user: unique"), "{why}");
+        let theirs = Cx { attached: true, ..fake.cx(&site) };
+        let Err(FaultError::Refused(why)) = fault.prepare(&theirs).await else { panic!() };
+        assert!(!why.contains("unique") && !why.contains("host-wide"), "{why}");
         let allowed = Cx { host_wide: true, ..fake.cx(&site) };
         assert!(fault.prepare(&allowed).await.is_ok());
         fake.world().user.own_namespace = true;

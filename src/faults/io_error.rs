@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
     io::{Aim, Before, NEVER_SLOW, told},
 };
 use crate::{
@@ -82,6 +82,7 @@ impl Fault for IoError {
     const NEEDS: &'static [Capability] = &[Capability::Fuse];
     const EXAMPLE: &'static str =
         "io-error: { target: agent:/data, ops: [write, fsync], errno: EIO }";
+    const ON_OTHERS: OnOthers = OnOthers::Inserted;
 
     fn kind(&self) -> Kind {
         Kind::State

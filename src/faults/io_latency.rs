@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
     io::{Aim, Before, told},
 };
 use crate::{
@@ -93,6 +93,7 @@ impl Fault for IoLatency {
     const SCOPE: Scope = Scope::Volume;
     const NEEDS: &'static [Capability] = &[Capability::Fuse];
     const EXAMPLE: &'static str = "io-latency: { target: agent:/data, latency: 250ms }";
+    const ON_OTHERS: OnOthers = OnOthers::Inserted;
 
     fn kind(&self) -> Kind {
         Kind::State

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
     io::{Aim, Before, Hit, told},
     io_then::Then,
 };
@@ -129,6 +129,7 @@ impl Fault for IoStall {
     const SCOPE: Scope = Scope::Volume;
     const NEEDS: &'static [Capability] = &[Capability::Fuse];
     const EXAMPLE: &'static str = "io-stall: { target: agent:/data, at_most: 10s, then: ESTALE }";
+    const ON_OTHERS: OnOthers = OnOthers::Inserted;
 
     fn kind(&self) -> Kind {
         Kind::State

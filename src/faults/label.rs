@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, capacity,
-    checks,
+    Changes, Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope,
+    Target, capacity, checks,
 };
 use crate::protocol::{Capability, FileId, LabelFacts, Op, Outcome};
 
@@ -51,6 +51,7 @@ impl Fault for Label {
     const NEEDS: &'static [Capability] = &[Capability::Selinux];
     const EXAMPLE: &'static str =
         "label: { target: agent:/data, label: \"system_u:object_r:container_file_t:s0:c1,c2\" }";
+    const ON_OTHERS: OnOthers = OnOthers::changing(Changes::Files);
 
     fn kind(&self) -> Kind {
         Kind::State

@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
-    observe::word,
+    Changes, Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope,
+    Target, checks, observe::word,
 };
 use crate::{
     protocol::{Capability, EngineOp, Op, Outcome},
@@ -91,6 +91,8 @@ pub(super) trait Lifecycle:
     const EXAMPLE: &'static str;
     /// How long it lasts.
     const KIND: Kind = Kind::Event;
+    /// Whether it may act on a container that is not the run's, and what that means to its owner.
+    const ON_OTHERS: OnOthers = OnOthers::changing(Changes::Processes);
 
     /// Where it acts.
     fn target(&self) -> &Target;
@@ -130,6 +132,7 @@ impl<L: Lifecycle> Fault for L {
     const SCOPE: Scope = Scope::Container;
     const NEEDS: &'static [Capability] = <L as Lifecycle>::NEEDS;
     const EXAMPLE: &'static str = <L as Lifecycle>::EXAMPLE;
+    const ON_OTHERS: OnOthers = <L as Lifecycle>::ON_OTHERS;
 
     fn kind(&self) -> Kind {
         L::KIND

@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    Changes, Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope,
+    Target,
     whole_mount::{self, WholeMount, note_writers},
 };
 use crate::protocol::{Capability, FileId, Init, Outcome};
@@ -73,6 +74,10 @@ impl Fault for LostMount {
     const SCOPE: Scope = Scope::Container;
     const NEEDS: &'static [Capability] = &[Capability::MountApi];
     const EXAMPLE: &'static str = "lost-mount: { target: agent:/data }";
+    const ON_OTHERS: OnOthers = OnOthers::GivenBack {
+        changes: Changes::Mounts,
+        borne: Some("what it writes there meanwhile stays below the mount"),
+    };
 
     fn kind(&self) -> Kind {
         Kind::State

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
     capacity::{self, part},
     checks,
 };
@@ -141,6 +141,10 @@ impl Fault for MemoryLimit {
     const NEEDS: &'static [Capability] = &[Capability::MemoryCgroup];
     const EXAMPLE: &'static str = "memory-limit: { target: agent, limit: 32MiB }";
     const RAMPS: bool = true;
+    const ON_OTHERS: OnOthers = OnOthers::Refused {
+        why: "who runs out of memory is killed, and nobody would start it again",
+        hint: "give the service an `image`, so that it belongs to the run",
+    };
 
     fn kind(&self) -> Kind {
         Kind::State

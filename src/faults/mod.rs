@@ -24,6 +24,7 @@ mod io_window;
 mod kind;
 mod lifecycle;
 mod observe;
+mod on_others;
 mod profile;
 mod select;
 mod site;
@@ -45,11 +46,14 @@ use crate::{
     runtime::RuntimeError,
     units::Duration,
 };
-pub use attached::{borne, complaints_anywhere, refused_on_attached, refused_there};
+pub use attached::{
+    complaints_anywhere, refused_on_attached, refused_there, refused_with_attached,
+};
 pub use cx::Cx;
 pub use effect::Effect;
 pub use fault::{Declared, Described, Fault, Prepared};
 pub use kind::{Kind, Scope};
+pub use on_others::{Changes, OnOthers};
 pub use profile::{Part, Profile};
 pub use select::{Pick, Selector};
 pub use site::{Site, SiteVolume};
@@ -148,6 +152,8 @@ pub struct FaultRow {
     pub example: &'static str,
     /// Its amount can grow in stages.
     pub ramps: bool,
+    /// Whether it may act on a container that is not the run's.
+    pub on_others: OnOthers,
     /// Its parameters, and its doc comment as the description.
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }
@@ -184,6 +190,7 @@ macro_rules! faults {
                 needs: <$module::$type as Fault>::NEEDS,
                 example: <$module::$type as Fault>::EXAMPLE,
                 ramps: <$module::$type as Fault>::RAMPS,
+                on_others: <$module::$type as Fault>::ON_OTHERS,
                 schema: <$module::$type as JsonSchema>::json_schema,
             },)+
         ];
@@ -234,6 +241,12 @@ macro_rules! faults {
             #[must_use]
             pub fn ramps(&self) -> bool {
                 match self { $(Self::$type(_) => <$module::$type as Fault>::RAMPS,)+ }
+            }
+
+            /// Whether it may act on a container that is not the run's, and what that means there.
+            #[must_use]
+            pub fn on_others(&self) -> OnOthers {
+                match self { $(Self::$type(_) => <$module::$type as Fault>::ON_OTHERS,)+ }
             }
 
             /// How long it lasts.

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
-    access::Before, checks,
+    Changes, Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope,
+    Target, access::Before, checks,
 };
 use crate::{
     protocol::{Capability, Op, Outcome},
@@ -37,6 +37,7 @@ impl Fault for Mode {
     const SCOPE: Scope = Scope::Volume;
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "mode: { target: agent:/data, mode: \"0555\" }";
+    const ON_OTHERS: OnOthers = OnOthers::changing(Changes::Files);
 
     fn kind(&self) -> Kind {
         Kind::State

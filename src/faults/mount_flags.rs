@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
+    checks,
     observe::{FLAGS, flags},
 };
 use crate::protocol::{Capability, Init, MountFlag, Op, Outcome};
@@ -103,6 +104,7 @@ impl Fault for MountFlags {
     const NEEDS: &'static [Capability] = &[Capability::MountApi];
     const EXAMPLE: &'static str =
         "mount-flags: { target: agent:/data, set: [noexec, nosuid], clear: [noatime] }";
+    const ON_OTHERS: OnOthers = OnOthers::GIVEN_BACK;
 
     fn kind(&self) -> Kind {
         Kind::State

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, capacity,
-    checks,
+    Changes, Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope,
+    Target, capacity, checks,
 };
 use crate::{
     protocol::{Capability, FileTimes, Op, Outcome, TimeOp, TimesFacts},
@@ -73,6 +73,7 @@ impl Fault for MtimeSkew {
     const SCOPE: Scope = Scope::Volume;
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "mtime-skew: { target: agent:/data, by: +1h }";
+    const ON_OTHERS: OnOthers = OnOthers::changing(Changes::Files);
 
     fn kind(&self) -> Kind {
         Kind::State

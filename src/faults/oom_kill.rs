@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
+    Changes, Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope,
+    Target, checks,
     lifecycle::{self, Before as Container},
     want_of_memory,
 };
@@ -59,11 +60,18 @@ impl OomKill {
                  hint: name more of the one that is meant",
                 found.len(),
                 self.target,
-                one.command,
-                other.command
+                called(one),
+                called(other)
             ))),
         }
     }
+}
+
+/// Which process it is, without its arguments: they may hold a secret.
+fn called(one: &ProcessFacts) -> String {
+    let program = one.command.split_whitespace().next().unwrap_or_default();
+    let name = program.rsplit('/').next().unwrap_or_default();
+    format!("{name} (pid {})", one.process.pid)
 }
 
 impl Fault for OomKill {
@@ -72,6 +80,7 @@ impl Fault for OomKill {
     const SCOPE: Scope = Scope::Container;
     const NEEDS: &'static [Capability] = &[Capability::MemoryCgroup];
     const EXAMPLE: &'static str = "oom-kill: { target: agent }";
+    const ON_OTHERS: OnOthers = OnOthers::changing(Changes::Processes);
 
     fn kind(&self) -> Kind {
         Kind::Event

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    Changes, Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope,
+    Target,
     access::{Before, owner},
     checks,
 };
@@ -53,6 +54,7 @@ impl Fault for Ownership {
     const SCOPE: Scope = Scope::Volume;
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "ownership: { target: agent:/data, owner: \"0:0\" }";
+    const ON_OTHERS: OnOthers = OnOthers::changing(Changes::Files);
 
     fn kind(&self) -> Kind {
         Kind::State

@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
-    observe::tried,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
+    checks, observe::tried,
 };
 use crate::{
     protocol::{Capability, EngineOp, Init, MountFacts, MountFlag, Op, Outcome, Read},
@@ -94,6 +94,7 @@ impl Fault for ReadOnly {
     const SCOPE: Scope = Scope::Superblock;
     const NEEDS: &'static [Capability] = &[Capability::MountApi];
     const EXAMPLE: &'static str = "read-only: { target: agent:/data }";
+    const ON_OTHERS: OnOthers = OnOthers::GIVEN_BACK;
 
     fn kind(&self) -> Kind {
         Kind::State

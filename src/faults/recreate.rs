@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Described, FaultError, Target, grace,
+    Cx, Described, FaultError, OnOthers, Target, grace,
     lifecycle::{Before, Lifecycle},
 };
 use crate::{
@@ -29,6 +29,7 @@ pub struct Recreate {
 impl Lifecycle for Recreate {
     const NAME: &'static str = "recreate";
     const EXAMPLE: &'static str = "recreate: { target: agent }";
+    const ON_OTHERS: OnOthers = OnOthers::NOT_WHAT_WAS_THERE;
 
     fn target(&self) -> &Target {
         &self.target

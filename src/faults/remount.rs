@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    Changes, Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope,
+    Target,
     whole_mount::{self, WholeMount, note_writers},
 };
 use crate::protocol::{Capability, FileId, Outcome};
@@ -44,6 +45,7 @@ impl Fault for Remount {
     const SCOPE: Scope = Scope::Container;
     const NEEDS: &'static [Capability] = &[Capability::MountApi];
     const EXAMPLE: &'static str = "remount: { target: agent:/data }";
+    const ON_OTHERS: OnOthers = OnOthers::changing(Changes::Mounts);
 
     fn kind(&self) -> Kind {
         Kind::Event

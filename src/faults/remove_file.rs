@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
     aside::{Before, Now},
     checks,
 };
@@ -33,6 +33,7 @@ impl Fault for RemoveFile {
     const SCOPE: Scope = Scope::Volume;
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "remove-file: { target: agent:/data/journal.log }";
+    const ON_OTHERS: OnOthers = OnOthers::KEEPS_DAMAGE;
 
     fn kind(&self) -> Kind {
         Kind::Damage

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
-    grace, lifecycle::Before as Container,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
+    checks, grace, lifecycle::Before as Container,
 };
 use crate::{
     protocol::{Capability, EngineOp, FileFacts, Op, Outcome},
@@ -54,6 +54,7 @@ impl Fault for RemoveVolume {
     const SCOPE: Scope = Scope::Volume;
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "remove-volume: { target: agent:/data }";
+    const ON_OTHERS: OnOthers = OnOthers::NOT_WHAT_WAS_THERE;
 
     fn kind(&self) -> Kind {
         Kind::Event

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
     aside::{Before, Now},
     checks,
 };
@@ -52,6 +52,7 @@ impl Fault for ReplaceFile {
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str =
         "replace-file: { target: agent:/data/state.json, content: \"{}\" }";
+    const ON_OTHERS: OnOthers = OnOthers::KEEPS_DAMAGE;
 
     fn kind(&self) -> Kind {
         Kind::Damage

@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
+    Changes, Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope,
+    Target, checks,
 };
 use crate::{
     protocol::{Capability, FileFacts, Init, LinkState, Op, Outcome},
@@ -90,6 +91,10 @@ impl Fault for ShadowMount {
     const SCOPE: Scope = Scope::Container;
     const NEEDS: &'static [Capability] = &[Capability::MountApi];
     const EXAMPLE: &'static str = "shadow-mount: { target: agent:/data, size: 16MiB }";
+    const ON_OTHERS: OnOthers = OnOthers::GivenBack {
+        changes: Changes::Surroundings,
+        borne: Some("what it writes there meanwhile is lost"),
+    };
 
     fn kind(&self) -> Kind {
         Kind::State

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
     io::{Aim, Before},
     io_bytes::{Bytes, Cut, only_bytes},
 };
@@ -99,6 +99,7 @@ impl Fault for ShortWrite {
     const SCOPE: Scope = Scope::Volume;
     const NEEDS: &'static [Capability] = &[Capability::Fuse];
     const EXAMPLE: &'static str = "short-write: { target: agent:/data/journal.log, percent: 50% }";
+    const ON_OTHERS: OnOthers = OnOthers::Inserted;
 
     fn kind(&self) -> Kind {
         Kind::State

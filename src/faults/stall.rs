@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
+    checks,
 };
 use crate::{
     protocol::{Capability, Op, Outcome},
@@ -80,6 +81,10 @@ impl Fault for Stall {
     const SCOPE: Scope = Scope::Superblock;
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "stall: { target: agent:/data, at_most: 10s }";
+    const ON_OTHERS: OnOthers = OnOthers::Refused {
+        why: "to freeze a filesystem is to freeze whoever uses it",
+        hint: "`io-stall` with `insert: true` holds up the operations of this container alone",
+    };
 
     fn kind(&self) -> Kind {
         Kind::State

@@ -27,8 +27,8 @@ use crate::{
         TreeFacts, Trial, UserFacts, WriterFacts,
     },
     runtime::{
-        ContainerFacts, ContainerNetwork, ExecOutput, Health, MemoryLimit, Result as RuntimeResult,
-        State, VolumeSpec,
+        ContainerFacts, ContainerNetwork, ExecOutput, Health, MemoryLimit, RestartPolicy,
+        Result as RuntimeResult, State, VolumeSpec,
     },
     volumes,
 };
@@ -272,6 +272,8 @@ pub(crate) fn container() -> ContainerFacts {
         checked: None,
         stop_grace_ms: None,
         goes_when_ended: false,
+        restart: RestartPolicy::No,
+        restart_attempts: None,
         memory: Some(MemoryLimit { memory: 128 << 20, with_swap: 128 << 20 }),
         image: "sha256:0".into(),
         mounts: Vec::new(),

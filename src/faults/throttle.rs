@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
+    checks,
 };
 use crate::{
     protocol::{Capability, Dev, Direction, Init, IoFacts, IoLimits, Op, Outcome, Pace, PaceTrial},
@@ -204,6 +205,7 @@ impl Fault for Throttle {
     const NEEDS: &'static [Capability] = &[Capability::IoLimits];
     const EXAMPLE: &'static str = "throttle: { target: agent:/data, write: 1MiB, write_ops: 50/s }";
     const RAMPS: bool = true;
+    const ON_OTHERS: OnOthers = OnOthers::GIVEN_BACK;
 
     fn kind(&self) -> Kind {
         Kind::State

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
     io::{Aim, Before},
     io_bytes::{Bytes, Cut},
 };
@@ -100,6 +100,7 @@ impl Fault for TornWrite {
     const SCOPE: Scope = Scope::Volume;
     const NEEDS: &'static [Capability] = &[Capability::Fuse];
     const EXAMPLE: &'static str = "torn-write: { target: agent:/data/journal.log, percent: 50% }";
+    const ON_OTHERS: OnOthers = OnOthers::KEEPS_DAMAGE;
 
     fn kind(&self) -> Kind {
         Kind::State

@@ -12,9 +12,13 @@ pub(super) fn refuse_unlimited(cx: &Cx<'_>, facts: &ContainerFacts) -> Result<()
     if facts.memory.is_some() {
         return Ok(());
     }
+    let hint = if cx.attached {
+        "give the container a limit, as with `docker update --memory`"
+    } else {
+        "give the service `memory: 128MiB`"
+    };
     Err(FaultError::Refused(format!(
-        "`{}` has no memory limit, so it is the host's memory that would run out\n\nhint: give the \
-         service `memory: 128MiB`",
+        "`{}` has no memory limit, so it is the host's memory that would run out\n\nhint: {hint}",
         cx.site.service
     )))
 }

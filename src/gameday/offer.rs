@@ -3,7 +3,7 @@
 
 use super::call::LASTS;
 use crate::{
-    faults::{self, FaultRow, FaultSpec, Kind, Scope},
+    faults::{self, FaultRow, FaultSpec, Kind, OnOthers, Scope},
     plan::text::blast_radius,
     scenario::Scenario,
 };
@@ -72,7 +72,7 @@ fn offer(
     scenario: &Scenario,
     why_not: &dyn Fn(&FaultSpec) -> Option<String>,
 ) -> Option<Offer> {
-    let example = aim(row.example, place, scenario);
+    let example = aim(row, place, scenario);
     let fault: FaultSpec = serde_saphyr::from_str(&example).ok()?;
     let lasts = fault.kind() == Kind::State;
     let end = if lasts { format!(", for: {LASTS}") } else { String::new() };
@@ -98,15 +98,26 @@ fn target(example: &str) -> Option<&str> {
 }
 
 /// An example with this place in it, and another service of this scenario where it needs one.
-fn aim(example: &str, place: &Place, scenario: &Scenario) -> String {
+fn aim(row: &FaultRow, place: &Place, scenario: &Scenario) -> String {
+    let example = row.example;
     let Some(old) = target(example) else { return example.to_owned() };
+    let runs_already =
+        scenario.services.get(&place.service).is_some_and(|service| service.attach.is_some());
     let below = old.split_once(':').map_or("", |(_, path)| path);
     let below = MOUNTS.iter().find_map(|mount| below.strip_prefix(mount)).unwrap_or_default();
+    // what is inserted lies over a directory, and nobody knows the files of such a container
+    let below = if runs_already { "" } else { below };
     let new = match &place.mount {
         Some(mount) => format!("{}:{}{below}", place.service, mount.trim_end_matches('/')),
         None => place.service.clone(),
     };
     let aimed = example.replacen(&format!("target: {old}"), &format!("target: {new}"), 1);
+    let aimed = match aimed.strip_suffix(" }") {
+        Some(open) if runs_already && row.on_others == OnOthers::Inserted => {
+            format!("{open}, insert: true }}")
+        }
+        _ => aimed,
+    };
     let other = scenario.services.keys().find(|name| **name != place.service);
     match other {
         Some(other) => aimed.replace("on: controller", &format!("on: {other}")),
@@ -144,6 +155,24 @@ mod tests {
         assert_eq!(kill.line, "inject: { kill: { target: agent, signal: SIGKILL } }");
         let last = offers.last().unwrap();
         assert_eq!((last.name, last.why_not.as_deref()), ("pause", Some("no freezer")));
+    }
+
+    #[test]
+    fn what_strikes_in_an_interposer_inserts_one_where_the_container_runs_already() {
+        let text = "keelhaul: 1\nname: t\nallow: [attach]\nservices: { db: { attach: { container: x } } }\nsteps: [{ wait: 1s }]\n";
+        let scenario = checker()(text).unwrap();
+        let place = Place { service: "db".into(), mount: Some("/data".into()) };
+        let offers = offers(&place, &scenario, &|fault| {
+            (fault.scope() != Scope::Container).then(|| "not inserted".to_owned())
+        });
+        for name in ["io-error", "io-latency", "io-stall", "short-write"] {
+            let offer = offers.iter().find(|offer| offer.name == name).unwrap();
+            assert!(offer.line.contains("insert: true }"), "{}", offer.line);
+            assert!(offer.line.contains("target: db:/data,"), "{}", offer.line);
+            assert_eq!(offer.why_not, None, "{}", offer.line);
+        }
+        let plain = offers.iter().find(|offer| offer.name == "read-only").unwrap();
+        assert!(!plain.line.contains("insert"), "{}", plain.line);
     }
 
     #[test]

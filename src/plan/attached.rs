@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Where Compose notes the service of a container.
-const SERVICE: &str = "com.docker.compose.service";
+pub(super) const SERVICE: &str = "com.docker.compose.service";
 
 /// Ends the name of a volume that the run did not make: no scenario can write such a name.
 const THEIRS: &str = " (theirs)";
@@ -220,11 +220,12 @@ fn hint(attach: &Attach, all: &[Listed]) -> Option<String> {
         return crate::diagnostic::closest(label, known)
             .map(|meant| format!("did you mean `{meant}`?"));
     }
-    let (project, service) = (attach.project.as_ref()?, attach.service.as_ref()?);
+    let project = attach.project.as_ref()?;
     let mut of_project = theirs().filter(|one| one.project.as_ref() == Some(project)).peekable();
     if of_project.peek().is_none() {
         return suggest(project, theirs().filter_map(|one| one.project.as_deref()));
     }
+    let service = attach.service.as_ref()?;
     suggest(service, of_project.filter_map(|one| one.labels.get(SERVICE)).map(String::as_str))
 }
 
@@ -261,14 +262,9 @@ fn unfit(scenario: &Scenario, fault: &FaultSpec, facts: &ContainerFacts) -> Opti
         is_mount_point: mounted.is_some_and(|(point, _)| point.trim_end_matches('/') == path),
         host_wide: false,
     };
-    let kind = mounted.and_then(|(point, _)| {
-        facts
-            .mounts
-            .iter()
-            .find(|mount| mount.destination == *point)
-            .map(|mount| mount.kind.as_str())
-    });
-    if let Some(why) = refused_there(fault, kind, scenario.allow.contains(&Allow::HostWide)) {
+    let found = mounted
+        .and_then(|(point, _)| facts.mounts.iter().find(|mount| mount.destination == *point));
+    if let Some(why) = refused_there(fault, found, scenario.allow.contains(&Allow::HostWide)) {
         return Some(why);
     }
     let problem = fault.check(&declared).into_iter().next()?;
@@ -402,6 +398,7 @@ mod tests {
         assert_eq!(unfit("mode: { target: 'db:/data', mode: '0700' }", facts()), Ok(()));
         let mut on_host = facts();
         on_host.mounts[0].kind = "bind".into();
+        on_host.mounts[0].source = "/srv/pg".into();
         for fault in
             ["mode: { target: 'db:/data', mode: '0700' }", "lost-mount: { target: 'db:/data' }"]
         {

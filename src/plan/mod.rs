@@ -4,6 +4,7 @@
 
 pub mod attached;
 mod choose;
+pub mod chosen;
 mod expand;
 mod hash;
 pub mod needs;

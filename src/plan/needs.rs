@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    probes::ProbeSpec,
     protocol::{Capability, HostFacts, Ready},
     runtime::EngineFacts,
     scenario::{Action, Scenario, Service},
@@ -20,7 +21,6 @@ pub fn of(scenario: &Scenario) -> BTreeSet<Capability> {
         if let Action::Inject(step) = &step.action {
             needs.extend(step.fault.needs());
         }
-        needs.extend(step.probes().1.iter().flat_map(|item| item.probe.needs()));
     }
     if scenario.services.values().any(Service::is_engine) {
         needs.insert(Capability::InnerEngine);
@@ -29,9 +29,7 @@ pub fn of(scenario: &Scenario) -> BTreeSet<Capability> {
         needs.extend(volume.needs());
         needs.extend(volume.interpose().map(|_| Capability::Fuse));
     }
-    let lists = [&scenario.steady_state, &scenario.verify, &scenario.stop_when];
-    needs.extend(lists.into_iter().flatten().flat_map(|item| item.probe.needs()));
-    needs.extend(scenario.observe.iter().flat_map(|item| item.probe.needs()));
+    needs.extend(scenario.probes().flat_map(ProbeSpec::needs));
     needs
 }
 

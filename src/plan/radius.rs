@@ -4,17 +4,25 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
+    path::Path,
 };
 
 use super::Case;
 use crate::{
-    faults::{FaultSpec, borne},
+    faults::{Changes, FaultSpec},
+    probes::ProbeSpec,
     runtime::{ContainerFacts, Listed},
     scenario::{Action, Step},
 };
 
-/// Faults that stop, kill, freeze or start a container.
-const LIFECYCLE: [&str; 6] = ["crash", "kill", "oom-kill", "pause", "restart", "stop"];
+/// Who decides what is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The steps of the scenarios.
+    Steps,
+    /// Whoever plays a game day: nobody knows it beforehand.
+    Hand,
+}
 
 /// A container, and all that the cases do to it.
 struct Touched<'a> {
@@ -22,14 +30,14 @@ struct Touched<'a> {
     services: BTreeSet<&'a str>,
     /// In the order of the steps; each act once, however many cases have it.
     acts: Vec<String>,
-    /// Names of the faults among them that act on the container as a whole.
+    /// Names of the faults among them that stop, kill, freeze or start it.
     lifecycle: BTreeSet<&'static str>,
 }
 
 /// Renders the blast radius; empty where no case attaches to anything. `all` is every container that
 /// there is.
 #[must_use]
-pub fn render(cases: &[Case], all: &[Listed]) -> String {
+pub fn render(cases: &[Case], all: &[Listed], by: By) -> String {
     let touched = touched(cases);
     let mut text = String::new();
     if touched.is_empty() {
@@ -39,7 +47,7 @@ pub fn render(cases: &[Case], all: &[Listed]) -> String {
     let _ =
         writeln!(text, "blast radius: {} {containers} that keelhaul did not make", touched.len());
     for one in touched.values() {
-        container(&mut text, one, all);
+        container(&mut text, one, all, by);
     }
     text
 }
@@ -79,7 +87,8 @@ fn done_to(one: &mut Touched<'_>, service: &str, case: &Case) {
         for fault in case.faults(index) {
             if fault.target().service == service {
                 add(injected(&fault));
-                one.lifecycle.extend(LIFECYCLE.iter().find(|name| **name == fault.name()));
+                let stops = fault.on_others().changes() == Some(Changes::Processes);
+                one.lifecycle.extend(stops.then(|| fault.name()));
             }
         }
         if let Step { action: Action::Exec(exec), .. } = step
@@ -88,15 +97,20 @@ fn done_to(one: &mut Touched<'_>, service: &str, case: &Case) {
             add(format!("run in it: {}", exec.command.join(" ")));
         }
     }
+    for (on, act) in case.scenario.probes().filter_map(ProbeSpec::act) {
+        if on == service {
+            add(act);
+        }
+    }
 }
 
 fn injected(fault: &FaultSpec) -> String {
     let described = fault.describe();
-    let borne = borne(fault).map(|what| format!("; {what}")).unwrap_or_default();
+    let borne = fault.on_others().borne().map(|what| format!("; {what}")).unwrap_or_default();
     format!("{}: {}; undo: {}{borne}", fault.name(), described.act, described.undo)
 }
 
-fn container(text: &mut String, one: &Touched<'_>, all: &[Listed]) {
+fn container(text: &mut String, one: &Touched<'_>, all: &[Listed], by: By) {
     let facts = one.facts;
     let found = all.iter().find(|listed| listed.id == facts.id);
     let (image, status) =
@@ -118,8 +132,15 @@ fn container(text: &mut String, one: &Touched<'_>, all: &[Listed]) {
     for act in &one.acts {
         line("touched by", act);
     }
-    line("", &standing(one));
+    match by {
+        By::Steps => line("", &standing(one)),
+        By::Hand => line("touched by", BY_HAND),
+    }
 }
+
+/// What is known of a game day before it is played.
+const BY_HAND: &str = "faults that you inject by hand, among them those that stop or freeze it; \
+                       each is given back by itself, or when you leave";
 
 fn mounted(
     mount: &crate::runtime::ContainerMount,
@@ -132,8 +153,16 @@ fn mounted(
     if source.is_empty() {
         return format!("{at} ({}, its own{only})", mount.kind);
     }
-    let with = with(&facts.id, all, |other| other.mounts.contains(source));
+    let same = |its: &String| its == source || overlap(its, &mount.source);
+    let with = with(&facts.id, all, |other| other.mounts.iter().any(same));
     format!("{at} ({} {source}{only}){with}", mount.kind)
+}
+
+/// Two paths of the host are the same, or one lies below the other: they have files in common.
+fn overlap(one: &str, other: &str) -> bool {
+    let (one, other) = (Path::new(one), Path::new(other));
+    // the names of volumes are no paths
+    one.is_absolute() && other.is_absolute() && (one.starts_with(other) || other.starts_with(one))
 }
 
 /// The other containers that have the same, in words.
@@ -169,7 +198,7 @@ mod tests {
 
     /// A case with this, and a volume, a tmpfs and a network.
     fn case() -> Case {
-        let yaml = "keelhaul: 1\nname: t\nallow: [attach]\nservices: { db: { attach: { container: x } } }\nsteps:\n  - inject: { read-only: { target: 'db:/data' } }\n  - inject: { crash: { target: db } }\n  - exec: { service: db, command: [sync] }\n";
+        let yaml = "keelhaul: 1\nname: t\nallow: [attach]\nservices: { db: { attach: { container: x } } }\nsteady_state: [{ exec: { service: db, command: [pg_isready] } }, { http: { service: db, path: / } }]\nsteps:\n  - inject: { read-only: { target: 'db:/data' } }\n  - inject: { crash: { target: db } }\n  - exec: { service: db, command: [sync] }\n";
         let files = [("t.yaml".into(), Ok(yaml.into()))];
         let loaded = crate::scenario::load_all(&files, &Default::default(), &Default::default());
         let mut case =
@@ -217,7 +246,7 @@ mod tests {
             Listed { ours: true, ..other("keelhaul-k1", &["pg"], &[]) },
             other("web", &[], &["shop_default"]),
         ];
-        let text = render(&[case(), case()], &all);
+        let text = render(&[case(), case()], &all, By::Steps);
         let expected = "\
 blast radius: 1 container that keelhaul did not make
 
@@ -231,11 +260,38 @@ blast radius: 1 container that keelhaul did not make
     touched by crash: ";
         assert!(text.starts_with(expected), "{text}");
         assert!(text.contains("    touched by run in it: sync\n"), "{text}");
+        assert!(text.contains("    touched by run in it, as a probe: pg_isready\n"), "{text}");
+        assert!(!text.contains("GET"), "{text}");
         assert!(text.ends_with("again by crash; what is in /run is lost with it\n"), "{text}");
     }
 
     #[test]
+    fn directories_of_the_host_share_files_where_one_lies_below_the_other() {
+        for (one, other, shared) in [
+            ("/srv/data", "/srv/data", true),
+            ("/srv/data", "/srv/data/db", true),
+            ("/srv/data/db/", "/srv/data", true),
+            ("/srv/data", "/", true),
+            ("/srv/data", "/srv/database", false),
+            ("/srv/data", "srv", false),
+            ("", "", false),
+        ] {
+            assert_eq!(overlap(one, other), shared, "{one} {other}");
+        }
+    }
+
+    #[test]
     fn without_such_containers_there_is_nothing_to_say() {
-        assert_eq!(render(&[], &[]), "");
+        assert_eq!(render(&[], &[], By::Steps), "");
+    }
+
+    #[test]
+    fn by_hand_anything_may_happen_that_can_be_given_back() {
+        let mut case = case();
+        case.scenario.steps.clear();
+        let text = render(&[case], &[], By::Hand);
+        assert!(text.contains("as a probe: pg_isready"), "{text}");
+        assert!(text.contains("touched by faults that you inject by hand"), "{text}");
+        assert!(!text.contains("never stopped"), "{text}");
     }
 }

@@ -79,6 +79,12 @@ impl Probe for Events {
         Some(&self.service)
     }
 
+    fn act(&self) -> Option<(&str, String)> {
+        let here = (&self.service, &self.path);
+        let (service, path) = self.from.as_ref().map_or(here, |from| (&from.service, &from.path));
+        Some((service, format!("make a file in `{path}` and remove it, as a probe")))
+    }
+
     fn describe(&self) -> String {
         let told = if self.delivered { "are told" } else { "are not told" };
         let from =

@@ -60,6 +60,10 @@ impl Probe for Exec {
         Some(&self.service)
     }
 
+    fn act(&self) -> Option<(&str, String)> {
+        Some((&self.service, format!("run in it, as a probe: {}", self.command.join(" "))))
+    }
+
     fn describe(&self) -> String {
         let says = self.stdout.as_ref().map(|pattern| format!(" and prints `{pattern}`"));
         format!(

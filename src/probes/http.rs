@@ -95,6 +95,13 @@ impl Probe for Http {
         Some(&self.service)
     }
 
+    fn act(&self) -> Option<(&str, String)> {
+        // those change nothing (RFC 9110, 9.2.1)
+        let looks = ["GET", "HEAD", "OPTIONS"].contains(&self.method.as_str());
+        let act = || format!("send it `{} {}`, as a probe", self.method, self.path);
+        (!looks).then(|| (self.service.as_str(), act()))
+    }
+
     fn describe(&self) -> String {
         let body = self.body.as_ref().map(|pattern| format!(", body matches `{pattern}`"));
         let json = self.json.iter().map(|(pointer, wanted)| format!(", `{pointer}` is {wanted}"));
@@ -199,6 +206,14 @@ mod tests {
         assert_eq!(probe.read(&world).await.unwrap().violation.unwrap(), "it is exited");
         world.set().helper_error = Some(HelperError::Lost("lease".into()));
         assert!(probe.read(&world).await.is_err());
+    }
+
+    #[test]
+    fn a_request_that_may_change_something_is_an_act() {
+        let act = |yaml| serde_saphyr::from_str::<Http>(yaml).unwrap().act().map(|(_, act)| act);
+        assert_eq!(act("{ service: agent, path: /x }"), None);
+        let post = act("{ service: agent, path: /x, method: POST }");
+        assert_eq!(post.as_deref(), Some("send it `POST /x`, as a probe"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Probes: a trait, one table, one file each.
 //!
-//! A probe reads one thing of a subject and judges it against its tolerance. It changes nothing. One
-//! more probe is one new file and one line in the table.
+//! A probe reads one thing of a subject and judges it against its tolerance. It changes nothing, or
+//! says in `act` what it does. One more probe is one new file and one line in the table.
 
 mod archive;
 mod container;
@@ -173,6 +173,11 @@ pub trait Probe: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
         None
     }
 
+    /// The service that it does something to, beside looking, and what; none where it only looks.
+    fn act(&self) -> Option<(&str, String)> {
+        None
+    }
+
     /// In words, with the tolerance in place: `agent: GET /health answers 200`.
     fn describe(&self) -> String;
 
@@ -271,6 +276,12 @@ macro_rules! probes {
             #[must_use]
             pub fn explores(&self) -> Option<Explores<'_>> {
                 match self { $(Self::$type(probe) => probe.explores(),)+ }
+            }
+
+            /// The service that it does something to, beside looking, and what.
+            #[must_use]
+            pub fn act(&self) -> Option<(&str, String)> {
+                match self { $(Self::$type(probe) => probe.act(),)+ }
             }
 
             /// The workload it reads.

@@ -59,6 +59,11 @@ impl Probe for Write {
         Some(&self.service)
     }
 
+    fn act(&self) -> Option<(&str, String)> {
+        let act = format!("write a file in `{}` and remove it, as a probe", self.path);
+        Some((&self.service, act))
+    }
+
     fn describe(&self) -> String {
         let what = self.fails.map_or("works".to_owned(), |errno| format!("fails with {errno}"));
         format!("{}: writing to `{}` {what}", self.service, self.path)

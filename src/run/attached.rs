@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{
+    as_found::differences,
     event::Event,
     setup::labels_of,
     world::{Stop, World},
@@ -162,6 +163,8 @@ pub(super) async fn changed(world: &World) -> Vec<String> {
                 if now.started_at != before.started_at {
                     world.note(format!("`{service}` was started again since it was attached to"));
                 }
+                let differences = differences(&before, &now).into_iter();
+                changed.extend(differences.map(|what| format!("container {name} {what}")));
             }
             Ok(now) => changed.push(format!(
                 "container {name} is {}, and was {}",

@@ -3,6 +3,7 @@
 //! It turns a plan into one stream of events; every report is a fold of that stream.
 
 mod announce;
+mod as_found;
 mod assert;
 pub mod attached;
 mod background;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::RestartPolicy;
+
 /// The engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineFacts {
@@ -65,6 +67,10 @@ pub struct ContainerFacts {
     pub goes_when_ended: bool,
     /// The networks it is on.
     pub networks: Vec<ContainerNetwork>,
+    /// When the engine starts it again.
+    pub restart: RestartPolicy,
+    /// How often a failure starts it again; none without a limit.
+    pub restart_attempts: Option<u32>,
 }
 
 /// A container's limit of memory.

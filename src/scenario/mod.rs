@@ -13,6 +13,7 @@ mod load;
 mod model;
 mod mount;
 mod objects;
+mod probes;
 mod schema;
 mod step;
 

@@ -3,6 +3,7 @@
 //! What is written is meant to be read and changed: short files, a comment where a decision waits.
 //! Pure: it makes texts of a scenario that was loaded, and writes nothing.
 
+mod attached;
 mod container;
 mod instead;
 mod recipes;
@@ -11,6 +12,7 @@ mod yaml;
 
 use std::fmt::Write as _;
 
+pub use attached::{Theirs, by_hand};
 pub use container::{OnHost, Original};
 pub use instead::Instead;
 use recipes::{Place, RECIPES};
@@ -92,6 +94,15 @@ fn fitting(name: &str) -> String {
     name.get(from..).unwrap_or_default().trim_start_matches('-').to_owned()
 }
 
+/// A name as lower-case words joined by hyphens.
+#[must_use]
+pub fn words(name: &str) -> String {
+    let lower = name.to_lowercase();
+    let words: Vec<&str> =
+        lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|it| !it.is_empty()).collect();
+    if words.is_empty() { "service".into() } else { words.join("-") }
+}
+
 fn opening(name: &str, about: &str, scenario: &Scenario) -> String {
     let slowest = scenario.services.values().map(notices_after).max().unwrap_or_default();
     let rto = PATIENCE_S + slowest;
@@ -126,4 +137,15 @@ fn steady_state(scenario: &Scenario, ports: &[u16]) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_words() {
+        assert_eq!(words("Shop_db.1"), "shop-db-1");
+        assert_eq!(words("__"), "service");
+    }
 }

@@ -1,10 +1,13 @@
 //! Containers that the run did not make: taken up as they are, and left as they were.
 
+use std::time::Duration;
+
 use futures_util::FutureExt as _;
 
 use super::*;
 use crate::{
-    runtime::{ContainerSpec, Runtime as _, State, labels},
+    faults::FaultSpec,
+    runtime::{ContainerSpec, RestartPolicy, Runtime as _, State, labels},
     verdict::{ExitCode, Verdict},
 };
 
@@ -71,6 +74,19 @@ async fn one_that_does_not_survive_is_not_started_but_named() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_runs_with_another_limit_is_not_as_it_was_found() {
+    let ran = Bench::of(PAUSE)
+        .on("reverted p", 0, |scene| {
+            scene.engine.change(THEIRS, |facts| facts.restart = RestartPolicy::Always);
+        })
+        .run()
+        .await;
+    assert_eq!(ran.verdict, Verdict::Error, "{}", ran.told());
+    let why = ran.reasons("t");
+    assert!(why.contains("container shop-db has the restart policy always, and had no"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_is_removed_meanwhile_is_an_error_and_all_else_is_undone() {
     let ran = Bench::of(PAUSE).on("injected p", 500, |scene| scene.engine.lose(THEIRS)).run().await;
     assert_eq!(ran.verdict, Verdict::Error, "{}", ran.told());
@@ -85,6 +101,25 @@ async fn one_that_is_gone_before_the_start_is_an_error() {
     let ran = Bench::of(&twice).on("case t#2 1", 0, |scene| scene.engine.lose(THEIRS)).run().await;
     let why = ran.reasons("t#2");
     assert!(why.contains("service `db`: container `shop-db` was removed"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_hand_what_cannot_be_given_back_is_refused_with_its_reason() {
+    let (live, scene, _) = Bench::of(PAUSE).open().await;
+    let live = live.unwrap_or_else(|closed| panic!("{closed:?}"));
+    let fault = |yaml: &str| -> FaultSpec { serde_saphyr::from_str(yaml).unwrap() };
+    for (yaml, why) in [
+        ("recreate: { target: db }", "is not what was there"),
+        ("read-only: { target: 'db:/data' }", "nothing is mounted in `shop-db`"),
+    ] {
+        let told = live.complaints(&fault(yaml)).join("; ");
+        assert!(told.contains(why), "{told}");
+    }
+    let pause = fault("pause: { target: db }");
+    assert_eq!(live.complaints(&pause), Vec::<String>::new());
+    live.inject(&pause, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Pass);
+    assert_eq!(scene.engine.inspect(THEIRS).await.unwrap().state, State::Running);
 }
 
 #[tokio::test(start_paused = true)]

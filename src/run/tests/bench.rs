@@ -160,8 +160,9 @@ impl Bench {
 
     /// The same by hand.
     pub(crate) async fn open(mut self) -> (Result<Live, Closed>, Scene, Recorder) {
-        let case = cases(&self.yaml).remove(0);
+        let mut case = cases(&self.yaml).remove(0);
         let (scene, recorder, stages) = self.furnish();
+        attach(&mut case, &scene.engine).await;
         let live = Live::open(case, &stages, &recorder, &scene.interrupt).await;
         (live, scene, recorder)
     }

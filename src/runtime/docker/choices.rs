@@ -196,12 +196,12 @@ fn ulimits(host: &HostConfig) -> BTreeMap<String, Ulimit> {
     named.collect()
 }
 
-fn attempts(host: &HostConfig) -> Option<u32> {
+pub(super) fn attempts(host: &HostConfig) -> Option<u32> {
     let count = host.restart_policy.as_ref()?.maximum_retry_count?;
     u32::try_from(count).ok().filter(|count| *count > 0)
 }
 
-fn restart(host: &HostConfig) -> RestartPolicy {
+pub(super) fn restart(host: &HostConfig) -> RestartPolicy {
     match host.restart_policy.as_ref().and_then(|policy| policy.name) {
         Some(RestartPolicyNameEnum::ALWAYS) => RestartPolicy::Always,
         Some(RestartPolicyNameEnum::ON_FAILURE) => RestartPolicy::OnFailure,

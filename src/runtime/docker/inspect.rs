@@ -10,7 +10,7 @@ use bollard::{
     query_parameters::InspectContainerOptions,
 };
 
-use super::{Docker, network};
+use super::{Docker, choices, network};
 use crate::runtime::{Checked, ContainerFacts, ContainerMount, Health, MemoryLimit, Result, State};
 
 impl Docker {
@@ -32,10 +32,11 @@ impl Docker {
 fn facts(answer: ContainerInspectResponse) -> ContainerFacts {
     let state = answer.state.unwrap_or_default();
     let mut mounts: Vec<_> = answer.mounts.unwrap_or_default().into_iter().map(mount).collect();
+    let host = answer.host_config.unwrap_or_default();
+    let (memory, restart, attempts) =
+        (memory(&host), choices::restart(&host), choices::attempts(&host));
     // a tmpfs that was asked for by mount options is not among the mounts
-    let memory = answer.host_config.as_ref().and_then(memory);
-    let goes = answer.host_config.as_ref().and_then(|host| host.auto_remove);
-    let tmpfs = answer.host_config.and_then(|host| host.tmpfs).unwrap_or_default();
+    let tmpfs = host.tmpfs.unwrap_or_default();
     mounts.extend(tmpfs.into_iter().map(|(destination, options)| ContainerMount {
         destination,
         kind: "tmpfs".to_owned(),
@@ -60,7 +61,9 @@ fn facts(answer: ContainerInspectResponse) -> ContainerFacts {
         started_at: state.started_at.unwrap_or_default(),
         stop_grace_ms: answer.config.and_then(|config| stop_grace_ms(config.stop_timeout)),
         memory,
-        goes_when_ended: goes.unwrap_or_default(),
+        goes_when_ended: host.auto_remove.unwrap_or_default(),
+        restart,
+        restart_attempts: attempts,
         image: answer.image.unwrap_or_default(),
         mounts,
     }

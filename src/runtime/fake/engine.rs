@@ -138,6 +138,8 @@ impl World {
             health: Health::None,
             checked: None,
             goes_when_ended: false,
+            restart: spec.restart,
+            restart_attempts: spec.restart_attempts,
             stop_grace_ms: spec.stop_grace.map(|seconds| seconds * 1000),
             memory: spec.memory.map(limit),
             image: spec.image.clone(),

@@ -3,8 +3,11 @@
 
 use super::Cx;
 use crate::{
-    faults::{FaultSpec, complaints_anywhere, refused_on_attached},
-    scenario::{Allow, Attach, load::Node},
+    faults::{FaultSpec, complaints_anywhere, refused_on_attached, refused_with_attached},
+    scenario::{
+        Allow, Attach,
+        load::{Node, Seg},
+    },
 };
 
 /// Checks them.
@@ -60,6 +63,14 @@ fn nothing_beside(cx: &mut Cx<'_>, name: &str) {
             "`{key}` says how a container is made, and `{name}` is there already\n\nhint: remove `{key}`, or `attach`"
         );
         cx.report(&["services".into(), name.into(), key.into()], text);
+    }
+}
+
+/// A fault that is aimed at another service, and acts on one of them as well.
+pub(super) fn peer(cx: &mut Cx<'_>, fault: &FaultSpec, peer: &str, path: &[Seg<'_>]) {
+    let service = cx.scenario.services.get(peer);
+    if service.is_some_and(|service| service.attach.is_some()) {
+        cx.report(path, refused_with_attached(fault, peer));
     }
 }
 

@@ -1,6 +1,6 @@
 //! References of steps and workloads: services, faults to revert, steps to await.
 
-use super::Cx;
+use super::{Cx, attach};
 use crate::{
     diagnostic::suggest,
     scenario::{Action, Step, load::Node},
@@ -24,7 +24,9 @@ pub(super) fn check(cx: &mut Cx<'_>) {
                 if let Some((key, peer)) = inject.fault.peer() {
                     let path =
                         ["steps".into(), i.into(), "inject".into(), fault.into(), key.into()];
-                    unknown_service(cx, peer, &path);
+                    if !unknown_service(cx, peer, &path) {
+                        attach::peer(cx, &inject.fault, peer, &path);
+                    }
                 }
             }
             Action::Exec(exec) => {

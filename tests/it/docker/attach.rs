@@ -14,7 +14,7 @@ use keelhaul::runtime::{
 };
 use rustix::process::Signal;
 
-use super::{guest, runtime::Bench};
+use super::{gameday, guest, pty::Pty, runtime::Bench};
 use crate::harness::{DEADLINE, Test};
 
 /// A container with a volume and a tmpfs. Nothing about it is keelhaul's.
@@ -36,7 +36,10 @@ impl Theirs {
         let volume = |name| MountSource::Volume { name, no_copy: true };
         let memory = MountSource::Tmpfs { size: Some(4 << 20), inodes: None, mode: None };
         let spec = ContainerSpec {
-            labels: BTreeMap::from([("role".into(), name.clone())]),
+            labels: BTreeMap::from([
+                ("com.docker.compose.project".into(), name.clone()),
+                ("com.docker.compose.service".into(), "db".into()),
+            ]),
             env: BTreeMap::from([("PASSWORD".into(), "hunter2-and-more".into())]),
             // what permissions say must count
             cap_drop: vec!["DAC_OVERRIDE".into(), "DAC_READ_SEARCH".into()],
@@ -186,17 +189,18 @@ async fn a_command_line_that_is_killed_leaves_nothing_in_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shared_filesystem_is_not_filled_and_a_killed_container_is_started_again() {
     let theirs = Theirs::start().await;
-    let full = "  - inject: { disk-full: { target: 'db:/memory' } }
+    let own = "  - inject: { disk-full: { target: 'db:/memory' } }
     as: own
   - revert: own
-  - inject: { disk-full: { target: 'db:/data' } }
 ";
-    let test = theirs.scenario(full);
+    let shared = "  - inject: { disk-full: { target: 'db:/data' } }\n";
+    let test = theirs.scenario(&format!("{own}{shared}"));
     let ran = test.keelhaul(&RUN);
-    assert_eq!(ran.code, Some(3), "{ran:?}");
-    assert!(ran.stdout.contains("errno: ENOSPC"), "{ran:?}");
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("errno: ENOSPC"), "{ran:?}");
+    assert!(!test.path("reports").exists(), "no run has begun");
     theirs.assert_untouched().await;
-    let test = theirs.scenario("  - inject: { kill: { target: db } }\n");
+    let test = theirs.scenario(&format!("{own}  - inject: {{ kill: {{ target: db }} }}\n"));
     let ran = test.keelhaul(&RUN);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let now = theirs.now().await;
@@ -220,6 +224,48 @@ async fn a_container_that_is_removed_meanwhile_is_a_clear_error() {
     assert_eq!(ran.code, Some(3), "{ran:?}");
     let said = "the container of `db` was removed by someone else";
     assert!(ran.stdout.contains(said), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_game_day_asks_first_and_leaves_the_container_as_it_was() {
+    let theirs = Theirs::start().await;
+    let test = Test::new();
+    let project = format!("project={}", theirs.name);
+    let play = || Pty::start(&test, &["gameday", "--attach", &project], (80, 24));
+    let pty = play();
+    pty.see("go on?");
+    pty.keys("no\r");
+    assert_eq!(pty.end(), Some(2));
+    assert!(!test.path("reports").exists(), "no run has begun");
+
+    let pty = play();
+    pty.see("go on?");
+    pty.keys("yes\r");
+    pty.see("db  running");
+    pty.see("ok  db");
+    pty.keys("\u{1b}[B");
+    pty.see("Faults for db:/data");
+    pty.keys("/");
+    pty.see("a fault by name");
+    pty.keys("corruption\r");
+    pty.see("not here: `corruption` is refused");
+    gameday::inject(&pty, "read-only");
+    pty.see("IN FORCE: 1");
+    assert_ne!(mounts(&theirs.before), theirs.mounts, "in force");
+    pty.keys("S");
+    pty.see("everything was reverted");
+    pty.keys("w");
+    pty.see("save as a scenario");
+    pty.keys("\u{15}again.yaml\r");
+    pty.see("saved: ");
+    pty.keys("q");
+    assert_eq!(pty.end(), Some(0));
+    theirs.assert_untouched().await;
+    assert!(test.record().cases[0].attached.contains("db"));
+    let saved = fs::read_to_string(test.path("again.yaml")).unwrap();
+    assert!(saved.contains("attach: { project: ") && saved.contains("read-only"), "{saved}");
+    let ran = test.keelhaul(&["check", "again.yaml"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}\n{saved}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

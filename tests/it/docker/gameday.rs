@@ -36,7 +36,7 @@ fn up(test: &Test) -> Pty {
     pty
 }
 
-fn inject(pty: &Pty, fault: &str) {
+pub(super) fn inject(pty: &Pty, fault: &str) {
     pty.keys("/");
     pty.see("a fault by name");
     pty.keys(&format!("{fault}\r"));
@@ -127,6 +127,14 @@ fn without_a_terminal_nothing_is_started() {
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains("here is no terminal"), "{ran:?}");
     assert!(!test.path("reports").exists());
-    let ran = test.keelhaul(&["gameday", "playde.yaml"]);
-    assert_eq!(ran.code, Some(2), "{ran:?}");
+    for (words, says) in [
+        (&["playde.yaml"][..], "playde.yaml"),
+        (&["played.yaml", "--attach", "db"], "says itself which"),
+        (&["--attach"], "nothing says which container"),
+        (&["--attach", "nobody-is-called-so"], "no container is there"),
+    ] {
+        let ran = test.keelhaul(&[&["gameday"], words].concat());
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains(says), "{ran:?}");
+    }
 }
