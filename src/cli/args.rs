@@ -254,8 +254,7 @@ Examples:
   keelhaul gameday --attach shop-db-1 label=role=cache project=shop/web
 
 The scenario's services, volumes, workloads and steady state are set up; its steps are left to you.
-Containers that run already are taken as they are, once you have seen what may happen to them and said
-`yes`; what could not be given back to them is refused.
+Containers that run already are shown first; what could not be given back to them is refused.
 `?` lists the keys. Every fault ends by itself, after 60 s unless you type another time; leaving, a
 terminal that goes away and `SIGTERM` revert everything. Reports are written as for `run`.";
 
@@ -267,9 +266,8 @@ pub(super) struct GamedayArgs {
     #[arg(value_name = "SCENARIO", required_unless_present = "attach")]
     pub(super) scenario: Option<PathBuf>,
 
-    /// Instead of a scenario: containers that run already, each by its name or id, `label=KEY=VALUE`,
-    /// `project=NAME/SERVICE`, or `project=NAME` for all of a Compose project. With a scenario, and
-    /// without a value: those that it attaches to.
+    /// Containers that run already: name, id, `label=KEY=VALUE`, `project=NAME[/SERVICE]`; with a
+    /// scenario, and without a value, those that it attaches to.
     #[arg(long, value_name = "CONTAINER", num_args = 0.., help_heading = "Containers of yours")]
     pub(super) attach: Option<Vec<String>>,
 

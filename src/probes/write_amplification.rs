@@ -16,9 +16,9 @@ use crate::{
     units::Duration,
 };
 
-/// Bytes that reach the device for each byte of a record that a workload was acknowledged.
+/// Bytes that reach a device for each byte that was acknowledged.
 ///
-/// Looks twice, `over` apart. Whatever else is written to that device counts as well: journals, logs,
+/// Of the records of a workload. Looks twice, `over` apart. Whatever else is written to that device counts as well: journals, logs,
 /// other services. So it says something of a volume with a filesystem of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,12 +1,17 @@
 //! What README.md shows is true: its tables come from the catalogue, its scenarios check, and its
 //! exit codes are the command line's.
 
-use std::{collections::BTreeMap, fmt::Write, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use keelhaul::{
     audit::RULES,
     catalog::{self, Family, Item},
-    scenario::{self, Sets},
+    scenario::{self, Beside, Sets},
 };
 
 use super::{is_current, root};
@@ -81,6 +86,16 @@ fn its_tables_are_current() {
     is_current("README.md", &with_tables(&readme()));
 }
 
+/// A file as a reader has one.
+const COMPOSE: &str = "
+services:
+  db:
+    image: postgres:15
+    volumes: [ 'db_data:/var/lib/postgresql/data' ]
+    healthcheck: { test: [ CMD, pg_isready ] }
+volumes: { db_data: }
+";
+
 #[test]
 fn its_scenarios_check() {
     let text = readme();
@@ -90,7 +105,9 @@ fn its_scenarios_check() {
         .map(|(at, block)| (PathBuf::from(format!("readme-{at}.yaml")), Ok(block.into())))
         .collect();
     assert!(!files.is_empty(), "the README shows no scenario");
-    scenario::load_all(&files, &Sets::new(), &BTreeMap::new()).unwrap();
+    let read = |path: &Path| Ok((path == Path::new("compose.yaml")).then(|| COMPOSE.into()));
+    let beside = Beside { read: &read, directory: Path::new("/") };
+    scenario::load_beside(&files, &Sets::new(), &BTreeMap::new(), beside).unwrap();
 }
 
 #[test]
