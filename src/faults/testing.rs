@@ -269,6 +269,7 @@ pub(crate) fn container() -> ContainerFacts {
         restarts: 0,
         started_at: "2024-05-01T10:00:00Z".into(),
         health: Health::None,
+        checked: None,
         stop_grace_ms: None,
         goes_when_ended: false,
         restart: RestartPolicy::No,

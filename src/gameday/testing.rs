@@ -235,6 +235,7 @@ fn case() -> CaseStart {
         cell: Default::default(),
         control: None,
         fails: Vec::new(),
+        controls: None,
         attempt: 1,
         seed: 1,
         fingerprint: None,

@@ -83,7 +83,7 @@ fn by_name(run: &RunEntry) -> BTreeMap<&str, &CaseEntry> {
 }
 
 fn changed(before: &CaseEntry, now: &CaseEntry) -> Option<Changed> {
-    let fingerprints = before.fingerprint.as_ref().zip(now.fingerprint.as_ref());
+    let fingerprints = before.of_scenario().zip(now.of_scenario());
     (before.verdict != now.verdict).then(|| Changed {
         case: now.name.clone(),
         before: before.verdict,

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::{
     report::{cases, text::one_line},
-    run::{CaseRecord, Commit, RunRecord},
+    run::{AssertionRecord, CaseRecord, Commit, RunRecord, SET_UP},
     verdict::Verdict,
 };
 
@@ -57,7 +59,8 @@ pub struct CaseEntry {
     pub took_us: u64,
     /// Its seed.
     pub seed: u64,
-    /// The same as long as the scenario is.
+    /// The same as long as the scenario is, and after a `/` as long as the images are. None of a case
+    /// that nothing was run of.
     pub fingerprint: Option<String>,
     /// What was measured, by name.
     pub recoveries: Vec<Recovery>,
@@ -127,15 +130,46 @@ impl CaseEntry {
             flaky,
             took_us: last.ended_us.unwrap_or(record.took_us).saturating_sub(last.started_us),
             seed: start.seed,
-            fingerprint: start.fingerprint.as_deref().map(|text| one_line(text, NAME)),
+            fingerprint: fingerprint(last),
             recoveries: recoveries(last),
         }
+    }
+
+    /// The part of its fingerprint that is the scenario's.
+    pub(super) fn of_scenario(&self) -> Option<&str> {
+        let whole = self.fingerprint.as_deref()?;
+        Some(whole.split_once('/').map_or(whole, |(scenario, _)| scenario))
     }
 
     /// Neither a control nor skipped: something that can pass and did or did not.
     pub(super) fn counts(&self) -> bool {
         self.control.is_none() && self.verdict != Verdict::Skipped
     }
+}
+
+/// Another image behind the same tag is another service, whatever the scenario says.
+fn fingerprint(case: &CaseRecord) -> Option<String> {
+    let not_made = |it: &AssertionRecord| it.id == SET_UP && it.verdict == Some(Verdict::Error);
+    if case.assertions.iter().any(not_made) {
+        return None;
+    }
+    let scenario = one_line(case.start.fingerprint.as_deref()?, NAME);
+    // the first of each service: a step may have put another in its place
+    let mut images: BTreeMap<&str, &str> = BTreeMap::new();
+    for (service, _, image) in &case.subjects {
+        images.entry(service).or_insert(image);
+    }
+    if images.is_empty() {
+        return Some(scenario);
+    }
+    let mut digest = Sha256::new();
+    for text in images.iter().flat_map(|(service, image)| [service, image]) {
+        digest.update((text.len() as u64).to_le_bytes());
+        digest.update(text);
+    }
+    let images: String =
+        digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    Some(format!("{scenario}/{images}"))
 }
 
 /// The longest of each objective.

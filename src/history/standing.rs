@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::entry::{CaseEntry, RunEntry};
 use crate::{run::Commit, verdict::Verdict};
 
-/// A case that passed and did not, with the same scenario.
+/// A case that passed and did not, with the same scenario and the same images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Flaky {
     /// Case id.
@@ -66,7 +66,7 @@ pub(super) fn flaky(runs: &[RunEntry]) -> Vec<Flaky> {
 }
 
 fn flaky_case((name, seen): &(&str, Vec<Seen<'_>>)) -> Option<Flaky> {
-    // what ran with one state of the scenario
+    // what ran with one state of the scenario, on the same images
     let mut same: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     let (mut passed, mut not) = (0, 0);
     for (_, case) in seen {

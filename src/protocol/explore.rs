@@ -107,6 +107,9 @@ pub struct ExploreReport {
     pub unmountable: u64,
     /// The first of those, with the fewest lost writes that bring it about.
     pub first: Option<WrongState>,
+    /// Of the state that lost the most records, how many of how many acknowledged.
+    #[serde(default)]
+    pub worst: Option<(u64, u64)>,
     /// Microseconds that it took, from the first plan to the last state.
     pub took_us: u64,
     /// What became of the file of that state, where there is one that was wrong twice.
@@ -228,6 +231,23 @@ impl ExploreReport {
         self.states * 1_000_000 / self.took_us.max(1)
     }
 
+    /// What wrong states came to, in short: `182 of 182 lost in 1 of 1 states`. None where none was, or
+    /// none was wrong again.
+    #[must_use]
+    pub fn broken_promises(&self) -> Option<String> {
+        if self.wrong == 0 || self.vacuous().is_some() {
+            return None;
+        }
+        let most = if self.wrong > 1 { "up to " } else { "" };
+        let what = match self.worst {
+            Some((lost, acknowledged)) if lost > 0 => {
+                format!("{most}{lost} of {acknowledged} lost")
+            }
+            _ => "a promise broken".to_owned(),
+        };
+        Some(format!("{what} in {} of {} states", self.wrong, self.states))
+    }
+
     /// Why it proves nothing: nothing was wrong that could have been, or nothing was wrong twice. None
     /// where it proves something.
     #[must_use]
@@ -307,6 +327,23 @@ mod tests {
         for first in [None, Some(WrongState { confirmed: false, ..wrong() })] {
             assert!(ExploreReport { wrong: 1, first, ..report.clone() }.vacuous().is_some());
         }
+    }
+
+    #[test]
+    fn wrong_states_are_summed_up_only_where_they_prove_something() {
+        let first = Some(wrong());
+        let report = ExploreReport { states: 9, wrong: 1, first, ..ExploreReport::default() };
+        let told = |report: ExploreReport| report.broken_promises().unwrap_or_default();
+        let lost = ExploreReport { worst: Some((182, 182)), ..report.clone() };
+        assert_eq!(told(lost.clone()), "182 of 182 lost in 1 of 9 states");
+        assert_eq!(
+            told(ExploreReport { wrong: 3, ..lost }),
+            "up to 182 of 182 lost in 3 of 9 states"
+        );
+        assert_eq!(told(report.clone()), "a promise broken in 1 of 9 states");
+        let unconfirmed = Some(WrongState { confirmed: false, ..wrong() });
+        assert_eq!(told(ExploreReport { first: unconfirmed, ..report.clone() }), "");
+        assert_eq!(told(ExploreReport { wrong: 0, ..report }), "");
     }
 
     fn wrong() -> WrongState {

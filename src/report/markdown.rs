@@ -11,6 +11,7 @@ use super::{
     suites::{Case, Suite, suites},
     text::{count, one_line, span},
     totals::{Totals, loss, percentiles, proven, recovery},
+    trouble::unproven,
 };
 use crate::{
     run::{CaseRecord, RunRecord},
@@ -75,6 +76,9 @@ fn head(record: &RunRecord) -> String {
             page += &format!(" · engine {version} ({driver}) · kernel {}", escape(&engine.kernel));
         }
         page.push('\n');
+    }
+    if let Some(note) = unproven(record) {
+        page += &format!("\nnote: {}\n", escape(&note));
     }
     if let Some((verdict, message)) = run_trouble(record) {
         page += &format!("\n**{verdict}**: {}\n", escape(&message));

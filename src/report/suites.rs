@@ -19,6 +19,8 @@ pub(crate) struct Suite<'a> {
 pub(crate) struct Case<'a> {
     /// In order; never empty.
     attempts: Vec<&'a CaseRecord>,
+    /// A control of the same suite that did not fail as it must.
+    uncaught: Option<&'a str>,
 }
 
 impl<'a> Case<'a> {
@@ -30,6 +32,19 @@ impl<'a> Case<'a> {
     /// The attempts that were made up for.
     pub(crate) fn earlier(&self) -> &[&'a CaseRecord] {
         &self.attempts[..self.attempts.len() - 1]
+    }
+
+    /// What it counts as: a pass counts for nothing where a control shows that nobody could fail.
+    pub(crate) fn verdict(&self) -> Verdict {
+        match (self.last().verdict(), self.uncaught) {
+            (Verdict::Pass, Some(_)) => Verdict::Inconclusive,
+            (verdict, _) => verdict,
+        }
+    }
+
+    /// The control that takes the worth from a pass, where one does.
+    pub(crate) fn uncaught(&self) -> Option<&'a str> {
+        self.uncaught.filter(|_| self.last().verdict() == Verdict::Pass)
     }
 
     /// The control's name, where this is one.
@@ -76,10 +91,23 @@ pub(crate) fn suites(record: &RunRecord) -> Vec<Suite<'_>> {
         });
         let cases = &mut suites[suite].cases;
         let index = *case_of.entry((suite, case.start.case.as_str())).or_insert_with(|| {
-            cases.push(Case { attempts: Vec::new() });
+            cases.push(Case { attempts: Vec::new(), uncaught: None });
             cases.len() - 1
         });
         cases[index].attempts.push(case);
     }
+    suites.iter_mut().for_each(Suite::weigh);
     suites
+}
+
+impl Suite<'_> {
+    /// Marks the cases whose pass is worth nothing. A control that was skipped says nothing.
+    fn weigh(&mut self) {
+        let uncaught = |case: &Case<'_>| case.last().verdict() > Verdict::Skipped;
+        let control = self.cases.iter().find(|case| case.control().is_some() && uncaught(case));
+        let Some(name) = control.and_then(Case::control) else { return };
+        for case in self.cases.iter_mut().filter(|case| case.control().is_none()) {
+            case.uncaught = Some(name);
+        }
+    }
 }

@@ -10,7 +10,7 @@ use super::{
     trouble::never_started,
 };
 use crate::{
-    run::{CaseRecord, RunRecord},
+    run::{CaseRecord, RecoveryRecord, RunRecord},
     verdict::Verdict,
 };
 
@@ -32,17 +32,17 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// Counts the last attempt of each case.
+    /// Counts the last attempt of each case; one whose control was not caught is inconclusive.
     pub(crate) fn of(record: &RunRecord) -> Self {
         let mut totals = Self { never_started: never_started(record), ..Self::default() };
         for case in suites(record).iter().flat_map(|suite| &suite.cases) {
-            let verdict = case.last().verdict();
+            let verdict = case.verdict();
             if case.control().is_some() {
                 totals.controls += 1;
                 totals.caught += usize::from(verdict == Verdict::Pass);
                 continue;
             }
-            totals.flaky += usize::from(case.flaky());
+            totals.flaky += usize::from(verdict == Verdict::Pass && case.flaky());
             *match verdict {
                 Verdict::Pass => &mut totals.passed,
                 Verdict::Fail => &mut totals.failed,
@@ -106,8 +106,13 @@ pub(crate) fn ack_rates(case: &CaseRecord) -> Vec<(&str, f64)> {
 
 /// The longest recovery of a case against its objective: `1.200s of 5.000s`.
 pub(crate) fn recovery(case: &CaseRecord) -> Option<String> {
-    // one that never came outweighs any that did
-    let longest = case.recoveries.iter().max_by_key(|it| it.recovery_us.unwrap_or(u64::MAX))?;
+    // one that never came outweighs any that did, and those any of which nothing was seen
+    let weight = |it: &&RecoveryRecord| (!it.at_first_look, it.recovery_us.unwrap_or(u64::MAX));
+    let longest = case.recoveries.iter().max_by_key(weight)?;
+    if longest.at_first_look {
+        // how long the look took is no measure of a recovery
+        return Some("none seen: steady at the first look".to_owned());
+    }
     let measured = longest.recovery_us.map_or_else(|| "never".to_owned(), span);
     Some(match longest.objective_us {
         Some(allowed) => format!("{measured} of {}", span(allowed)),
@@ -126,8 +131,19 @@ pub(crate) fn percentiles(case: &CaseRecord) -> Option<String> {
     (!all.is_empty()).then(|| all.join(", "))
 }
 
-/// Records lost, over all ledgers of a case: `7 of 1204 lost`.
+/// Records lost, over all ledgers of a case: `7 of 1204 lost`; and in states that a power cut would
+/// have left. Ledgers that miss nothing are silent beside those.
 pub(crate) fn loss(case: &CaseRecord) -> Option<String> {
+    let explored = case.explored.iter().filter_map(|(_, report)| report.broken_promises());
+    let mut parts: Vec<String> = explored.collect();
+    let sound = case.ledgers.iter().all(|(_, report)| report.is_sound());
+    if parts.is_empty() || !sound {
+        parts.extend(loss_of_ledgers(case));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+fn loss_of_ledgers(case: &CaseRecord) -> Option<String> {
     if case.ledgers.is_empty() {
         return None;
     }

@@ -1,7 +1,10 @@
 //! What went wrong with a run beyond its cases.
 
-use super::text::{LINE, clip, count};
+use std::collections::BTreeSet;
+
+use super::text::{LINE, clip, count, one_line};
 use crate::{
+    diagnostic::listed,
     run::{CaseRecord, RunRecord},
     verdict::Verdict,
 };
@@ -38,6 +41,29 @@ pub(crate) fn run_trouble(record: &RunRecord) -> Option<(Verdict, String)> {
         _ => Verdict::Error,
     };
     Some((verdict, reasons.join("\n")))
+}
+
+/// Names of scenarios in the note about them; the others are counted.
+const NAMED: usize = 5;
+
+/// Which scenarios passed without a control that shows that they can fail.
+pub(crate) fn unproven(record: &RunRecord) -> Option<String> {
+    let passed = |case: &&CaseRecord| case.verdict() == Verdict::Pass;
+    let without = record.cases.iter().filter(|case| case.start.controls == Some(0)).filter(passed);
+    let names: BTreeSet<&str> = without.map(|case| case.start.scenario.as_str()).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let shown: Vec<String> = names.iter().take(NAMED).map(|name| one_line(name, LINE)).collect();
+    let more = match names.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        left => format!(" and {left} more"),
+    };
+    Some(format!(
+        "nothing shows that {} can fail, for want of a control: {}{more}",
+        count(names.len(), "scenario"),
+        listed(shown.iter().map(String::as_str))
+    ))
 }
 
 /// Cases and controls that were planned and never started.

@@ -68,6 +68,7 @@ fn start_of(case: &Case, attempt: u32) -> CaseStart {
         cell: case.cell.iter().cloned().collect(),
         control: case.control.as_ref().map(|control| control.name.clone()),
         fails: case.control.as_ref().map(|control| control.fails.clone()).unwrap_or_default(),
+        controls: Some(case.scenario.controls.len()),
         attempt,
         seed: case.seed,
         fingerprint: Some(case.fingerprint.clone()),

@@ -179,6 +179,9 @@ async fn held(world: &Arc<World>) {
     world.stop.cancelled().await;
 }
 
+/// Id of the assertion that a set-up which failed is recorded as.
+pub(crate) const SET_UP: &str = "set-up";
+
 async fn set_up(world: &Arc<World>) {
     let started = Instant::now();
     let cut = async {
@@ -193,7 +196,7 @@ async fn set_up(world: &Arc<World>) {
     if let Err(error) = made
         && !world.stop.is_cancelled()
     {
-        let (id, title) = ("set-up", "subjects start");
+        let (id, title) = (SET_UP, "subjects start");
         let verdict = Some(Verdict::Error);
         record(world, id, Hypothesis::SteadyState, title, verdict, &error, started);
         world.findings().break_off("the set-up failed");

@@ -180,6 +180,9 @@ pub enum Event {
         recovery_us: Option<u64>,
         /// Microseconds allowed, where there is an objective.
         objective_us: Option<u64>,
+        /// The steady state was there at the first look: nobody saw that it ever was out.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        at_first_look: bool,
     },
     /// A ledger was judged.
     LedgerJudged {
@@ -327,6 +330,9 @@ pub struct CaseStart {
     pub control: Option<String>,
     /// Which assertions the control may break first; empty for any.
     pub fails: Vec<String>,
+    /// How many controls its scenario has; none where that was not recorded.
+    #[serde(default)]
+    pub controls: Option<usize>,
     /// Attempt, from 1; more than 1 for a retry.
     pub attempt: u32,
     /// Seed of the case.

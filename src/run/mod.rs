@@ -9,6 +9,7 @@ pub mod attached;
 mod background;
 mod case;
 mod clean;
+mod dependencies;
 mod earlier;
 mod event;
 mod expect;
@@ -50,6 +51,7 @@ mod world;
 
 pub use announce::new_run_id;
 pub(crate) use announce::run_of;
+pub(crate) use case::SET_UP;
 pub use earlier::{Commit, Earlier};
 pub use event::{CaseStart, Event, FORMAT, Origin, Phase, RunStart, Stamped};
 pub use files::{log_file, state_file};

@@ -126,6 +126,9 @@ pub struct RecoveryRecord {
     pub recovery_us: Option<u64>,
     /// Microseconds allowed, where there is an objective.
     pub objective_us: Option<u64>,
+    /// The steady state was there at the first look: nobody saw that it ever was out.
+    #[serde(default)]
+    pub at_first_look: bool,
 }
 
 /// A judged assertion.
@@ -300,15 +303,20 @@ impl CaseRecord {
                     AssertionRecord { at_us: at, id, hypothesis, title, verdict, message, took_us };
                 self.assertions.push(record);
             }
-            Event::Recovered { assertion, counted_us, recovery_us, objective_us, .. } => {
-                let from_us = at.saturating_sub(counted_us);
-                self.recoveries.push(RecoveryRecord {
-                    assertion,
-                    from_us,
-                    recovery_us,
-                    objective_us,
-                });
-            }
+            Event::Recovered {
+                assertion,
+                counted_us,
+                recovery_us,
+                objective_us,
+                at_first_look,
+                ..
+            } => self.recoveries.push(RecoveryRecord {
+                assertion,
+                from_us: at.saturating_sub(counted_us),
+                recovery_us,
+                objective_us,
+                at_first_look,
+            }),
             Event::Remembered { assertion, earlier, .. } => {
                 self.remembered.push((assertion, earlier));
             }

@@ -7,23 +7,19 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream};
-use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{attached, event::Event, world::World};
+use super::{attached, dependencies, event::Event, world::World};
 use crate::{
     plan::Case,
     protocol::{EngineOp, Entry, LoadCall, LoadSpec, Op, Place},
     runtime::{
-        ContainerSpec, ENGINE_IMAGE, Health, HealthCheck, ImageRef, MountSource, MountSpec,
-        NetworkSpec, PROGRAM, SPECIMEN_IMAGE, State, labels,
+        ContainerSpec, ENGINE_IMAGE, HealthCheck, ImageRef, MountSource, MountSpec, NetworkSpec,
+        PROGRAM, SPECIMEN_IMAGE, labels,
     },
-    scenario::{Depends, Service, any_io_rule, io_rules, recorded},
+    scenario::{Service, any_io_rule, io_rules, recorded},
     volumes::{Provision, object_name},
 };
-
-/// A dependency that is not ready after this time is an error.
-const DEPENDENCY_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Services that are started at a time; more would only wait for the engine.
 const AT_ONCE: usize = 8;
@@ -74,7 +70,7 @@ impl Made {
 }
 
 /// Ends the set-up where the steps were ended.
-fn go_on(stop: &CancellationToken) -> Result<(), String> {
+pub(super) fn go_on(stop: &CancellationToken) -> Result<(), String> {
     if stop.is_cancelled() { Err(STOPPED.into()) } else { Ok(()) }
 }
 
@@ -114,7 +110,7 @@ async fn start_service(
     if service.attach.is_some() {
         return Ok(());
     }
-    wait_for_dependencies(world, service, stop).await?;
+    dependencies::wait(world, service, stop).await?;
     go_on(stop)?;
     let spec = container_spec(world, name, service, made);
     start_subject(world, name, &spec, &made.other_networks(service)).await
@@ -216,42 +212,6 @@ fn waves(services: &BTreeMap<String, Service>) -> Vec<Vec<String>> {
         waves.push(wave.into_iter().cloned().collect());
     }
     waves
-}
-
-async fn wait_for_dependencies(
-    world: &World,
-    service: &Service,
-    stop: &CancellationToken,
-) -> Result<(), String> {
-    let deadline = Instant::now() + DEPENDENCY_DEADLINE;
-    for (name, condition) in &service.depends_on {
-        let Some(container) = world.container(name) else { continue };
-        loop {
-            go_on(stop)?;
-            let facts =
-                world.runtime.inspect(&container).await.map_err(|error| error.to_string())?;
-            let ready = match condition {
-                Depends::ServiceStarted => true,
-                Depends::ServiceHealthy => facts.health == Health::Healthy,
-                Depends::ServiceCompletedSuccessfully => {
-                    facts.state == State::Exited && facts.exit_code == 0
-                }
-            };
-            if ready {
-                break;
-            }
-            let hopeless = facts.state == State::Exited && *condition != Depends::ServiceStarted;
-            if hopeless {
-                let code = facts.exit_code;
-                return Err(format!("service `{name}`, which others wait for, ended with {code}"));
-            }
-            if Instant::now() > deadline {
-                return Err(format!("service `{name}` was not ready for those that depend on it"));
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-    }
-    Ok(())
 }
 
 /// What a service's container is found by: its name, unique to the run; or the id of one that the run

@@ -52,6 +52,9 @@ pub struct ContainerFacts {
     pub started_at: String,
     /// Health check state.
     pub health: Health,
+    /// What its health check said last; none where it never ended.
+    #[serde(default)]
+    pub checked: Option<Checked>,
     /// Milliseconds that it asks for between SIGTERM and SIGKILL; none where the engine decides.
     pub stop_grace_ms: Option<u64>,
     /// Its limit of memory, as the engine will apply it with every start.
@@ -111,6 +114,15 @@ pub enum Health {
     Healthy,
     /// Bad.
     Unhealthy,
+}
+
+/// How a health check ended once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// 0 is good; a negative number where it could not be run, or took too long.
+    pub exit_code: i64,
+    /// What it printed, as far as the engine keeps it.
+    pub output: String,
 }
 
 /// A mount as the engine lists it.

@@ -28,8 +28,8 @@ pub use docker::{
     program, take_program,
 };
 pub use facts::{
-    ContainerFacts, ContainerMount, ContainerNetwork, EngineFacts, ExecOutput, Health, MemoryLimit,
-    ObjectKind, ObjectRef, State,
+    Checked, ContainerFacts, ContainerMount, ContainerNetwork, EngineFacts, ExecOutput, Health,
+    MemoryLimit, ObjectKind, ObjectRef, State,
 };
 pub use spec::{
     ContainerSpec, ENGINE_CAPABILITIES, HELPER_CAPABILITIES, HealthCheck, HelperSpec, ImageRef,

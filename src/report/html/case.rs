@@ -31,6 +31,9 @@ pub(super) fn inside(record: &RunRecord, case: &Case<'_>, room: usize) -> Markup
         @if let Some((_, reasons)) = &last.verdict {
             @for reason in reasons { p .(last.verdict().word()) { (one_line(reason, LINE)) } }
         }
+        @if let Some(control) = case.uncaught() {
+            p .inconclusive { "It passed, and nothing shows that it could fail: its control " span .id { (one_line(control, LINE)) } " was not caught." }
+        }
         @if case.flaky() || !case.earlier().is_empty() {
             p .dim { "Attempt " (last.start.attempt) ", after " (count(case.earlier().len(), "attempt")) " that did not pass." }
         }

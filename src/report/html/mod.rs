@@ -104,7 +104,7 @@ fn word(verdict: Verdict) -> Markup {
 
 /// What a case came to: a control that failed as it must was caught.
 fn outcome(case: &Case<'_>) -> Markup {
-    match (case.last().verdict(), case.control()) {
+    match (case.verdict(), case.control()) {
         (Verdict::Pass, Some(_)) => html! { span .word .pass { "caught" } },
         (verdict, _) => word(verdict),
     }
@@ -141,7 +141,7 @@ fn row(index: usize, case: &Case<'_>) -> Markup {
     let last = case.last();
     let took = last.ended_us.unwrap_or(last.started_us).saturating_sub(last.started_us);
     html! {
-        tr data-case=(one_line(&last.start.case, LINE)) data-verdict=(last.verdict().word())
+        tr data-case=(one_line(&last.start.case, LINE)) data-verdict=(case.verdict().word())
             data-control=(control(case)) {
             td { (outcome(case)) @if case.flaky() { " (flaky)" } }
             td { a href={ "#case-" (index) } { (one_line(&last.start.case, 300)) } }
@@ -167,7 +167,7 @@ fn details(record: &RunRecord, cases: &[&Case<'_>]) -> Markup {
         let last = case.last();
         let section = html! {
             details .case #{ "case-" (index) } data-case=(one_line(&last.start.case, LINE))
-                data-verdict=(last.verdict().word()) data-control=(control(case))
+                data-verdict=(case.verdict().word()) data-control=(control(case))
                 open[last.verdict() > Verdict::Skipped && index < 5] {
                 summary { (outcome(case)) " " (one_line(&last.start.case, 300)) }
                 @if fits { (PreEscaped(inside)) } @else {

@@ -66,11 +66,13 @@ pub(super) fn timeline(case: &CaseRecord, end_us: u64, room: usize) -> Markup {
 fn recovered(scale: Scale, recovery: &RecoveryRecord, bottom: f64) -> Markup {
     let from = scale.x(recovery.from_us);
     let until = recovery.recovery_us.map(|took| scale.x(recovery.from_us + took));
+    let how =
+        if recovery.at_first_look { "steady at the first look, after" } else { "recovered in" };
     let objective = recovery.objective_us.map(|time| scale.x(recovery.from_us + time));
     html! {
         @if let (Some(until), Some(took)) = (until, recovery.recovery_us) {
             rect .recovered x=(from) y="18" width=(round((until - from).max(1.5))) height=(round(bottom - 18.0)) {
-                title { (one_line(&recovery.assertion, 100)) ": recovered in " (span(took)) }
+                title { (one_line(&recovery.assertion, 100)) ": " (how) " " (span(took)) }
             }
         }
         @if let (Some(x), Some(time)) = (objective, recovery.objective_us) {

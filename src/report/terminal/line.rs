@@ -5,6 +5,7 @@ use crate::{
     report::{
         detail::{explain, logs, proofs},
         points::{Point, first_broken, phase_word, points},
+        suites::Case,
         text::{clip, count, one_line, span},
         totals::{ack_rates, loss, percentiles, proven, recovery},
     },
@@ -32,14 +33,26 @@ pub(super) fn word(case: &CaseRecord, flaky: bool) -> &'static str {
 
 /// `        PASS [  12.300s] disk-full  recovery 1.200s of 5.000s · 0 of 1204 lost · …`.
 pub(super) fn finished(case: &CaseRecord, flaky: bool, look: Look) -> String {
+    line(case, look.word(case.verdict(), word(case, flaky)), extra(case), look)
+}
+
+/// The line of a case that every other of its suite is known of: a pass that shows nothing is none.
+pub(super) fn settled(case: &Case<'_>, look: Look) -> String {
+    let Some(control) = case.uncaught() else {
+        return finished(case.last(), case.flaky(), look);
+    };
+    let mut parts = extra(case.last());
+    parts.push(format!("control `{}` was not caught", one_line(control, VALUE)));
+    line(case.last(), look.word(case.verdict(), "INCONCLUSIVE"), parts, look)
+}
+
+fn line(case: &CaseRecord, word: String, extra: Vec<String>, look: Look) -> String {
     let took = case.ended_us.map_or(0, |end| end.saturating_sub(case.started_us));
-    let word = look.word(case.verdict(), word(case, flaky));
     let name = look.bold(one_line(&case.start.case, VALUE));
     let mut line = format!("{word} [{:>9}] {name}", span(took));
     if case.start.attempt > 1 {
         line += &format!(" (attempt {})", case.start.attempt);
     }
-    let extra = extra(case);
     if !extra.is_empty() {
         line += &format!("  {}", look.dim(extra.join(" · ")));
     }

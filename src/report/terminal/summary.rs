@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::{
     Look,
-    line::{failure, finished, reasons},
+    line::{failure, reasons, settled},
 };
 use crate::{
     report::{
@@ -12,6 +12,7 @@ use crate::{
         suites::{Case, suites},
         text::{one_line, span},
         totals::Totals,
+        trouble::unproven,
     },
     run::RunRecord,
     verdict::Verdict,
@@ -31,7 +32,7 @@ pub fn summary(record: &RunRecord, look: Look, out: &mut dyn Write) -> io::Resul
     if !look.quiet && !cases.is_empty() {
         writeln!(out, "{rule}")?;
         for case in &cases {
-            writeln!(out, "{}", finished(case.last(), case.flaky(), look))?;
+            writeln!(out, "{}", settled(case, look))?;
         }
     }
     let mut broken: Vec<&Case<'_>> =
@@ -60,7 +61,11 @@ fn totals(record: &RunRecord, look: Look, out: &mut dyn Write) -> io::Result<()>
         }
     }
     let word = look.word(record.verdict(), "Summary");
-    writeln!(out, "{word} [{:>9}] {}", span(record.took_us), Totals::of(record))
+    writeln!(out, "{word} [{:>9}] {}", span(record.took_us), Totals::of(record))?;
+    if let Some(note) = unproven(record) {
+        writeln!(out, "{:>12} {note}", "note")?;
+    }
+    Ok(())
 }
 
 /// A run of which everything was skipped says why in its last lines.

@@ -79,6 +79,21 @@ async fn a_look_that_comes_after_the_objective_cannot_tell() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_nobody_saw_begin_says_so() {
+    let ran = Bench::of(KILL).run().await;
+    let (verdict, message) = ran.found("recover");
+    assert_eq!(verdict, Some(Verdict::Pass), "{}", ran.told());
+    assert!(message.starts_with("the steady state was there at the first look"), "{message}");
+    assert!(ran.case("t").recoveries[0].at_first_look);
+    let seen = Bench::of(KILL)
+        .on("injecting k", 0, |scene| scene.health(503))
+        .on("injecting k", 500, |scene| scene.health(200))
+        .run()
+        .await;
+    assert!(!seen.case("t").recoveries[0].at_first_look, "{}", seen.told());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_acknowledged_before_the_step_is_no_recovery() {
     let parts = "objectives: { rto: 2s }
 workloads: { records: { ledger: { via: { http: { service: agent } }, rate: 100/s } } }

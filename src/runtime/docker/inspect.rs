@@ -11,7 +11,7 @@ use bollard::{
 };
 
 use super::{Docker, choices, network};
-use crate::runtime::{ContainerFacts, ContainerMount, Health, MemoryLimit, Result, State};
+use crate::runtime::{Checked, ContainerFacts, ContainerMount, Health, MemoryLimit, Result, State};
 
 impl Docker {
     pub(super) async fn container_facts(&self, container: &str) -> Result<ContainerFacts> {
@@ -56,6 +56,7 @@ fn facts(answer: ContainerInspectResponse) -> ContainerFacts {
         oom_killed: state.oom_killed.unwrap_or_default(),
         restarts: answer.restart_count.unwrap_or_default(),
         health: health(&state),
+        checked: checked(&state),
         state: status(&state),
         started_at: state.started_at.unwrap_or_default(),
         stop_grace_ms: answer.config.and_then(|config| stop_grace_ms(config.stop_timeout)),
@@ -101,6 +102,13 @@ fn health(state: &ContainerState) -> Health {
         Some(HealthStatusEnum::UNHEALTHY) => Health::Unhealthy,
         Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) | None => Health::None,
     }
+}
+
+/// The engine lists the last few, the newest at the end.
+fn checked(state: &ContainerState) -> Option<Checked> {
+    let last = state.health.as_ref()?.log.as_ref()?.last()?;
+    let output = last.output.clone().unwrap_or_default();
+    Some(Checked { exit_code: last.exit_code?, output })
 }
 
 fn mount(point: MountPoint) -> ContainerMount {

@@ -136,6 +136,7 @@ impl World {
             restarts: 0,
             started_at: String::new(),
             health: Health::None,
+            checked: None,
             goes_when_ended: false,
             restart: spec.restart,
             restart_attempts: spec.restart_attempts,

@@ -362,11 +362,15 @@ impl<'a, 'b> FileLoad<'a, 'b> {
         let before = self.problems.len();
         let whole = self.composed(&merge::vars(tree, item), cell, &sets)?;
         let merged = merge::merge(&whole, item, &mut self.problems);
-        if self.problems.len() > before {
-            return None;
+        let scenario = match self.problems.len() > before {
+            true => None,
+            false => self.scenario(&merged, Some(number), cell, &sets),
+        };
+        // the scenario itself was sound: what is found here is the control's doing
+        for problem in &mut self.problems[before..] {
+            problem.point_at_control(&control.name, item);
         }
-        let scenario = self.scenario(&merged, Some(number), cell, &sets)?;
-        Some(ControlCell { control: control.clone(), scenario })
+        Some(ControlCell { control: control.clone(), scenario: scenario? })
     }
 
     /// The tree with what its Compose file says.

@@ -33,6 +33,14 @@ impl Problem {
         self
     }
 
+    /// Adds a remark about the control whose overrides bring this about, unless it lies in there.
+    pub(super) fn point_at_control(&mut self, name: &str, control: &Node) {
+        if !self.span.is_some_and(|span| control.span.holds(&span)) {
+            let place = control.get("name").map_or(control.span, |name| name.span);
+            self.notes.push((format!("in the control `{name}`"), Some(place)));
+        }
+    }
+
     /// With the definitions of variables.
     pub(crate) fn with_origins(mut self, origins: &[Origin]) -> Self {
         for origin in origins {

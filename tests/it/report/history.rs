@@ -6,6 +6,7 @@ use keelhaul::{
     history::{FILE, History},
     report::html,
     run::{Commit, Earlier, Event, RunRecord},
+    scenario::Hypothesis,
     verdict::Verdict,
 };
 use rusqlite::Connection;
@@ -100,6 +101,41 @@ fn many_runs_scenario_by_scenario_with_what_moves_and_what_broke_when() {
     let since = place.history(&["--since", "2026-01-02T05:30:00Z"]);
     has(&since.stdout, &["1 run from 2026-01-02T06:00:00Z"]);
     has(&place.history(&["--since", "2026-01-03"]).stdout, &["no run fits"]);
+}
+
+#[test]
+fn another_image_or_a_set_up_that_failed_is_not_flaky() {
+    let place = Place::new();
+    let runs = [
+        ("bad", "old", Verdict::Fail),
+        ("none", "", Verdict::Error),
+        ("good", "new", Verdict::Pass),
+        ("flip", "new", Verdict::Fail),
+    ];
+    for (hour, (run, image, verdict)) in runs.into_iter().enumerate() {
+        let mut made = Made::run(2);
+        for case in ["fixed", "flips"] {
+            let image = if case == "flips" && !image.is_empty() { "new" } else { image };
+            let verdict = if (case, run) == ("fixed", "flip") { Verdict::Pass } else { verdict };
+            made.case(case, "", 1).image(image);
+            if image.is_empty() {
+                made.assert("set-up", Hypothesis::SteadyState, Some(verdict), "no such image");
+            }
+            made.case_end(verdict, &[]);
+        }
+        made.end(verdict);
+        place.recorded(run, hour + 1, made);
+        assert_eq!(place.history(&["add", run]).code, Some(0));
+    }
+    let ran = place.history(&[]);
+    has(&ran.stdout, &["flips: passed in 1 run, did not (at once) in 2"]);
+    assert!(!ran.stdout.contains("fixed: passed"), "{}", ran.stdout);
+    // what changed is the image, not the file
+    has(
+        &place.history(&["compare", "bad", "good"]).stdout,
+        &["fixed: fail → pass
+"],
+    );
 }
 
 #[test]

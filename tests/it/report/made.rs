@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, io::Cursor};
 
 use keelhaul::{
+    block::{Kept, Profile},
     faults::{Kind, Scope},
     ledger::LedgerReport,
     probes::Sample,
-    protocol::{EntryId, LoadStats, RollbackReport, Undone},
+    protocol::{EntryId, ExploreReport, LoadStats, RollbackReport, Undone, WrongState},
     run::{CaseStart, Event, FORMAT, Origin, Phase, RunRecord, RunStart, Stamped},
     runtime::EngineFacts,
     scenario::Hypothesis,
@@ -71,6 +72,7 @@ impl Made {
             cell: BTreeMap::from([("volume".into(), "ext4".into())]),
             control: (!control.is_empty()).then(|| control.into()),
             fails: Vec::new(),
+            controls: None,
             attempt,
             seed: 42,
             fingerprint: Some("f1".into()),
@@ -87,6 +89,19 @@ impl Made {
         let (container, image) = ("c0ffee".into(), "sha256:1234".into());
         let (case, service) = (self.case.clone(), service.into());
         self.push(Event::SubjectStarted { case, service, container, image, attached: false })
+    }
+
+    /// The subject's image is this one; none where it is empty.
+    pub(crate) fn image(&mut self, id: &str) -> &mut Self {
+        if let Some(Stamped { event: Event::SubjectStarted { image, .. }, .. }) =
+            self.events.last_mut()
+        {
+            id.clone_into(image);
+        }
+        if id.is_empty() {
+            self.events.pop();
+        }
+        self
     }
 
     pub(crate) fn phase(&mut self, phase: Phase) -> &mut Self {
@@ -174,13 +189,44 @@ impl Made {
     pub(crate) fn recovered(&mut self, recovery_us: Option<u64>) -> &mut Self {
         let (case, assertion) = (self.case.clone(), "recover".into());
         let (counted_us, objective_us) = (1_500_000, Some(5_000_000));
-        self.push(Event::Recovered { case, assertion, counted_us, recovery_us, objective_us })
+        self.push(Event::Recovered {
+            case,
+            assertion,
+            counted_us,
+            recovery_us,
+            objective_us,
+            at_first_look: false,
+        })
     }
 
     pub(crate) fn ledger(&mut self, acknowledged: u64, lost: u64) -> &mut Self {
         let report = Box::new(LedgerReport { acknowledged, lost, ..LedgerReport::default() });
         let (case, workload) = (self.case.clone(), "records".into());
         self.push(Event::LedgerJudged { case, workload, report })
+    }
+
+    /// One state that a power cut would have left, in which this many are missing.
+    pub(crate) fn explored(&mut self, acknowledged: u64, lost: u64) -> &mut Self {
+        let first = WrongState {
+            cut: 812,
+            profile: Profile::Drop,
+            acknowledged,
+            kept: vec![Kept::Nothing],
+            lost_at_first: 1,
+            lost: Vec::new(),
+            digest: "ab".into(),
+            wrong: format!("{lost} of {acknowledged} acknowledged records lost"),
+            confirmed: true,
+        };
+        let report = Box::new(ExploreReport {
+            states: 1,
+            wrong: 1,
+            worst: Some((lost, acknowledged)),
+            first: Some(first),
+            ..ExploreReport::default()
+        });
+        let (case, workload) = (self.case.clone(), "records".into());
+        self.push(Event::Explored { case, workload, report })
     }
 
     pub(crate) fn log(&mut self, text: &str) -> &mut Self {
@@ -279,6 +325,18 @@ impl Made {
             .case_end(Verdict::Inconclusive, &["control `too-good` passed: nothing was caught"]);
         made.end(Verdict::Fail);
         made
+    }
+
+    /// As if no scenario had a control, and every recovery had been there at the first look.
+    pub(crate) fn that_shows_nothing(&mut self) -> &mut Self {
+        for stamped in &mut self.events {
+            match &mut stamped.event {
+                Event::CaseStarted(start) => start.controls = Some(0),
+                Event::Recovered { at_first_look, .. } => *at_first_look = true,
+                _ => {}
+            }
+        }
+        self
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {

@@ -12,3 +12,4 @@ mod openmetrics;
 mod percentiles;
 pub(crate) mod schema;
 mod terminal;
+mod uncaught;

@@ -185,3 +185,13 @@ fn everything_skipped_says_why_in_the_last_line() {
     let text = screen(&made.record(), Look::default());
     assert!(text.lines().last().unwrap().contains("no loop devices"), "{text}");
 }
+
+#[test]
+fn a_promise_broken_in_a_past_state_outweighs_what_the_live_volume_holds() {
+    let mut made = Made::run(1);
+    made.case("crash", "", 1).ledger(182, 0).explored(182, 182);
+    made.case_end(Verdict::Fail, &["no"]).end(Verdict::Fail);
+    let text = screen(&made.record(), Look::default());
+    assert!(text.contains("crash  182 of 182 lost in 1 of 1 states"), "{text}");
+    assert!(!text.contains("0 of 182 lost"), "{text}");
+}

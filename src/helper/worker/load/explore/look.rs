@@ -125,12 +125,12 @@ impl<'a> Look<'a> {
 
     /// Keeps the first that is wrong whenever it is looked at; without one, the first that was once.
     fn remember(&mut self, way: Way, seen: Option<Seen>) {
-        let Some(Seen::Wrong(why) | Seen::Unmountable(why)) = seen else { return };
+        let Some(Seen::Wrong { why, .. } | Seen::Unmountable(why)) = seen else { return };
         if self.first.is_some() {
             return;
         }
         let again = self.look(self.point(&way).cut, &way.kept);
-        let confirmed = matches!(again, Ok(Seen::Wrong(_) | Seen::Unmountable(_)));
+        let confirmed = matches!(again, Ok(Seen::Wrong { .. } | Seen::Unmountable(_)));
         let state = self.wrong(&way, &way.kept, &why);
         let state = state.map(|state| WrongState { confirmed, ..state });
         self.shared.note(|report| {
@@ -191,6 +191,10 @@ impl<'a> Look<'a> {
             let recovered = self.files.len() as u64;
             self.shared.note(|report| report.recovered = recovered);
         }
+        if let Seen::Wrong { lost, .. } = seen {
+            let worst = Some((lost, acknowledged as u64));
+            self.shared.note(|report| report.worst = report.worst.max(worst));
+        }
         seen
     }
 
@@ -205,7 +209,7 @@ impl<'a> Look<'a> {
             }
             match self.look(cut, kept).ok()? {
                 Seen::Sound => Some(false),
-                Seen::Wrong(why) | Seen::Unmountable(why) => {
+                Seen::Wrong { why, .. } | Seen::Unmountable(why) => {
                     wrong = why;
                     Some(true)
                 }
@@ -213,7 +217,7 @@ impl<'a> Look<'a> {
         });
         let again = self.look(cut, &least);
         // where it is not, the larger one stays, which was
-        if matches!(again, Ok(Seen::Wrong(_) | Seen::Unmountable(_))) {
+        if matches!(again, Ok(Seen::Wrong { .. } | Seen::Unmountable(_))) {
             let state = self.wrong(&way, &least, &wrong);
             let state = state.map(|state| WrongState { confirmed: true, ..state });
             self.shared.note(|report| report.first = state.or(report.first.take()));
@@ -252,7 +256,7 @@ fn tally(report: &mut ExploreReport, way: &Way, seen: Option<&Seen>) {
     match seen {
         None => report.alike += 1,
         Some(Seen::Sound) => {}
-        Some(Seen::Wrong(_)) => report.wrong += 1,
+        Some(Seen::Wrong { .. }) => report.wrong += 1,
         Some(Seen::Unmountable(_)) => {
             report.wrong += 1;
             report.unmountable += 1;

@@ -44,7 +44,7 @@ pub(in super::super::super) fn replay(
     let unmountable = matches!(seen, Seen::Unmountable(_));
     let wrong = match seen {
         Seen::Sound => None,
-        Seen::Wrong(why) | Seen::Unmountable(why) => Some(why),
+        Seen::Wrong { why, .. } | Seen::Unmountable(why) => Some(why),
     };
     Ok(Replayed { acknowledged: acknowledged as u64, wrong, unmountable, took_us })
 }

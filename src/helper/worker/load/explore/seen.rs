@@ -7,7 +7,11 @@ use crate::protocol::Reads;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Seen {
     Sound,
-    Wrong(String),
+    Wrong {
+        why: String,
+        /// Acknowledged records that are not in it, where they could be counted.
+        lost: u64,
+    },
     Unmountable(String),
 }
 
@@ -21,7 +25,7 @@ impl Seen {
         let report = match recovered {
             // a service that had not begun to promise anything need not be able to recover
             Recovered::Unreadable(_) if acknowledged == 0 => return Self::Sound,
-            Recovered::Unreadable(why) => return Self::Wrong(why.clone()),
+            Recovered::Unreadable(why) => return Self::Wrong { why: why.clone(), lost: 0 },
             Recovered::Unmountable(why) => return Self::Unmountable(why.clone()),
             there => promises.judge(acknowledged, there.records().unwrap_or_default()),
         };
@@ -31,6 +35,7 @@ impl Seen {
         let lost = report.first_lost.map(|lost| format!(", first `{}`", lost.id));
         let no_file = matches!(recovered, Recovered::NoFile);
         let gone = no_file.then(|| format!("; there is no {reads}"));
-        Self::Wrong(format!("{report}{}{}", lost.unwrap_or_default(), gone.unwrap_or_default()))
+        let why = format!("{report}{}{}", lost.unwrap_or_default(), gone.unwrap_or_default());
+        Self::Wrong { why, lost: report.lost }
     }
 }
