@@ -7,6 +7,12 @@ use super::Image;
 const MARKS: [(&str, u64, &[u8]); 3] =
     [("ext4", 1024 + 0x38, &[0x53, 0xef]), ("xfs", 0, b"XFSB"), ("btrfs", 0x1_0040, b"_BHRfS_M")];
 
+/// Whether a type is one of those that we make, and may have a kernel mount.
+#[must_use]
+pub fn is_filesystem(name: &str) -> bool {
+    MARKS.iter().any(|(known, ..)| *known == name)
+}
+
 /// The type by which it is mounted; none where it is none of those that we know.
 #[must_use]
 pub fn filesystem(image: &Image) -> Option<&'static str> {
@@ -29,6 +35,14 @@ mod tests {
             assert_eq!(filesystem(&image), None);
             image.write(offset, mark);
             assert_eq!(filesystem(&image), Some(name));
+            assert!(is_filesystem(name));
+        }
+    }
+
+    #[test]
+    fn what_is_no_disks_is_none_of_ours() {
+        for name in ["", "proc", "sysfs", "devtmpfs", "fuse", "overlay", "EXT4", "ext4 "] {
+            assert!(!is_filesystem(name), "{name}");
         }
     }
 }

@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{CrashState, Facts, hexadecimal};
 use crate::{
-    block::unpack,
+    block::{is_filesystem, unpack},
     ledger::{Log, LogWriter},
 };
 
@@ -112,6 +112,11 @@ impl CrashState {
         let wrong = |part| move |reason: String| StateError::Part { part, reason };
         let facts: Facts =
             serde_json::from_slice(facts).map_err(|error| wrong("facts")(error.to_string()))?;
+        // whoever judges it mounts what is said here, as root
+        if !is_filesystem(&facts.filesystem) {
+            let reason = format!("`{}` is no filesystem of ours", facts.filesystem.escape_debug());
+            return Err(wrong("facts")(reason));
+        }
         let ledger = Log::read(ledger).map_err(|error| wrong("ledger")(error.to_string()))?;
         let image = unpack(image).map_err(wrong("disk"))?;
         let (found, said) = (hexadecimal(&image.digest()), &facts.digest);
@@ -178,11 +183,14 @@ mod tests {
         }
     }
 
-    fn file() -> Vec<u8> {
+    fn ledger() -> Log {
         let id = RecordId { writer: 0, sequence: 0 };
         let entries = vec![Entry { at_us: 5, event: Event::Acknowledged(id) }];
-        let ledger = Log { run: "r1".into(), entries, torn: false };
-        encode(&facts(), &ledger, &pack(&image(), u64::MAX).unwrap()).unwrap()
+        Log { run: "r1".into(), entries, torn: false }
+    }
+
+    fn file() -> Vec<u8> {
+        of(&facts())
     }
 
     /// The file with other bytes in it, and the checksum that fits them.
@@ -193,6 +201,11 @@ mod tests {
         let sum = Sha256::digest(&file);
         file.extend(sum);
         file
+    }
+
+    /// A file that whoever wrote it has told of other facts, and with a checksum that fits.
+    fn of(facts: &Facts) -> Vec<u8> {
+        encode(facts, &ledger(), &pack(&image(), u64::MAX).unwrap()).unwrap()
     }
 
     fn refused(file: &[u8]) -> StateError {
@@ -224,6 +237,19 @@ mod tests {
         }
         let longer = [&whole[..], b"x"].concat();
         assert!(matches!(refused(&longer), StateError::Length { .. }));
+    }
+
+    #[test]
+    fn only_the_filesystem_of_a_disk_is_mounted() {
+        for filesystem in ["proc", "sysfs", "devtmpfs", "overlay", "", "\u{1b}[2J"] {
+            let error = refused(&of(&Facts { filesystem: filesystem.into(), ..facts() }));
+            assert!(matches!(error, StateError::Part { part: "facts", .. }), "{filesystem}");
+            assert!(!error.to_string().contains('\u{1b}'));
+        }
+        for filesystem in ["ext4", "xfs", "btrfs"] {
+            let file = of(&Facts { filesystem: filesystem.into(), ..facts() });
+            assert_eq!(CrashState::decode(&file).unwrap().facts.filesystem, filesystem);
+        }
     }
 
     #[test]
