@@ -19,7 +19,7 @@ use crate::{
     crash_state::{CrashState, Facts, Records},
     helper::{self, HelperLink as _, client::Helper},
     protocol::Replayed,
-    run,
+    run::{self, Redactor},
     runtime::Docker,
     verdict::{ExitCode, Verdict},
 };
@@ -51,7 +51,15 @@ pub(super) async fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::Usage);
         }
     };
-    judged(docker, (args, &facts), &file, container).await
+    let redactor = match &container {
+        Some(id) => hiding(&docker, id).await?,
+        None => Redactor::default(),
+    };
+    if let Some(told) = told(args.container.as_deref(), &facts) {
+        output::say(told);
+    }
+    let judged = judged(docker, (&file, container)).await?;
+    ended_with(judged, (args, &facts), &redactor)
 }
 
 /// The file, and the state in it.
@@ -105,12 +113,30 @@ async fn reader(
     })
 }
 
+/// What is run, before it is: the file says so, and whoever wrote it may be somebody else.
+fn told(container: Option<&str>, facts: &Facts) -> Option<String> {
+    match (container, &facts.records) {
+        // quoted, so that no control character reaches a terminal
+        (Some(name), Records::Program { command, .. }) => {
+            Some(format!("the state has this run in `{name}`: {command:?}"))
+        }
+        _ => None,
+    }
+}
+
+/// Hides what the container's environment holds and its image's does not: a program may print it.
+async fn hiding(docker: &Docker, container: &str) -> anyhow::Result<Redactor> {
+    let secrets = run::attached::secrets(docker, container).await?;
+    Ok(Redactor::of_values(secrets.iter().map(String::as_str)))
+}
+
+/// What came of a replay that has left nothing; otherwise what was said already.
+type Judged = Result<Result<Replayed, helper::HelperError>, ExitCode>;
+
 async fn judged(
     docker: Arc<Docker>,
-    (args, facts): (&ReplayArgs, &Facts),
-    file: &[u8],
-    container: Option<String>,
-) -> anyhow::Result<ExitCode> {
+    (file, container): (&[u8], Option<String>),
+) -> anyhow::Result<Judged> {
     let interrupt = signals::interrupt();
     let run = format!("{}-0", run::new_run_id());
     let helper = Helper::start(docker, &run).await?;
@@ -121,21 +147,37 @@ async fn judged(
     if let Err(left) = ended(&helper).await {
         let hint = format!("hint: `keelhaul recover {run}` finishes it");
         output::say(format!("error: the rollback is incomplete: {left}\n\n{hint}"));
-        return Ok(ExitCode::RollbackIncomplete);
+        return Ok(Err(ExitCode::RollbackIncomplete));
     }
-    let Some(replayed) = judged else { return Ok(ExitCode::Interrupted) };
-    let replayed = match replayed {
-        Ok(replayed) => replayed,
-        Err(error) => {
-            output::say(format!("error: the state could not be judged: {}", hinted(&error, facts)));
+    Ok(judged.ok_or(ExitCode::Interrupted))
+}
+
+/// Says what came of it, and nothing of the container's secrets.
+fn ended_with(
+    judged: Judged,
+    (args, facts): (&ReplayArgs, &Facts),
+    redactor: &Redactor,
+) -> anyhow::Result<ExitCode> {
+    let replayed = match judged {
+        Ok(Ok(replayed)) => replayed,
+        Ok(Err(error)) => {
+            let why = redactor.text(hinted(&error, facts));
+            output::say(format!("error: the state could not be judged: {why}"));
             return Ok(ExitCode::Error);
         }
+        Err(code) => return Ok(code),
     };
+    let replayed = shown(replayed, redactor);
     output::data(match args.format {
         AuditFormat::Human => human(facts, &replayed),
         AuditFormat::Json => json(&args.file, facts, &replayed),
     })?;
     Ok(if replayed.wrong.is_some() { ExitCode::Fail } else { ExitCode::Pass })
+}
+
+/// What is wrong is in the words of the program, as a rule.
+fn shown(replayed: Replayed, redactor: &Redactor) -> Replayed {
+    Replayed { wrong: replayed.wrong.map(|why| redactor.text(why)), ..replayed }
 }
 
 /// What keeps a program from reading a state is, as a rule, how its container was made.
@@ -233,6 +275,25 @@ mod tests {
         let (path, command) = ("/data".into(), vec!["dump".into()]);
         let program = Facts { records: Records::Program { path, command }, ..facts() };
         assert!(hinted(&error, &program).contains("hint: start the container with"));
+    }
+
+    #[test]
+    fn what_a_state_has_run_is_told_before_and_draws_nothing_on_the_terminal() {
+        let command = vec!["sh".into(), "-c".into(), "dump \u{1b}[2J".into()];
+        let program =
+            Facts { records: Records::Program { path: "/data".into(), command }, ..facts() };
+        let said = told(Some("mended"), &program).unwrap();
+        assert_eq!(said, r#"the state has this run in `mended`: ["sh", "-c", "dump \u{1b}[2J"]"#);
+        assert_eq!(told(None, &facts()), None);
+    }
+
+    #[test]
+    fn what_the_containers_environment_holds_is_not_shown() {
+        let redactor = Redactor::of_values(["hunter22", "on"]);
+        let wrong = Some("`dump` ended with 1: no user with hunter22 is on".into());
+        let replayed = Replayed { acknowledged: 1, wrong, unmountable: false, took_us: 9 };
+        let said = shown(replayed, &redactor).wrong.unwrap();
+        assert_eq!(said, "`dump` ended with 1: no user with [redacted] is on");
     }
 
     #[test]

@@ -64,7 +64,10 @@ pub async fn attach(docker: &Docker, cases: &mut [Case]) -> Result<Vec<Listed>, 
 }
 
 /// Values of its environment that are not its image's: no report may show them.
-async fn secrets(docker: &Docker, container: &str) -> Result<Vec<String>, RuntimeError> {
+///
+/// # Errors
+/// When the engine does not answer.
+pub async fn secrets(docker: &Docker, container: &str) -> Result<Vec<String>, RuntimeError> {
     let chosen = docker.choices(container).await?;
     let of_image = docker.image_facts(&chosen.image).await?.unwrap_or_default().env;
     let own = chosen.env.iter().filter(|pair| !of_image.contains(pair));

@@ -67,12 +67,18 @@ impl Redactor {
         let inside = variables().flat_map(|(_, value)| passwords(value));
         let values = named.map(|(_, value)| value.as_str()).chain(inside);
         let values = values.chain(case.secrets.iter().map(String::as_str));
-        let values = values.filter(|value| value.len() >= SHORTEST_SECRET);
+        Self { patterns, ..Self::of_values(values) }
+    }
+
+    /// Hides these values, but for words.
+    #[must_use]
+    pub fn of_values<'v>(values: impl IntoIterator<Item = &'v str>) -> Self {
+        let values = values.into_iter().filter(|value| value.len() >= SHORTEST_SECRET);
         let mut values: Vec<String> = values.map(str::to_owned).collect();
         // longest first: a value may contain another
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         values.dedup();
-        Self { patterns, values }
+        Self { patterns: Vec::new(), values }
     }
 
     /// Hides these values.
