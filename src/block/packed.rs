@@ -8,17 +8,19 @@ use super::{CHUNK, Image};
 
 /// Bytes of the largest image that is unpacked: a few words must not make a large table.
 const LARGEST: u64 = 16 << 30;
+/// Chunks of the fullest one, 512 MiB: each is whole in memory, and seven bytes of a file may ask for one.
+const FULLEST: usize = (512 << 20) / CHUNK;
 
-/// The image in at most so many bytes; none where it takes more.
+/// The image in at most so many bytes; none where it takes more, or has more than can be unpacked.
 #[must_use]
 pub fn pack(image: &Image, most: u64) -> Option<Vec<u8>> {
     let mut packed = image.size().to_le_bytes().to_vec();
-    for (offset, chunk) in image.data() {
+    for (number, (offset, chunk)) in image.data().enumerate() {
         let length = chunk.iter().rposition(|byte| *byte != 0)? + 1;
         packed.extend(u32::try_from(offset / CHUNK as u64).ok()?.to_le_bytes());
         packed.extend(u16::try_from(length).ok()?.to_le_bytes());
         packed.extend(&chunk[..length]);
-        if packed.len() as u64 > most {
+        if packed.len() as u64 > most || number >= FULLEST {
             return None;
         }
     }
@@ -30,12 +32,16 @@ pub fn pack(image: &Image, most: u64) -> Option<Vec<u8>> {
 /// # Errors
 /// What is wrong with the bytes, in words.
 pub fn unpack(bytes: &[u8]) -> Result<Image, String> {
+    unpack_at_most(bytes, FULLEST)
+}
+
+fn unpack_at_most(bytes: &[u8], fullest: usize) -> Result<Image, String> {
     let mut rest = bytes;
     let size = u64::from_le_bytes(taken(&mut rest)?);
     if size > LARGEST {
         return Err(format!("a disk of {size} bytes is larger than any of ours"));
     }
-    let (mut image, mut least) = (Image::new(size), 0);
+    let (mut image, mut least, mut chunks) = (Image::new(size), 0, 0);
     while !rest.is_empty() {
         let number: u64 = u32::from_le_bytes(taken(&mut rest)?).into();
         let length = usize::from(u16::from_le_bytes(taken(&mut rest)?));
@@ -46,7 +52,10 @@ pub fn unpack(bytes: &[u8]) -> Result<Image, String> {
         }
         let (chunk, others) = rest.split_at_checked(length).ok_or_else(ends_early)?;
         image.write(offset, chunk);
-        (rest, least) = (others, number + 1);
+        (rest, least, chunks) = (others, number + 1, chunks + 1);
+        if chunks > fullest {
+            return Err(format!("it has more than {} MiB of content", (fullest * CHUNK) >> 20));
+        }
     }
     Ok(image)
 }
@@ -83,6 +92,18 @@ mod tests {
         same.zero(1 << 20, 9);
         assert_eq!(pack(&same, u64::MAX).unwrap(), packed, "by its content alone");
         assert_eq!(pack(&image(), 100), None);
+    }
+
+    #[test]
+    fn a_small_file_does_not_take_all_memory() {
+        let chunks = |count: u32| {
+            let chunk = |number: u32| [&number.to_le_bytes()[..], &[1, 0, 7]].concat();
+            let size = LARGEST.to_le_bytes().to_vec();
+            (0..count).fold(size, |all, number| [all, chunk(number)].concat())
+        };
+        assert_eq!(unpack_at_most(&chunks(512), 512).unwrap().chunks(), 512);
+        let error = unpack_at_most(&chunks(513), 512).unwrap_err();
+        assert_eq!(error, "it has more than 2 MiB of content");
     }
 
     #[test]

@@ -8,7 +8,10 @@ use std::io::{self, BufRead, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::Entry;
+use super::{
+    entry::{Entry, Event},
+    record::MAX_LENGTH,
+};
 
 /// The only format this build writes and reads.
 const VERSION: u32 = 1;
@@ -137,12 +140,15 @@ impl Log {
             if reader.read_until(b'\n', &mut line)? == 0 {
                 break;
             }
-            match serde_json::from_slice(&line) {
+            let damaged = |reason: String| LogError::Damaged { line: number, reason };
+            match serde_json::from_slice::<Entry>(&line) {
+                // a payload is made of this many bytes when damage is traced
+                Ok(Entry { event: Event::Intent(intent), .. }) if intent.length > MAX_LENGTH => {
+                    return Err(damaged(format!("a payload of {} bytes", intent.length)));
+                }
                 Ok(entry) => log.entries.push(entry),
                 Err(_) if line.last() != Some(&b'\n') => log.torn = true,
-                Err(error) => {
-                    return Err(LogError::Damaged { line: number, reason: error.to_string() });
-                }
+                Err(error) => return Err(damaged(error.to_string())),
             }
         }
         Ok(log)
@@ -151,7 +157,7 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Event, Intent, RecordId};
+    use super::super::{Intent, RecordId};
     use super::*;
 
     const ID: RecordId = RecordId { writer: 1, sequence: 9 };
@@ -202,6 +208,11 @@ mod tests {
         let text = String::from_utf8(written()).unwrap();
         let damaged = text.replacen("acknowledged", "acknowl", 1);
         assert!(matches!(Log::read(damaged.as_bytes()), Err(LogError::Damaged { line: 3, .. })));
+        let longer =
+            |length: u32| text.replacen("\"length\":5", &format!("\"length\":{length}"), 1);
+        assert!(Log::read(longer(MAX_LENGTH).as_bytes()).is_ok());
+        let refused = Log::read(longer(MAX_LENGTH + 1).as_bytes());
+        assert!(matches!(refused, Err(LogError::Damaged { line: 2, .. })));
         let newer = text.replacen(":1,", ":2,", 1);
         assert!(matches!(Log::read(newer.as_bytes()), Err(LogError::Version(2))));
     }
