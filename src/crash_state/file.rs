@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use super::{CrashState, Facts, hexadecimal};
 use crate::{
     block::{is_filesystem, unpack},
-    ledger::{Log, LogWriter},
+    ledger::{Event, Log, LogWriter, acknowledged},
 };
 
 /// What every file begins with.
@@ -118,6 +118,7 @@ impl CrashState {
             return Err(wrong("facts")(reason));
         }
         let ledger = Log::read(ledger).map_err(|error| wrong("ledger")(error.to_string()))?;
+        held_against(&facts, &ledger).map_err(wrong("ledger"))?;
         let image = unpack(image).map_err(wrong("disk"))?;
         let (found, said) = (hexadecimal(&image.digest()), &facts.digest);
         if found != *said {
@@ -125,6 +126,21 @@ impl CrashState {
         }
         Ok(Self { facts, ledger, image })
     }
+}
+
+/// The promises are those that the facts tell of: one that lost some would be kept by any disk.
+fn held_against(facts: &Facts, ledger: &Log) -> Result<(), String> {
+    if ledger.torn {
+        return Err("its last line is cut short".into());
+    }
+    let promised = acknowledged(ledger);
+    let counts =
+        |event: &Event| matches!(event, Event::Acknowledged(id) if promised.contains_key(id));
+    let there = ledger.entries.iter().filter(|entry| counts(&entry.event)).count() as u64;
+    if there != facts.acknowledged {
+        return Err(format!("{there} are acknowledged, and its facts say {}", facts.acknowledged));
+    }
+    Ok(())
 }
 
 /// Its three parts, once it is whole and undamaged.
@@ -162,7 +178,7 @@ mod tests {
     use crate::{
         block::{Image, pack},
         crash_state::Records,
-        ledger::{Entry, Event, RecordId},
+        ledger::{Entry, Intent, RecordId},
     };
 
     fn image() -> Image {
@@ -185,7 +201,9 @@ mod tests {
 
     fn ledger() -> Log {
         let id = RecordId { writer: 0, sequence: 0 };
-        let entries = vec![Entry { at_us: 5, event: Event::Acknowledged(id) }];
+        let intent = Intent { id, key: "w0-0".into(), length: 8, checksum: 7, previous: 0 };
+        let events = [Event::Intent(intent), Event::Acknowledged(id)];
+        let entries = events.map(|event| Entry { at_us: 5, event }).to_vec();
         Log { run: "r1".into(), entries, torn: false }
     }
 
@@ -216,7 +234,7 @@ mod tests {
     fn what_was_kept_comes_back_and_is_the_same_to_the_byte() {
         let state = CrashState::decode(&file()).unwrap();
         assert_eq!((&state.facts, state.ledger.run.as_str()), (&facts(), "r1"));
-        assert_eq!((state.ledger.entries.len(), state.image.digest()), (1, image().digest()));
+        assert_eq!((state.ledger.entries.len(), state.image.digest()), (2, image().digest()));
         let packed = pack(&state.image, u64::MAX).unwrap();
         assert_eq!(encode(&state.facts, &state.ledger, &packed).unwrap(), file());
     }
@@ -250,6 +268,30 @@ mod tests {
             let file = of(&Facts { filesystem: filesystem.into(), ..facts() });
             assert_eq!(CrashState::decode(&file).unwrap().facts.filesystem, filesystem);
         }
+    }
+
+    #[test]
+    fn promises_that_are_missing_are_no_promises_that_are_kept() {
+        let packed = pack(&image(), u64::MAX).unwrap();
+        let with = |change: &dyn Fn(&mut Log)| {
+            let mut other = ledger();
+            change(&mut other);
+            refused(&encode(&facts(), &other, &packed).unwrap())
+        };
+        let none = with(&|log| log.entries.clear());
+        assert!(matches!(none, StateError::Part { part: "ledger", .. }), "{none}");
+        assert!(none.to_string().ends_with("0 are acknowledged, and its facts say 1"));
+        // nobody asked for what is acknowledged, or it was acknowledged while nothing counted
+        let asked = with(&|log| drop(log.entries.remove(0)));
+        let fenced = Entry { at_us: 5, event: Event::Fenced {} };
+        assert_eq!(
+            [asked, with(&|log| log.entries.insert(1, fenced.clone()))],
+            [none.clone(), none]
+        );
+        let more = refused(&of(&Facts { acknowledged: 41, ..facts() }));
+        assert!(more.to_string().ends_with("1 are acknowledged, and its facts say 41"));
+        let torn = held_against(&facts(), &Log { torn: true, ..ledger() });
+        assert_eq!(torn.unwrap_err(), "its last line is cut short");
     }
 
     #[test]
