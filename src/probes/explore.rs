@@ -14,7 +14,8 @@ use super::{
 use crate::{
     block::Profile,
     protocol::{
-        Capability, CutProfile, ExploreReport, ExploreSpec, KeptFile, LoadCall, LoadReply, Reads,
+        Capability, CutProfile, ExploreReport, ExploreSpec, FETCHING, KeptFile, LoadCall,
+        LoadReply, Reads,
     },
     units::Duration,
     volumes::object_name,
@@ -266,7 +267,8 @@ impl Probe for Explore {
     }
 
     fn deadline(&self) -> time::Duration {
-        self.time.0.saturating_add(BESIDES)
+        // once all is found, what was kept of it is fetched: that takes no time from the states
+        self.time.0.saturating_add(BESIDES).saturating_add(FETCHING)
     }
 
     async fn read(&self, cx: &dyn ProbeCx) -> Result<Sample, ProbeError> {

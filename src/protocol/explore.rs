@@ -1,6 +1,6 @@
 //! Past crash states of a recorded disk: what is asked, and what was found. Data only.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +119,10 @@ pub struct ExploreReport {
     #[serde(default)]
     pub log_writes: Option<KeptFile>,
 }
+
+/// What is kept of a wrong state is brought to the reports within this time, or is missing there: what was
+/// found does not wait for longer.
+pub const FETCHING: Duration = Duration::from_secs(30);
 
 /// A file that is kept of a wrong state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -39,8 +39,8 @@ pub use disk_trial::{DiskAttempt, DiskOp, FlushAttempt, MARGIN, TrialChunk};
 pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
 pub use explore::{
-    Artifact, ExploreReport, ExploreSpec, KeptFile, LostWrite, PastFacts, Reads, ReplaySpec,
-    Replayed, WrongState,
+    Artifact, ExploreReport, ExploreSpec, FETCHING, KeptFile, LostWrite, PastFacts, Reads,
+    ReplaySpec, Replayed, WrongState,
 };
 pub use file_cut::{CutProfile, DurableAttempt, FileCutOp, PendingFacts, TriedDurable};
 pub use histogram::Histogram;

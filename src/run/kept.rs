@@ -3,11 +3,12 @@
 use std::{fs, path::PathBuf};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use tokio::time::{Instant, timeout_at};
 
 use super::files::state_file;
 use crate::{
     helper::HelperLink,
-    protocol::{Artifact, ExploreReport, KeptFile, LoadCall, LoadReply},
+    protocol::{Artifact, ExploreReport, FETCHING, KeptFile, LoadCall, LoadReply},
 };
 
 /// Which state of which case.
@@ -21,7 +22,7 @@ pub(super) struct Kept<'a> {
 }
 
 impl Kept<'_> {
-    /// Brings the files of a load, and says in the report where they are.
+    /// Brings the files of a load within [`FETCHING`], and says in the report where they are.
     pub(super) async fn bring(
         &self,
         helper: &dyn HelperLink,
@@ -30,9 +31,13 @@ impl Kept<'_> {
     ) {
         let files =
             [(Artifact::State, &mut report.state), (Artifact::LogWrites, &mut report.log_writes)];
+        let until = Instant::now() + FETCHING;
         for (artifact, file) in files {
             let Some(KeptFile::Held { bytes }) = *file else { continue };
-            let brought = self.one(helper, (load, artifact), bytes).await;
+            let brought = timeout_at(until, self.one(helper, (load, artifact), bytes)).await;
+            let late =
+                |_| Err(format!("the helper had not sent it within {} s", FETCHING.as_secs()));
+            let brought = brought.unwrap_or_else(late);
             *file = Some(match brought {
                 Ok(path) => KeptFile::Written { path },
                 Err(why) => KeptFile::Missing { why },
@@ -105,6 +110,23 @@ mod tests {
         kept.bring(&fake, "0-records", &mut short).await;
         let Some(KeptFile::Missing { why }) = short.state else { panic!("{short:?}") };
         assert!(why.contains("100 bytes of 101") && !path.exists(), "{why}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_helper_that_does_not_send_it_holds_nothing_up() {
+        let (fake, dir) = (Fake::default(), tempfile::tempdir().unwrap());
+        fake.world().keeper.silent_loads = true;
+        let directory = Some(dir.path().to_owned());
+        let kept = Kept { directory, case: ("a", 1), state: ("records", 1) };
+        let mut found =
+            ExploreReport { log_writes: Some(KeptFile::Held { bytes: 1 }), ..report(1) };
+        let begun = Instant::now();
+        kept.bring(&fake, "0-records", &mut found).await;
+        assert_eq!(begun.elapsed().as_secs(), FETCHING.as_secs(), "for both");
+        for file in [found.state, found.log_writes] {
+            let Some(KeptFile::Missing { why }) = file else { panic!("{file:?}") };
+            assert_eq!(why, "the helper had not sent it within 30 s");
+        }
     }
 
     #[tokio::test]
