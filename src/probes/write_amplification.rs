@@ -18,8 +18,10 @@ use crate::{
 
 /// Bytes that reach a device for each byte that was acknowledged.
 ///
-/// Of the records of a workload. Looks twice, `over` apart. Whatever else is written to that device counts as well: journals, logs,
-/// other services. So it says something of a volume with a filesystem of its own.
+/// Of the records of a workload. Looks twice, `over` apart. Whatever else is written to that device
+/// counts as well: journals, logs, other services. So it says something of a volume with a filesystem
+/// of its own. Where less was written than was acknowledged, it waits in memory, and nothing is
+/// proven.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WriteAmplification {
@@ -93,6 +95,11 @@ impl WriteAmplification {
         wrong.add(self.ratio.violation("write amplification", ratio));
         let observed =
             format!("{written} bytes written for {bytes} in {acknowledged} records: {ratio} ×");
+        if acknowledged >= self.least && written < bytes {
+            let why = "less reached the device than was acknowledged: it waits in memory, or another \
+                       device has come";
+            return Sample::proves_nothing(observed, why).number(ratio);
+        }
         Sample::judged(observed, wrong.violation()).number(ratio)
     }
 }
@@ -172,6 +179,10 @@ mod tests {
         assert!(!probe("ratio: { max: 1.2 }").judge(&from, &to).holds());
         assert!(!probe("ratio: { max: 2 }, least: 101").judge(&from, &to).holds(), "too few");
         assert!(!probe("ratio: { max: 2 }").judge(&from, &from).holds(), "nothing at all");
+        for written in [9100, 10] {
+            let sample = probe("ratio: { max: 2 }").judge(&from, &look(200, 5000, written));
+            assert!(sample.vacuous, "what waits in memory, and another device: {sample:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

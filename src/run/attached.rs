@@ -20,8 +20,8 @@ use crate::{
         attached::{AttachError, find},
     },
     runtime::{
-        ContainerFacts, ContainerSpec, Docker, ImageRef, Listed, PullPolicy, Runtime as _,
-        RuntimeError, SPECIMEN_IMAGE, State, labels,
+        ContainerFacts, ContainerMount, ContainerSpec, Docker, ImageRef, Listed, PullPolicy,
+        Runtime as _, RuntimeError, SPECIMEN_IMAGE, State, labels,
     },
 };
 
@@ -54,13 +54,25 @@ pub async fn attach(docker: &Docker, cases: &mut [Case]) -> Result<Vec<Listed>, 
         let wanted = services.filter_map(|(name, it)| Some((name.clone(), it.attach.clone()?)));
         for (service, wanted) in wanted.collect::<Vec<_>>() {
             let found = find(&service, &wanted, &all)?;
-            let facts = docker.inspect(&found.id).await?;
+            let mut facts = docker.inspect(&found.id).await?;
+            unveil(docker, &mut facts.mounts).await?;
             case.secrets.extend(secrets(docker, &found.id).await?);
             case.attach(&service, facts)?;
         }
         case.fits_attached()?;
     }
     Ok(all)
+}
+
+/// A volume that is a directory of the host by another name is that directory.
+async fn unveil(docker: &Docker, mounts: &mut [ContainerMount]) -> Result<(), RuntimeError> {
+    for mount in mounts.iter_mut().filter(|mount| mount.kind == "volume") {
+        if let Some(directory) = docker.directory_beneath(&mount.volume).await? {
+            (mount.kind, mount.source) = ("bind".into(), directory);
+            mount.volume.clear();
+        }
+    }
+    Ok(())
 }
 
 /// Values of its environment that are not its image's: no report may show them.

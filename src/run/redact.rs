@@ -1,5 +1,5 @@
-//! Hides secrets in events: matches of the scenario's patterns, and values of variables that are
-//! called so.
+//! Hides secrets in events: matches of the scenario's patterns, and values of variables that may
+//! be one: all but small words, numbers and paths, which would garble every report.
 
 use regex::Regex;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::event::Event;
 use crate::{
     plan::Case,
-    secrets::{is_secret, passwords},
+    secrets::{is_plain, is_secret, passwords},
 };
 
 /// Values shorter than this are words like `1` or `on`: hiding them would garble every report.
@@ -17,10 +17,8 @@ const HIDDEN: &str = "[redacted]";
 
 /// Fields with words of ours, and ids that tie events together: none holds a secret, and a value
 /// like `pass` would make the event unreadable.
-const FIXED: [&str; 29] = [
+const FIXED: [&str; 27] = [
     "kind",
-    "again",
-    "file",
     "case",
     "suite",
     "scenario",
@@ -63,7 +61,8 @@ impl Redactor {
         let scenario = &case.scenario;
         let patterns = scenario.redact.iter().filter_map(|text| Regex::new(text).ok()).collect();
         let variables = || scenario.services.values().flat_map(|service| &service.env);
-        let named = variables().filter(|(key, value)| is_secret(key, value));
+        let may_be = |key: &str, value: &str| is_secret(key, value) || !is_plain(value);
+        let named = variables().filter(|(key, value)| may_be(key, value));
         let inside = variables().flat_map(|(_, value)| passwords(value));
         let values = named.map(|(_, value)| value.as_str()).chain(inside);
         let values = values.chain(case.secrets.iter().map(String::as_str));

@@ -33,7 +33,7 @@ pub(super) fn word(case: &CaseRecord, flaky: bool) -> &'static str {
 
 /// `        PASS [  12.300s] disk-full  recovery 1.200s of 5.000s · 0 of 1204 lost · …`.
 pub(super) fn finished(case: &CaseRecord, flaky: bool, look: Look) -> String {
-    line(case, look.word(case.verdict(), word(case, flaky)), extra(case), look)
+    line(case, &look.word(case.verdict(), word(case, flaky)), &extra(case), look)
 }
 
 /// The line of a case that every other of its suite is known of: a pass that shows nothing is none.
@@ -43,10 +43,10 @@ pub(super) fn settled(case: &Case<'_>, look: Look) -> String {
     };
     let mut parts = extra(case.last());
     parts.push(format!("control `{}` was not caught", one_line(control, VALUE)));
-    line(case.last(), look.word(case.verdict(), "INCONCLUSIVE"), parts, look)
+    line(case.last(), &look.word(case.verdict(), "INCONCLUSIVE"), &parts, look)
 }
 
-fn line(case: &CaseRecord, word: String, extra: Vec<String>, look: Look) -> String {
+fn line(case: &CaseRecord, word: &str, extra: &[String], look: Look) -> String {
     let took = case.ended_us.map_or(0, |end| end.saturating_sub(case.started_us));
     let name = look.bold(one_line(&case.start.case, VALUE));
     let mut line = format!("{word} [{:>9}] {name}", span(took));

@@ -52,6 +52,24 @@ impl Docker {
         Ok(age.unwrap_or(Duration::MAX))
     }
 
+    /// The directory of the host that a volume stands for, by the options of the `local` driver; none
+    /// where it has one of its own, or is gone.
+    ///
+    /// # Errors
+    /// What the call came to.
+    pub async fn directory_beneath(&self, volume: &str) -> Result<Option<String>> {
+        let call = self.call("looking at", "volume", volume);
+        match call.run(self.client.inspect_volume(volume)).await {
+            Err(RuntimeError::Gone { .. }) => Ok(None),
+            Ok(volume) => {
+                let device = volume.options.get("device").filter(|path| path.starts_with('/'));
+                // a disk is mounted, a directory is bound
+                Ok(device.filter(|path| !path.starts_with("/dev/")).cloned())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Objects of one run, or of any; sorted.
     pub(super) async fn objects_of(&self, run: Option<&str>) -> Result<Vec<ObjectRef>> {
         let label =
