@@ -8,6 +8,7 @@ use std::{
 use super::*;
 use crate::{
     faults::FaultSpec,
+    helper::HelperError,
     plan::needs::Missing,
     probes::ProbeSpec,
     protocol::Capability,
@@ -134,6 +135,20 @@ async fn what_is_refused_before_anything_happened_is_a_note_and_breaks_nothing()
     assert!(note.starts_with(told) && !note.contains("hint:"), "{note}");
     live.inject(&pause(), MINUTE).await.unwrap();
     assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Pass);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_no_answer_refuses_nothing_and_that_breaks_the_case() {
+    let volume = "volumes: { data: { docker: {} } }\nservices: { agent: { image: app, mounts: { /data: data } } }\n";
+    let (live, scene, recorder) = open(volume).await;
+    let silent = HelperError::Timeout { seconds: 10, what: "look at a file".into() };
+    scene.world(|world| world.helper_error = Some(silent));
+    let failed = live.inject(&fault("remove-file: { target: 'agent:/data/f' }"), MINUTE).await;
+    scene.world(|world| world.helper_error = None);
+    assert!(failed.is_err(), "{failed:?}");
+    assert_eq!(found(&recorder, "remove-file-1.effect"), Some(Verdict::Error));
+    assert_eq!(case(&recorder).faults.len(), 1, "it was announced");
+    assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Error);
 }
 
 #[tokio::test(start_paused = true)]
