@@ -151,6 +151,50 @@ async fn who_gives_no_answer_refuses_nothing_and_that_breaks_the_case() {
     assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Error);
 }
 
+const NODES: &str = "services:
+  agent: { image: app }
+  n1: { image: app, labels: { role: node } }
+  n2: { image: app, labels: { role: node } }
+";
+
+fn pause_nodes() -> FaultSpec {
+    fault("pause: { target: { label: role=node, pick: all } }")
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_the_first_that_cannot_be_taken_back_is_told_and_stays_in_force() {
+    let bench = Bench::of(NODES).on("injected pause-1[n1]", 0, |scene| {
+        scene.engine.lose("keelhaul-r0-n2");
+        scene.world(|world| world.keeper.stuck = true);
+    });
+    let (live, scene, _) = bench.open().await;
+    let live = live.unwrap_or_else(|closed| panic!("{closed:?}"));
+    let failed = live.inject(&pause_nodes(), MINUTE).await;
+    assert!(matches!(failed, Err(LiveError::NotReverted(_))), "{failed:?}");
+    let in_force: Vec<String> = live.in_force().into_iter().map(|one| one.id).collect();
+    assert_eq!(in_force, ["pause-1"]);
+    scene.world(|world| world.keeper.stuck = false);
+    live.revert("pause-1").await.unwrap();
+    assert!(live.in_force().is_empty());
+    assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Error);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_called_off_between_two_objects_is_taken_back_and_no_refusal() {
+    let known = Arc::new(OnceLock::<Arc<Live>>::new());
+    let halted = Arc::clone(&known);
+    let halt = move |_: &Scene| halted.get().unwrap().halt();
+    let (live, _, recorder) = Bench::of(NODES).on("injected pause-1[n1]", 0, halt).open().await;
+    let live = Arc::new(live.unwrap_or_else(|closed| panic!("{closed:?}")));
+    known.set(Arc::clone(&live)).unwrap_or_else(|_| panic!("once"));
+    assert_eq!(live.inject(&pause_nodes(), MINUTE).await, Err(LiveError::Stopped));
+    assert!(live.in_force().is_empty());
+    assert_eq!(found(&recorder, "pause-1[n1].revert"), Some(Verdict::Pass));
+    assert_eq!(case(&recorder).faults.len(), 1);
+    live.stop().await;
+    assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Pass);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_the_keeper_refuses_was_begun_and_breaks_the_case() {
     let (live, scene, recorder) = open("").await;
