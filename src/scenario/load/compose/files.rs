@@ -26,6 +26,8 @@ use crate::{
 const DEEPEST: usize = 16;
 /// Files that one may lead to in all, itself among them.
 const MOST: usize = 64;
+/// Sections in which no path begins where the file lies.
+const ANYWHERE: [&str; 2] = ["networks", "volumes"];
 const INCLUDE: &str = "include";
 const SECTIONS: [&str; 5] = ["configs", "networks", "secrets", "services", "volumes"];
 
@@ -281,7 +283,7 @@ fn join(tree: &mut Node, other: &Node) -> Vec<Problem> {
         let mut joined = own.to_vec();
         for entry in more.entries().iter().filter(|entry| !entry.key.starts_with("x-")) {
             match own.iter().find(|own| own.key == entry.key) {
-                Some(own) if own.value.to_json() == entry.value.to_json() => {}
+                Some(own) if is_same(section, &own.value, &entry.value) => {}
                 Some(own) => {
                     let text = format!(
                         "`{}` of `{section}` is declared twice\n\nhint: whoever includes a file takes what is in it as it is; rename one",
@@ -296,6 +298,12 @@ fn join(tree: &mut Node, other: &Node) -> Vec<Problem> {
         put(tree, section, build::map(more.span, joined));
     }
     problems
+}
+
+/// Whether two files mean the same by a name: the same text begins its paths elsewhere in another file.
+fn is_same(section: &str, one: &Node, other: &Node) -> bool {
+    let is_anywhere = ANYWHERE.contains(&section) || one.span.file == other.span.file;
+    is_anywhere && one.to_json() == other.to_json()
 }
 
 fn put(tree: &mut Node, section: &str, value: Node) {
