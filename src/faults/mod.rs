@@ -139,6 +139,20 @@ pub enum FaultError {
     ReachedNobody(String),
 }
 
+impl FaultError {
+    /// Whether it says, before anything was done, that this cannot be done here; not that whoever was
+    /// asked gave no answer, or none that can be trusted.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::Helper(HelperError::Refused(_) | HelperError::Os { .. }) => true,
+            Self::Runtime(error) => matches!(error, RuntimeError::Gone { .. }),
+            Self::Helper(HelperError::Lost(_) | HelperError::Timeout { .. }) => false,
+            Self::Unexpected(_) | Self::ReachedNobody(_) => false,
+        }
+    }
+}
+
 /// One row of the table.
 #[derive(Clone, Copy)]
 pub struct FaultRow {

@@ -53,9 +53,16 @@ struct Applied {
 /// nothing was injected.
 pub(super) async fn inject(world: &Arc<World>, call: &Call<'_>) -> Result<Arc<Injection>, String> {
     let early = match call.may_be_refused {
-        true => Some(prepare(world, call).await.inspect_err(|why| refused(world, call, why))?),
+        true => Some(prepare(world, call).await),
         false => None,
     };
+    if let Some(Err(error)) = &early
+        && error.is_refusal()
+    {
+        let why = error.to_string();
+        refused(world, call, &why);
+        return Err(why);
+    }
     announce(world, call);
     let started = Instant::now();
     match try_inject(world, call, early).await {
@@ -126,25 +133,26 @@ fn begins(world: &World, injection: &Injection, applied: &Applied) {
     }
 }
 
-async fn prepare(world: &Arc<World>, call: &Call<'_>) -> Result<Ready, String> {
-    let site = site(world, call.fault).await.map_err(|error| error.to_string())?;
+async fn prepare(world: &Arc<World>, call: &Call<'_>) -> Result<Ready, FaultError> {
+    let site = site(world, call.fault).await?;
     let first = call.first.as_ref();
     let cx = Cx { share: call.part.share, first, ..cx(world, &site) };
-    let prepared = call.fault.prepare(&cx).await.map_err(|error| error.to_string())?;
+    let prepared = call.fault.prepare(&cx).await?;
     Ok(Ready { site, prepared })
 }
 
 async fn try_inject(
     world: &Arc<World>,
     call: &Call<'_>,
-    early: Option<Ready>,
+    early: Option<Result<Ready, FaultError>>,
 ) -> Result<(Injection, Applied), String> {
     let Call { fault, part, .. } = call;
     let lasts = [part.lasts, fault.lasts_at_most()].into_iter().flatten().min();
-    let Ready { site, prepared } = match early {
+    let ready = match early {
         Some(ready) => ready,
-        None => prepare(world, call).await?,
+        None => prepare(world, call).await,
     };
+    let Ready { site, prepared } = ready.map_err(|error| error.to_string())?;
     let armed = armed_by(&prepared.ops);
     let entry = Entry {
         what: format!("{} {}", fault.name(), fault.target()),

@@ -35,6 +35,14 @@ pub(super) struct Injections {
     starts: Vec<AbortOnDropHandle<()>>,
 }
 
+/// Why an injection by hand was not done to the end.
+pub(super) enum NotDone {
+    /// Everything is being reverted.
+    CalledOff,
+    /// In words.
+    Failed(String),
+}
+
 impl Injections {
     /// Waits for the step's condition, then injects: part by part, and each on every object.
     pub(super) async fn inject(&mut self, world: &Arc<World>, index: usize, step: &InjectStep) {
@@ -120,18 +128,18 @@ impl Injections {
         id: &str,
         step: &InjectStep,
         off: &CancellationToken,
-    ) -> Result<Vec<Arc<Injection>>, String> {
+    ) -> Result<Vec<Arc<Injection>>, NotDone> {
         let mut injected = Vec::new();
         for part in step.parts() {
             for fault in &world.case.hits(&step.fault, id) {
                 if off.is_cancelled() {
-                    return Err("called off: everything is being reverted".to_owned());
+                    return Err(NotDone::CalledOff);
                 }
                 let name = name(id, step, fault, &part);
                 // once something was injected, a refusal ends what was begun
                 let may_be_refused = injected.is_empty();
                 let call = Call { id: name, step: id, fault, part, first: None, may_be_refused };
-                let (injection, end) = self.one(world, &call).await?;
+                let (injection, end) = self.one(world, &call).await.map_err(NotDone::Failed)?;
                 self.expiries.extend(end);
                 injected.push(injection);
             }

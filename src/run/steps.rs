@@ -10,7 +10,7 @@ use super::{
     background::{Background, execute},
     expect::{Patience, Watched, wait_until_all_hold},
     injection::Injection,
-    injections::{self, Injections},
+    injections::{self, Injections, NotDone},
     interrupt::GRACE,
     loads, recover,
     revert::Gone,
@@ -72,7 +72,7 @@ impl Walk {
         id: &str,
         step: &InjectStep,
         off: &CancellationToken,
-    ) -> Result<Vec<Arc<Injection>>, String> {
+    ) -> Result<Vec<Arc<Injection>>, NotDone> {
         let world = Arc::clone(&self.world);
         self.injections.by_hand(&world, id, step, off).await
     }

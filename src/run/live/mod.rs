@@ -28,6 +28,7 @@ use super::{
     event::Event,
     expect::{Patience, Watched, steady_state, wait_until_all_hold},
     injection::Injection,
+    injections::NotDone,
     interrupt::Interrupt,
     recorder::Recorder,
     recover,
@@ -171,7 +172,7 @@ impl Live {
         &self,
         begun: &mut Begun,
         id: String,
-        called: Result<Vec<Arc<Injection>>, String>,
+        called: Result<Vec<Arc<Injection>>, NotDone>,
     ) -> Result<Injected, LiveError> {
         let unproven = match &called {
             Ok(all) => all.iter().find(|one| !one.proven).map(|one| one.evidence.clone()),
@@ -185,15 +186,16 @@ impl Live {
                 Ok(Injected { id, evidence, lasts })
             }
             (Ok(_), Some(why)) => {
-                let gone = begun.walk.revert_by_hand(&id).await;
-                match judge(&id, gone) {
-                    Err(error @ LiveError::NotReverted(_)) => Err(error),
-                    _ => Err(LiveError::Unproven(why)),
-                }
+                taken_back(begun, &id).await?;
+                Err(LiveError::Unproven(why))
             }
             (Err(why), _) => {
-                begun.walk.revert_by_hand(&id).await;
-                Err(self.over().unwrap_or(LiveError::Refused(why)))
+                // of several objects, the first may have been injected
+                taken_back(begun, &id).await?;
+                Err(self.over().unwrap_or(match why {
+                    NotDone::CalledOff => LiveError::Stopped,
+                    NotDone::Failed(why) => LiveError::Refused(why),
+                }))
             }
         }
     }
@@ -391,6 +393,14 @@ impl Live {
 /// Whoever holds the lock reverts it just now.
 fn is_in_force(injection: &Injection) -> bool {
     injection.over.try_lock().map_or(true, |over| !*over)
+}
+
+/// Reverts what there is of an injection that is not to stay; an error when it may be in force still.
+async fn taken_back(begun: &mut Begun, id: &str) -> Result<(), LiveError> {
+    match judge(id, begun.walk.revert_by_hand(id).await) {
+        Err(error @ LiveError::NotReverted(_)) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn closed() -> LiveError {

@@ -11,7 +11,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LiveError {
-    /// Everything is being reverted, or was while this waited for its turn. Nothing was done.
+    /// Everything is being reverted, or was while this waited for its turn. Nothing of it is in force.
     #[error("not injected: everything was to be reverted")]
     Stopped,
     /// It does not fit the subjects, or cannot be done to them as they are. Nothing was done.

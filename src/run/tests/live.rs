@@ -8,6 +8,7 @@ use std::{
 use super::*;
 use crate::{
     faults::FaultSpec,
+    helper::HelperError,
     plan::needs::Missing,
     probes::ProbeSpec,
     protocol::Capability,
@@ -133,6 +134,64 @@ async fn what_is_refused_before_anything_happened_is_a_note_and_breaks_nothing()
     let told = "not injected: `remove-file` at `agent:/data/gone`: ";
     assert!(note.starts_with(told) && !note.contains("hint:"), "{note}");
     live.inject(&pause(), MINUTE).await.unwrap();
+    assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Pass);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_no_answer_refuses_nothing_and_that_breaks_the_case() {
+    let volume = "volumes: { data: { docker: {} } }\nservices: { agent: { image: app, mounts: { /data: data } } }\n";
+    let (live, scene, recorder) = open(volume).await;
+    let silent = HelperError::Timeout { seconds: 10, what: "look at a file".into() };
+    scene.world(|world| world.helper_error = Some(silent));
+    let failed = live.inject(&fault("remove-file: { target: 'agent:/data/f' }"), MINUTE).await;
+    scene.world(|world| world.helper_error = None);
+    assert!(failed.is_err(), "{failed:?}");
+    assert_eq!(found(&recorder, "remove-file-1.effect"), Some(Verdict::Error));
+    assert_eq!(case(&recorder).faults.len(), 1, "it was announced");
+    assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Error);
+}
+
+const NODES: &str = "services:
+  agent: { image: app }
+  n1: { image: app, labels: { role: node } }
+  n2: { image: app, labels: { role: node } }
+";
+
+fn pause_nodes() -> FaultSpec {
+    fault("pause: { target: { label: role=node, pick: all } }")
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_the_first_that_cannot_be_taken_back_is_told_and_stays_in_force() {
+    let bench = Bench::of(NODES).on("injected pause-1[n1]", 0, |scene| {
+        scene.engine.lose("keelhaul-r0-n2");
+        scene.world(|world| world.keeper.stuck = true);
+    });
+    let (live, scene, _) = bench.open().await;
+    let live = live.unwrap_or_else(|closed| panic!("{closed:?}"));
+    let failed = live.inject(&pause_nodes(), MINUTE).await;
+    assert!(matches!(failed, Err(LiveError::NotReverted(_))), "{failed:?}");
+    let in_force: Vec<String> = live.in_force().into_iter().map(|one| one.id).collect();
+    assert_eq!(in_force, ["pause-1"]);
+    scene.world(|world| world.keeper.stuck = false);
+    live.revert("pause-1").await.unwrap();
+    assert!(live.in_force().is_empty());
+    assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Error);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_called_off_between_two_objects_is_taken_back_and_no_refusal() {
+    let known = Arc::new(OnceLock::<Arc<Live>>::new());
+    let halted = Arc::clone(&known);
+    let halt = move |_: &Scene| halted.get().unwrap().halt();
+    let (live, _, recorder) = Bench::of(NODES).on("injected pause-1[n1]", 0, halt).open().await;
+    let live = Arc::new(live.unwrap_or_else(|closed| panic!("{closed:?}")));
+    known.set(Arc::clone(&live)).unwrap_or_else(|_| panic!("once"));
+    assert_eq!(live.inject(&pause_nodes(), MINUTE).await, Err(LiveError::Stopped));
+    assert!(live.in_force().is_empty());
+    assert_eq!(found(&recorder, "pause-1[n1].revert"), Some(Verdict::Pass));
+    assert_eq!(case(&recorder).faults.len(), 1);
+    live.stop().await;
     assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Pass);
 }
 

@@ -2,8 +2,9 @@
 //! which every part keeps the file that it was written in.
 
 use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
+    collections::{BTreeMap, BTreeSet},
+    path::{Component, Path, PathBuf},
+    rc::Rc,
 };
 
 use super::{
@@ -21,8 +22,12 @@ use crate::{
     },
 };
 
-/// Files that one may lead to, one behind the other.
+/// Files that one may lead to, one behind the other; and services of one file that one may extend.
 const DEEPEST: usize = 16;
+/// Files that one may lead to in all, itself among them.
+const MOST: usize = 64;
+/// Sections in which no path begins where the file lies.
+const ANYWHERE: [&str; 2] = ["networks", "volumes"];
 const INCLUDE: &str = "include";
 const SECTIONS: [&str; 5] = ["configs", "networks", "secrets", "services", "volumes"];
 
@@ -41,109 +46,198 @@ pub(super) fn read(
     beside: Beside<'_>,
     sources: &mut Sources,
 ) -> Result<Whole, Vec<Problem>> {
-    let mut files = Files { beside, sources, directories: BTreeMap::new(), open: Vec::new() };
+    let mut files = Files {
+        beside,
+        sources,
+        directories: BTreeMap::new(),
+        open: Vec::new(),
+        gathered: BTreeMap::new(),
+        full: false,
+    };
     let tree = files.file(path, at)?;
     if tree.get("services").is_none_or(|services| services.entries().is_empty()) {
         let text = "this Compose file has no `services`\n\nhint: name another one";
         return Err(vec![Problem::on(&tree, text)]);
     }
-    Ok(Whole { tree, directories: files.directories })
+    let directories = files.directories;
+    drop(files.gathered);
+    Ok(Whole { tree: Rc::unwrap_or_clone(tree), directories })
 }
 
+/// An error without a problem: it was told where the same was met before.
 struct Files<'a> {
     beside: Beside<'a>,
     sources: &'a mut Sources,
     directories: BTreeMap<u16, PathBuf>,
     /// Those that are being read, each named by the one before it.
     open: Vec<PathBuf>,
+    /// What each came to, with all that it leads to; none where its problems were told.
+    gathered: BTreeMap<PathBuf, Option<Rc<Node>>>,
+    /// It was told that there are too many.
+    full: bool,
+}
+
+/// The services of one file, while each is put over the one that it extends.
+struct Kin<'n> {
+    services: &'n Node,
+    directory: &'n Path,
+    /// Those under way, each extending the next.
+    open: Vec<String>,
+    /// What each came to, and how many of this file it extends; none where its problems were told.
+    done: BTreeMap<String, Option<(Node, usize)>>,
 }
 
 impl Files<'_> {
-    /// One file with what it includes, and its services with what they extend.
-    fn file(&mut self, path: &Path, at: &Node) -> Result<Node, Vec<Problem>> {
-        let one = |problem| vec![problem];
-        if self.open.iter().any(|open| open == path) || self.open.len() >= DEEPEST {
-            let text = format!("`{}` leads back to itself\n\nhint: remove it here", path.display());
-            return Err(one(Problem::on(at, text)));
+    /// One file with what it includes, and its services with what they extend. It is read once,
+    /// however many name it.
+    fn file(&mut self, path: &Path, at: &Node) -> Result<Rc<Node>, Vec<Problem>> {
+        let path = normal(path);
+        if let Some(known) = self.gathered.get(&path) {
+            return known.clone().ok_or_else(Vec::new);
         }
-        let text = text_of(path, at, self.beside).map_err(one)?;
+        self.may_be_read(&path, at)?;
+        let text = text_of(&path, at, self.beside).map_err(one)?;
         let number = self.sources.add(&path.display().to_string(), &text);
         let directory = path.parent().unwrap_or(Path::new("")).to_owned();
         self.directories.insert(number, directory.clone());
-        let mut tree = parsed(&text, number)?;
-        self.open.push(path.to_owned());
-        let gathered = self.included(&mut tree, &directory).and_then(|()| {
-            let services = self.extended(&tree, &directory)?;
-            put(&mut tree, "services", services);
-            Ok(tree)
-        });
+        self.open.push(path.clone());
+        let gathered = parsed(&text, number).and_then(|tree| self.gather(tree, &directory));
         self.open.pop();
+        self.gathered.insert(path, gathered.as_ref().ok().cloned());
         gathered
+    }
+
+    fn gather(&mut self, mut tree: Node, directory: &Path) -> Result<Rc<Node>, Vec<Problem>> {
+        self.included(&mut tree, directory)?;
+        let services = self.extended(&tree, directory)?;
+        put(&mut tree, "services", services);
+        Ok(Rc::new(tree))
+    }
+
+    /// Whether one more file may be read; an error says why not.
+    fn may_be_read(&mut self, path: &Path, at: &Node) -> Result<(), Vec<Problem>> {
+        let shown = path.display();
+        let text = if self.open.iter().any(|open| open == path) {
+            format!("`{shown}` leads back to itself\n\nhint: remove it here")
+        } else if self.open.len() >= DEEPEST {
+            format!(
+                "`{shown}` lies behind {DEEPEST} files, and no file may lie deeper\n\nhint: name it in one of the first"
+            )
+        } else if self.directories.len() < MOST {
+            return Ok(());
+        } else if std::mem::replace(&mut self.full, true) {
+            return Err(Vec::new());
+        } else {
+            format!(
+                "`{shown}` is one file too many: at most {MOST} are read\n\nhint: `docker compose config` writes one file that holds all; name that one"
+            )
+        };
+        Err(one(Problem::on(at, text)))
     }
 
     /// Adds what the files of `include` declare; a name belongs to one file.
     fn included(&mut self, tree: &mut Node, directory: &Path) -> Result<(), Vec<Problem>> {
         let items = tree.get(INCLUDE).map(Node::items).unwrap_or_default().to_vec();
-        let mut problems = Vec::new();
+        let (mut problems, mut whole, mut taken) = (Vec::new(), true, BTreeSet::new());
         for item in &items {
-            match included_path(item).and_then(|node| Ok((word_of(node)?, node))) {
-                Ok((path, node)) => match self.file(&directory.join(path), node) {
+            let named = included_path(item).and_then(|at| Ok((directory.join(word_of(at)?), at)));
+            match named {
+                Ok((path, _)) if !taken.insert(normal(&path)) => {}
+                Ok((path, at)) => match self.file(&path, at) {
                     Ok(other) => problems.extend(join(tree, &other)),
-                    Err(found) => problems.extend(found),
+                    Err(found) => {
+                        whole = false;
+                        problems.extend(found);
+                    }
                 },
                 Err(problem) => problems.push(problem),
             }
         }
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
+        if whole && problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
     /// The services of a file, each over the one that it extends.
     fn extended(&mut self, tree: &Node, directory: &Path) -> Result<Node, Vec<Problem>> {
-        let services = tree.get("services").cloned();
-        let services = services.unwrap_or_else(|| build::map(tree.span, Vec::new()));
-        let (mut done, mut problems) = (Vec::new(), Vec::new());
+        let nothing = build::map(tree.span, Vec::new());
+        let services = tree.get("services").unwrap_or(&nothing);
+        let mut kin = Kin { services, directory, open: Vec::new(), done: BTreeMap::new() };
+        let (mut done, mut problems, mut whole) = (Vec::new(), Vec::new(), true);
         for entry in services.entries() {
-            match self.service(entry, &services, directory, &mut Vec::new()) {
-                Ok(value) => done.push(Entry { value, ..entry.clone() }),
-                Err(found) => problems.extend(found),
+            match self.service(entry, &mut kin) {
+                Ok((value, _)) => done.push(Entry { value, ..entry.clone() }),
+                Err(found) => {
+                    whole = false;
+                    problems.extend(found);
+                }
             }
         }
         let value = Value::Map(done);
-        if problems.is_empty() { Ok(Node { value, ..services }) } else { Err(problems) }
+        if whole { Ok(Node { value, ..services.clone() }) } else { Err(problems) }
     }
 
-    /// One service. `above`: those of the same file that it is extended by, outermost first.
-    fn service(
-        &mut self,
-        entry: &Entry,
-        services: &Node,
-        directory: &Path,
-        above: &mut Vec<String>,
-    ) -> Result<Node, Vec<Problem>> {
-        let Some(named) = entry.value.get(EXTENDS) else { return Ok(entry.value.clone()) };
-        let one = |problem| vec![problem];
+    /// One service, and how many of its file it extends.
+    fn service(&mut self, entry: &Entry, kin: &mut Kin<'_>) -> Result<(Node, usize), Vec<Problem>> {
+        let Some(named) = entry.value.get(EXTENDS) else { return Ok((entry.value.clone(), 0)) };
+        if let Some(known) = kin.done.get(&entry.key) {
+            return known.clone().ok_or_else(Vec::new);
+        }
+        kin.open.push(entry.key.clone());
+        let base = self.base(named, kin);
+        kin.open.pop();
+        let service = base.map(|(base, count)| (extends::over(&base, &entry.value), count));
+        kin.done.insert(entry.key.clone(), service.as_ref().ok().cloned());
+        service
+    }
+
+    /// The service that the last of the open ones extends, and how many of its file that makes.
+    fn base(&mut self, named: &Node, kin: &mut Kin<'_>) -> Result<(Node, usize), Vec<Problem>> {
         let name = named.get("service").unwrap_or(named);
         let word = word_of(name).map_err(one)?;
-        above.push(entry.key.clone());
-        let base = match named.get("file") {
-            Some(file) => {
-                let path = directory.join(word_of(file).map_err(one)?);
-                let other = self.file(&path, file)?;
-                let services = other.get("services").cloned();
-                let services = services.unwrap_or_else(|| build::map(other.span, Vec::new()));
-                known(name, word, &services).map_err(one)?.value.clone()
-            }
-            None if above.iter().any(|known| known == word) => {
-                let text = format!("`{word}` extends itself in the end\n\nhint: remove it here");
-                return Err(one(Problem::on(name, text)));
-            }
-            None => {
-                let base = known(name, word, services).map_err(one)?;
-                self.service(base, services, directory, above)?
-            }
+        if let Some(file) = named.get("file") {
+            let path = kin.directory.join(word_of(file).map_err(one)?);
+            let other = self.file(&path, file)?;
+            let nothing = build::map(other.span, Vec::new());
+            let services = other.get("services").unwrap_or(&nothing);
+            return Ok((known(name, word, services).map_err(one)?.value.clone(), 0));
+        }
+        if kin.open.iter().any(|open| open == word) {
+            let text = format!("`{word}` extends itself in the end\n\nhint: remove it here");
+            return Err(one(Problem::on(name, text)));
+        }
+        let base = known(name, word, kin.services).map_err(one)?;
+        let too_long = || {
+            let text = format!(
+                "`{word}` is one service too many: at most {DEEPEST} are extended, each by the next\n\nhint: let more of them extend the same one"
+            );
+            one(Problem::on(name, text))
         };
-        Ok(extends::over(&base, &entry.value))
+        // before the next is looked at: this is as deep as it goes
+        if kin.open.len() > DEEPEST {
+            return Err(too_long());
+        }
+        let (base, count) = self.service(base, kin)?;
+        if count < DEEPEST { Ok((base, count + 1)) } else { Err(too_long()) }
     }
+}
+
+fn one(problem: Problem) -> Vec<Problem> {
+    vec![problem]
+}
+
+/// A path without `.` and `..`, by its words alone, as Compose takes it: one name for one file.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        let last = normal.components().next_back();
+        match (part, last) {
+            (Component::CurDir, _) => {}
+            (Component::ParentDir, Some(Component::Normal(_))) => {
+                normal.pop();
+            }
+            (part, _) => normal.push(part),
+        }
+    }
+    normal
 }
 
 fn known<'n>(at: &Node, name: &str, services: &'n Node) -> Result<&'n Entry, Problem> {
@@ -189,7 +283,7 @@ fn join(tree: &mut Node, other: &Node) -> Vec<Problem> {
         let mut joined = own.to_vec();
         for entry in more.entries().iter().filter(|entry| !entry.key.starts_with("x-")) {
             match own.iter().find(|own| own.key == entry.key) {
-                Some(own) if own.value.to_json() == entry.value.to_json() => {}
+                Some(own) if is_same(section, &own.value, &entry.value) => {}
                 Some(own) => {
                     let text = format!(
                         "`{}` of `{section}` is declared twice\n\nhint: whoever includes a file takes what is in it as it is; rename one",
@@ -204,6 +298,12 @@ fn join(tree: &mut Node, other: &Node) -> Vec<Problem> {
         put(tree, section, build::map(more.span, joined));
     }
     problems
+}
+
+/// Whether two files mean the same by a name: the same text begins its paths elsewhere in another file.
+fn is_same(section: &str, one: &Node, other: &Node) -> bool {
+    let is_anywhere = ANYWHERE.contains(&section) || one.span.file == other.span.file;
+    is_anywhere && one.to_json() == other.to_json()
 }
 
 fn put(tree: &mut Node, section: &str, value: Node) {
@@ -259,4 +359,125 @@ fn parsed(text: &str, number: u16) -> Result<Node, Vec<Problem>> {
         Problem::at(entry.key_span, text)
     }));
     if problems.is_empty() { Ok(tree) } else { Err(problems) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::scenario::load::problem::Source;
+
+    /// What these files come to, and every path that was read.
+    fn read_all(files: &BTreeMap<String, String>) -> (Result<Whole, Vec<Problem>>, Vec<String>) {
+        let asked = RefCell::new(Vec::new());
+        let read = |path: &Path| {
+            let path = path.display().to_string();
+            let bytes = files.get(&path).map(|text| text.clone().into_bytes());
+            asked.borrow_mut().push(path);
+            Ok(bytes)
+        };
+        let beside = Beside { read: &read, directory: Path::new("/") };
+        let mut sources = Sources::new(Source::new("t.yaml", ""));
+        let at = build::text(Span::default(), "first.yml");
+        let whole = super::read(Path::new("first.yml"), &at, beside, &mut sources);
+        (whole, asked.into_inner())
+    }
+
+    fn services(whole: &Result<Whole, Vec<Problem>>) -> usize {
+        whole.as_ref().unwrap().tree.get("services").unwrap().entries().len()
+    }
+
+    fn told(whole: Result<Whole, Vec<Problem>>) -> Vec<String> {
+        let first = |problem: Problem| problem.text.lines().next().unwrap().to_owned();
+        whole.unwrap_err().into_iter().map(first).collect()
+    }
+
+    /// Two files on each of 15 levels, each including both of the next.
+    fn levels(last: &str) -> BTreeMap<String, String> {
+        let level = |at: usize| ["a", "b"].map(|side| format!("{side}{at}.yml"));
+        let includes = |at: usize| match level(at) {
+            [a, b] if at <= 15 => format!("include: [{a}, ./{b}, x/../{a}]\n"),
+            _ => last.to_owned(),
+        };
+        let first = format!("{}services: {{ s: {{ image: i }} }}\n", includes(1));
+        let mut files = BTreeMap::from([("first.yml".to_owned(), first)]);
+        for at in 1..=15 {
+            for name in level(at) {
+                let own = format!("services: {{ {}: {{ image: i }} }}\n", name.replace('.', "-"));
+                files.insert(name, includes(at + 1) + &own);
+            }
+        }
+        files
+    }
+
+    #[test]
+    fn a_file_that_many_include_is_read_once() {
+        let files = levels("");
+        let (whole, asked) = read_all(&files);
+        assert_eq!(services(&whole), 31);
+        assert_eq!(asked.len(), files.len());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_told_once() {
+        let (whole, _) = read_all(&levels("includes: []\n"));
+        assert_eq!(told(whole), ["unknown key `includes` in a Compose file"; 2], "of each file");
+    }
+
+    #[test]
+    fn there_is_a_limit_to_the_files_and_it_is_told_once() {
+        let names: Vec<String> = (0..100).map(|at| format!("f{at}.yml")).collect();
+        let one = |name: &String| (name.clone(), "networks: { back: }\n".to_owned());
+        let mut files: BTreeMap<String, String> = names.iter().map(one).collect();
+        let first = format!("include: [{}]\nservices: {{ s: {{ image: i }} }}\n", names.join(", "));
+        files.insert("first.yml".to_owned(), first);
+        let (whole, asked) = read_all(&files);
+        assert_eq!(told(whole), ["`f63.yml` is one file too many: at most 64 are read"]);
+        assert_eq!(asked.len(), MOST);
+    }
+
+    /// So many services, each extending the one before; the first has this.
+    fn chain(count: usize, first: &str) -> Vec<String> {
+        let others = (1..count).map(|at| format!("  s{at}: {{ extends: s{} }}\n", at - 1));
+        std::iter::once(format!("  s0: {first}\n")).chain(others).collect()
+    }
+
+    fn written(services: &[String]) -> BTreeMap<String, String> {
+        [("first.yml".to_owned(), format!("services:\n{}", services.concat()))].into()
+    }
+
+    #[test]
+    fn there_is_a_limit_to_the_services_that_one_extends_in_any_order() {
+        let mut services_of = chain(DEEPEST + 1, "{ image: i }");
+        assert_eq!(services(&read_all(&written(&services_of)).0), DEEPEST + 1);
+        services_of.reverse();
+        assert_eq!(services(&read_all(&written(&services_of)).0), DEEPEST + 1);
+        let mut services_of = chain(DEEPEST + 2, "{ image: i }");
+        let text = |name| {
+            format!("`{name}` is one service too many: at most 16 are extended, each by the next")
+        };
+        assert_eq!(told(read_all(&written(&services_of)).0), [text("s16")]);
+        services_of.reverse();
+        assert_eq!(told(read_all(&written(&services_of)).0), [text("s0")]);
+    }
+
+    #[test]
+    fn the_deepest_of_both_is_read() {
+        let name = |at: usize| match at {
+            0 => "first.yml".to_owned(),
+            _ => format!("f{at}.yml"),
+        };
+        let file = |at: usize| {
+            let first = match at {
+                15 => "{ image: i }".to_owned(),
+                _ => format!("{{ extends: {{ file: {}, service: s16 }} }}", name(at + 1)),
+            };
+            let mut services = chain(DEEPEST + 1, &first);
+            services.reverse();
+            (name(at), format!("services:\n{}", services.concat()))
+        };
+        let (whole, asked) = read_all(&(0..DEEPEST).map(file).collect());
+        assert_eq!((services(&whole), asked.len()), (DEEPEST + 1, DEEPEST));
+    }
 }
