@@ -3,7 +3,10 @@
 use super::state::State;
 
 /// Which of these is meant: the one of this name, else one that begins with it or has it inside.
-pub(super) fn meant<'a>(names: impl Iterator<Item = &'a str> + Clone, text: &str) -> Option<usize> {
+pub(super) fn meant<'a>(
+    names: &(impl Iterator<Item = &'a str> + Clone),
+    text: &str,
+) -> Option<usize> {
     let first = |fits: &dyn Fn(&str) -> bool| names.clone().position(fits);
     first(&|name| name == text)
         .or_else(|| first(&|name| name.starts_with(text)))
@@ -16,7 +19,7 @@ pub(super) fn choose(state: &mut State, text: &str, before: Option<usize>) {
         (state.offer, state.said) = (before, None);
         return;
     }
-    state.offer = meant(state.offers_here().iter().map(|offer| offer.name), text);
+    state.offer = meant(&state.offers_here().iter().map(|offer| offer.name), text);
     state.said = state.offer.is_none().then(|| Err(not_here(state, text)));
 }
 
@@ -25,7 +28,7 @@ fn not_here(state: &State, text: &str) -> String {
         return "the subjects are not up yet".to_owned();
     }
     let names = state.offers.iter().flatten().map(|offer| offer.name);
-    let known = meant(names.clone(), text).and_then(|at| names.clone().nth(at));
+    let known = meant(&names, text).and_then(|at| names.clone().nth(at));
     let (Some(name), Some(here)) = (known, state.places.get(state.place)) else {
         return format!("no fault is called `{text}`");
     };

@@ -45,7 +45,7 @@ pub fn write(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
         .flat_map(|suite| &suite.cases)
         .filter(|case| case.flaky() || case.last().verdict() != Verdict::Pass);
     add(&mut page, PAGE, "case", broken.map(details));
-    let noted = suites.iter().flat_map(|suite| &suite.cases).map(|case| case.last());
+    let noted = suites.iter().flat_map(|suite| &suite.cases).map(Case::last);
     add(&mut page, PAGE, "note", noted.flat_map(notes));
     out.write_all(page.as_bytes())
 }
