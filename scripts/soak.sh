@@ -54,9 +54,14 @@ soak_round() {
 # it did not pass.
 tabulate() {
   awk -F ' *[|] *' '
+    # as the summary writes a time: `0.03ms`, `9.950s`, `1m03s`
+    function in_seconds(time, parts) {
+      if (time ~ /ms$/) return time / 1000
+      return split(time, parts, "m") > 1 ? parts[1] * 60 + parts[2] : time + 0
+    }
     FNR == 1 { seed = FILENAME; sub(/\/done\.md$/, "", seed); sub(/.*round-/, "", seed) }
     $2 ~ /^(pass|fail|error|inconclusive|skipped)$/ {
-      seen[$3]++; count[$3, $2]++; seconds[$3] += $4
+      seen[$3]++; count[$3, $2]++; seconds[$3] += in_seconds($4)
       if ($2 != "pass" && $2 != "skipped") bad[$3] = bad[$3] " " seed
       if ($8 ~ / of /) { split($8, of, " of "); caught[$3] += of[1]; controls[$3] += of[2] }
     }
