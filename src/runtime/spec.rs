@@ -92,6 +92,8 @@ pub struct ContainerSpec {
     pub cap_drop: Vec<String>,
     /// Root filesystem read-only.
     pub read_only: bool,
+    /// A small program of the engine's is its first process.
+    pub init: bool,
     /// It holds an engine of its own, and gets what that needs of the host.
     pub inner_engine: bool,
     /// Labels; the run label is among them.

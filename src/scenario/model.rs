@@ -171,12 +171,19 @@ pub struct Service {
     /// Root filesystem read-only.
     #[serde(default)]
     pub read_only: bool,
+    /// A small program of the engine's is its first process: it passes signals on, and takes up
+    /// children that nobody waits for.
+    #[serde(default)]
+    pub init: bool,
     /// Labels.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
     /// Networks it joins, by name; all services share one unless they say otherwise.
     #[serde(default)]
     pub networks: Vec<String>,
+    /// Further names by which others on its networks find it.
+    #[serde(default)]
+    pub aliases: Vec<String>,
 }
 
 impl Service {

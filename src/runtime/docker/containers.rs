@@ -113,7 +113,7 @@ fn host(spec: &ContainerSpec) -> HostConfig {
         network_mode: Some(spec.network.clone().unwrap_or_else(|| "none".to_owned())),
         cap_drop: Some(spec.cap_drop.clone()),
         readonly_rootfs: Some(spec.read_only),
-        init: Some(false),
+        init: Some(spec.init),
         log_config: Some(log_config()),
         ..HostConfig::default()
     }

@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    Beside, Given, build, files::Whole, interpolate::interpolate, service, values, volume,
+    Beside, Given, build, files::Whole, interpolate::interpolate, networks, service, values,
+    volume,
 };
 use crate::{
     diagnostic::suggest,
@@ -92,6 +93,7 @@ impl<'a> File<'a> {
             }
         }
         self.strangers(&services);
+        networks::declared(self, &services);
         self.unmet_without(at);
         let volumes = std::mem::take(&mut self.volumes);
         (build::map(at.span, services), build::map(at.span, volumes))
@@ -99,6 +101,11 @@ impl<'a> File<'a> {
 
     pub(super) fn report(&mut self, problem: Problem) {
         self.problems.push(problem);
+    }
+
+    /// What the file declares in one of its sections.
+    pub(super) fn section(&self, name: &str) -> Vec<Entry> {
+        self.tree.get(name).map(Node::entries).unwrap_or_default().to_vec()
     }
 
     /// A service as the file has it.

@@ -2,6 +2,7 @@
 
 use super::{
     extends::EXTENDS,
+    networks,
     service::{Service, basics, environment, files, health, lists, mounts, resources},
 };
 use crate::scenario::load::node::Entry;
@@ -53,16 +54,16 @@ pub(super) const KEYS: &[(&str, Fate)] = &[
     ("healthcheck", Taken(health::check)),
     ("hostname", Taken(basics::plain)),
     ("image", Taken(basics::plain)),
-    ("init", Idle),
+    ("init", Taken(basics::switch)),
     ("ipc", Refused),
     ("labels", Taken(lists::labels)),
     ("links", Refused),
     ("logging", Idle),
     ("mem_limit", Taken(resources::memory)),
     ("mem_reservation", Idle),
-    ("memswap_limit", Idle),
+    ("memswap_limit", Refused),
     ("network_mode", Refused),
-    ("networks", Taken(lists::networks)),
+    ("networks", Taken(networks::joined)),
     ("oom_kill_disable", Refused),
     ("oom_score_adj", Idle),
     ("pid", Refused),

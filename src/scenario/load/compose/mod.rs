@@ -12,6 +12,7 @@ mod files;
 mod interpolate;
 mod keys;
 mod merges;
+mod networks;
 mod service;
 mod values;
 mod volume;

@@ -58,10 +58,3 @@ pub(in crate::scenario::load::compose) fn depends_on(service: &mut Service<'_, '
     let known = known.collect();
     service.give(&part.key, part, build::map(part.value.span, known));
 }
-
-/// Names alone, or maps with options, which say how a service is found and not whether.
-pub(in crate::scenario::load::compose) fn networks(service: &mut Service<'_, '_>, part: &Entry) {
-    let named = part.value.entries().iter().map(|entry| build::text(entry.key_span, &entry.key));
-    let names = part.value.items().iter().cloned().chain(named).collect();
-    service.give(&part.key, part, build::list(part.value.span, names));
-}
