@@ -253,7 +253,10 @@ fn container_spec(world: &World, name: &str, service: &Service, made: &Made) -> 
         // the engine counts whole seconds; never less grace than asked for
         stop_grace: service.stop_grace.map(|grace| millis(grace.0).div_ceil(1000)),
         network: made.networks.get(network).cloned(),
-        aliases: std::iter::once(name).chain(service.aliases.iter().map(String::as_str)).map(str::to_owned).collect(),
+        aliases: std::iter::once(name)
+            .chain(service.aliases.iter().map(String::as_str))
+            .map(str::to_owned)
+            .collect(),
         cap_drop: service.cap_drop.clone(),
         read_only: service.read_only,
         init: service.init,

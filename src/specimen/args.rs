@@ -118,6 +118,15 @@ pub struct SpecimenArgs {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub mount_alarm_after: Duration,
 
+    /// Average time of a heartbeat's writes above which a leader leaves its office to others
+    /// [default: never]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub move_at: Option<Duration>,
+
+    /// Average time above which an alarm is raised, once [default: never]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub alarm_at: Option<Duration>,
+
     /// Mount flags that must be in force on the data directory, as in `noexec,nosuid`
     #[arg(long, value_name = "FLAGS", value_delimiter = ',')]
     pub require_flags: Vec<String>,

@@ -7,7 +7,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
 use super::cleanup::Cleanup;
@@ -17,6 +18,7 @@ use super::headroom::Headroom;
 use super::mount_flags;
 use super::quota::Ladder;
 use super::service::Service;
+use super::slowness::{Slowness, Verdict};
 use super::weakness::Weakness;
 
 const PROBE: &str = ".specimen-probe";
@@ -29,8 +31,9 @@ pub(super) fn run(service: &Arc<Service>) {
     let mut cleanup = Cleanup::new(&service.args);
     let mut ladder = Ladder::new(&service.args);
     let mut headroom = Headroom::new(service);
+    let mut slowness = Slowness::new(&service.args);
     while !service.stop.sleep(service.args.heartbeat) {
-        beat(service);
+        judge(service, slowness.took(beat(service)));
         watch(service, &mut alarm);
         cleanup.look(service);
         ladder.look(service);
@@ -38,12 +41,14 @@ pub(super) fn run(service: &Arc<Service>) {
     }
 }
 
-/// One beat.
-pub(super) fn beat(service: &Arc<Service>) {
+/// One beat; how long the data's filesystem took for it.
+pub(super) fn beat(service: &Arc<Service>) -> Duration {
+    let start = Instant::now();
     if prove(service, "data", &service.args.data) {
         // What a refused append said of this filesystem is out of date.
         service.verify_records();
     }
+    let took = start.elapsed();
     prove(service, "logs", &service.args.logs_dir());
     look_at_flags(service);
     service.verify_releases();
@@ -51,6 +56,17 @@ pub(super) fn beat(service: &Arc<Service>) {
     service.log(&format!("heartbeat {}", service.metrics.heartbeats.get()));
     // Last: a beat counts when all of it came through.
     service.health.beat();
+    took
+}
+
+/// Leaves the work to others where the storage is too slow, and tells people where it is slower yet.
+fn judge(service: &Service, verdict: Verdict) {
+    service.slow.store(verdict.moves, Ordering::Release);
+    if let Some(average) = verdict.alarm {
+        service.metrics.latency_alarms.add(1);
+        let line = format!("ALARM: storage takes {} ms on average", average.as_millis());
+        service.console.say(line);
+    }
 }
 
 /// Says which of the flags that the service relies on are not in force.

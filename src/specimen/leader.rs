@@ -84,14 +84,16 @@ fn follow(service: &Service) {
     }
 }
 
-/// Whoever cannot hand in work neither leads nor renews: somebody else may be able to.
+/// Whoever cannot hand in work, or only slowly keep it, neither leads nor renews: somebody else may
+/// be able to.
 fn look(
     service: &Service,
     election: &mut Election,
     abandoned: Option<u64>,
 ) -> io::Result<Option<u64>> {
     let cut_off = service.uplink.as_ref().is_some_and(|uplink| uplink.state() == State::Offline);
-    if cut_off { Ok(None) } else { election.look(Instant::now(), abandoned) }
+    let unfit = cut_off || service.slow.load(Ordering::Acquire);
+    if unfit { Ok(None) } else { election.look(Instant::now(), abandoned) }
 }
 
 /// The thread that works while we lead, until the service stops.

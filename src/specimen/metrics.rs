@@ -42,6 +42,7 @@ pub(super) struct Metrics {
     pub(super) lost_state: Counter,
     pub(super) links_diverged: Counter,
     pub(super) mount_alarms: Counter,
+    pub(super) latency_alarms: Counter,
     pub(super) agents_offline: Counter,
     /// Records that came too early for `orders-by-wall-clock`.
     pub(super) early_refused: Counter,
@@ -69,6 +70,7 @@ impl Metrics {
             lost_state: Counter::default(),
             links_diverged: Counter::default(),
             mount_alarms: Counter::default(),
+            latency_alarms: Counter::default(),
             agents_offline: Counter::default(),
             early_refused: Counter::default(),
             stale_refused: Counter::default(),
@@ -82,7 +84,7 @@ impl Metrics {
         }
     }
 
-    fn counters(&self) -> [(&'static str, &Counter); 14] {
+    fn counters(&self) -> [(&'static str, &Counter); 15] {
         [
             ("specimen_appends_acked_total", &self.acked),
             ("specimen_appends_failed_total", &self.failed),
@@ -92,6 +94,7 @@ impl Metrics {
             ("specimen_lost_state_total", &self.lost_state),
             ("specimen_links_diverged_total", &self.links_diverged),
             ("specimen_mount_alarms_total", &self.mount_alarms),
+            ("specimen_latency_alarms_total", &self.latency_alarms),
             ("specimen_agents_offline_total", &self.agents_offline),
             ("specimen_early_refused_total", &self.early_refused),
             ("specimen_index_warmed_total", &self.index_warmed),

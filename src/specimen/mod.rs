@@ -17,6 +17,7 @@
 //! - `flags: not in force on /data: noexec`
 //! - `ALARM: volume lost for 30 s`, once
 //! - `ALARM: 92% of DIR in use`, once per crossing, of a directory that is only watched
+//! - `ALARM: storage takes 612 ms on average`, once until it was faster in between
 //! - `controller HOST:PORT: OFFLINE (…)`, and `RUNNING` when it is back
 //! - `start: the controller is not ready; again in 2000 ms`
 //! - `clock: the sender's is 3600 s ahead`, `clock: the sender's agrees again`
@@ -73,6 +74,7 @@ mod serve;
 mod service;
 mod session;
 mod shared;
+mod slowness;
 mod space;
 mod spool;
 mod stop;

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -54,6 +54,8 @@ pub(super) struct Service {
     pub(super) follow: Arc<Follow>,
     /// The term that we lead; 0 for none.
     pub(super) term: AtomicU64,
+    /// The storage is too slow for a leader's.
+    pub(super) slow: AtomicBool,
     /// None before the start, and where none is asked for.
     index: OnceLock<Option<Index>>,
     log: Mutex<Option<LogHandle>>,
@@ -88,6 +90,7 @@ impl Service {
             office: Office::new(&args),
             follow: Arc::new(Follow::new(&args)),
             term: AtomicU64::new(0),
+            slow: AtomicBool::new(false),
             uplink: args.controller.clone().map(|it| Uplink::new(it, console.clone())),
             index: OnceLock::new(),
             log: Mutex::new(None),

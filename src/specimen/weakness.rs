@@ -47,6 +47,8 @@ pub enum Weakness {
     LayerState,
     /// Records are taken after the end of the term.
     LeadsForEver,
+    /// A leader whose storage is slow goes on leading.
+    LeadsHoweverSlow,
     /// Nothing is published where hard links are refused.
     LinksOnly,
     /// A record waits until the log has its line.
@@ -243,6 +245,12 @@ const TABLE: &[Row] = &[
         "leads-for-ever",
         "takes records when its term is over",
         "failover-frozen",
+    ),
+    row(
+        Weakness::LeadsHoweverSlow,
+        "leads-however-slow",
+        "keeps the work however slow its storage is",
+        "io-latency-slo",
     ),
     row(
         Weakness::LinksOnly,

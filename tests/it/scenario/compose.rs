@@ -60,7 +60,10 @@ fn mounts_of_every_form_become_volumes() {
     assert_eq!(volume(&scenario, "redis-run")["tmpfs"]["mode"], json!("0755"));
     assert_eq!(volume(&scenario, "redis-scratch")["tmpfs"]["size"], json!("8MiB"));
     assert!(redis.read_only && redis.init);
-    assert_eq!((&redis.networks[..], &redis.aliases[..]), (&["back".into()][..], &["cache".into()][..]));
+    assert_eq!(
+        (&redis.networks[..], &redis.aliases[..]),
+        (&["back".into()][..], &["cache".into()][..])
+    );
     assert_eq!(redis.stop_grace.unwrap().to_string(), "90s");
     let worker = mounts(&scenario.services["worker"]);
     assert_eq!(worker["/opt/pipeline/dags"], ("worker-opt-pipeline-dags", true));

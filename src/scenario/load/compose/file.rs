@@ -7,8 +7,7 @@ use std::{
 };
 
 use super::{
-    Beside, Given, build, files::Whole, interpolate::interpolate, networks, service, values,
-    volume,
+    Beside, Given, build, files::Whole, interpolate::interpolate, networks, service, values, volume,
 };
 use crate::{
     diagnostic::suggest,

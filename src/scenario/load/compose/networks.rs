@@ -1,11 +1,7 @@
 //! Networks of a Compose file. A run makes networks of its own under these names; whatever a file
 //! wants of one beyond that is a problem at its place.
 
-use super::{
-    File, build,
-    service::Service,
-    values,
-};
+use super::{File, build, service::Service, values};
 use crate::scenario::load::{
     node::{Entry, Node},
     problem::Problem,
