@@ -12,6 +12,7 @@ mod doctor;
 mod explain;
 mod files;
 mod gameday;
+mod gaps;
 mod history;
 mod init;
 mod language;
