@@ -15,7 +15,7 @@ use super::{
     audit::called,
     files,
     gaps::{self, bridged},
-    output,
+    output, theirs,
 };
 use crate::{
     diagnostic,
@@ -31,10 +31,11 @@ const WHOLE: &str = "keelhaul: 1\nname: starter\n";
 pub(super) const HOST_WIDE: &str = "allow: [host-wide]\n";
 
 pub(super) async fn init(args: &InitArgs) -> anyhow::Result<ExitCode> {
+    let attached = to_act_on(args);
     let made = match (&args.container, &args.compose) {
         (Some(container), _) => of_container(container).await?,
         (None, Some(file)) => of_compose(file, &args.out)?,
-        (None, None) => return Ok(ExitCode::Usage),
+        (None, None) => theirs::suite(&attached).await?,
     };
     let Some(suite) = made else { return Ok(ExitCode::Usage) };
     if suite.is_empty() {
@@ -55,12 +56,18 @@ pub(super) async fn init(args: &InitArgs) -> anyhow::Result<ExitCode> {
         let _ = writeln!(said, "{}", args.out.join(&one.name).display());
     }
     output::data(said)?;
-    let out = args.out.display();
+    let (out, attach) = (args.out.display(), if attached.is_empty() { "" } else { " --attach" });
     output::say(format!(
-        "{} written; next: `keelhaul plan {out}`, `keelhaul run {out}`",
+        "{} written; next: `keelhaul plan {out}`, `keelhaul run {out}{attach}`",
         count(suite.len(), "scenario")
     ));
     Ok(ExitCode::Pass)
+}
+
+/// Containers that run already, as `gameday` takes them.
+fn to_act_on(args: &InitArgs) -> Vec<String> {
+    let project = args.compose_project.iter().map(|name| format!("project={name}"));
+    args.attach.iter().cloned().chain(project).collect()
 }
 
 fn write(suite: &[Starter], out: &Path) -> anyhow::Result<()> {

@@ -31,6 +31,7 @@ mod server;
 mod set_up;
 mod shell;
 mod signals;
+mod theirs;
 
 use std::process::ExitCode as ProcessExit;
 
