@@ -449,6 +449,10 @@ pub(super) struct RecoverArgs {
     /// Also a run that is alive.
     #[arg(long, requires = "run")]
     pub(super) force: bool,
+
+    /// Directory of the reports: they tell a run of which nothing is left from one that never was.
+    #[arg(long, default_value = "reports", value_name = "DIR")]
+    pub(super) out: PathBuf,
 }
 
 /// `report`
