@@ -15,6 +15,7 @@ mod gameday;
 mod gaps;
 mod history;
 mod init;
+mod keys;
 mod language;
 mod list;
 mod man;
