@@ -253,18 +253,7 @@ fn json(file: &Path, facts: &Facts, replayed: &Replayed) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn facts() -> Facts {
-        Facts {
-            keelhaul: "0.1.0".into(),
-            filesystem: "ext4".into(),
-            records: Records::File("journal.log".into()),
-            cut: 812,
-            acknowledged: 41,
-            wrong: "1 of 41 acknowledged records lost".into(),
-            digest: "ab".into(),
-        }
-    }
+    use crate::crash_state::testing::facts;
 
     #[test]
     fn both_formats_say_what_it_was_and_what_it_is() {
