@@ -312,6 +312,14 @@ fn without_engine(place: &Place, more: &[&str], env: &[(&str, &str)]) -> Ran {
 }
 
 #[test]
+fn each_event_is_shown_as_it_comes_where_more_is_asked_for() {
+    let place = Place::new();
+    let said = |more| without_engine(&place, more, &[]).stderr;
+    assert!(!said(&[]).contains("run-started"));
+    has(&said(&["-v"]), &["run-started", "run-ended"]);
+}
+
+#[test]
 fn a_run_adds_itself_and_fails_for_no_history() {
     let place = Place::new();
     for (more, env) in [(&["--no-history"][..], &[][..]), (&[], &[("KEELHAUL_NO_HISTORY", "1")])] {
