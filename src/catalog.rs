@@ -166,7 +166,8 @@ fn summary(doc: &str) -> String {
     }
 }
 
-fn parameters(schema: &Value, definitions: &Value) -> Vec<Parameter> {
+/// The parameters that the properties of a schema are.
+pub(crate) fn parameters(schema: &Value, definitions: &Value) -> Vec<Parameter> {
     let required: Vec<&str> = schema
         .get("required")
         .and_then(Value::as_array)

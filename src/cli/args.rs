@@ -1,9 +1,10 @@
 //! Every verb and option, with the help that users read.
 
 mod history;
+mod init;
 mod replay;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{
     ArgGroup, Args, Parser, Subcommand, ValueEnum,
@@ -13,6 +14,7 @@ use clap::{
 pub(super) use history::{
     HistoryAdd, HistoryArgs, HistoryCompare, HistoryFormat, HistoryShow, HistoryVerb, Since,
 };
+pub(super) use init::InitArgs;
 pub(super) use replay::ReplayArgs;
 
 use crate::{
@@ -158,6 +160,21 @@ pub(super) struct Selection {
     /// Only the K-th of N parts of the suite.
     #[arg(long, value_name = "K/N", value_parser = shard)]
     pub(super) shard: Option<Shard>,
+}
+
+impl Selection {
+    /// Of a file, whatever it says.
+    pub(super) fn without_controls(file: &Path) -> Self {
+        Self {
+            paths: vec![PathBuf::from(file)],
+            set: Vec::new(),
+            tag: Vec::new(),
+            case: None,
+            seed: None,
+            controls: Controls::Never,
+            shard: None,
+        }
+    }
 }
 
 /// Whether controls run.
@@ -340,31 +357,6 @@ pub(super) struct ManArgs {
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {}
 
-const INIT_EXAMPLES: &str = "\
-Examples:
-  keelhaul init shop-db                          from a container, running or not
-  keelhaul init --compose compose.yaml --out storage-tests
-
-A suite runs copies: nothing is done to the container, and its volumes are not touched.";
-
-/// `init`
-#[derive(Debug, Args)]
-#[command(after_help = INIT_EXAMPLES)]
-#[group(skip)]
-#[command(group = ArgGroup::new("from").required(true).args(["container", "compose"]))]
-pub(super) struct InitArgs {
-    /// A container by name or id.
-    pub(super) container: Option<String>,
-
-    /// A Compose file.
-    #[arg(long, value_name = "FILE")]
-    pub(super) compose: Option<PathBuf>,
-
-    /// Directory for the scenarios; no file there is overwritten.
-    #[arg(long, default_value = "scenarios", value_name = "DIR")]
-    pub(super) out: PathBuf,
-}
-
 const AUDIT_EXAMPLES: &str = "\
 Examples:
   keelhaul audit                             every container that runs
@@ -457,6 +449,10 @@ pub(super) struct RecoverArgs {
     /// Also a run that is alive.
     #[arg(long, requires = "run")]
     pub(super) force: bool,
+
+    /// Directory of the reports: they tell a run of which nothing is left from one that never was.
+    #[arg(long, default_value = "reports", value_name = "DIR")]
+    pub(super) out: PathBuf,
 }
 
 /// `report`

@@ -7,19 +7,24 @@ use serde_json::json;
 use super::{
     args::{AuditArgs, AuditFormat},
     files,
+    gaps::{self, bridged},
     init::{self, HOST_WIDE},
     output,
 };
 use crate::{
     audit::{self, Finding, RULES, Subject, Unlooked, Weight},
     diagnostic::suggest,
+    report::text::one_line,
     runtime::{Docker, Listed},
-    scenario::compose_volumes,
+    scenario::{Gap, Way, compose_volumes},
     verdict::ExitCode,
 };
 
 /// Version of the JSON.
 const FORMAT: u32 = 1;
+/// Characters that are shown of a key that is not understood, and of why not.
+const LONGEST_KEY: usize = 60;
+const LONGEST_WHY: usize = 400;
 
 pub(super) async fn audit(args: &AuditArgs) -> anyhow::Result<ExitCode> {
     if let Some(problem) = unknown_rule(&args.except) {
@@ -63,9 +68,12 @@ async fn of_containers(args: &AuditArgs) -> anyhow::Result<Found> {
 /// which were said.
 async fn of_compose(file: &Path) -> anyhow::Result<Found> {
     let file = std::path::absolute(file)?;
-    let named = serde_json::Value::String(file.display().to_string());
-    let head = format!("{HOST_WIDE}compose: {{ file: {named}, without: [\"*\"] }}\n");
-    let Some(scenario) = init::read_back(&head, &file) else { return Ok(None) };
+    let named = file.display().to_string();
+    // beside it, so that its paths begin where they do
+    let beside = file.with_file_name("audit.yaml");
+    let (instead, gaps) = bridged(&named, &beside);
+    let head = format!("{HOST_WIDE}{}", instead.head(&named, None));
+    let Some(scenario) = init::read_back(&head, &beside) else { return Ok(None) };
     let mut images = BTreeMap::new();
     // without an engine, the file still says enough
     if let Ok(docker) = Docker::connect(None) {
@@ -76,7 +84,16 @@ async fn of_compose(file: &Path) -> anyhow::Result<Found> {
     }
     let text = files::beside(&file).ok().flatten().unwrap_or_default();
     let named = compose_volumes(&String::from_utf8_lossy(&text));
-    Ok(Some(audit::declared(&scenario, &images, &named)))
+    let (subjects, mut unlooked) = audit::declared(&scenario, &images, &named);
+    unlooked.extend(gaps.iter().filter_map(not_understood));
+    Ok(Some((subjects, unlooked)))
+}
+
+/// A key of a service that nothing was made of; of a volume or an image, enough is known.
+fn not_understood(gap: &Gap) -> Option<Unlooked> {
+    let Way::Without(container, key) = gap.way.clone() else { return None };
+    let what = format!("what `{}` says", one_line(&key, LONGEST_KEY));
+    Some(Unlooked { container, what, why: one_line(&gaps::what(&gap.problem), LONGEST_WHY) })
 }
 
 fn unknown_rule(except: &[String]) -> Option<String> {

@@ -4,10 +4,11 @@ use std::fmt::Write;
 
 use schemars::JsonSchema;
 
-use super::{args::ExplainArgs, language, output};
+use super::{args::ExplainArgs, keys, language, output};
 use crate::{
     audit::RULES,
     catalog::{self, Family, Item, Parameter},
+    diagnostic::closest,
     faults::Selector,
     scenario, specimen,
     verdict::ExitCode,
@@ -21,9 +22,7 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let texts: Vec<String> = items.chain(more.into_iter().flatten()).collect();
     match found {
         Err(error) if texts.is_empty() => {
-            let parts: Vec<&str> = language::names().collect();
-            let parts = parts.join("`, `");
-            output::say(format!("error: {error}; of the language, `{parts}` and their keys"));
+            output::say(format!("error: {}", unknown(word, &error)));
             Ok(ExitCode::Usage)
         }
         _ => {
@@ -31,6 +30,16 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::Pass)
         }
     }
+}
+
+/// With the key that was probably meant, where nothing else was.
+fn unknown(word: &str, error: &str) -> String {
+    let meant = closest(word, keys::names()).filter(|_| !error.contains("did you mean"));
+    if let Some((what, meant)) = error.split_once("\n\n").map(|(what, _)| what).zip(meant) {
+        return format!("{what}\n\nhint: did you mean `{meant}`?");
+    }
+    let parts: Vec<&str> = language::names().collect();
+    format!("{error}; of the language, `{}` and their keys", parts.join("`, `"))
 }
 
 /// A rule of `audit`.

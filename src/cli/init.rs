@@ -10,13 +10,19 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{args::InitArgs, audit::called, files, output};
+use super::{
+    args::InitArgs,
+    audit::called,
+    files,
+    gaps::{self, bridged},
+    output, theirs,
+};
 use crate::{
     diagnostic,
     report::text::count,
     runtime::{ChosenSource, Docker, reaches_engine},
-    scenario::{Beside, Env, Scenario, Sets, load_beside},
-    starter::{self, Instead, OnHost, Origin, Original, Over, Starter, words},
+    scenario::{Beside, Env, Gap, Scenario, Sets, compose_gaps, load_beside},
+    starter::{self, OnHost, Origin, Original, Over, Starter, words},
     verdict::ExitCode,
 };
 
@@ -25,10 +31,11 @@ const WHOLE: &str = "keelhaul: 1\nname: starter\n";
 pub(super) const HOST_WIDE: &str = "allow: [host-wide]\n";
 
 pub(super) async fn init(args: &InitArgs) -> anyhow::Result<ExitCode> {
+    let attached = to_act_on(args);
     let made = match (&args.container, &args.compose) {
         (Some(container), _) => of_container(container).await?,
         (None, Some(file)) => of_compose(file, &args.out)?,
-        (None, None) => return Ok(ExitCode::Usage),
+        (None, None) => theirs::suite(&attached).await?,
     };
     let Some(suite) = made else { return Ok(ExitCode::Usage) };
     if suite.is_empty() {
@@ -49,12 +56,18 @@ pub(super) async fn init(args: &InitArgs) -> anyhow::Result<ExitCode> {
         let _ = writeln!(said, "{}", args.out.join(&one.name).display());
     }
     output::data(said)?;
-    let out = args.out.display();
+    let (out, attach) = (args.out.display(), if attached.is_empty() { "" } else { " --attach" });
     output::say(format!(
-        "{} written; next: `keelhaul plan {out}`, `keelhaul run {out}`",
+        "{} written; next: `keelhaul plan {out}`, `keelhaul run {out}{attach}`",
         count(suite.len(), "scenario")
     ));
     Ok(ExitCode::Pass)
+}
+
+/// Containers that run already, as `gameday` takes them.
+fn to_act_on(args: &InitArgs) -> Vec<String> {
+    let project = args.compose_project.iter().map(|name| format!("project={name}"));
+    args.attach.iter().cloned().chain(project).collect()
 }
 
 fn write(suite: &[Starter], out: &Path) -> anyhow::Result<()> {
@@ -112,12 +125,14 @@ fn of_compose(file: &Path, out: &Path) -> anyhow::Result<Option<Vec<Starter>>> {
     let whole =
         |path: &Path| std::path::absolute(path).with_context(|| format!("`{}`", path.display()));
     let (file, out) = (whole(file)?, whole(out)?);
-    let named = serde_json::Value::String(relative(&out, &file).display().to_string());
-    let as_it_is = format!("{HOST_WIDE}compose: {named}\n");
+    let named = relative(&out, &file).display().to_string();
     let scenario_file = out.join("starter.yaml");
+    let (instead, gaps) = bridged(&named, &scenario_file);
+    let as_it_is = format!("{HOST_WIDE}{}", instead.head(&named, None));
     let Some(found) = read_back(&as_it_is, &scenario_file) else { return Ok(None) };
-    let instead = Instead::of(&found, &on_host);
-    let head = |over: Over<'_>| format!("compose: {named}\n{}", instead.lines(over));
+    gaps.iter().for_each(|gap| output::say(gaps::told(gap)));
+    let instead = instead.apart(&found, &on_host);
+    let head = |over: Over<'_>| instead.head(&named, over);
     // without the host's directories that would be written, it may not need any
     let alone = head(None);
     let scenario = match loaded(&alone, &scenario_file) {
@@ -144,13 +159,27 @@ pub(super) fn read_back(head: &str, file: &Path) -> Option<Scenario> {
 
 /// The scenario that a head makes, or its problems.
 pub(super) fn loaded(head: &str, file: &Path) -> Result<Scenario, Vec<diagnostic::Diagnostic>> {
-    let text = format!("{WHOLE}{head}steps: [{{ wait: 1ms }}]\n").into_bytes();
+    let text = whole(head).into_bytes();
     let directory = std::env::current_dir().unwrap_or_default();
-    // the directory may not be there yet, and nothing leads up from it then
-    let read = |path: &Path| files::beside(&without_dots(path));
     let beside = Beside { read: &read, directory: &directory };
     let mut all = load_beside(&[(file.to_owned(), Ok(text))], &Sets::new(), &Env::new(), beside)?;
     Ok(all.remove(0).cells.remove(0).scenario)
+}
+
+/// What the Compose file of a head wants that a run does not have.
+pub(super) fn gaps(head: &str, file: &Path) -> Vec<Gap> {
+    let directory = std::env::current_dir().unwrap_or_default();
+    let beside = Beside { read: &read, directory: &directory };
+    compose_gaps(file, &whole(&format!("{HOST_WIDE}{head}")), beside)
+}
+
+fn whole(head: &str) -> String {
+    format!("{WHOLE}{head}steps: [{{ wait: 1ms }}]\n")
+}
+
+/// The directory may not be there yet, and nothing leads up from it then.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    files::beside(&without_dots(path))
 }
 
 /// What is at a path, wherever it leads.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::explain::section;
+use super::{explain::section, keys};
 use crate::{
     catalog::{Parameter, parameters_of},
     scenario::{
@@ -43,11 +43,16 @@ pub(super) fn explanation(word: &str) -> Option<String> {
             one_key(&mut text, part, key);
         }
         // one of many is called as they are: `services`
-        if word == part.name || word.strip_suffix('s') == Some(part.name) {
+        if keys::stands_for(word, part.name) {
             separate(&mut text);
             let _ = writeln!(text, "{} ({})\n", part.name, part.what);
             section(&mut text, "Keys", &keys);
         }
+    }
+    let known: Vec<&str> = names().collect();
+    for meaning in keys::explanations(word, &known) {
+        separate(&mut text);
+        text.push_str(&meaning);
     }
     (!text.is_empty()).then_some(text)
 }
@@ -60,6 +65,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 fn one_key(text: &mut String, part: &Part, key: &Parameter) {
     separate(text);
     let _ = writeln!(text, "{} (key of a {}: {})\n\n{}", key.name, part.name, key.takes, key.doc);
+    let _ = writeln!(text, "\nExample\n  {}", keys::written(key));
 }
 
 fn separate(text: &mut String) {
@@ -90,5 +96,16 @@ mod tests {
         assert!(timeout.contains("key of a scenario") && timeout.contains("key of a healthcheck"));
         assert!(explanation("services").unwrap().contains("image"));
         assert_eq!(explanation("nonsense"), None);
+    }
+
+    #[test]
+    fn keys_of_faults_and_volumes_say_where_they_stand_with_an_example() {
+        let target = explanation("target").unwrap();
+        assert!(target.contains("The container: `service`.") && target.contains("`crash`"));
+        assert!(target.contains("Example\n") && target.contains("{ target: agent"), "{target}");
+        let interpose = explanation("interpose").unwrap();
+        assert!(interpose.contains("`bind`, `docker`") && interpose.contains("Example\n"));
+        // below a key of a key
+        assert!(explanation("every").unwrap().contains("`when`"));
     }
 }

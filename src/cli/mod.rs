@@ -12,8 +12,10 @@ mod doctor;
 mod explain;
 mod files;
 mod gameday;
+mod gaps;
 mod history;
 mod init;
+mod keys;
 mod language;
 mod list;
 mod man;
@@ -30,6 +32,7 @@ mod server;
 mod set_up;
 mod shell;
 mod signals;
+mod theirs;
 
 use std::process::ExitCode as ProcessExit;
 

@@ -1,15 +1,24 @@
 //! `recover`: undoes what a crashed run left behind, from its journal alone.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::bail;
 
-use super::{args::RecoverArgs, output};
+use super::{args::RecoverArgs, output, report};
 use crate::{
+    diagnostic::{closest, suggest},
     helper::recover::{self, Recovered, RunState},
+    history::{FILE, History},
+    report::text::one_line,
+    run::is_run_id,
     runtime::Docker,
     verdict::ExitCode,
 };
+
+/// Bytes that are shown of what was given for a run.
+const SHOWN: usize = 100;
+/// Runs that a hint names.
+const NAMED: usize = 5;
 
 pub(super) async fn recover(args: &RecoverArgs) -> anyhow::Result<ExitCode> {
     let docker = Arc::new(Docker::connect(None)?);
@@ -21,8 +30,15 @@ pub(super) async fn recover(args: &RecoverArgs) -> anyhow::Result<ExitCode> {
     let recovered = match &args.run {
         None => recover::recover_all(Arc::clone(&docker)).await?,
         Some(run) => {
+            let known = recover::list(&docker).await?;
+            let called = runs_called(&known, run)?;
+            if called.is_empty() {
+                let (said, code) = unknown(run, &known, &args.out);
+                output::say(said);
+                return Ok(code);
+            }
             let mut recovered = Vec::new();
-            for run in runs_called(&docker, run).await? {
+            for run in called {
                 match recover::recover(Arc::clone(&docker), &run, args.force).await {
                     Ok(one) => recovered.push(one),
                     // what keeps one from being recovered is no reason to leave the others
@@ -38,9 +54,7 @@ pub(super) async fn recover(args: &RecoverArgs) -> anyhow::Result<ExitCode> {
         return Err(last.into());
     }
     if recovered.is_empty() {
-        // of one that was named it is known
-        let others = if args.run.is_none() { recover::list(&docker).await? } else { Vec::new() };
-        output::say(nothing(&others));
+        output::say(nothing(&recover::list(&docker).await?));
     }
     let complete = recovered.iter().all(|one| one.problems.is_empty());
     Ok(if complete { ExitCode::Pass } else { ExitCode::RollbackIncomplete })
@@ -61,8 +75,7 @@ fn nothing(states: &[RunState]) -> String {
 }
 
 /// Every run whose id begins with this. A run has an id per case that ran side by side.
-async fn runs_called(docker: &Docker, begin: &str) -> anyhow::Result<Vec<String>> {
-    let known = recover::list(docker).await?;
+fn runs_called(known: &[RunState], begin: &str) -> anyhow::Result<Vec<String>> {
     // a whole id is that run alone: `k7f3a9-1` is not the beginning of `k7f3a9-10`
     if known.iter().any(|state| state.run == begin) {
         return Ok(vec![begin.to_owned()]);
@@ -78,6 +91,45 @@ async fn runs_called(docker: &Docker, begin: &str) -> anyhow::Result<Vec<String>
         bail!("`{begin}` may be any of {}\n\nhint: write more of it", found.join(", "));
     }
     Ok(found)
+}
+
+/// What is said of a run that has nothing at the engine. One of which nothing is left is no error,
+/// and which that is its reports and the history tell; of any other only the form of its id does.
+fn unknown(run: &str, states: &[RunState], out: &Path) -> (String, ExitCode) {
+    const NOTHING: &str = "nothing to recover";
+    let reports = report::runs(out);
+    // its cases side by side have an id each
+    let whole = run.split('-').next().unwrap_or(run);
+    let reported = reports.iter().find(|known| !whole.is_empty() && known.starts_with(whole));
+    let remembered = || History::open(&out.join(FILE)).is_ok_and(|all| all.run(whole).is_ok());
+    if let Some(known) = reported {
+        let out = out.display();
+        let said = format!("{NOTHING}: nothing is left of `{known}`, whose reports are in `{out}`");
+        return (said, ExitCode::Pass);
+    }
+    if is_run_id(run) && remembered() {
+        return (
+            format!("{NOTHING}: nothing is left of `{run}`, which the history knows"),
+            ExitCode::Pass,
+        );
+    }
+    let names = states.iter().map(|state| state.run.as_str());
+    let names: Vec<&str> = names.chain(reports.iter().map(String::as_str)).collect();
+    // without what all of them end in: two that only share that are not alike
+    let ids = names.iter().map(|name| name.split('-').next().unwrap_or(name));
+    let meant = closest(whole, ids);
+    if is_run_id(run) && meant.is_none() {
+        let (run, out) = (one_line(run, SHOWN), out.display());
+        let said = format!(
+            "{NOTHING}\n\nhint: no report in `{out}` is of a run `{run}`: whether it left nothing, was recovered \
+             already or never was cannot be told here; `--out` names another directory"
+        );
+        return (said, ExitCode::Pass);
+    }
+    let hint = suggest(run, names.into_iter().take(NAMED))
+        .unwrap_or_else(|| "nothing is left of any run, and none has reports here".into());
+    let hint = meant.map_or(hint, |meant| format!("did you mean `{meant}`?"));
+    (format!("error: no run is called `{}`\n\nhint: {hint}", one_line(run, SHOWN)), ExitCode::Usage)
 }
 
 fn listing(states: &[RunState]) -> String {
@@ -134,5 +186,28 @@ mod tests {
         assert_eq!(nothing(&[state(false)]), "nothing to recover");
         let text = nothing(&[state(true)]);
         assert!(text.contains("hint: `a-0` counts as live") && text.contains("2.5 s"), "{text}");
+    }
+
+    #[test]
+    fn a_run_that_never_was_is_told_from_one_of_which_nothing_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let reported = dir.path().join("kabcdef");
+        std::fs::create_dir(&reported).unwrap();
+        std::fs::write(reported.join("events.jsonl"), "").unwrap();
+        let objects = Vec::new();
+        let there = [RunState { run: "kqrstuv-0".into(), live: false, kept: false, objects }];
+        for (run, code, says) in [
+            ("kabcdef", ExitCode::Pass, "nothing is left of `kabcdef`"),
+            ("kabcdef-3", ExitCode::Pass, "nothing is left of `kabcdef`"),
+            ("kab", ExitCode::Pass, "nothing is left of `kabcdef`"),
+            ("kzzzzzz-0", ExitCode::Pass, "cannot be told here"),
+            ("kabcdeg", ExitCode::Usage, "did you mean `kabcdef`?"),
+            ("kqrstuw-0", ExitCode::Usage, "did you mean `kqrstuv`?"),
+            ("NONSENSE", ExitCode::Usage, "known here: `kqrstuv-0`, `kabcdef`"),
+            ("-", ExitCode::Usage, "no run is called `-`"),
+        ] {
+            let (said, found) = unknown(run, &there, dir.path());
+            assert!(found == code && said.contains(says), "{run}: {said}");
+        }
     }
 }

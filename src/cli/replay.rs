@@ -19,6 +19,7 @@ use crate::{
     crash_state::{CrashState, Facts, Records},
     helper::{self, HelperLink as _, client::Helper},
     protocol::Replayed,
+    report::text::one_line,
     run::{self, Redactor},
     runtime::Docker,
     verdict::{ExitCode, Verdict},
@@ -28,6 +29,10 @@ use crate::{
 const FORMAT: u32 = 1;
 /// Bytes of a file that is worth reading: a state has fewer.
 const LARGEST: u64 = 256 << 20;
+/// Bytes that are shown of what a file or a program says.
+const SHOWN: usize = 4000;
+/// Before what to do.
+const HINT: &str = "\n\nhint: ";
 
 pub(super) async fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let (file, state) = match opened(&args.file) {
@@ -69,7 +74,7 @@ fn opened(path: &Path) -> Result<(Vec<u8>, CrashState), String> {
         return Err(format!("it has {length} bytes, more than any state"));
     }
     let file = fs::read(path).map_err(|error| error.to_string())?;
-    let state = CrashState::decode(&file).map_err(|error| error.to_string())?;
+    let state = CrashState::decode(&file).map_err(|error| plain(&error.to_string()))?;
     Ok((file, state))
 }
 
@@ -90,13 +95,14 @@ async fn reader(
         (Records::File(_), None) => return Ok(Ok(None)),
         (Records::File(file), Some(_)) => {
             return Ok(Err(format!(
-                "the records of this state are read from its file `{file}`, by no program\n\nhint: leave \
-                 `--in` out"
+                "the records of this state are read from its file `{}`, by no program\n\nhint: leave \
+                 `--in` out",
+                plain(file)
             )));
         }
         (Records::Program { command, .. }, name) => (command, name),
     };
-    let program = command.first().map_or("", String::as_str);
+    let program = plain(command.first().map_or("", String::as_str));
     let Some(name) = name else {
         return Ok(Err(format!(
             "`{program}` reads this state, and nothing says in which container\n\nhint: start the image \
@@ -161,7 +167,7 @@ fn ended_with(
     let replayed = match judged {
         Ok(Ok(replayed)) => replayed,
         Ok(Err(error)) => {
-            let why = redactor.text(hinted(&error, facts));
+            let why = plain(&redactor.text(hinted(&error, facts)));
             output::say(format!("error: the state could not be judged: {why}"));
             return Ok(ExitCode::Error);
         }
@@ -203,16 +209,24 @@ async fn ended(helper: &Helper) -> Result<(), String> {
     helper.finish().await.map_err(said)
 }
 
+/// Words of a file, or of a program that it names, so that nothing of them acts on a terminal. A hint
+/// stays apart.
+fn plain(text: &str) -> String {
+    let parts: Vec<String> = text.split(HINT).map(|part| one_line(part, SHOWN)).collect();
+    parts.join(HINT)
+}
+
 fn human(facts: &Facts, replayed: &Replayed) -> String {
-    let Facts { filesystem, cut, acknowledged, wrong, digest, .. } = facts;
+    let Facts { filesystem, cut, acknowledged, digest, .. } = facts;
+    let wrong = plain(&facts.wrong);
     let from = match &facts.records {
-        Records::File(file) => format!("from `{file}`"),
+        Records::File(file) => format!("from `{}`", plain(file)),
         Records::Program { command, .. } => {
-            format!("by `{}`", command.first().map_or("", String::as_str))
+            format!("by `{}`", plain(command.first().map_or("", String::as_str)))
         }
     };
     let now = match &replayed.wrong {
-        Some(wrong) => format!("fail: {wrong}"),
+        Some(wrong) => format!("fail: {}", plain(wrong)),
         None => format!("pass: all {} acknowledged records are there", replayed.acknowledged),
     };
     format!(
@@ -239,18 +253,7 @@ fn json(file: &Path, facts: &Facts, replayed: &Replayed) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn facts() -> Facts {
-        Facts {
-            keelhaul: "0.1.0".into(),
-            filesystem: "ext4".into(),
-            records: Records::File("journal.log".into()),
-            cut: 812,
-            acknowledged: 41,
-            wrong: "1 of 41 acknowledged records lost".into(),
-            digest: "ab".into(),
-        }
-    }
+    use crate::crash_state::testing::facts;
 
     #[test]
     fn both_formats_say_what_it_was_and_what_it_is() {
@@ -285,6 +288,22 @@ mod tests {
         let said = told(Some("mended"), &program).unwrap();
         assert_eq!(said, r#"the state has this run in `mended`: ["sh", "-c", "dump \u{1b}[2J"]"#);
         assert_eq!(told(None, &facts()), None);
+    }
+
+    #[test]
+    fn nothing_of_a_state_s_own_words_acts_on_a_terminal() {
+        let hostile = || "\u{1b}[2J\rpass\nnow".to_owned();
+        let (path, command) = (hostile(), vec![hostile()]);
+        for records in [Records::File(hostile()), Records::Program { path, command }] {
+            let facts = Facts { records, wrong: hostile(), ..facts() };
+            let wrong = Some(hostile());
+            let replayed = Replayed { acknowledged: 1, wrong, unmountable: false, took_us: 9 };
+            let said = human(&facts, &replayed);
+            assert_eq!(said.lines().count(), 4, "{said}");
+            let error = helper::HelperError::Refused(hostile());
+            let said = said + &plain(&hinted(&error, &facts));
+            assert!(!said.contains(['\u{1b}', '\r']), "{said}");
+        }
     }
 
     #[test]

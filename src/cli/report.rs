@@ -48,8 +48,8 @@ pub(super) fn directory(run: &str, out: &Path) -> PathBuf {
     if given.join(EVENTS).exists() { given } else { out.join(run) }
 }
 
-/// The newest runs there are, or that there is none.
-pub(super) fn known(out: &Path) -> String {
+/// The runs there are, newest first.
+pub(super) fn runs(out: &Path) -> Vec<String> {
     let entries = fs::read_dir(out).into_iter().flatten().flatten();
     let mut runs: Vec<_> = entries
         // `latest` is a link to one of the others
@@ -60,8 +60,13 @@ pub(super) fn known(out: &Path) -> String {
         })
         .collect();
     runs.sort();
+    runs.into_iter().rev().map(|(_, name)| name).collect()
+}
+
+/// The newest runs there are, or that there is none.
+pub(super) fn known(out: &Path) -> String {
     let names: Vec<String> =
-        runs.into_iter().rev().take(NAMED).map(|(_, name)| format!("`{name}`")).collect();
+        runs(out).into_iter().take(NAMED).map(|name| format!("`{name}`")).collect();
     if names.is_empty() {
         return format!("there is no run in `{}`; `--out` names another directory", out.display());
     }

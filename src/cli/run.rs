@@ -18,9 +18,11 @@ use crate::{
     report::{
         self, Format,
         terminal::{self, Look},
+        text::one_line,
     },
     run::{
-        self, Event, Listener, Recorder, Redactor, RunRecord, RunStart, stages::DockerStages, suite,
+        self, Event, Listener, Recorder, Redactor, RunRecord, RunStart, Stamped,
+        stages::DockerStages, suite,
     },
     runtime::{self, Docker, Runtime},
     verdict::{Ending, ExitCode, FailOn, Verdict},
@@ -148,6 +150,9 @@ fn listeners(args: &RunArgs, progress: &Progress, unprinted: &Unprinted) -> Vec<
     let mut listeners: Vec<Listener> = Vec::new();
     let progress = progress.clone();
     listeners.push(Box::new(move |event| progress.event(event)));
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        listeners.push(Box::new(traced));
+    }
     if args.format != Format::Human {
         // nothing else speaks to the user then
         listeners.push(Box::new(|stamped| {
@@ -167,6 +172,15 @@ fn listeners(args: &RunArgs, progress: &Progress, unprinted: &Unprinted) -> Vec<
         }));
     }
     listeners
+}
+
+/// `-v`: each event as it comes, as long as a line may be.
+fn traced(event: &Stamped) {
+    const LINE: usize = 400;
+    let mut line = Vec::new();
+    if report::json::write_event(event, &mut line).is_ok() {
+        tracing::debug!("{}", one_line(&String::from_utf8_lossy(&line), LINE));
+    }
 }
 
 fn options(args: &RunArgs) -> suite::Options {

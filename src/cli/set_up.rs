@@ -1,19 +1,14 @@
 //! What a game day is played on: the set-up of a scenario, or containers that run already.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 
 use super::{
-    args::{Controls, GamedayArgs, Selection},
-    check, files, output,
+    args::{GamedayArgs, Selection},
+    check, files, output, theirs,
 };
-use crate::{
-    gameday::Draft,
-    plan::{Case, chosen::chosen},
-    runtime::{Docker, Runtime as _},
-    starter::{self, Theirs},
-};
+use crate::{gameday::Draft, plan::Case, runtime::Docker, starter};
 
 /// A case, and the text that what is done by hand is saved with.
 pub(super) struct SetUp {
@@ -55,18 +50,7 @@ fn of_scenario(scenario: &Path, args: &GamedayArgs) -> anyhow::Result<Option<Set
 async fn of_containers(words: &[String], args: &GamedayArgs) -> anyhow::Result<Option<SetUp>> {
     let docker = Docker::connect(None)?;
     let all = docker.listed().await?;
-    let found = match chosen(words, &all) {
-        Ok(found) => found,
-        Err(problem) => {
-            output::say(format!("error: {problem}"));
-            return Ok(None);
-        }
-    };
-    let mut theirs = Vec::new();
-    for chosen in found {
-        let facts = docker.inspect(&chosen.listed.id).await?;
-        theirs.push(Theirs { chosen, facts });
-    }
+    let Some(theirs) = theirs::found(words, &all, &docker).await? else { return Ok(None) };
     let text = starter::by_hand(&theirs);
     let file = Path::new("attached.yaml");
     let cases = check::cases_of(&text, file, &selection(file, args))?;
@@ -75,15 +59,8 @@ async fn of_containers(words: &[String], args: &GamedayArgs) -> anyhow::Result<O
 }
 
 fn selection(file: &Path, args: &GamedayArgs) -> Selection {
-    Selection {
-        paths: vec![PathBuf::from(file)],
-        set: args.set.clone(),
-        tag: Vec::new(),
-        case: args.case.clone(),
-        seed: None,
-        controls: Controls::Never,
-        shard: None,
-    }
+    let (set, case) = (args.set.clone(), args.case.clone());
+    Selection { set, case, ..Selection::without_controls(file) }
 }
 
 /// The one case; none when there are several, which was said.

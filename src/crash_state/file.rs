@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use crate::{
         block::{Image, pack},
-        crash_state::Records,
+        crash_state::testing,
         ledger::{Entry, Intent, RecordId},
     };
 
@@ -188,15 +188,8 @@ mod tests {
     }
 
     fn facts() -> Facts {
-        Facts {
-            keelhaul: "0.1.0".into(),
-            filesystem: "ext4".into(),
-            records: Records::File("journal.log".into()),
-            cut: 812,
-            acknowledged: 1,
-            wrong: "1 of 1 acknowledged records lost".into(),
-            digest: hexadecimal(&image().digest()),
-        }
+        let digest = hexadecimal(&image().digest());
+        Facts { acknowledged: 1, digest, ..testing::facts() }
     }
 
     fn ledger() -> Log {

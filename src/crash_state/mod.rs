@@ -57,6 +57,25 @@ pub enum Records {
     },
 }
 
+/// A state for tests.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::{Facts, Records};
+
+    /// Of a disk that is not there.
+    pub(crate) fn facts() -> Facts {
+        Facts {
+            keelhaul: "0.1.0".into(),
+            filesystem: "ext4".into(),
+            records: Records::File("journal.log".into()),
+            cut: 812,
+            acknowledged: 41,
+            wrong: "1 of 41 acknowledged records lost".into(),
+            digest: "ab".into(),
+        }
+    }
+}
+
 /// Bytes in hexadecimal.
 #[must_use]
 pub fn hexadecimal(bytes: &[u8]) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    report::{cases, text::one_line},
+    report::{Case, cases, text::one_line},
     run::{AssertionRecord, CaseRecord, Commit, RunRecord, SET_UP},
     verdict::Verdict,
 };
@@ -49,7 +49,8 @@ pub struct CaseEntry {
     pub cell: String,
     /// The control, where it is one.
     pub control: Option<String>,
-    /// What it came to; of a control, whether it was caught.
+    /// What it came to; of a control, whether it was caught. A pass beside a control that was not is
+    /// inconclusive.
     pub verdict: Verdict,
     /// How often it was run.
     pub attempts: u32,
@@ -104,7 +105,7 @@ impl RunEntry {
                 id: one_line(&commit.id, NAME),
                 from: one_line(&commit.from, NAME),
             }),
-            cases: cases.iter().map(|(last, flaky)| CaseEntry::of(last, *flaky, record)).collect(),
+            cases: cases.iter().map(|case| CaseEntry::of(case, record)).collect(),
         })
     }
 
@@ -116,7 +117,8 @@ impl RunEntry {
 }
 
 impl CaseEntry {
-    fn of(last: &CaseRecord, flaky: bool, record: &RunRecord) -> Self {
+    fn of(case: &Case<'_>, record: &RunRecord) -> Self {
+        let last = case.last();
         let start = &last.start;
         let cell: Vec<String> =
             start.cell.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
@@ -125,9 +127,10 @@ impl CaseEntry {
             scenario: one_line(&start.scenario, NAME),
             cell: one_line(&cell.join(","), NAME),
             control: start.control.as_deref().map(|control| one_line(control, NAME)),
-            verdict: last.verdict(),
+            verdict: case.verdict(),
             attempts: start.attempt,
-            flaky,
+            // one that counts for nothing did not pass in the end
+            flaky: case.flaky() && case.uncaught().is_none(),
             took_us: last.ended_us.unwrap_or(record.took_us).saturating_sub(last.started_us),
             seed: start.seed,
             fingerprint: fingerprint(last),

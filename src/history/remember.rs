@@ -30,7 +30,8 @@ impl History {
     pub fn remembered(&self, record: &RunRecord) -> Result<Vec<Event>, HistoryError> {
         let run = record.start.as_ref().map_or("", |start| start.run.as_str());
         let mut asked: Vec<(&str, &str)> = Vec::new();
-        for (case, _) in cases(record) {
+        for case in cases(record) {
+            let case = case.last();
             let of_case = case.recoveries.iter().map(|it| it.assertion.as_str());
             asked.extend(of_case.map(|assertion| (case.start.case.as_str(), assertion)));
         }

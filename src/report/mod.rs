@@ -20,7 +20,7 @@ mod write;
 
 pub(crate) use exit::exit_code;
 pub use logs::write_logs;
-pub(crate) use suites::{cases, outcomes};
+pub(crate) use suites::{Case, cases, outcomes};
 pub(crate) use trouble::{never_started, run_trouble};
 pub use write::{ReportError, render, render_all};
 

@@ -73,10 +73,9 @@ pub(crate) fn outcomes(record: &RunRecord) -> (Vec<Verdict>, bool) {
     (cases.map(|case| case.last().verdict()).collect(), flaky)
 }
 
-/// Each case in the attempt that counts, and whether it was flaky.
-pub(crate) fn cases(record: &RunRecord) -> Vec<(&CaseRecord, bool)> {
-    let suites = suites(record);
-    suites.iter().flat_map(|suite| &suite.cases).map(|case| (case.last(), case.flaky())).collect()
+/// Each case, suite by suite.
+pub(crate) fn cases(record: &RunRecord) -> Vec<Case<'_>> {
+    suites(record).into_iter().flat_map(|suite| suite.cases).collect()
 }
 
 /// Groups the cases of a run. Linear in their number.

@@ -33,15 +33,29 @@ impl RunStart {
     }
 }
 
+/// None that is taken for another.
+const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
+const LETTERS_OF_AN_ID: usize = 6;
+
 /// `k` and six letters or digits: short enough to type, unlikely enough to meet another.
 #[must_use]
 pub fn new_run_id() -> String {
-    const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
     let mut id = String::from("k");
-    for _ in 0..6 {
+    for _ in 0..LETTERS_OF_AN_ID {
         id.push(char::from(LETTERS[rand::random_range(0..LETTERS.len())]));
     }
     id
+}
+
+/// It could be the id of a run, or of a case of it that ran beside others: `k7f3a9b-1`.
+#[must_use]
+pub fn is_run_id(text: &str) -> bool {
+    let (id, slot) = text.split_once('-').unwrap_or((text, "0"));
+    let letters = id.strip_prefix('k').unwrap_or_default();
+    letters.len() == LETTERS_OF_AN_ID
+        && letters.bytes().all(|letter| LETTERS.contains(&letter))
+        && !slot.is_empty()
+        && slot.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 /// Records that a case begins.

@@ -173,7 +173,7 @@ async fn held(world: &Arc<World>) {
     } else {
         format!("`{}` in force", faults.join("`, `"))
     };
-    let looks = clean::shells(world);
+    let looks = clean::shells(world).await;
     let text = format!("held with {faults}: look with {looks}; Ctrl-C rolls back");
     world.emit(Event::Attention { case: world.id(), text });
     world.stop.cancelled().await;

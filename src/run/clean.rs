@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     protocol::{EntryId, LoadCall, Read, Reading, RollbackReport, Undone},
-    runtime::labels,
+    runtime::{State, labels},
 };
 
 /// Output kept per container.
@@ -65,21 +65,29 @@ async fn keep_all(world: &Arc<World>) -> Cleaned {
         return incomplete(world, report);
     }
     world.emit(Event::RolledBack { case: world.id(), report, recover: None });
-    let (run, looks) = (&world.run, shells(world));
+    let (run, looks) = (&world.run, shells(world).await);
     let text = format!("kept: look with {looks}; `keelhaul recover {run}` removes it");
     world.emit(Event::Attention { case: world.id(), text });
     Cleaned { rollback_incomplete: false, problem: None }
 }
 
-/// The commands that open a shell in the subjects.
-pub(super) fn shells(world: &World) -> String {
+/// The commands that open a shell in the subjects; where one has ended, what it said last.
+pub(super) async fn shells(world: &World) -> String {
     let run = &world.run;
-    let containers = world.containers();
-    let looks = containers.iter().map(|(service, id)| match world.case.attached.get(service) {
-        Some(_) => format!("`docker exec -it {id:.12} sh`"),
-        None => format!("`keelhaul shell {run} {service}`"),
+    let looks = world.containers().into_iter().map(|(service, id)| async move {
+        let facts = world.runtime.inspect(&id);
+        let facts = world.interrupt.bound(LOG_DEADLINE, LOGS, facts).await;
+        // one that nobody can tell of may run
+        let ended = facts
+            .and_then(Result::ok)
+            .is_some_and(|facts| !matches!(facts.state, State::Running | State::Paused));
+        match world.case.attached.get(&service) {
+            _ if ended => format!("`docker logs {id:.12}` (`{service}` does not run)"),
+            Some(_) => format!("`docker exec -it {id:.12} sh`"),
+            None => format!("`keelhaul shell {run} {service}`"),
+        }
     });
-    looks.collect::<Vec<_>>().join(" or ")
+    join_all(looks).await.join(" or ")
 }
 
 /// All containers at once: one that hangs keeps only its own log.

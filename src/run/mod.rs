@@ -49,8 +49,8 @@ pub(crate) mod tests;
 mod verify;
 mod world;
 
-pub use announce::new_run_id;
 pub(crate) use announce::run_of;
+pub use announce::{is_run_id, new_run_id};
 pub(crate) use case::SET_UP;
 pub use earlier::{Commit, Earlier};
 pub use event::{CaseStart, Event, FORMAT, Origin, Phase, RunStart, Stamped};

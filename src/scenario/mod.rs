@@ -24,8 +24,8 @@ pub use interposed::{any_io_rule, io_rules, recorded};
 pub use item::{Observe, ProbeItem, Require, When};
 pub(crate) use load::suffix;
 pub use load::{
-    Beside, Cell, ControlCell, Env, LARGEST_FILE, Loaded, Reader, Sets, compose_volumes,
-    environment, load_all, load_beside, read_fault, read_probe, read_workload,
+    Beside, Cell, ControlCell, Env, Gap, LARGEST_FILE, Loaded, Reader, Sets, Way, compose_gaps,
+    compose_volumes, environment, load_all, load_beside, read_fault, read_probe, read_workload,
 };
 pub use model::{
     Allow, Control, Depends, ExpectFailure, Healthcheck, Hypothesis, Matrix, Objectives, Scenario,

@@ -1,12 +1,17 @@
-//! A scenario on containers that run already: which they are, and what can be told of each from
-//! outside. Pure.
+//! Scenarios on containers that run already: which they are, what can be told of each from outside,
+//! and which faults can be given back to it. Pure.
 
 use std::fmt::Write as _;
 
-use super::{fitting, words, yaml};
+use super::{
+    Starter, fitting, head_of,
+    recipes::{ON_OTHERS, Place, RECIPES},
+    words, yaml,
+};
 use crate::{
-    plan::chosen::Chosen,
+    plan::{Case, Select, chosen::Chosen, expand},
     runtime::{ContainerFacts, Health, State},
+    scenario::load_all,
 };
 
 /// A container, and how it is just now.
@@ -17,23 +22,79 @@ pub struct Theirs<'a> {
     pub facts: ContainerFacts,
 }
 
+/// Seconds until a health check has noticed that all is well again: twice the engine's own interval.
+const NOTICED_S: u64 = 60;
+
 /// A scenario that does nothing, and has these containers as its services, and nothing of its own.
 #[must_use]
 pub fn by_hand(all: &[Theirs<'_>]) -> String {
     let named: Vec<(String, &Theirs<'_>)> = named(all);
     let name = named.first().map_or("containers", |(name, _)| name.as_str());
     let name = yaml::text(name);
-    let mut text = format!("keelhaul: 1\nname: {name}\nallow: [attach]\nservices:\n");
-    for (name, one) in &named {
+    let subjects = subjects(&named);
+    format!("keelhaul: 1\nname: {name}\nallow: [attach]\n{subjects}steps:\n  - wait: 1s\n")
+}
+
+fn subjects(named: &[(String, &Theirs<'_>)]) -> String {
+    let mut text = String::from("services:\n");
+    for (name, one) in named {
         // writing to a string cannot fail
         let _ = writeln!(text, "  {}: {{ attach: {} }}", yaml::text(name), selector(one));
     }
     text.push_str("steady_state:\n");
-    for (name, one) in &named {
+    for (name, one) in named {
         let (name, holds) = (yaml::text(name), holds(&one.facts));
         let _ = writeln!(text, "  - container: {{ service: {name}, {holds} }}");
     }
-    text + "steps:\n  - wait: 1s\n"
+    text
+}
+
+/// A scenario for each fault that can be given back, by container and mount. `case` is what
+/// [`by_hand`] says of the same, with the containers found.
+#[must_use]
+pub fn on_others(all: &[Theirs<'_>], case: &Case) -> Vec<Starter> {
+    let mut suite = Vec::new();
+    for (name, one) in &named(all) {
+        let Some(found) = case.scenario.services.get(name) else { continue };
+        let mut service = found.clone();
+        service.restart = one.facts.restart;
+        let mounts = service.mounts.iter().map(|(path, mount)| {
+            let volume = case.scenario.volumes.get(&mount.volume);
+            Place::mount(name, &service, (path, mount), volume)
+        });
+        let whole = std::iter::once(Place::service(name, &service));
+        for place in whole.chain(mounts) {
+            let applies = RECIPES.iter().chain(ON_OTHERS).filter(|recipe| (recipe.applies)(&place));
+            let texts = applies.map(|recipe| {
+                let own = fitting(&format!("{}-{}", place.words(""), recipe.name));
+                // the others would be claimed, and held to their state, for nothing
+                let alone = subjects(&[(name.clone(), *one)]);
+                let noticed = if one.facts.health == Health::None { 0 } else { NOTICED_S };
+                let head = head_of(&own, recipe.about, ALLOW, noticed);
+                let text = format!("{head}{alone}{}", (recipe.steps)(&place));
+                Starter { name: format!("{own}.yaml"), text }
+            });
+            suite.extend(texts.filter(|starter| fits(&starter.text, (name, case))));
+        }
+    }
+    suite
+}
+
+const ALLOW: &str = "allow: [attach] # the container runs already, and is not the run's\n";
+
+/// Nothing of it is refused on the container that was found: who runs it is asked the same.
+fn fits(text: &str, (service, found): (&str, &Case)) -> bool {
+    let file = ("starter.yaml".into(), Ok(text.as_bytes().to_vec()));
+    let Ok(loaded) = load_all(&[file], &Default::default(), &Default::default()) else {
+        return false;
+    };
+    let cases = expand(&loaded, &Select::default(), 0).unwrap_or_default();
+    !cases.is_empty()
+        && cases.into_iter().all(|mut case| {
+            let facts = found.attached.get(service).cloned();
+            let taken = facts.map(|facts| case.attach(service, facts));
+            matches!(taken, Some(Ok(()))) && case.fits_attached().is_ok()
+        })
 }
 
 /// Each with the name of its service: lower-case words, each name once.
@@ -68,7 +129,49 @@ fn holds(facts: &ContainerFacts) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{faults::testing, runtime::Listed, scenario::Attach};
+    use crate::{
+        faults::testing,
+        runtime::{ContainerMount, Listed, RestartPolicy},
+        scenario::Attach,
+    };
+
+    fn mount(destination: &str, kind: &str, source: &str) -> ContainerMount {
+        let (destination, source) = (destination.into(), source.into());
+        let volume = if kind == "volume" { "theirs".into() } else { String::new() };
+        ContainerMount { destination, kind: kind.into(), source, volume, writable: true }
+    }
+
+    /// Names of the files that are written for a container with these mounts.
+    fn suite(mounts: Vec<ContainerMount>, restart: RestartPolicy) -> Vec<String> {
+        let listed = Listed::default();
+        let attach = Attach { container: Some("db".into()), ..Attach::default() };
+        let facts = ContainerFacts { mounts, restart, ..testing::container() };
+        let theirs =
+            [Theirs { chosen: Chosen { name: "db".into(), attach, listed: &listed }, facts }];
+        let file = ("t.yaml".into(), Ok(by_hand(&theirs).into_bytes()));
+        let loaded = load_all(&[file], &Default::default(), &Default::default()).unwrap();
+        let mut case = expand(&loaded, &Select::default(), 0).unwrap().remove(0);
+        case.attach("db", theirs[0].facts.clone()).unwrap();
+        on_others(&theirs, &case).into_iter().map(|starter| starter.name).collect()
+    }
+
+    #[test]
+    fn only_what_can_be_given_back_is_written_for_others() {
+        assert_eq!(suite(vec![], RestartPolicy::No), ["db-restart.yaml"]);
+        let kept = vec![
+            mount("/data", "volume", "/var/lib/docker/volumes/theirs/_data"),
+            mount("/run", "tmpfs", ""),
+        ];
+        let expected = [
+            "db-crash.yaml",
+            "db-restart.yaml",
+            "db-data-read-only.yaml",
+            "db-data-no-space.yaml",
+            "db-data-slow.yaml",
+            "db-run-tmpfs-full.yaml",
+        ];
+        assert_eq!(suite(kept, RestartPolicy::Always), expected);
+    }
 
     #[test]
     fn containers_become_services_and_the_text_checks() {
@@ -95,7 +198,7 @@ mod tests {
              \x20 - wait: 1s\n"
         );
         let files = [("t.yaml".into(), Ok(text.clone().into_bytes()))];
-        let loaded = crate::scenario::load_all(&files, &Default::default(), &Default::default());
+        let loaded = load_all(&files, &Default::default(), &Default::default());
         assert!(loaded.is_ok(), "{text}");
     }
 }

@@ -1,74 +1,122 @@
-//! What goes over a Compose file's own volumes and mounts, so that a copy writes nothing of the host
-//! and has no way to its engine. Pure.
+//! What a scenario says of a Compose file: what it does without, and what goes over the file's own, so
+//! that a copy writes nothing of the host and has no way to its engine. Pure.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use super::{OnHost, Over, yaml};
-use crate::{runtime::reaches_engine, scenario::Scenario, volumes::VolumeSpec};
+use crate::{
+    runtime::reaches_engine,
+    scenario::{Scenario, Way},
+    volumes::VolumeSpec,
+};
 
 /// The run's own, and empty.
 const EMPTY: &str = "{ docker: {} }";
+const EMPTIED: &str = "{ docker: {} } # empty: what is there is no copy's";
 
 /// Volumes and mounts of copies.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Instead {
+    /// Keys that a run does not have, each behind its service.
+    without: BTreeSet<(String, String)>,
     /// Volumes that are empty, each with a remark.
-    volumes: BTreeMap<String, &'static str>,
+    volumes: BTreeMap<String, String>,
+    /// Images of services that are built.
+    images: BTreeMap<String, String>,
     /// Volumes that are only read, by service and path.
     read: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Instead {
+    /// Goes on without something that a run does not have; false where it does already.
+    pub fn take(&mut self, way: &Way) -> bool {
+        match way.clone() {
+            Way::Without(service, key) => self.without.insert((service, key)),
+            Way::Volume(name, kind) => {
+                self.volumes.insert(name, format!("{{ {kind}: {{}} }}")).is_none()
+            }
+            Way::Image(service, image) => self.images.insert(service, image).is_none(),
+        }
+    }
+
     /// For every bind of the host: a directory that may be written is an empty volume, a file is
     /// only read, and in place of anything else there is nothing.
     #[must_use]
-    pub fn of(scenario: &Scenario, on_host: &dyn Fn(&str) -> OnHost) -> Self {
-        let mut instead = Self::default();
+    pub fn apart(mut self, scenario: &Scenario, on_host: &dyn Fn(&str) -> OnHost) -> Self {
+        let instead = &mut self;
         for (service, of) in &scenario.services {
             for (path, mount) in &of.mounts {
                 let volume = &mount.volume;
                 let Some(source) = bind(scenario.volumes.get(volume)) else { continue };
                 let kind = if reaches_engine(&source) { OnHost::Special } else { on_host(&source) };
-                let remark = match kind {
-                    OnHost::Special => Some(" # empty: what is there is no copy's"),
-                    OnHost::Directory if !mount.read_only => Some(""),
+                let own = match kind {
+                    OnHost::Special => Some(EMPTIED),
+                    OnHost::Directory if !mount.read_only => Some(EMPTY),
                     OnHost::Directory | OnHost::File => None,
                 };
-                instead.volumes.extend(remark.map(|remark| (volume.clone(), remark)));
+                instead.volumes.extend(own.map(|own| (volume.clone(), own.to_owned())));
                 if kind != OnHost::Directory {
                     let read = instead.read.entry(service.clone()).or_default();
                     read.insert(path.clone(), volume.clone());
                 }
             }
         }
-        instead
+        self
     }
 
-    /// The sections that say so, with this volume in place of the one of that name.
+    /// The sections that say so of this file, with this volume in place of the one of that name.
     #[must_use]
-    pub fn lines(&self, over: Over<'_>) -> String {
-        let own = self.volumes.iter().map(|(name, remark)| (name.as_str(), (EMPTY, *remark)));
-        let mut volumes: BTreeMap<&str, (&str, &str)> = own.collect();
-        volumes.extend(over.map(|(name, spec)| (name, (spec, ""))));
-        let mut text = String::new();
+    pub fn head(&self, file: &str, over: Over<'_>) -> String {
+        let own = self.volumes.iter().map(|(name, own)| (name.as_str(), own.as_str()));
+        let mut volumes: BTreeMap<&str, &str> = own.collect();
+        volumes.extend(over);
+        let mut text = self.compose(file);
         if !volumes.is_empty() {
             text.push_str("volumes: # over those of the file\n");
         }
-        for (name, (spec, remark)) in volumes {
+        for (name, spec) in volumes {
             // writing to a string cannot fail
-            let _ = writeln!(text, "  {name}: {spec}{remark}");
+            let _ = writeln!(text, "  {}: {spec}", yaml::text(name));
         }
-        if !self.read.is_empty() {
+        self.services(&mut text);
+        text
+    }
+
+    fn compose(&self, file: &str) -> String {
+        // JSON's quoting is YAML's
+        let named = serde_json::Value::String(file.to_owned());
+        if self.without.is_empty() {
+            return format!("compose: {named}\n");
+        }
+        let mut text = format!("compose:\n  file: {named}\n  without: # a run does not have it\n");
+        for (service, key) in &self.without {
+            let _ = writeln!(text, "    - {}", yaml::text(&format!("{service}.{key}")));
+        }
+        text
+    }
+
+    fn services(&self, text: &mut String) {
+        let names: BTreeSet<&String> = self.images.keys().chain(self.read.keys()).collect();
+        if !names.is_empty() {
             text.push_str("services: # over those of the file\n");
         }
-        for (service, mounts) in &self.read {
-            let _ = writeln!(text, "  {}:\n    mounts:", yaml::text(service));
-            for (path, volume) in mounts {
-                let path = yaml::text(path);
+        for service in names {
+            let _ = writeln!(text, "  {}:", yaml::text(service));
+            if let Some(image) = self.images.get(service) {
+                let _ = writeln!(text, "    image: {}", yaml::text(image));
+            }
+            let mounts = self.read.get(service);
+            if mounts.is_some() {
+                text.push_str("    mounts:\n");
+            }
+            for (path, volume) in mounts.into_iter().flatten() {
+                let (path, volume) = (yaml::text(path), yaml::text(volume));
                 let _ = writeln!(text, "      {path}: {{ volume: {volume}, read_only: true }}");
             }
         }
-        text
     }
 }
 
@@ -115,6 +163,7 @@ steps: [{ wait: 1ms }]
             None => OnHost::Directory,
         };
         let expected = "\
+compose: \"../compose.yaml\"
 volumes: # over those of the file
   data: { docker: {} }
   engine: { docker: {} } # empty: what is there is no copy's
@@ -124,6 +173,7 @@ services: # over those of the file
       /conf: { volume: conf, read_only: true }
       /engine: { volume: engine, read_only: true }
 ";
-        assert_eq!(Instead::of(&scenario, &on_host).lines(None), expected);
+        let apart = Instead::default().apart(&scenario, &on_host);
+        assert_eq!(apart.head("../compose.yaml", None), expected);
     }
 }

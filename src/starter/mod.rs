@@ -12,7 +12,7 @@ mod yaml;
 
 use std::fmt::Write as _;
 
-pub use attached::{Theirs, by_hand};
+pub use attached::{Theirs, by_hand, on_others};
 pub use container::{OnHost, Original};
 pub use instead::Instead;
 use recipes::{Place, RECIPES};
@@ -105,16 +105,21 @@ pub fn words(name: &str) -> String {
 
 fn opening(name: &str, about: &str, scenario: &Scenario) -> String {
     let slowest = scenario.services.values().map(notices_after).max().unwrap_or_default();
-    let rto = PATIENCE_S + slowest;
-    let mut text = String::from("keelhaul: 1\n");
-    // writing to a string cannot fail
-    let _ = writeln!(text, "name: {name}\nabout: {about}\ntags: [starter]");
-    let _ = writeln!(text, "timeout: {}s", 4 * rto + 60);
-    if !scenario.allow.is_empty() {
-        let _ = writeln!(text, "allow: [host-wide] # directories of the host are mounted");
-    }
-    let _ = writeln!(text, "objectives: {{ rto: {rto}s }} # how long may it take?\n");
-    text
+    let allow = match scenario.allow.is_empty() {
+        true => "",
+        false => "allow: [host-wide] # directories of the host are mounted\n",
+    };
+    head_of(name, about, allow, slowest)
+}
+
+/// The first lines of a file; `noticed` are seconds until a health check says that all is well again.
+fn head_of(name: &str, about: &str, allow: &str, noticed: u64) -> String {
+    let rto = PATIENCE_S + noticed;
+    let timeout = 4 * rto + 60;
+    format!(
+        "keelhaul: 1\nname: {name}\nabout: {about}\ntags: [starter]\ntimeout: {timeout}s\n{allow}\
+         objectives: {{ rto: {rto}s }} # how long may it take?\n\n"
+    )
 }
 
 /// Seconds until a health check has noticed that all is well again.

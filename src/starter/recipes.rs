@@ -80,6 +80,37 @@ pub(super) const RECIPES: &[Recipe] = &[
     },
 ];
 
+/// More, for a container that is not the run's: what fills or freezes there would do so to others too.
+pub(super) const ON_OTHERS: &[Recipe] = &[
+    Recipe {
+        name: "no-space",
+        about: "Nothing can be written or made there; the service must come back with the space.",
+        applies: |place| place.may_write() && place.kind != "tmpfs",
+        volume: |_| None,
+        steps: |place| {
+            let fault =
+                "io-error: { target: {}, ops: [create, write], errno: ENOSPC, insert: true }";
+            place.state(fault, "full")
+        },
+    },
+    Recipe {
+        name: "slow",
+        about: "Reads, writes and syncs take longer; the service must stay well, or come back.",
+        applies: |place| place.may_write() && place.kind != "tmpfs",
+        volume: |_| None,
+        steps: |place| {
+            place.state("io-latency: { target: {}, latency: 200ms, insert: true }", "slow")
+        },
+    },
+    Recipe {
+        name: "tmpfs-full",
+        about: "The tmpfs is full; the service must come back with the space.",
+        applies: |place| place.may_write() && place.kind == "tmpfs",
+        volume: |_| None,
+        steps: |place| place.state("disk-full: {}", "full"),
+    },
+];
+
 impl<'a> Place<'a> {
     pub(super) fn service(service: &'a str, of: &'a Service) -> Self {
         Self { service, of, mount: None, kind: "", only_read: false }
@@ -118,6 +149,10 @@ impl<'a> Place<'a> {
         self.kind == "docker" && self.mount.is_some_and(|(_, mount)| !mount.read_only)
     }
 
+    fn may_write(&self) -> bool {
+        self.mount.is_some_and(|(_, mount)| !mount.read_only)
+    }
+
     /// A filesystem of its own, which the service's user may write where it is told by number.
     fn own_disk(&self, limits: &str) -> String {
         let user = self.of.user.as_deref().unwrap_or_default();
@@ -133,7 +168,11 @@ impl<'a> Place<'a> {
     }
 
     fn fault(&self, fault: &str) -> String {
-        fault.replace("{}", &format!("{{ target: {} }}", self.target()))
+        // with more than a target, it says itself where that stands
+        match fault.split_once("target: {}") {
+            Some((before, after)) => format!("{before}target: {}{after}", self.target()),
+            None => fault.replace("{}", &format!("{{ target: {} }}", self.target())),
+        }
     }
 
     /// A fault that is over at once.

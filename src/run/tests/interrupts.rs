@@ -117,5 +117,21 @@ steps:
     let (ran, took) = interrupted(bench, "asserted wrong.expect[0]", 100_000).await;
     assert!(took < LIMIT && ran.took > Duration::from_secs(100), "{:?}", ran.took);
     assert_eq!(ran.found("wrong.expect[0]").0, Some(Verdict::Fail));
+    assert!(ran.told().contains("look with `keelhaul shell"), "{}", ran.told());
     assert!(ran.is_clean().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_case_names_the_last_words_of_who_has_ended() {
+    let parts = "steps:
+  - inject: { stop: { target: agent } }
+    as: s
+  - expect: [{ container: { service: agent, state: running } }]
+    within: 1s
+    as: wrong
+";
+    let bench = Bench::of(parts).options(|options| options.hold = true);
+    let (ran, _) = interrupted(bench, "asserted wrong.expect[0]", 1000).await;
+    let told = ran.told();
+    assert!(told.contains("look with `docker logs ") && !told.contains("keelhaul shell"), "{told}");
 }

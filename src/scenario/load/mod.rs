@@ -7,6 +7,7 @@
 mod alone;
 mod compose;
 mod de;
+mod gaps;
 mod matrix;
 mod merge;
 mod node;
@@ -24,6 +25,7 @@ use std::{
 
 pub use alone::{read_fault, read_probe, read_workload};
 pub use compose::{Beside, Reader, compose_volumes};
+pub use gaps::{Gap, Way, compose_gaps};
 use matrix::SEED;
 pub(crate) use matrix::suffix;
 pub(crate) use node::{Node, Seg, Span};

@@ -136,6 +136,13 @@ impl Node {
         }
     }
 
+    /// How many values these are, with all below.
+    pub(crate) fn count(&self) -> usize {
+        let items = self.items().iter().map(Self::count);
+        let entries = self.entries().iter().map(|entry| entry.value.count());
+        1 + items.chain(entries).sum::<usize>()
+    }
+
     /// The entry with this key.
     pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries().iter().find(|entry| entry.key == key)

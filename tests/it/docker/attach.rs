@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     os::unix::fs::MetadataExt as _,
+    path::PathBuf,
     process::Command,
     time::{Duration, Instant},
 };
@@ -125,6 +126,40 @@ const HELD: &str = "  - expect: [{ container: { service: db, state: exited } }]
 ";
 
 const RUN: [&str; 4] = ["run", "theirs.yaml", "--attach", "--yes"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suite_for_a_container_as_it_runs_checks_and_gives_everything_back() {
+    let theirs = Theirs::start().await;
+    let test = Test::new();
+    for (from, name, out) in
+        [("--attach", &theirs.name, "by-name"), ("--compose-project", &theirs.name, "by-project")]
+    {
+        let ran = test.keelhaul(&["init", from, name, "--out", out]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let all: Vec<&str> =
+            ran.stdout.lines().filter_map(|line| line.rsplit('/').next()).collect();
+        for end in ["data-read-only.yaml", "data-no-space.yaml", "memory-tmpfs-full.yaml"] {
+            assert!(all.iter().any(|name| name.ends_with(end)), "{end} is not among {all:?}");
+        }
+        // what could not be given back, and what would be everybody's
+        for end in ["power-cut.yaml", "tmpfs-restart.yaml", "disk-full.yaml"] {
+            assert!(!all.iter().any(|name| name.ends_with(end)), "{end} is among {all:?}");
+        }
+        let checked = test.keelhaul(&["check", out]);
+        assert_eq!(checked.code, Some(0), "{checked:?}");
+    }
+    fs::remove_file(restart_of(&test)).unwrap();
+    let ran = test.keelhaul(&["run", "by-name", "--attach", "--yes"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    theirs.assert_untouched().await;
+}
+
+/// The one scenario that starts the container anew, which is no longer as it was then.
+fn restart_of(test: &Test) -> PathBuf {
+    let files = fs::read_dir(test.path("by-name")).unwrap().flatten();
+    let mut files = files.map(|file| file.path());
+    files.find(|file| file.to_string_lossy().ends_with("-restart.yaml")).unwrap()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_touched_without_every_word_and_a_plan_shows_what_would_be() {

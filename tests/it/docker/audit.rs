@@ -167,6 +167,34 @@ volumes: { logs: { external: true } }
 }
 
 #[test]
+fn what_is_not_understood_of_a_compose_file_is_named_and_the_rest_is_audited() {
+    let test = Test::new();
+    let file = "\
+services:
+  web:
+    image: keelhaul/nowhere
+    restart: whenever
+    mem_limit: lots
+    provider: { type: other }
+    tmpfs: /state
+";
+    test.scenario("compose.yaml", file);
+    let ran = test.keelhaul(&["audit", "--compose", "compose.yaml"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    for words in ["state-on-tmpfs", "what `mem_limit` says: ", "compose.yaml:4:14: "] {
+        assert!(ran.stdout.contains(words), "{words} is not in\n{}", ran.stdout);
+    }
+    let ran = test.keelhaul(&["audit", "--compose", "compose.yaml", "--format", "json"]);
+    let whole: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let unknown = whole["unknown"].as_array().unwrap().iter();
+    let unknown = unknown.filter_map(|one| one["what"].as_str()).filter(|it| it.contains('`'));
+    let expected = ["mem_limit", "provider", "restart"].map(|key| format!("what `{key}` says"));
+    let mut unknown: Vec<_> = unknown.collect();
+    unknown.sort_unstable();
+    assert_eq!(unknown, expected);
+}
+
+#[test]
 fn what_is_not_there_is_named() {
     let test = Test::new();
     for (args, says) in [

@@ -11,6 +11,7 @@ mod init;
 mod killed_set_up;
 mod metadata;
 mod pty;
+mod recover;
 mod refusals;
 mod replay;
 mod run_directory;

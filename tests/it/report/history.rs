@@ -139,6 +139,27 @@ fn another_image_or_a_set_up_that_failed_is_not_flaky() {
 }
 
 #[test]
+fn a_pass_whose_control_was_not_caught_is_no_pass() {
+    let place = Place::new();
+    for (hour, control) in [(1, Verdict::Pass), (2, Verdict::Inconclusive)] {
+        let mut made = Made::run(2);
+        made.case("first", "", 1).case_end(Verdict::Pass, &[]);
+        made.case("first", "log-or-die", 1).case_end(control, &[]);
+        made.end(control);
+        place.recorded(&format!("run{hour}"), hour, made);
+    }
+    assert_eq!(place.history(&["add", "run1", "run2"]).code, Some(0));
+    let ran = place.history(&[]);
+    has(
+        &ran.stdout,
+        &[
+            "1 of 2 cases passed (50 %)",
+            "first  2 runs: 1 passed, 1 inconclusive; 1 of 2 controls caught",
+        ],
+    );
+}
+
+#[test]
 fn a_run_is_added_once_and_one_cut_short_is_completed() {
     let place = Place::new();
     let mut whole = Made::everything();
@@ -288,6 +309,14 @@ fn without_engine(place: &Place, more: &[&str], env: &[(&str, &str)]) -> Ran {
     let mut all = vec![("DOCKER_HOST", "unix:///nowhere/engine.sock")];
     all.extend(env);
     place.0.start(&args, &all, "").end()
+}
+
+#[test]
+fn each_event_is_shown_as_it_comes_where_more_is_asked_for() {
+    let place = Place::new();
+    let said = |more| without_engine(&place, more, &[]).stderr;
+    assert!(!said(&[]).contains("run-started"));
+    has(&said(&["-v"]), &["run-started", "run-ended"]);
 }
 
 #[test]

@@ -466,7 +466,7 @@ pub(super) fn recover_twice(run: &str, env: &[(String, String)], who: &str) {
     assert_eq!(code, 0, "{who}: {text}");
     assert_clean(run, env, who);
     let (code, text) = keelhaul(&["recover", run], env);
-    assert_eq!((code, text.trim()), (0, "nothing to recover"), "{who}");
+    assert!(code == 0 && text.starts_with("nothing to recover"), "{who}: {text}");
     assert_clean(run, env, who);
 }
 

@@ -252,7 +252,8 @@ fn recover_or_nothing(id: &str, env: &[(String, String)], who: &str) {
     let (code, text) = recover(id, env);
     assert_eq!(code, 0, "{who}: {text}");
     assert_clean(id, env, who);
-    assert_eq!(keelhaul(&["recover", id], env).1.trim(), "nothing to recover", "{who}");
+    let (_, again) = keelhaul(&["recover", id], env);
+    assert!(again.starts_with("nothing to recover"), "{who}: {again}");
 }
 
 /// Command line, keeper and worker, before anyone can do anything.

@@ -14,6 +14,7 @@ use crate::{
     scenario::{
         Compose,
         load::{
+            gaps::{Part, Way},
             node::{Entry, Node, Span, Value},
             parse::LARGEST_FILE,
             problem::Problem,
@@ -24,6 +25,8 @@ use crate::{
 
 /// In `without`: whatever a run has no counterpart for.
 pub(super) const ANYTHING: &str = "*";
+/// Keys without which a service would be another one.
+pub(super) const NEEDED: [&str; 3] = ["build", "image", "volumes"];
 /// Variables for the file, beside it.
 const DOTENV: &str = ".env";
 
@@ -31,6 +34,8 @@ pub(super) struct File<'a> {
     /// Its name, as the scenario has it.
     pub(super) written: String,
     pub(super) problems: Vec<Problem>,
+    /// What a run does not have, and how a scenario can go on without it.
+    pub(super) gaps: Vec<(Way, Problem)>,
     tree: Node,
     path: PathBuf,
     /// Where relative paths begin, by the number of the file that they stand in.
@@ -65,6 +70,7 @@ impl<'a> File<'a> {
         Self {
             written: options.file.clone(),
             problems,
+            gaps: Vec::new(),
             tree,
             path: path.to_owned(),
             directories,
@@ -105,6 +111,27 @@ impl<'a> File<'a> {
     /// What the file declares in one of its sections.
     pub(super) fn section(&self, name: &str) -> Vec<Entry> {
         self.tree.get(name).map(Node::entries).unwrap_or_default().to_vec()
+    }
+
+    /// The same, where a scenario can go on all the same.
+    pub(super) fn gap(&mut self, way: Way, problem: Problem) {
+        self.gaps.push((way, problem));
+    }
+
+    /// Every key of the services that are meant, but those of which too little would be left.
+    pub(super) fn parts(&self) -> Vec<Part> {
+        let services = self.tree.get("services").map(Node::entries).unwrap_or_default();
+        let meant = services.iter().filter(|service| !self.is_left_out(&service.key));
+        let keys = meant.flat_map(|service| {
+            let keys = service.value.entries().iter();
+            let part = move |part: &Entry| Part {
+                service: service.key.clone(),
+                key: part.key.clone(),
+                spans: [part.key_span, part.value.span],
+            };
+            keys.filter(|part| !NEEDED.contains(&&*part.key)).map(part)
+        });
+        keys.collect()
     }
 
     /// A service as the file has it.
@@ -345,7 +372,7 @@ impl<'a> File<'a> {
         match volume::memory(&entry.value) {
             Some(Ok(memory)) => return Some(memory),
             Some(Err(problem)) if !self.does_without("", ANYTHING) => {
-                self.report(problem);
+                self.gap(Way::Volume(entry.key.clone(), "tmpfs"), problem);
                 return None;
             }
             Some(Err(_)) | None => {}
@@ -356,7 +383,8 @@ impl<'a> File<'a> {
                 "volume `{}` is not the run's own\n\nhint: give the run one in its place: `volumes: {{ {}: {{ docker: {{}} }} }}`",
                 entry.key, entry.key
             );
-            self.report(Problem::at(outside.key_span, text));
+            let way = Way::Volume(entry.key.clone(), "docker");
+            self.gap(way, Problem::at(outside.key_span, text));
             return None;
         }
         Some(volume::docker(&entry.value, no_copy, outside.is_some()))

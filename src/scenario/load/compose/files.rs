@@ -1,18 +1,15 @@
 //! A Compose file with those that it includes, and those whose services its own extend: one tree, in
 //! which every part keeps the file that it was written in.
 
+mod kin;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Component, Path, PathBuf},
     rc::Rc,
 };
 
-use super::{
-    Beside, build,
-    extends::{self, EXTENDS},
-    keys::TOP,
-    merges,
-};
+use super::{Beside, build, keys::TOP, merges};
 use crate::{
     diagnostic::suggest,
     scenario::load::{
@@ -53,6 +50,7 @@ pub(super) fn read(
         open: Vec::new(),
         gathered: BTreeMap::new(),
         full: false,
+        taken_over: 0,
     };
     let tree = files.file(path, at)?;
     if tree.get("services").is_none_or(|services| services.entries().is_empty()) {
@@ -75,16 +73,8 @@ struct Files<'a> {
     gathered: BTreeMap<PathBuf, Option<Rc<Node>>>,
     /// It was told that there are too many.
     full: bool,
-}
-
-/// The services of one file, while each is put over the one that it extends.
-struct Kin<'n> {
-    services: &'n Node,
-    directory: &'n Path,
-    /// Those under way, each extending the next.
-    open: Vec<String>,
-    /// What each came to, and how many of this file it extends; none where its problems were told.
-    done: BTreeMap<String, Option<(Node, usize)>>,
+    /// Values that services have taken over from those that they extend.
+    taken_over: usize,
 }
 
 impl Files<'_> {
@@ -154,69 +144,6 @@ impl Files<'_> {
             }
         }
         if whole && problems.is_empty() { Ok(()) } else { Err(problems) }
-    }
-
-    /// The services of a file, each over the one that it extends.
-    fn extended(&mut self, tree: &Node, directory: &Path) -> Result<Node, Vec<Problem>> {
-        let nothing = build::map(tree.span, Vec::new());
-        let services = tree.get("services").unwrap_or(&nothing);
-        let mut kin = Kin { services, directory, open: Vec::new(), done: BTreeMap::new() };
-        let (mut done, mut problems, mut whole) = (Vec::new(), Vec::new(), true);
-        for entry in services.entries() {
-            match self.service(entry, &mut kin) {
-                Ok((value, _)) => done.push(Entry { value, ..entry.clone() }),
-                Err(found) => {
-                    whole = false;
-                    problems.extend(found);
-                }
-            }
-        }
-        let value = Value::Map(done);
-        if whole { Ok(Node { value, ..services.clone() }) } else { Err(problems) }
-    }
-
-    /// One service, and how many of its file it extends.
-    fn service(&mut self, entry: &Entry, kin: &mut Kin<'_>) -> Result<(Node, usize), Vec<Problem>> {
-        let Some(named) = entry.value.get(EXTENDS) else { return Ok((entry.value.clone(), 0)) };
-        if let Some(known) = kin.done.get(&entry.key) {
-            return known.clone().ok_or_else(Vec::new);
-        }
-        kin.open.push(entry.key.clone());
-        let base = self.base(named, kin);
-        kin.open.pop();
-        let service = base.map(|(base, count)| (extends::over(&base, &entry.value), count));
-        kin.done.insert(entry.key.clone(), service.as_ref().ok().cloned());
-        service
-    }
-
-    /// The service that the last of the open ones extends, and how many of its file that makes.
-    fn base(&mut self, named: &Node, kin: &mut Kin<'_>) -> Result<(Node, usize), Vec<Problem>> {
-        let name = named.get("service").unwrap_or(named);
-        let word = word_of(name).map_err(one)?;
-        if let Some(file) = named.get("file") {
-            let path = kin.directory.join(word_of(file).map_err(one)?);
-            let other = self.file(&path, file)?;
-            let nothing = build::map(other.span, Vec::new());
-            let services = other.get("services").unwrap_or(&nothing);
-            return Ok((known(name, word, services).map_err(one)?.value.clone(), 0));
-        }
-        if kin.open.iter().any(|open| open == word) {
-            let text = format!("`{word}` extends itself in the end\n\nhint: remove it here");
-            return Err(one(Problem::on(name, text)));
-        }
-        let base = known(name, word, kin.services).map_err(one)?;
-        let too_long = || {
-            let text = format!(
-                "`{word}` is one service too many: at most {DEEPEST} are extended, each by the next\n\nhint: let more of them extend the same one"
-            );
-            one(Problem::on(name, text))
-        };
-        // before the next is looked at: this is as deep as it goes
-        if kin.open.len() > DEEPEST {
-            return Err(too_long());
-        }
-        let (base, count) = self.service(base, kin)?;
-        if count < DEEPEST { Ok((base, count + 1)) } else { Err(too_long()) }
     }
 }
 
@@ -460,6 +387,19 @@ mod tests {
         assert_eq!(told(read_all(&written(&services_of)).0), [text("s16")]);
         services_of.reverse();
         assert_eq!(told(read_all(&written(&services_of)).0), [text("s0")]);
+    }
+
+    #[test]
+    fn there_is_a_limit_to_what_services_take_over_and_it_is_told_once() {
+        let base = format!("  base: {{ image: i, cap_drop: [{}] }}\n", "A, ".repeat(2000));
+        let of = |count: usize| {
+            let heirs = (0..count).map(|at| format!("  s{at}: {{ extends: base }}\n"));
+            written(&std::iter::once(base.clone()).chain(heirs).collect::<Vec<_>>())
+        };
+        assert_eq!(services(&read_all(&of(90)).0), 91);
+        let wrong = told(read_all(&of(3000)).0);
+        assert!(wrong[0].starts_with("with this one, services take over more than 200000 values"));
+        assert_eq!(wrong.len(), 1);
     }
 
     #[test]

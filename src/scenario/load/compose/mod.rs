@@ -22,8 +22,10 @@ use std::{collections::BTreeSet, path::Path};
 use file::File;
 
 use super::{
-    de, merge,
-    node::{Node, Span, Value},
+    de,
+    gaps::{Part, Way},
+    merge,
+    node::{Entry, Node, Span, Value},
     parse,
     problem::{Problem, Sources},
     vars::Definitions,
@@ -67,6 +69,18 @@ pub(super) struct Given<'a> {
     pub(super) beside: Beside<'a>,
 }
 
+/// What a Compose file comes to in a scenario.
+pub(super) struct Translated {
+    services: Node,
+    volumes: Node,
+    /// What has to be mended in the file.
+    pub(super) problems: Vec<Problem>,
+    /// What a run does not have, and how a scenario can go on without it.
+    pub(super) gaps: Vec<(Way, Problem)>,
+    /// Every key of its services that a scenario can do without.
+    pub(super) parts: Vec<Part>,
+}
+
 /// The scenario's tree with what its Compose file says beneath what it says itself. The file, and all
 /// that it leads to, join the sources.
 pub(super) fn expand(
@@ -75,6 +89,34 @@ pub(super) fn expand(
     sources: &mut Sources,
 ) -> Result<Node, Vec<Problem>> {
     let Some(entry) = tree.entry("compose") else { return Ok(tree.clone()) };
+    let file = read(tree, entry, given, sources)?;
+    let mut problems = file.problems;
+    problems.extend(file.gaps.into_iter().map(|(_, problem)| problem));
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut expanded = tree.clone();
+    under(&mut expanded, "services", entry.key_span, file.services);
+    under(&mut expanded, "volumes", entry.key_span, file.volumes);
+    steady_state(&mut expanded, entry.key_span);
+    Ok(expanded)
+}
+
+/// What the Compose file of a scenario comes to; none where it has none that can be read.
+pub(super) fn translated(
+    tree: &Node,
+    given: &Given<'_>,
+    sources: &mut Sources,
+) -> Option<Translated> {
+    read(tree, tree.entry("compose")?, given, sources).ok()
+}
+
+fn read(
+    tree: &Node,
+    entry: &Entry,
+    given: &Given<'_>,
+    sources: &mut Sources,
+) -> Result<Translated, Vec<Problem>> {
     let label = Some(("compose", entry.key_span));
     let options = de::read::<Compose>(&entry.value, label).map_err(|problem| vec![problem])?;
     let at = entry.value.get("file").unwrap_or(&entry.value);
@@ -82,14 +124,9 @@ pub(super) fn expand(
     let whole = files::read(&path, at, given.beside, sources)?;
     let mut file = File::new(whole, &path, &options, (tree, given));
     let (services, volumes) = file.translated(&entry.value);
-    if !file.problems.is_empty() {
-        return Err(file.problems);
-    }
-    let mut expanded = tree.clone();
-    under(&mut expanded, "services", entry.key_span, services);
-    under(&mut expanded, "volumes", entry.key_span, volumes);
-    steady_state(&mut expanded, entry.key_span);
-    Ok(expanded)
+    let parts = file.parts();
+    let File { problems, gaps, .. } = file;
+    Ok(Translated { services, volumes, problems, gaps, parts })
 }
 
 /// A section of the scenario over what the file gives.

@@ -3,6 +3,7 @@
 
 use super::{File, build, service::Service, values};
 use crate::scenario::load::{
+    gaps::Way,
     node::{Entry, Node},
     problem::Problem,
 };
@@ -71,5 +72,6 @@ fn refuse(file: &mut File<'_>, network: &str, option: &Entry) {
         "`{}` of network `{network}` has no counterpart in a run, which makes its own\n\nhint: do without it by `compose: {{ file: {}, without: [{SECTION}.{network}] }}`",
         option.key, file.written
     );
-    file.report(Problem::at(option.key_span, text));
+    let way = Way::Without(SECTION.to_owned(), network.to_owned());
+    file.gap(way, Problem::at(option.key_span, text));
 }

@@ -5,6 +5,7 @@ use super::{
     Service,
 };
 use crate::scenario::load::{
+    gaps::Way,
     node::{Entry, Node, Value},
     problem::Problem,
 };
@@ -39,7 +40,9 @@ pub(in crate::scenario::load::compose) fn built(service: &mut Service<'_, '_>, p
         let text = format!(
             "service `{name}` is built, and a run builds nothing\n\nhint: `docker compose build`, and name the image that it makes: `services: {{ {name}: {{ image: … }} }}`"
         );
-        service.file.report(Problem::at(part.key_span, text));
+        let image = service.file.built_image(name);
+        let way = Way::Image(name.to_owned(), image);
+        service.file.gap(way, Problem::at(part.key_span, text));
     }
 }
 

@@ -40,7 +40,7 @@ fn file_of(
             "`{name}` of `{}` is no file beside this one\n\nhint: do without it by `compose: {{ file: {}, without: [{}.{}] }}`",
             part.key, service.file.written, service.name, part.key
         );
-        service.file.report(Problem::at(declared.key_span, text));
+        service.unfit(Problem::at(declared.key_span, text));
         return None;
     };
     let Some(path) = build::word(&file.value) else {

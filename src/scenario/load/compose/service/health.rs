@@ -6,10 +6,7 @@ use super::{
 };
 use crate::{
     diagnostic::suggest,
-    scenario::load::{
-        node::{Entry, Node},
-        problem::Problem,
-    },
+    scenario::load::node::{Entry, Node},
     units::Duration,
 };
 
@@ -59,7 +56,7 @@ fn unknown_keys(service: &mut Service<'_, '_>, part: &Entry) {
     for entry in part.value.entries().iter().filter(|entry| !KNOWN.contains(&&*entry.key)) {
         let hint = suggest(&entry.key, KNOWN).unwrap_or_default();
         let text = format!("unknown key `{}` in `healthcheck`\n\nhint: {hint}", entry.key);
-        service.file.report(Problem::at(entry.key_span, text));
+        service.unknown(entry, text);
     }
 }
 

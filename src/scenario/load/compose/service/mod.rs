@@ -10,13 +10,14 @@ pub(super) mod resources;
 
 use super::{
     File, build,
-    file::ANYTHING,
+    file::{ANYTHING, NEEDED},
     keys::{Fate, KEYS},
     values,
 };
 use crate::{
     diagnostic::suggest,
     scenario::load::{
+        gaps::Way,
         node::{Entry, Node, Span, Value},
         problem::Problem,
     },
@@ -26,6 +27,8 @@ use crate::{
 pub(super) struct Service<'f, 'a> {
     pub(super) file: &'f mut File<'a>,
     pub(super) name: &'f str,
+    /// The key under way; none yet while it is looked at as a whole.
+    key: String,
     /// What the scenario says of it itself.
     over: Option<&'f Node>,
     /// Keys of the result.
@@ -34,7 +37,7 @@ pub(super) struct Service<'f, 'a> {
 
 /// The service as the scenario's language has it.
 pub(super) fn translate(file: &mut File<'_>, entry: &Entry, over: Option<&Node>) -> Node {
-    let mut service = Service { file, name: &entry.key, over, out: Vec::new() };
+    let mut service = Service { file, name: &entry.key, key: String::new(), over, out: Vec::new() };
     if !matches!(entry.value.value, Value::Map(_)) {
         service.wants(&entry.key, "a map", &entry.value);
     }
@@ -50,6 +53,7 @@ impl Service<'_, '_> {
         if key.starts_with("x-") || self.file.does_without(self.name, key) {
             return;
         }
+        key.clone_into(&mut self.key);
         match KEYS.iter().find(|(name, _)| *name == key).map(|(_, fate)| fate) {
             Some(Fate::Taken(take)) => {
                 if let Some(value) = self.file.interpolated(&part.value) {
@@ -65,7 +69,7 @@ impl Service<'_, '_> {
                     if hint.starts_with("did") { &hint } else { "Compose knows no such key" };
                 let text =
                     format!("unknown key `{key}` in service `{}`\n\nhint: {hint}", self.name);
-                self.file.report(Problem::at(part.key_span, text));
+                self.unknown(part, text);
             }
         }
     }
@@ -80,13 +84,33 @@ impl Service<'_, '_> {
             "`{key}` of service `{name}` has no counterpart in a run\n\nhint: do without it by `compose: {{ file: {}, without: [{name}.{key}] }}`",
             self.file.written
         );
-        self.file.report(Problem::at(part.key_span, text));
+        self.file.gap(self.without(key), Problem::at(part.key_span, text));
+    }
+
+    /// A key that nobody knows, wherever it stands in the service.
+    pub(super) fn unknown(&mut self, part: &Entry, text: String) {
+        if !self.file.does_without(self.name, &part.key) {
+            self.file.gap(self.without(&part.key), Problem::at(part.key_span, text));
+        }
+    }
+
+    fn without(&self, key: &str) -> Way {
+        Way::Without(self.name.to_owned(), key.to_owned())
+    }
+
+    /// The key under way cannot be had as it is written.
+    pub(super) fn unfit(&mut self, problem: Problem) {
+        if self.key.is_empty() || NEEDED.contains(&self.key.as_str()) {
+            self.file.report(problem);
+        } else {
+            self.file.gap(self.without(&self.key), problem);
+        }
     }
 
     /// Says what a key wants, and that this is not it.
     pub(super) fn wants(&mut self, key: &str, wanted: &str, node: &Node) {
         let text = format!("`{key}` wants {wanted}, not {}", node.words());
-        self.file.report(Problem::on(node, text));
+        self.unfit(Problem::on(node, text));
     }
 
     /// A switch, or what stands where there is none; what is no switch is reported.

@@ -7,10 +7,7 @@ use super::{
 };
 use crate::{
     diagnostic::suggest,
-    scenario::load::{
-        node::{Entry, Node, Value},
-        problem::Problem,
-    },
+    scenario::load::node::{Entry, Node, Value},
     units::Size,
 };
 
@@ -106,7 +103,7 @@ fn known_keys(service: &mut Service<'_, '_>, node: &Node) {
     for entry in node.entries().iter().filter(|entry| !KNOWN.contains(&&*entry.key)) {
         let hint = suggest(&entry.key, KNOWN).unwrap_or_default();
         let text = format!("unknown key `{}` in a mount\n\nhint: {hint}", entry.key);
-        service.file.report(Problem::at(entry.key_span, text));
+        service.unknown(entry, text);
     }
     for (kind, taken) in TAKEN {
         let options = node.get(kind).map(Node::entries).unwrap_or_default();
