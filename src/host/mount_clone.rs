@@ -192,6 +192,22 @@ mod tests {
     }
 
     #[test]
+    fn the_mount_itself_is_busy_while_somebody_writes_and_a_clone_is_not() {
+        in_private_mounts(|| {
+            let dir = own_tmpfs("size=1m");
+            let open = File::create(dir.join("open")).unwrap();
+            let place = rustix::fs::open(&dir, OFlags::PATH, Mode::empty()).unwrap();
+            let direct = || mount_setattr(place.as_fd(), READ_ONLY.attr(), false);
+            assert_eq!(direct(), Err(Errno(libc::EBUSY)));
+            stack_clone(&dir, READ_ONLY).unwrap();
+            let refused = File::create(dir.join("new")).unwrap_err();
+            assert_eq!(refused.raw_os_error(), Some(libc::EROFS));
+            drop(open);
+            assert_eq!(direct(), Ok(()));
+        });
+    }
+
+    #[test]
     fn a_plain_clone_of_a_subdirectory_gives_exdev() {
         in_private_mounts(|| {
             let dir = own_tmpfs("size=1m");

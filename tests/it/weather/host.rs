@@ -310,18 +310,23 @@ fn detached(init: i32) -> bool {
     !table.is_empty() && names.all(|(name, _)| name.trim() == "lo")
 }
 
-/// What a file of the process's cgroup says, under its name in cgroup v1 or else in v2.
-fn cgroup_file(pid: i32, controller: &str, v1: &str, v2: &str) -> Option<String> {
+/// A file of the process's cgroup, under its name in cgroup v1 or else in v2.
+pub(super) fn cgroup_path(pid: i32, controller: &str, v1: &str, v2: &str) -> Option<String> {
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    groups.lines().find_map(|line| {
+    let mut files = groups.lines().filter_map(|line| {
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
-        let file = match controllers {
-            "" => format!("/sys/fs/cgroup{path}/{v2}"),
-            one if one == controller => format!("/sys/fs/cgroup/{controller}{path}/{v1}"),
-            _ => return None,
-        };
-        fs::read_to_string(file).ok()
-    })
+        match controllers {
+            "" => Some(format!("/sys/fs/cgroup{path}/{v2}")),
+            one if one == controller => Some(format!("/sys/fs/cgroup/{controller}{path}/{v1}")),
+            _ => None,
+        }
+    });
+    files.find(|file| Path::new(file).exists())
+}
+
+/// What it says.
+pub(super) fn cgroup_file(pid: i32, controller: &str, v1: &str, v2: &str) -> Option<String> {
+    fs::read_to_string(cgroup_path(pid, controller, v1, v2)?).ok()
 }
 
 fn held(init: i32, what: &str) -> bool {
@@ -373,19 +378,9 @@ fn memory_limit(pid: i32) -> Option<u64> {
     cgroup_file(pid, "memory", "memory.limit_in_bytes", "memory.max")?.trim().parse().ok()
 }
 
-/// The files of cgroup v1, or v2's one.
 fn throttled(pid: i32) -> bool {
-    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    let limited = |file: String| fs::read_to_string(file).is_ok_and(|text| !text.trim().is_empty());
-    groups.lines().any(|line| {
-        let Some((controllers, path)) = line.split_once(':').and_then(|(_, r)| r.split_once(':'))
-        else {
-            return false;
-        };
-        let v1 = format!("/sys/fs/cgroup/blkio{path}/blkio.throttle.write_bps_device");
-        controllers == "blkio" && limited(v1)
-            || controllers.is_empty() && limited(format!("/sys/fs/cgroup{path}/io.max"))
-    })
+    let limits = cgroup_file(pid, "blkio", "blkio.throttle.write_bps_device", "io.max");
+    limits.is_some_and(|text| !text.trim().is_empty())
 }
 
 /// Everything that this host, and the engine, have of a run.

@@ -5,6 +5,7 @@
 
 mod beside;
 mod engine;
+mod facts;
 mod fixtures;
 mod harness;
 mod host;
