@@ -1,5 +1,6 @@
 //! Every verb and option, with the help that users read.
 
+mod doctor;
 mod history;
 mod replay;
 
@@ -10,6 +11,7 @@ use clap::{
     builder::{FalseyValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 
+pub(super) use doctor::DoctorArgs;
 pub(super) use history::{
     HistoryAdd, HistoryArgs, HistoryCompare, HistoryFormat, HistoryShow, HistoryVerb, Since,
 };
@@ -336,10 +338,6 @@ pub(super) struct ManArgs {
     pub(super) directory: PathBuf,
 }
 
-/// `doctor`
-#[derive(Debug, Args)]
-pub(super) struct DoctorArgs {}
-
 const INIT_EXAMPLES: &str = "\
 Examples:
   keelhaul init shop-db                          from a container, running or not
@@ -403,7 +401,7 @@ pub(super) struct AuditArgs {
     pub(super) fail_on: Vec<AuditFailOn>,
 }
 
-/// Formats of an audit, and of a replay.
+/// Formats of an audit, of a replay, and of what `doctor` says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum AuditFormat {
     /// For a terminal.
