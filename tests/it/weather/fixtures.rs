@@ -331,6 +331,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Quota("/data"),
     ),
     state(
+        ("quota", "nested"),
+        ("{ btrfs: { size: 128MiB } }", "/data"),
+        "{ target: \"agent:/data\", nested: true }",
+        Trace::Quota("/data"),
+    ),
+    state(
         ("read-only", ""),
         (DOCKER, "/data"),
         "{ target: \"agent:/data\" }",

@@ -156,7 +156,7 @@ pub(super) enum Trace {
     Owner(&'static str, u32),
     /// The root of a btrfs subvolume at this path.
     Snapshot(&'static str),
-    /// A quota with a limit on the btrfs mounted at this path.
+    /// A quota group with a limit on the btrfs mounted at this path.
     Quota(&'static str),
     /// The subject's user can watch nothing more.
     NoInotify,
@@ -277,16 +277,17 @@ fn untied(one: &str, other: &str) -> bool {
     }
 }
 
-/// The limit of the top subvolume's quota group, of the device mounted there.
+/// A limit of any quota group, of the device mounted there.
 fn limited(init: i32, path: &str) -> bool {
     let table = fs::read_to_string(format!("/proc/{init}/mountinfo")).unwrap_or_default();
     let line = table.lines().find(|line| line.split(' ').nth(4) == Some(path)).unwrap_or_default();
     let device = line.split_once("/dev/").and_then(|(_, rest)| rest.split(' ').next());
     let device = device.unwrap_or("none");
     fs::read_dir("/sys/fs/btrfs").into_iter().flatten().flatten().any(|entry| {
-        let flags = fs::read_to_string(entry.path().join("qgroups/0_5/limit_flags"));
+        let groups = fs::read_dir(entry.path().join("qgroups")).into_iter().flatten().flatten();
+        let flags = groups.map(|group| fs::read_to_string(group.path().join("limit_flags")));
         entry.path().join("devices").join(device).exists()
-            && flags.is_ok_and(|flags| flags.trim() != "0")
+            && flags.flatten().any(|flags| flags.trim() != "0")
     })
 }
 
