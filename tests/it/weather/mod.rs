@@ -7,6 +7,7 @@ mod beside;
 mod engine;
 mod facts;
 mod fixtures;
+mod grafts;
 mod harness;
 mod host;
 mod interposers;
