@@ -20,6 +20,7 @@ mod refusals;
 mod subjects;
 mod switch;
 mod symptoms;
+mod traces;
 mod vacuity;
 
 pub(crate) use host::recover;
