@@ -274,12 +274,13 @@ pub(super) fn tried(errno: Option<&String>) -> &str {
 }
 
 /// The flags of a mount that ops can set.
-pub(super) const FLAGS: [(&str, MountFlag); 5] = [
+pub(super) const FLAGS: [(&str, MountFlag); 6] = [
     ("ro", MountFlag::ReadOnly),
     ("noexec", MountFlag::NoExec),
     ("nosuid", MountFlag::NoSuid),
     ("nodev", MountFlag::NoDev),
     ("noatime", MountFlag::NoAtime),
+    ("nodiratime", MountFlag::NoDirAtime),
 ];
 
 /// Those of them that a mount has.

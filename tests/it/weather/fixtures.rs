@@ -298,7 +298,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
     state(
         ("mount-flags", ""),
         (DOCKER, "/data"),
-        "{ target: \"agent:/data\", set: [noexec] }",
+        "{ target: \"agent:/data\", set: [noexec, nodiratime] }",
         Trace::Stacked("/data"),
     ),
     state(
