@@ -1,5 +1,6 @@
 //! Every verb and option, with the help that users read.
 
+mod doctor;
 mod history;
 mod init;
 mod replay;
@@ -11,6 +12,7 @@ use clap::{
     builder::{FalseyValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 
+pub(super) use doctor::DoctorArgs;
 pub(super) use history::{
     HistoryAdd, HistoryArgs, HistoryCompare, HistoryFormat, HistoryShow, HistoryVerb, Since,
 };
@@ -353,10 +355,6 @@ pub(super) struct ManArgs {
     pub(super) directory: PathBuf,
 }
 
-/// `doctor`
-#[derive(Debug, Args)]
-pub(super) struct DoctorArgs {}
-
 const AUDIT_EXAMPLES: &str = "\
 Examples:
   keelhaul audit                             every container that runs
@@ -395,7 +393,7 @@ pub(super) struct AuditArgs {
     pub(super) fail_on: Vec<AuditFailOn>,
 }
 
-/// Formats of an audit, and of a replay.
+/// Formats of an audit, of a replay, and of what `doctor` says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum AuditFormat {
     /// For a terminal.

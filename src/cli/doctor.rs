@@ -2,29 +2,54 @@
 
 use std::{fmt::Write, path::Path, sync::Arc};
 
-use super::{args::DoctorArgs, output};
+use serde_json::{Map, Value, json};
+
+use super::{
+    args::{AuditFormat, DoctorArgs},
+    output,
+};
 use crate::{
     catalog::{self, Family, Item},
     plan::needs::Missing,
-    protocol::HostFacts,
+    protocol::{Capability, HostFacts},
     run::stages::DockerStages,
     runtime::{self, DEFAULT_SOCKET, Docker, EngineFacts, Runtime},
     verdict::ExitCode,
 };
 
-pub(super) async fn doctor(_: &DoctorArgs) -> anyhow::Result<ExitCode> {
+/// Version of the JSON.
+const FORMAT: u32 = 1;
+/// What needs something of the host.
+const FAMILIES: [Family; 3] = [Family::Fault, Family::Volume, Family::Probe];
+
+pub(super) async fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+    let human = args.format == AuditFormat::Human;
     let (docker, engine) = match answering().await {
         Ok(found) => found,
         Err(error) => {
-            output::data(about_no_engine())?;
+            let (asked, sockets) = (asked(), sockets());
+            output::data(if human {
+                about_no_engine(&asked, &sockets)
+            } else {
+                let none = Value::Null;
+                printed(
+                    &json!({ "doctor": FORMAT, "engine": none, "asked": asked, "sockets": sockets }),
+                )
+            })?;
             return Err(error.into());
         }
     };
-    output::data(about_engine(&engine))?;
+    // at once: the helper may not come
+    if human {
+        output::data(about_engine(&engine))?;
+    }
     let stages = DockerStages::new(docker, engine.clone(), "doctor".into());
     let (host, missing) = stages.look().await.map_err(anyhow::Error::msg)?;
-    output::data(about_host(&host))?;
-    output::data(about_items(&missing))?;
+    output::data(if human {
+        about_host(&host) + &about_capabilities(&missing) + &about_items(&missing)
+    } else {
+        printed(&whole(&engine, &host, &missing))
+    })?;
     Ok(ExitCode::Pass)
 }
 
@@ -34,15 +59,22 @@ async fn answering() -> runtime::Result<(Arc<Docker>, EngineFacts)> {
     Ok((docker, engine))
 }
 
-/// Where an engine was looked for, and what else there is on this host that may be one.
-fn about_no_engine() -> String {
-    let asked = match std::env::var("DOCKER_HOST") {
+/// Where an engine was looked for.
+fn asked() -> String {
+    match std::env::var("DOCKER_HOST") {
         Ok(host) if !host.is_empty() => format!("{host}, as DOCKER_HOST says"),
         _ => format!("unix://{DEFAULT_SOCKET}, since DOCKER_HOST is not set"),
-    };
+    }
+}
+
+/// What else there is on this host that may be an engine.
+fn sockets() -> Vec<String> {
     let runtime_dir = std::env::var("XDG_RUNTIME_DIR").unwrap_or_default();
     let others = [DEFAULT_SOCKET.to_owned(), format!("{runtime_dir}/docker.sock")];
-    let sockets: Vec<_> = others.into_iter().filter(|path| Path::new(path).exists()).collect();
+    others.into_iter().filter(|path| Path::new(path).exists()).collect()
+}
+
+fn about_no_engine(asked: &str, sockets: &[String]) -> String {
     let sockets = if sockets.is_empty() { "none".to_owned() } else { sockets.join(" ") };
     format!(
         "engine\n  {:<12} nothing\n  {:<12} {asked}\n  {:<12} {sockets}\n\n\
@@ -90,9 +122,22 @@ fn about_host(host: &HostFacts) -> String {
     text
 }
 
+/// Every word that `needs` and `requires` have.
+fn about_capabilities(missing: &Missing) -> String {
+    let mut text = String::from("\ncapabilities\n");
+    for capability in Capability::ALL {
+        let there = match missing.reason(*capability) {
+            None => "yes".to_owned(),
+            Some(why) => format!("no   {why}"),
+        };
+        let _ = writeln!(text, "  {:<20} {there}", capability.name());
+    }
+    text
+}
+
 fn about_items(missing: &Missing) -> String {
     let mut text = String::new();
-    for family in [Family::Fault, Family::Volume, Family::Probe] {
+    for family in FAMILIES {
         let _ = writeln!(text, "\n{}", family.plural());
         for item in catalog::items().iter().filter(|item| item.family == family) {
             let _ = writeln!(text, "  {:<20} {}", item.name, verdict(item, missing));
@@ -108,4 +153,34 @@ fn verdict(item: &Item, missing: &Missing) -> String {
         .filter_map(|need| Some(format!("{}: {}", need.name(), missing.reason(*need)?)))
         .collect();
     if lacking.is_empty() { "yes".into() } else { format!("no   {}", lacking.join("; ")) }
+}
+
+/// The same for machines.
+fn whole(engine: &EngineFacts, host: &HostFacts, missing: &Missing) -> Value {
+    let capability = |one: &Capability| {
+        let why = missing.reason(*one);
+        json!({ "name": one.name(), "there": why.is_none(), "reason": why })
+    };
+    let capabilities: Vec<Value> = Capability::ALL.iter().map(capability).collect();
+    let mut whole = Map::new();
+    whole.insert("doctor".into(), json!(FORMAT));
+    whole.insert("engine".into(), json!(engine));
+    whole.insert("host".into(), json!(host));
+    whole.insert("capabilities".into(), json!(capabilities));
+    for family in FAMILIES {
+        let items = catalog::items().into_iter().filter(|item| item.family == family);
+        let items: Vec<Value> = items.map(|item| of_item(&item, missing)).collect();
+        whole.insert(family.plural().into(), json!(items));
+    }
+    Value::Object(whole)
+}
+
+fn of_item(item: &Item, missing: &Missing) -> Value {
+    let lacks = item.needs.iter().filter(|need| missing.reason(**need).is_some());
+    let lacks: Vec<&str> = lacks.map(|need| need.name()).collect();
+    json!({ "name": item.name, "works": lacks.is_empty(), "lacks": lacks })
+}
+
+fn printed(value: &Value) -> String {
+    format!("{value:#}\n")
 }

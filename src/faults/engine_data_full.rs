@@ -10,10 +10,12 @@ use super::{
     Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
     disk_full::{self, DiskFull},
     inode_exhaustion::{self, InodeExhaustion},
+    left::Left,
 };
 use crate::{
     protocol::{Capability, Outcome, StartTrial},
     runtime::ENGINE_DATA,
+    units::Size,
 };
 
 /// Uses up the inodes or the bytes under an engine's data root.
@@ -29,9 +31,9 @@ pub struct EngineDataFull {
     /// What runs out.
     #[serde(default)]
     of: Of,
-    /// How many inodes or bytes to leave free; with some left, containers may still start.
-    #[serde(default)]
-    leave: u64,
+    /// What to leave free, nothing without it: so many inodes, as in `300`, or with `of: bytes` a
+    /// size, as in `64MiB`. With some left, containers may still start.
+    leave: Option<Left>,
 }
 
 /// What runs out.
@@ -61,12 +63,35 @@ const FEW: u64 = 4;
 const NO_ROOM: &str = "no space left on device";
 
 impl EngineDataFull {
+    /// Inodes or bytes, as `of` says.
+    fn left(&self) -> u64 {
+        match self.leave {
+            None => 0,
+            Some(Left::Inodes(number) | Left::Bytes(Size(number))) => number,
+        }
+    }
+
     fn inodes(&self) -> InodeExhaustion {
-        InodeExhaustion::leaving(self.target.clone(), self.leave)
+        InodeExhaustion::leaving(self.target.clone(), self.left())
     }
 
     fn bytes(&self) -> DiskFull {
-        DiskFull::leaving(self.target.clone(), self.leave)
+        DiskFull::leaving(self.target.clone(), self.left())
+    }
+
+    /// What is left must be of what runs out.
+    fn check_left(&self) -> Option<String> {
+        match (self.of, self.leave?) {
+            (Of::Inodes, Left::Bytes(size)) => Some(format!(
+                "`leave: {size}` is no number of inodes\n\nhint: write a number such as \
+                 `leave: 300`, or `of: bytes` beside it"
+            )),
+            (Of::Bytes, Left::Inodes(number)) => Some(format!(
+                "`leave: {number}` is no number of bytes\n\nhint: write a size such as \
+                 `leave: 64MiB`"
+            )),
+            _ => None,
+        }
     }
 
     /// What the filesystem shows, and what the engine says to a start. `nearly`: there is room for
@@ -77,7 +102,7 @@ impl EngineDataFull {
             Err(why) => format!("no container starts: {why}"),
         };
         let refused = trial.as_ref().is_err_and(|why| why.contains(NO_ROOM));
-        let proven = if self.leave > 0 { full.proven } else { (full.proven || nearly) && refused };
+        let proven = if self.left() > 0 { full.proven } else { (full.proven || nearly) && refused };
         Effect { proven, evidence: format!("{}; {said}", full.evidence), notes: full.notes }
     }
 }
@@ -103,7 +128,7 @@ impl Fault for EngineDataFull {
             Of::Bytes => self.bytes().describe(),
         };
         let start =
-            if self.leave > 0 { "" } else { "; the engine starts nothing for want of room" };
+            if self.left() > 0 { "" } else { "; the engine starts nothing for want of room" };
         Described { act, undo, proof: format!("{proof}{start}") }
     }
 
@@ -123,6 +148,7 @@ impl Fault for EngineDataFull {
                 self.target.service
             ));
         }
+        wrong.extend(self.check_left());
         wrong
     }
 
@@ -212,7 +238,7 @@ mod tests {
     #[tokio::test]
     async fn bytes_run_out_as_well_and_some_may_be_left() {
         let (fake, site) = (Fake::default(), testing::site(ENGINE_DATA, "ext4: { size: 64MiB }"));
-        let fault = fault("{ target: \"agent:/var/lib/docker\", of: bytes, leave: 4194304 }");
+        let fault = fault("{ target: \"agent:/var/lib/docker\", of: bytes, leave: 4MiB }");
         let prepared = fault.prepare(&fake.cx(&site)).await.unwrap();
         assert!(matches!(prepared.ops[..], [Op::FillBytes { leave: 4_194_304, .. }]));
     }
@@ -224,6 +250,13 @@ mod tests {
         assert!(fault(PLAIN).check(&own).is_empty());
         assert_eq!(fault("{ target: agent }").check(&own).len(), 1);
         assert_eq!(fault("{ target: \"agent:/data\", of: bytes }").check(&own).len(), 1);
+        let left = |leave: &str| {
+            let leave = format!("{{ target: \"agent:{ENGINE_DATA}\", {leave} }}");
+            fault(&leave).check(&own).join("\n")
+        };
+        assert_eq!(left("leave: 300") + &left("of: bytes, leave: 64MiB"), "");
+        assert!(left("leave: 64MiB").contains("no number of inodes"));
+        assert!(left("of: bytes, leave: 300").contains("no number of bytes"));
         let shared = testing::volume_spec("docker: {}");
         let shared = Declared { volume: Some(&shared), is_mount_point: true, host_wide: false };
         assert_eq!(fault(PLAIN).check(&shared).len(), 1);

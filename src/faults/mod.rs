@@ -22,6 +22,7 @@ mod io_inserted;
 mod io_then;
 mod io_window;
 mod kind;
+mod left;
 mod lifecycle;
 mod observe;
 mod on_others;

@@ -45,6 +45,8 @@ pub(super) enum Flag {
     NoDev,
     /// Do not update access times.
     NoAtime,
+    /// Do not update those of directories.
+    NoDirAtime,
 }
 
 impl Flag {
@@ -55,6 +57,7 @@ impl Flag {
             Self::NoSuid => MountFlag::NoSuid,
             Self::NoDev => MountFlag::NoDev,
             Self::NoAtime => MountFlag::NoAtime,
+            Self::NoDirAtime => MountFlag::NoDirAtime,
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     protocol::{
         AccessFacts, ClockFacts, FileFacts, FileId, FsFacts, Init, IoFacts, LabelFacts, LoopFacts,
         MemoryFacts, MountFacts, MountFlag, NetFacts, Pace, PaceTrial, PageFacts, Place,
-        ProcessFacts, QuotaFacts, Read, Reading, TimesFacts, Trial, UserFacts,
+        ProcessFacts, QuotaFacts, QuotaGroup, Read, Reading, TimesFacts, Trial, UserFacts,
     },
     runtime::{ContainerFacts, RuntimeError, State, labels},
 };
@@ -150,9 +150,14 @@ impl Cx<'_> {
         Ok(facts.map(|facts| FileId { dev: facts.link.dev, inode: facts.link.inode }))
     }
 
-    /// The quota of the btrfs under this path; none where quotas are switched off.
-    pub(super) async fn quota(&self, place: &Place) -> Result<Option<QuotaFacts>, FaultError> {
-        match self.ask(Read::Quota(place.clone())).await? {
+    /// A quota group of the btrfs under this path; none where quotas are switched off, or there is no
+    /// such group.
+    pub(super) async fn quota(
+        &self,
+        place: &Place,
+        group: QuotaGroup,
+    ) -> Result<Option<QuotaFacts>, FaultError> {
+        match self.ask(Read::Quota { place: place.clone(), group }).await? {
             Reading::Quota(facts) => Ok(facts),
             other => Err(unexpected(&other)),
         }
@@ -269,12 +274,13 @@ pub(super) fn tried(errno: Option<&String>) -> &str {
 }
 
 /// The flags of a mount that ops can set.
-pub(super) const FLAGS: [(&str, MountFlag); 5] = [
+pub(super) const FLAGS: [(&str, MountFlag); 6] = [
     ("ro", MountFlag::ReadOnly),
     ("noexec", MountFlag::NoExec),
     ("nosuid", MountFlag::NoSuid),
     ("nodev", MountFlag::NoDev),
     ("noatime", MountFlag::NoAtime),
+    ("nodiratime", MountFlag::NoDirAtime),
 ];
 
 /// Those of them that a mount has.

@@ -1,8 +1,9 @@
 //! `quota`: a btrfs volume comes close to its quota, or to the end of it.
 //!
-//! Mechanism: the quota group of the volume's top subvolume gets a limit of which what is held now
-//! is the given share. Blast radius: the volume's filesystem, which belongs to the run; no other is
-//! touched. Undone by the old limit, or where quotas were off by switching them off again.
+//! Mechanism: the quota group of the volume's top subvolume, or one above it, gets a limit of which
+//! what is held now is the given share. Blast radius: the volume's filesystem, which belongs to the
+//! run; no other is touched. Undone by the old limit, by taking the group above away that was made,
+//! or where quotas were off by switching them off again.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use super::{
     observe::tried,
 };
 use crate::{
-    protocol::{Capability, Op, Outcome, QuotaFacts, Read},
+    protocol::{Capability, Op, Outcome, QuotaFacts, QuotaGroup, QuotaWas, Read},
     units::{Percent, Size},
     volumes::Filesystem,
 };
@@ -30,6 +31,9 @@ pub struct Quota {
     /// The share of the quota that is in use when the fault begins.
     #[serde(default = "all")]
     used: Percent,
+    /// Limit a group above the volume's own (`1/100`), as one for all subvolumes of a customer is.
+    #[serde(default)]
+    nested: bool,
 }
 
 fn all() -> Percent {
@@ -43,13 +47,37 @@ const STEP: u64 = 1 << 20;
 /// What there was of quotas before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Before {
-    /// None where they were switched off.
+    /// They were switched on.
+    enabled: bool,
+    /// The group that gets the limit, where there was one.
     quota: Option<QuotaFacts>,
 }
 
 impl Before {
     fn limit(&self) -> Option<u64> {
         self.quota.as_ref().and_then(|quota| quota.limit)
+    }
+
+    fn was(&self, group: QuotaGroup) -> QuotaWas {
+        match &self.quota {
+            _ if !self.enabled => QuotaWas::Off,
+            None if group == QuotaGroup::Parent => QuotaWas::NoParent,
+            _ => QuotaWas::Limited { group, limit: self.limit() },
+        }
+    }
+}
+
+impl Quota {
+    fn group(&self) -> QuotaGroup {
+        if self.nested { QuotaGroup::Parent } else { QuotaGroup::Own }
+    }
+
+    async fn look(&self, cx: &Cx<'_>) -> Result<Before, FaultError> {
+        let own = cx.quota(&cx.site.place, QuotaGroup::Own).await?;
+        let enabled = own.is_some();
+        let quota =
+            if self.nested { cx.quota(&cx.site.place, QuotaGroup::Parent).await? } else { own };
+        Ok(Before { enabled, quota })
     }
 }
 
@@ -86,7 +114,12 @@ impl Fault for Quota {
 
     fn describe(&self) -> Described {
         Described {
-            act: format!("limit `{}` to a quota that is {} in use", self.target, self.used),
+            act: format!(
+                "limit `{}` to a quota that is {} in use{}",
+                self.target,
+                self.used,
+                if self.nested { ", by a group above its own" } else { "" }
+            ),
             undo: "put the limit back, or switch quotas off again".into(),
             proof: "the quota group shows the limit; at 100% writing fails with EDQUOT".into(),
         }
@@ -119,14 +152,9 @@ impl Fault for Quota {
                 place.path, fs.fs_type
             )));
         }
-        let before = Before { quota: cx.quota(&place).await? };
-        let undo = Op::RestoreQuota {
-            place: place.clone(),
-            dev: fs.dev,
-            enabled: before.quota.is_some(),
-            limit: before.limit(),
-        };
-        let op = Op::SetQuota { place, dev: fs.dev, used: self.used };
+        let (before, dev, group) = (self.look(cx).await?, fs.dev, self.group());
+        let undo = Op::RestoreQuota { place: place.clone(), dev, to: before.was(group) };
+        let op = Op::SetQuota { place, dev, group, used: self.used };
         Ok(Prepared { before, ops: vec![op], undo: vec![undo] })
     }
 
@@ -137,7 +165,7 @@ impl Fault for Quota {
         cx: &Cx<'_>,
     ) -> Result<Effect, FaultError> {
         let place = &cx.site.place;
-        let quota = cx.quota(place).await?;
+        let quota = cx.quota(place, self.group()).await?;
         let limit = quota.as_ref().and_then(|quota| quota.limit);
         let ours = limit.is_some()
             && limit != before.limit()
@@ -157,10 +185,9 @@ impl Fault for Quota {
         if let Some(ended) = cx.ended().await? {
             return Ok(Effect::proven(ended));
         }
-        let quota = cx.quota(&cx.site.place).await?;
-        let back = quota.is_some() == before.quota.is_some()
-            && quota.as_ref().and_then(|quota| quota.limit) == before.limit();
-        Ok(Effect { proven: back, evidence: said(quota.as_ref()), notes: Vec::new() })
+        let now = self.look(cx).await?;
+        let back = now.was(self.group()) == before.was(self.group());
+        Ok(Effect { proven: back, evidence: said(now.quota.as_ref()), notes: Vec::new() })
     }
 }
 
@@ -188,11 +215,35 @@ mod tests {
         let prepared = fault.prepare(&fake.cx(&site)).await.unwrap();
         assert!(matches!(&prepared.ops[0], Op::SetQuota { used: Percent(92.0), .. }));
         let undo = &prepared.undo[0];
-        assert!(matches!(undo, Op::RestoreQuota { enabled: false, limit: None, .. }));
+        assert!(matches!(undo, Op::RestoreQuota { to: QuotaWas::Off, .. }));
         fake.world().quota = Some(QuotaFacts { referenced: 10, limit: Some(20) });
         let prepared = fault.prepare(&fake.cx(&site)).await.unwrap();
-        let undo = &prepared.undo[0];
-        assert!(matches!(undo, Op::RestoreQuota { enabled: true, limit: Some(20), .. }));
+        let (own, to) = (QuotaGroup::Own, &prepared.undo[0]);
+        let was = QuotaWas::Limited { group: own, limit: Some(20) };
+        assert!(matches!(to, Op::RestoreQuota { to, .. } if *to == was));
+    }
+
+    #[tokio::test]
+    async fn a_group_above_is_taken_away_again_if_it_was_not_there() {
+        let (fake, site) = world();
+        let (cx, fault) =
+            (fake.cx(&site), fault("{ target: agent:/data, used: 92%, nested: true }"));
+        let undo = async || match fault.prepare(&cx).await.unwrap().undo[0] {
+            Op::RestoreQuota { to, .. } => to,
+            ref other => panic!("{other:?}"),
+        };
+        assert_eq!(undo().await, QuotaWas::Off);
+        fake.world().quota = Some(QuotaFacts { referenced: 10, limit: Some(20) });
+        assert_eq!(undo().await, QuotaWas::NoParent);
+        let before = fault.prepare(&cx).await.unwrap().before;
+        fake.world().parent_quota = Some(QuotaFacts { referenced: 10, limit: Some(15) });
+        assert!(fault.verify(&before, &[], &cx).await.unwrap().proven);
+        assert!(!fault.verify_reverted(&before, &cx).await.unwrap().proven);
+        let parent = QuotaGroup::Parent;
+        assert_eq!(undo().await, QuotaWas::Limited { group: parent, limit: Some(15) });
+        fake.world().parent_quota = None;
+        assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven, "the own limit is not it");
+        assert!(fault.verify_reverted(&before, &cx).await.unwrap().proven);
     }
 
     #[tokio::test]

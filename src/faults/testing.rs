@@ -23,8 +23,8 @@ use crate::{
         Access, AccessFacts, ArchiveFacts, ClockFacts, Dev, Entry, EventFacts, FileFacts, FsFacts,
         HttpReply, Init, InnerEngineFacts, IoFacts, IoLimits, LabelFacts, LinkState, LoadCall,
         LoadStats, LoopFacts, MemoryFacts, MountFacts, NetFacts, OpenFile, Pace, PaceTrial,
-        PageFacts, Place, ProcessFacts, QuotaFacts, Read, Reading, StartTrial, TimesFacts,
-        TreeFacts, Trial, UserFacts, WriterFacts,
+        PageFacts, Place, ProcessFacts, QuotaFacts, QuotaGroup, Read, Reading, StartTrial,
+        TimesFacts, TreeFacts, Trial, UserFacts, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ExecOutput, Health, MemoryLimit, RestartPolicy,
@@ -73,6 +73,8 @@ pub(crate) struct World {
     pub(crate) events: EventFacts,
     /// The quota of the filesystem.
     pub(crate) quota: Option<QuotaFacts>,
+    /// The one above it.
+    pub(crate) parent_quota: Option<QuotaFacts>,
     /// The subject's user.
     pub(crate) user: UserFacts,
     /// Errno of linking.
@@ -190,6 +192,7 @@ impl Default for World {
             inotify: None,
             events: EventFacts { errno: None, seen: vec!["CREATE".into()] },
             quota: None,
+            parent_quota: None,
             user: UserFacts { uid: 4711, gid: 4711, own_namespace: false, shared_with: None },
             net: net(&["lo", "eth0"], &["127.0.0.1", "172.30.0.2"]),
             connect: Trial { errno: None },
@@ -425,7 +428,8 @@ impl World {
             Read::Processes(_) => Reading::Processes(self.processes.clone()),
             Read::TryInotify { .. } => tried(self.inotify),
             Read::TryEvents { .. } => Reading::Events(self.events.clone()),
-            Read::Quota(_) => Reading::Quota(self.quota.clone()),
+            Read::Quota { group: QuotaGroup::Own, .. } => Reading::Quota(self.quota.clone()),
+            Read::Quota { .. } => Reading::Quota(self.parent_quota.clone()),
             Read::User(_) => Reading::User(self.user.clone()),
             Read::Net(_) => Reading::Net(self.net.clone()),
             Read::Connect { .. } => Reading::Tried(self.connect.clone()),

@@ -34,6 +34,8 @@ pub struct MountChange {
     pub no_dev: Option<bool>,
     /// Access times: `true` is noatime, `false` is relatime.
     pub no_atime: Option<bool>,
+    /// No access times of directories.
+    pub no_dir_atime: Option<bool>,
     /// Clone the mounts below too, and change them as well.
     pub recursive: bool,
 }
@@ -45,6 +47,8 @@ const MOUNT_ATTR_NODEV: u64 = 0x04;
 const MOUNT_ATTR_NOEXEC: u64 = 0x08;
 const MOUNT_ATTR_ATIME: u64 = 0x70;
 const MOUNT_ATTR_NOATIME: u64 = 0x10;
+/// No part of `MOUNT_ATTR_ATIME`.
+const MOUNT_ATTR_NODIRATIME: u64 = 0x80;
 
 /// `struct mount_attr` of linux/mount.h, version 0.
 #[repr(C)]
@@ -65,6 +69,7 @@ impl MountChange {
             (self.no_suid, MOUNT_ATTR_NOSUID),
             (self.no_dev, MOUNT_ATTR_NODEV),
             (self.no_exec, MOUNT_ATTR_NOEXEC),
+            (self.no_dir_atime, MOUNT_ATTR_NODIRATIME),
         ] {
             match wanted {
                 Some(true) => attr.set |= bit,
@@ -167,6 +172,7 @@ mod tests {
         no_suid: None,
         no_dev: None,
         no_atime: Some(true),
+        no_dir_atime: Some(true),
         recursive: false,
     };
 
@@ -181,13 +187,29 @@ mod tests {
             let stack = table.at(&dir);
             assert_eq!(stack.iter().map(|m| m.id).collect::<Vec<_>>(), [below, top]);
             assert_eq!(mount_id(&dir).unwrap(), top);
-            for flag in ["ro", "noexec", "noatime"] {
+            for flag in ["ro", "noexec", "noatime", "nodiratime"] {
                 assert!(stack[1].has_option(flag) && !stack[0].has_option(flag), "{flag}");
             }
             let refused = File::create(dir.join("new")).unwrap_err();
             assert_eq!(refused.raw_os_error(), Some(libc::EROFS));
             open.write_all(b"still").unwrap();
             assert_eq!(fs::read(dir.join("open")).unwrap(), b"still");
+        });
+    }
+
+    #[test]
+    fn the_mount_itself_is_busy_while_somebody_writes_and_a_clone_is_not() {
+        in_private_mounts(|| {
+            let dir = own_tmpfs("size=1m");
+            let open = File::create(dir.join("open")).unwrap();
+            let place = rustix::fs::open(&dir, OFlags::PATH, Mode::empty()).unwrap();
+            let direct = || mount_setattr(place.as_fd(), READ_ONLY.attr(), false);
+            assert_eq!(direct(), Err(Errno(libc::EBUSY)));
+            stack_clone(&dir, READ_ONLY).unwrap();
+            let refused = File::create(dir.join("new")).unwrap_err();
+            assert_eq!(refused.raw_os_error(), Some(libc::EROFS));
+            drop(open);
+            assert_eq!(direct(), Ok(()));
         });
     }
 

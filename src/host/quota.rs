@@ -21,8 +21,7 @@ struct Control {
     status: u64,
 }
 
-/// linux/btrfs.h: `struct btrfs_ioctl_qgroup_limit_args` with the limit it holds. The group 0 means
-/// that of the subvolume the call is made on.
+/// linux/btrfs.h: `struct btrfs_ioctl_qgroup_limit_args` with the limit it holds.
 #[repr(C)]
 #[derive(Default)]
 struct LimitArguments {
@@ -31,6 +30,30 @@ struct LimitArguments {
     max_referenced: u64,
     max_exclusive: u64,
     reserved: [u64; 2],
+}
+
+/// linux/btrfs.h: `struct btrfs_ioctl_qgroup_create_args`.
+#[repr(C)]
+struct CreateArguments {
+    create: u64,
+    group: u64,
+}
+
+/// linux/btrfs.h: `struct btrfs_ioctl_qgroup_assign_args`.
+#[repr(C)]
+struct AssignArguments {
+    assign: u64,
+    member: u64,
+    group: u64,
+}
+
+/// linux/btrfs.h: `struct btrfs_ioctl_quota_rescan_args`.
+#[repr(C)]
+#[derive(Default)]
+struct RescanArguments {
+    flags: u64,
+    progress: u64,
+    reserved: [u64; 6],
 }
 
 /// linux/btrfs.h: the beginning of `struct btrfs_ioctl_fs_info_args`, and its size.
@@ -44,8 +67,11 @@ struct Info {
 const MAGIC: u8 = 0x94;
 const INFO: Opcode = opcode::read::<Info>(MAGIC, 31);
 const CONTROL: Opcode = opcode::read_write::<Control>(MAGIC, 40);
+const ASSIGN: Opcode = opcode::write::<AssignArguments>(MAGIC, 41);
+const CREATE: Opcode = opcode::write::<CreateArguments>(MAGIC, 42);
 /// `_IOR`, although the kernel reads the argument.
 const LIMIT: Opcode = opcode::read::<LimitArguments>(MAGIC, 43);
+const RESCAN: Opcode = opcode::write::<RescanArguments>(MAGIC, 44);
 const AWAIT_RESCAN: Opcode = opcode::none(MAGIC, 46);
 
 const ENABLE: u64 = 1;
@@ -55,7 +81,30 @@ const MAX_REFERENCED: u64 = 1;
 /// Given as a limit, it takes the limit away (fs/btrfs/qgroup.c).
 const CLEAR: u64 = u64::MAX;
 
-/// A quota group of the top subvolume, as sysfs shows it.
+/// A quota group that the top subvolume is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Its own, `0/5`.
+    Own,
+    /// The one that we put above that, `1/100`.
+    Parent,
+}
+
+impl Group {
+    /// The level in the upper 16 bits, the subvolume or a number of one's choice in the others.
+    fn id(self) -> u64 {
+        match self {
+            Self::Own => 5,
+            Self::Parent => (1 << 48) | 100,
+        }
+    }
+
+    fn in_sysfs(self) -> String {
+        format!("{}_{}", self.id() >> 48, self.id() & 0xffff_ffff_ffff)
+    }
+}
+
+/// A quota group as sysfs shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
     /// Bytes it refers to, as of the last commit.
@@ -65,13 +114,14 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// The quota group of a filesystem's top subvolume; none where quotas are switched off. Reads
-    /// `/sys`, so not in a target's mount namespace.
+    /// A quota group of a filesystem's top subvolume; none where quotas are switched off, or there is
+    /// no such group. Reads `/sys`, so not in a target's mount namespace.
     ///
     /// # Errors
     /// When sysfs cannot be read.
-    pub fn of(filesystem: &Filesystem) -> HostResult<Option<Self>> {
-        Self::read(&PathBuf::from(format!("/sys/fs/btrfs/{}/qgroups/0_5", filesystem.0)))
+    pub fn of(filesystem: &Filesystem, group: Group) -> HostResult<Option<Self>> {
+        let path = format!("/sys/fs/btrfs/{}/qgroups/{}", filesystem.0, group.in_sysfs());
+        Self::read(&PathBuf::from(path))
     }
 
     fn read(group: &Path) -> HostResult<Option<Self>> {
@@ -134,12 +184,66 @@ pub fn disable(dir: &Path) -> HostResult<()> {
     control(&open_dir(dir)?, DISABLE).op("quota off", dir)
 }
 
-/// Sets the limit of the subvolume that holds `dir`, or takes it away.
+/// Puts the parent above the top subvolume's own group, if it is not there yet.
 ///
 /// # Errors
-/// `ENOTCONN` where quotas are switched off.
-pub fn set_limit(dir: &Path, limit: Option<u64>) -> HostResult<()> {
+/// `ENOTCONN` where quotas are switched off; the failed call.
+pub fn add_parent(dir: &Path) -> HostResult<()> {
+    let fd = open_dir(dir)?;
+    unless(libc::EEXIST, create(&fd, true)).op("quota group", dir)?;
+    unless(libc::EEXIST, assign(&fd, true)).op("quota parent", dir)?;
+    recount(&fd, dir)
+}
+
+/// Takes it away again, and its limit with it. Done twice it changes nothing.
+///
+/// # Errors
+/// The failed call.
+pub fn remove_parent(dir: &Path) -> HostResult<()> {
+    let fd = open_dir(dir)?;
+    for done in [assign(&fd, false), create(&fd, false)] {
+        // quotas may be switched off by now, and every group gone with them
+        unless(libc::ENOTCONN, unless(libc::ENOENT, done)).op("quota parent", dir)?;
+    }
+    syncfs(&fd).op("syncfs", dir)
+}
+
+fn unless(expected: i32, done: rustix::io::Result<()>) -> rustix::io::Result<()> {
+    if done == Err(rustix::io::Errno::from_raw_os_error(expected)) { Ok(()) } else { done }
+}
+
+fn create(fd: &OwnedFd, create: bool) -> rustix::io::Result<()> {
+    let arguments = CreateArguments { create: create.into(), group: Group::Parent.id() };
+    // SAFETY: the call reads one such struct through the pointer it is given.
+    unsafe { ioctl(fd, Setter::<CREATE, CreateArguments>::new(arguments)) }
+}
+
+fn assign(fd: &OwnedFd, assign: bool) -> rustix::io::Result<()> {
+    let (member, group) = (Group::Own.id(), Group::Parent.id());
+    let arguments = AssignArguments { assign: assign.into(), member, group };
+    // SAFETY: the call reads one such struct through the pointer it is given.
+    unsafe { ioctl(fd, Setter::<ASSIGN, AssignArguments>::new(arguments)) }
+}
+
+/// Counts everything anew: what is shared with a snapshot is not added to a parent otherwise.
+fn recount(fd: &OwnedFd, dir: &Path) -> HostResult<()> {
+    let arguments = RescanArguments::default();
+    // SAFETY: the call reads one such struct through the pointer it is given.
+    let begun = unsafe { ioctl(fd, Setter::<RESCAN, RescanArguments>::new(arguments)) };
+    unless(libc::EINPROGRESS, begun).op("quota rescan", dir)?;
+    // SAFETY: the call takes no argument.
+    unsafe { ioctl(fd, NoArg::<AWAIT_RESCAN>::new()) }.op("quota rescan", dir)?;
+    // the figures are those of the last commit
+    syncfs(fd).op("syncfs", dir)
+}
+
+/// Sets the limit of a group of the subvolume that holds `dir`, or takes it away.
+///
+/// # Errors
+/// `ENOTCONN` where quotas are switched off, `ENOENT` where there is no such group.
+pub fn set_limit(dir: &Path, group: Group, limit: Option<u64>) -> HostResult<()> {
     let arguments = LimitArguments {
+        group: group.id(),
         flags: MAX_REFERENCED,
         max_referenced: limit.unwrap_or(CLEAR),
         ..LimitArguments::default()
@@ -175,22 +279,50 @@ mod tests {
             let dir = btrfs.dir.as_path();
             fs::write(dir.join("held"), vec![1; 8 << 20]).unwrap();
             let id = identify(dir).unwrap();
-            let quota = || Quota::of(&id).unwrap();
+            let quota = || Quota::of(&id, Group::Own).unwrap();
             assert_eq!(quota(), None);
-            assert!(set_limit(dir, Some(1)).unwrap_err().is(libc::ENOTCONN));
+            assert!(set_limit(dir, Group::Own, Some(1)).unwrap_err().is(libc::ENOTCONN));
             enable(dir).unwrap();
             let referenced = quota().unwrap().referenced;
             assert!((8 << 20..9 << 20).contains(&referenced), "{referenced}");
-            set_limit(dir, Some(referenced + (1 << 20))).unwrap();
+            set_limit(dir, Group::Own, Some(referenced + (1 << 20))).unwrap();
             assert_eq!(quota().unwrap().limit, Some(referenced + (1 << 20)));
             let errno = |bytes| try_write(dir, bytes).unwrap().errno().map(|errno| errno.0);
             assert_eq!(errno(2 << 20), Some(libc::EDQUOT));
-            set_limit(dir, None).unwrap();
+            set_limit(dir, Group::Own, None).unwrap();
             assert_eq!(quota().unwrap().limit, None);
             assert_eq!(errno(2 << 20), None);
             disable(dir).unwrap();
             disable(dir).unwrap();
             assert_eq!(quota(), None);
+        });
+    }
+
+    #[test]
+    fn a_parent_counts_what_is_beneath_it_and_its_limit_applies() {
+        in_private_mounts(|| {
+            let btrfs = LoopFs::new("btrfs", 128 << 20, &[], "");
+            let dir = btrfs.dir.as_path();
+            fs::write(dir.join("held"), vec![1; 8 << 20]).unwrap();
+            let id = identify(dir).unwrap();
+            let of = |group| Quota::of(&id, group).unwrap();
+            enable(dir).unwrap();
+            assert_eq!(of(Group::Parent), None);
+            add_parent(dir).unwrap();
+            add_parent(dir).unwrap();
+            let referenced = of(Group::Parent).unwrap().referenced;
+            assert_eq!(referenced, of(Group::Own).unwrap().referenced);
+            assert!(referenced > 8 << 20);
+            set_limit(dir, Group::Parent, Some(referenced + (1 << 20))).unwrap();
+            assert_eq!(of(Group::Own).unwrap().limit, None);
+            let errno = |bytes| try_write(dir, bytes).unwrap().errno().map(|errno| errno.0);
+            assert_eq!(errno(2 << 20), Some(libc::EDQUOT));
+            remove_parent(dir).unwrap();
+            remove_parent(dir).unwrap();
+            assert_eq!((of(Group::Parent), errno(2 << 20)), (None, None));
+            assert!(of(Group::Own).is_some());
+            disable(dir).unwrap();
+            remove_parent(dir).unwrap();
         });
     }
 }

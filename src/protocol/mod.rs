@@ -27,6 +27,7 @@ mod op_parts;
 mod op_place;
 mod place;
 mod power;
+mod quota;
 mod read;
 mod struck;
 mod time;
@@ -62,9 +63,10 @@ pub use op::Op;
 pub use op_parts::{FileId, LinkState, MountFlag};
 pub use place::{Dev, Init, Place, ProcessFacts};
 pub use power::{CUT_CANARY, CutFacts, PowerOp, UNSYNCED_CANARY, canaries};
+pub use quota::{QuotaFacts, QuotaGroup, QuotaWas};
 pub use read::{
-    EventFacts, FileFacts, FsFacts, HostFacts, LoopFacts, MountFacts, NetFacts, OpenFile,
-    QuotaFacts, Read, Reading, Ready, Trial, UserFacts, WriterFacts,
+    EventFacts, FileFacts, FsFacts, HostFacts, LoopFacts, MountFacts, NetFacts, OpenFile, Read,
+    Reading, Ready, Trial, UserFacts, WriterFacts,
 };
 pub use struck::{LISTED, Struck};
 pub use time::{ClockFacts, FileTimes, TimeOp, TimesFacts, Told};

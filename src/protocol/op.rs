@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Dev, Ending, EngineOp, FileCutOp, FileId, FileOwner, Init, InotifyStock, InsertionOp,
-    Interposer, IoLimits, IoRule, LinkState, MountFlag, Place, PowerOp, TimeOp,
+    Interposer, IoLimits, IoRule, LinkState, MountFlag, Place, PowerOp, QuotaGroup, QuotaWas,
+    TimeOp,
 };
 use crate::units::Percent;
 
@@ -209,13 +210,15 @@ pub enum Op {
         /// Among the process's arguments.
         mark: String,
     },
-    /// Switch on the quotas of a btrfs, and limit its top subvolume so that this share of the limit
-    /// is in use. → `Limited`
+    /// Switch on the quotas of a btrfs, and limit a group of its top subvolume so that this share of
+    /// the limit is in use. → `Limited`
     SetQuota {
         /// A directory on the filesystem.
         place: Place,
         /// The superblock that must be found there.
         dev: Dev,
+        /// The group; a parent is made where there is none.
+        group: QuotaGroup,
         /// The share.
         used: Percent,
     },
@@ -225,10 +228,8 @@ pub enum Op {
         place: Place,
         /// The superblock that must be found there.
         dev: Dev,
-        /// They were switched on.
-        enabled: bool,
-        /// The limit of the top subvolume, in bytes.
-        limit: Option<u64>,
+        /// What they were.
+        to: QuotaWas,
     },
     /// Take a read-only snapshot of a btrfs subvolume.
     TakeSnapshot {

@@ -18,6 +18,8 @@ pub enum MountFlag {
     NoDev,
     /// Do not update access times.
     NoAtime,
+    /// Do not update those of directories.
+    NoDirAtime,
 }
 
 /// Tells one file or directory apart from every other one.

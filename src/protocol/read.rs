@@ -10,8 +10,8 @@ use super::{
     AccessFacts, ArchiveFacts, ByteAttempt, ByteRange, ClockFacts, Dev, DiskAttempt,
     DurableAttempt, EscapeFacts, FlushAttempt, HttpReply, HttpRequest, Init, InnerEngineFacts,
     IoAttempt, IoFacts, LabelFacts, LinkState, MemoryFacts, Pace, PaceTrial, PageFacts, Place,
-    ProcessFacts, ReplaySpec, Replayed, RuleFacts, StartTrial, SyncAttempt, TimesFacts, TreeFacts,
-    TriedBytes, TriedDurable, TriedOp, TriedSync,
+    ProcessFacts, QuotaFacts, QuotaGroup, ReplaySpec, Replayed, RuleFacts, StartTrial, SyncAttempt,
+    TimesFacts, TreeFacts, TriedBytes, TriedDurable, TriedOp, TriedSync,
 };
 
 /// A question to the worker.
@@ -31,8 +31,13 @@ pub enum Read {
     MountOf(Place),
     /// Space and inodes of the filesystem under this path. → `Fs`
     Fs(Place),
-    /// The quota of the btrfs under this path. → `Quota`
-    Quota(Place),
+    /// A quota group of the btrfs under this path. → `Quota`
+    Quota {
+        /// A directory on the filesystem.
+        place: Place,
+        /// Which.
+        group: QuotaGroup,
+    },
     /// One file, not following a final symbolic link. → `File`
     File {
         /// The file.
@@ -222,7 +227,7 @@ pub enum Reading {
     Mounts(Vec<MountFacts>),
     /// A filesystem.
     Fs(FsFacts),
-    /// A quota; `None` where quotas are switched off.
+    /// A quota; `None` where quotas are switched off, or there is no such group.
     Quota(Option<QuotaFacts>),
     /// A file; `None` where there is none.
     File(Option<FileFacts>),
@@ -408,16 +413,6 @@ pub struct FsFacts {
     pub read_only: bool,
     /// The same superblock also holds the engine's data root, the journal or the host's `/`.
     pub is_host: bool,
-}
-
-/// The quota group of a btrfs's top subvolume.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct QuotaFacts {
-    /// Bytes held, as of the last commit.
-    pub referenced: u64,
-    /// Bytes allowed; none without a limit.
-    pub limit: Option<u64>,
 }
 
 /// One file.

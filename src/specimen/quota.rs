@@ -3,7 +3,8 @@
 //!
 //! `df` knows nothing of a btrfs quota, and EDQUOT comes too late: a service that waits for it loses
 //! what matters together with what does not. The figures are in sysfs, as of the last commit of the
-//! filesystem, which is asked for. Well below the first rung everything is allowed again.
+//! filesystem, which is asked for. Quota groups are nested: of those with a limit, the one that is
+//! closest to it counts. Well below the first rung everything is allowed again.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -98,7 +99,7 @@ impl Act {
     }
 }
 
-/// Percent of the quota of the volume's top subvolume in use; none without one.
+/// Percent of the volume's quota in use; none without one.
 fn percent_used(dir: &Path) -> Option<f64> {
     let table = fs::read_to_string("/proc/self/mountinfo").ok()?;
     let device = device(&table, dir)?;
@@ -106,15 +107,34 @@ fn percent_used(dir: &Path) -> Option<f64> {
     let ours = filesystems
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.join("devices").join(device).exists())?;
-    let number = |name: &str| -> Option<u64> {
-        fs::read_to_string(ours.join("qgroups/0_5").join(name)).ok()?.trim().parse().ok()
-    };
-    let limited = number("limit_flags")? & 1 == 1;
+    let limits = limits(&ours.join("qgroups"));
+    if limits.is_empty() {
+        return None;
+    }
     // Only a commit brings the figures up to date, and without this the next may be far.
-    let synced = limited.then(|| File::open(dir).map(rustix::fs::syncfs));
-    synced?.ok()?.ok()?;
-    let (used, most) = (number("referenced")?, number("max_referenced")?);
-    (limited && most > 0).then(|| used as f64 / most as f64 * 100.0)
+    rustix::fs::syncfs(File::open(dir).ok()?).ok()?;
+    limits.iter().filter_map(|group| percent_of(group)).reduce(f64::max)
+}
+
+/// The groups that apply and have a limit. sysfs does not say what is in a group: in a filesystem
+/// for this volume alone, the top subvolume is in every one above its own.
+fn limits(groups: &Path) -> Vec<PathBuf> {
+    let applies = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name == "0_5" || name.split_once('_').is_some_and(|(level, _)| level != "0")
+    };
+    let limited = |path: &PathBuf| number(path, "limit_flags").is_some_and(|flags| flags & 1 == 1);
+    let all = fs::read_dir(groups).into_iter().flatten().flatten().map(|entry| entry.path());
+    all.filter(applies).filter(limited).collect()
+}
+
+fn percent_of(group: &Path) -> Option<f64> {
+    let (used, most) = (number(group, "referenced")?, number(group, "max_referenced")?);
+    (most > 0).then(|| used as f64 / most as f64 * 100.0)
+}
+
+fn number(group: &Path, name: &str) -> Option<u64> {
+    fs::read_to_string(group.join(name)).ok()?.trim().parse().ok()
 }
 
 /// The block device, by its kernel name, that is mounted at `dir`.
@@ -143,6 +163,30 @@ mod tests {
         assert!(ladder.climb(93.0).is_empty(), "not before it was well below");
         assert!(ladder.climb(79.0).is_empty());
         assert_eq!(ladder.climb(100.0), [Act::Mark, Act::Freeze, Act::Evict]);
+    }
+
+    #[test]
+    fn the_groups_that_count_are_the_own_one_and_those_above() {
+        let groups = tempfile::tempdir().unwrap();
+        let add = |name: &str, flags: u8, used: u64| {
+            let group = groups.path().join(name);
+            fs::create_dir(&group).unwrap();
+            fs::write(group.join("limit_flags"), format!("{flags}\n")).unwrap();
+            fs::write(group.join("referenced"), format!("{used}\n")).unwrap();
+            fs::write(group.join("max_referenced"), "100\n").unwrap();
+        };
+        let most = || {
+            let limits = limits(groups.path());
+            limits.iter().filter_map(|group| percent_of(group)).reduce(f64::max)
+        };
+        // a neighbour's, and one without a limit
+        add("0_256", 1, 99);
+        add("0_5", 0, 98);
+        assert_eq!(most(), None);
+        add("1_100", 1, 40);
+        assert_eq!(most(), Some(40.0));
+        add("2_1", 1, 60);
+        assert_eq!(most(), Some(60.0));
     }
 
     #[test]

@@ -56,10 +56,8 @@ fn act_on_device(op: &Op, cx: &Context) -> Done {
         Op::Freeze { place, dev, image } => freeze::stall(place, *dev, image, cx),
         Op::Thaw { place, dev, image, fs_type } => freeze::resume(place, *dev, image, fs_type, cx),
         Op::LimitIo { init, dev, from, to, .. } => throttle::limit(*init, *dev, *from, *to),
-        Op::SetQuota { place, dev, used } => quota::set(place, *dev, *used, cx),
-        Op::RestoreQuota { place, dev, enabled, limit } => {
-            quota::restore(place, *dev, *enabled, *limit)
-        }
+        Op::SetQuota { place, dev, group, used } => quota::set(place, *dev, *group, *used, cx),
+        Op::RestoreQuota { place, dev, to } => quota::restore(place, *dev, *to),
         Op::TakeSnapshot { place, dev, name } => snapshot::take(place, *dev, name, cx),
         Op::DiscardSnapshot { place, dev, name } => snapshot::discard(place, *dev, name),
         Op::DropCache { place } => page_cache::drop_clean(place),

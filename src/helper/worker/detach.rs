@@ -148,6 +148,7 @@ fn exactly(flags: &[MountFlag]) -> MountChange {
         no_suid: has(MountFlag::NoSuid),
         no_dev: has(MountFlag::NoDev),
         no_atime: has(MountFlag::NoAtime),
+        no_dir_atime: has(MountFlag::NoDirAtime),
         recursive: false,
     }
 }

@@ -34,6 +34,7 @@ pub(super) fn stack_clone(place: &Place, set: &[MountFlag], clear: &[MountFlag])
         no_suid: has(MountFlag::NoSuid),
         no_dev: has(MountFlag::NoDev),
         no_atime: has(MountFlag::NoAtime),
+        no_dir_atime: has(MountFlag::NoDirAtime),
         recursive: false,
     };
     let id = inside(target, &place.path, |here| {

@@ -8,20 +8,27 @@ use super::{
     place::{dev_of, init, inside, ways},
 };
 use crate::{
-    host::quota::{self, Quota},
-    protocol::{Dev, Outcome, Place, QuotaFacts},
+    host::quota::{self, Group, Quota},
+    protocol::{Dev, Outcome, Place, QuotaFacts, QuotaGroup, QuotaWas},
     units::Percent,
 };
 
-/// What the quota group of the filesystem's top subvolume says.
-pub(super) fn quota(place: &Place) -> Result<Option<QuotaFacts>, HelperError> {
+fn of(group: QuotaGroup) -> Group {
+    match group {
+        QuotaGroup::Own => Group::Own,
+        QuotaGroup::Parent => Group::Parent,
+    }
+}
+
+/// What a quota group of the filesystem's top subvolume says.
+pub(super) fn quota(place: &Place, group: QuotaGroup) -> Result<Option<QuotaFacts>, HelperError> {
     let quota = inside(init(place)?, &place.path, |here| quota::identify(here.path))?;
-    let found = Quota::of(&quota)?;
+    let found = Quota::of(&quota, of(group))?;
     Ok(found.map(|Quota { referenced, limit }| QuotaFacts { referenced, limit }))
 }
 
 /// Limits the volume so that a share of its quota is in use.
-pub(super) fn set(place: &Place, dev: Dev, used: Percent, cx: &Context) -> Done {
+pub(super) fn set(place: &Place, dev: Dev, group: QuotaGroup, used: Percent, cx: &Context) -> Done {
     let target = init(place)?;
     if is_host(target, &place.path, &cx.dir)? {
         let path = &place.path;
@@ -31,11 +38,14 @@ pub(super) fn set(place: &Place, dev: Dev, used: Percent, cx: &Context) -> Done 
     let id = inside(target, &place.path, |here| {
         same_dev(here.path, dev)?;
         quota::enable(here.path)?;
+        if group == QuotaGroup::Parent {
+            quota::add_parent(here.path)?;
+        }
         quota::identify(here.path)
     })?;
-    let held = Quota::of(&id)?.map_or(0, |quota| quota.referenced);
+    let held = Quota::of(&id, of(group))?.map_or(0, |quota| quota.referenced);
     let limit = limit(held, used);
-    inside(target, &place.path, |here| quota::set_limit(here.path, Some(limit)))?;
+    inside(target, &place.path, |here| quota::set_limit(here.path, of(group), Some(limit)))?;
     Ok(Outcome::Limited { size: limit, inodes: 0 })
 }
 
@@ -47,16 +57,18 @@ fn limit(held: u64, used: Percent) -> u64 {
 
 /// Puts back what was there, wherever the filesystem can still be reached. Where it cannot, it has
 /// gone with its last user.
-pub(super) fn restore(place: &Place, dev: Dev, enabled: bool, limit: Option<u64>) -> Done {
+pub(super) fn restore(place: &Place, dev: Dev, to: QuotaWas) -> Done {
     for way in ways(place)? {
         let done = inside(way.target, &way.path, |here| {
             if dev_of(here.path)? != dev {
                 return Ok(false);
             }
-            if enabled {
-                quota::set_limit(here.path, limit)?;
-            } else {
-                quota::disable(here.path)?;
+            match to {
+                QuotaWas::Off => quota::disable(here.path)?,
+                QuotaWas::NoParent => quota::remove_parent(here.path)?,
+                QuotaWas::Limited { group, limit } => {
+                    quota::set_limit(here.path, of(group), limit)?;
+                }
             }
             Ok(true)
         });

@@ -18,7 +18,7 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::MountOf(place) => Reading::Mounts(facts::mount_of(place)?),
         Read::AllMounts(place) => Reading::Mounts(facts::all_mounts(place)?),
         Read::Fs(place) => Reading::Fs(facts::filesystem(place, dir)?),
-        Read::Quota(place) => Reading::Quota(quota::quota(place)?),
+        Read::Quota { place, group } => Reading::Quota(quota::quota(place, *group)?),
         Read::File { place, digest, content } => {
             Reading::File(facts::file(place, *digest, *content)?)
         }

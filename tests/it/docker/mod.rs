@@ -3,6 +3,7 @@
 mod attach;
 mod audit;
 mod debugging;
+mod doctor;
 mod gameday;
 mod guest;
 mod helper;

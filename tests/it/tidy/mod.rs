@@ -5,6 +5,7 @@
 mod catalogue;
 mod layers;
 mod readme;
+mod rows;
 mod scenarios;
 mod sizes;
 mod traps;

@@ -18,6 +18,19 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
         &["ten_thousand_open_files_are_counted_and_few_are_listed"],
     ),
     (
+        "a dead FUSE mount is left behind",
+        "chaos-mesh#3424, chaos-mesh#2650",
+        &[
+            "whoever_waits_gets_an_error_when_the_server_is_killed",
+            "a_killed_or_stopped_interposer_ends_its_run_and_leaves_nothing",
+        ],
+    ),
+    (
+        "wrong owners, lost locks, no AIO and no direct I/O through FUSE",
+        "chaos-mesh#1329, chaos-mesh#4173, toda",
+        &["an_interposed_volume_is_as_good_as_the_one_beneath"],
+    ),
+    (
         "stray errors while the fault is switched on or off",
         "chaos-mesh#4298",
         &["a_hammering_client_sees_only_the_declared_errno_across_inject_and_revert"],
@@ -114,6 +127,49 @@ const TRAPS: &[(&str, &str, &[&str])] = &[
             "the_hosts_filesystem_is_refused_whatever_is_allowed",
             "the_host_keeps_its_reserve_and_needs_the_opt_in",
             "what_the_run_has_not_made_is_never_frozen",
+        ],
+    ),
+    (
+        "a mount cannot be made read-only while somebody writes: EBUSY",
+        "our own prototype",
+        &[
+            "the_mount_itself_is_busy_while_somebody_writes_and_a_clone_is_not",
+            "whoever_writes_does_not_keep_a_mount_from_being_read_only",
+            "proven_by_erofs_and_flag_and_counts_the_writers_that_escape",
+        ],
+    ),
+    (
+        "an owner or a mode refuses nothing to a root process with DAC_OVERRIDE",
+        "our own prototype",
+        &[
+            "a_root_subject_that_overrides_permissions_is_not_said_to_be_refused",
+            "a_root_subject_without_the_capability_is_refused",
+            "a_capability_that_overrides_it_makes_it_unproven",
+        ],
+    ),
+    (
+        "the engine's OOM flag stays false when init survives",
+        "our own prototype",
+        &[
+            "a_kill_that_init_survives_is_the_kernels_to_tell",
+            "a_kill_that_init_survives_counts",
+            "oom_kills_are_the_kernels_count_and_not_the_engines_flag",
+        ],
+    ),
+    (
+        "a kill by the engine suppresses the restart policy",
+        "our own prototype",
+        &[
+            "a_restart_policy_applies_after_a_crash_and_not_after_a_kill",
+            "it_names_the_very_process_and_is_proven_by_its_end_or_another_start",
+        ],
+    ),
+    (
+        "a limit of cgroup v1 does not hold buffered writes back",
+        "our own prototype",
+        &[
+            "a_throttle_holds_back_what_is_synced_and_not_what_is_only_written",
+            "proven_when_no_more_passes_than_the_limit",
         ],
     ),
 ];

@@ -99,7 +99,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
     Fixture {
         // somebody must read what is not in the page cache
         then: READ_ANEW,
-        ..struck("bit-rot", "{ target: \"agent:/data\" }", Trace::Nothing)
+        ..struck("bit-rot", "{ target: \"agent:/data\" }", Trace::Disk("/data", OnDisk::Rots))
     },
     struck("block-error", "{ target: \"agent:/data\" }", Trace::Disk("/data", OnDisk::Fails)),
     struck(
@@ -149,6 +149,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
             ("dependency-delay", ""),
             (DOCKER, "/data"),
             "{ target: agent, on: controller }",
+            // the process that the look would be from was restarted
             Trace::Nothing,
         )
     },
@@ -297,7 +298,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
     state(
         ("mount-flags", ""),
         (DOCKER, "/data"),
-        "{ target: \"agent:/data\", set: [noexec] }",
+        "{ target: \"agent:/data\", set: [noexec, nodiratime] }",
         Trace::Stacked("/data"),
     ),
     state(
@@ -315,7 +316,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Owner("/data", 1001),
     ),
     state(("pause", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Frozen),
-    struck("phantom-write", "{ target: \"agent:/data\" }", Trace::Nothing),
+    struck("phantom-write", "{ target: \"agent:/data\" }", Trace::Disk("/data", OnDisk::Forgets)),
     Fixture { way: "block", volume: POWERED, ..event("power-cut", "{ target: \"agent:/data\" }") },
     Fixture {
         way: "file",
@@ -328,6 +329,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
         ("quota", ""),
         ("{ btrfs: { size: 128MiB } }", "/data"),
         "{ target: \"agent:/data\" }",
+        Trace::Quota("/data"),
+    ),
+    state(
+        ("quota", "nested"),
+        ("{ btrfs: { size: 128MiB } }", "/data"),
+        "{ target: \"agent:/data\", nested: true }",
         Trace::Quota("/data"),
     ),
     state(
@@ -395,7 +402,11 @@ pub(super) const FIXTURES: &[Fixture] = &[
     Fixture {
         // each record needs a block that was never written
         beside: LARGE_RECORDS,
-        ..struck("thin-pool-full", "{ target: \"agent:/data\" }", Trace::Nothing)
+        ..struck(
+            "thin-pool-full",
+            "{ target: \"agent:/data\" }",
+            Trace::Disk("/data", OnDisk::IsFull),
+        )
     },
     state(
         ("throttle", ""),
@@ -403,6 +414,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\", write: 256KiB, write_ops: 20/s }",
         Trace::Throttled,
     ),
+    // the process that the look would be from has ended
     state(("stop", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Nothing),
     state(
         ("tmpfs-growth", ""),

@@ -156,7 +156,7 @@ pub(super) enum Trace {
     Owner(&'static str, u32),
     /// The root of a btrfs subvolume at this path.
     Snapshot(&'static str),
-    /// A quota with a limit on the btrfs mounted at this path.
+    /// A quota group with a limit on the btrfs mounted at this path.
     Quota(&'static str),
     /// The subject's user can watch nothing more.
     NoInotify,
@@ -277,16 +277,17 @@ fn untied(one: &str, other: &str) -> bool {
     }
 }
 
-/// The limit of the top subvolume's quota group, of the device mounted there.
+/// A limit of any quota group, of the device mounted there.
 fn limited(init: i32, path: &str) -> bool {
     let table = fs::read_to_string(format!("/proc/{init}/mountinfo")).unwrap_or_default();
     let line = table.lines().find(|line| line.split(' ').nth(4) == Some(path)).unwrap_or_default();
     let device = line.split_once("/dev/").and_then(|(_, rest)| rest.split(' ').next());
     let device = device.unwrap_or("none");
     fs::read_dir("/sys/fs/btrfs").into_iter().flatten().flatten().any(|entry| {
-        let flags = fs::read_to_string(entry.path().join("qgroups/0_5/limit_flags"));
+        let groups = fs::read_dir(entry.path().join("qgroups")).into_iter().flatten().flatten();
+        let flags = groups.map(|group| fs::read_to_string(group.path().join("limit_flags")));
         entry.path().join("devices").join(device).exists()
-            && flags.is_ok_and(|flags| flags.trim() != "0")
+            && flags.flatten().any(|flags| flags.trim() != "0")
     })
 }
 
@@ -310,18 +311,23 @@ fn detached(init: i32) -> bool {
     !table.is_empty() && names.all(|(name, _)| name.trim() == "lo")
 }
 
-/// What a file of the process's cgroup says, under its name in cgroup v1 or else in v2.
-fn cgroup_file(pid: i32, controller: &str, v1: &str, v2: &str) -> Option<String> {
+/// A file of the process's cgroup, under its name in cgroup v1 or else in v2.
+pub(super) fn cgroup_path(pid: i32, controller: &str, v1: &str, v2: &str) -> Option<String> {
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    groups.lines().find_map(|line| {
+    let mut files = groups.lines().filter_map(|line| {
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
-        let file = match controllers {
-            "" => format!("/sys/fs/cgroup{path}/{v2}"),
-            one if one == controller => format!("/sys/fs/cgroup/{controller}{path}/{v1}"),
-            _ => return None,
-        };
-        fs::read_to_string(file).ok()
-    })
+        match controllers {
+            "" => Some(format!("/sys/fs/cgroup{path}/{v2}")),
+            one if one == controller => Some(format!("/sys/fs/cgroup/{controller}{path}/{v1}")),
+            _ => None,
+        }
+    });
+    files.find(|file| Path::new(file).exists())
+}
+
+/// What it says.
+pub(super) fn cgroup_file(pid: i32, controller: &str, v1: &str, v2: &str) -> Option<String> {
+    fs::read_to_string(cgroup_path(pid, controller, v1, v2)?).ok()
 }
 
 fn held(init: i32, what: &str) -> bool {
@@ -373,19 +379,9 @@ fn memory_limit(pid: i32) -> Option<u64> {
     cgroup_file(pid, "memory", "memory.limit_in_bytes", "memory.max")?.trim().parse().ok()
 }
 
-/// The files of cgroup v1, or v2's one.
 fn throttled(pid: i32) -> bool {
-    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    let limited = |file: String| fs::read_to_string(file).is_ok_and(|text| !text.trim().is_empty());
-    groups.lines().any(|line| {
-        let Some((controllers, path)) = line.split_once(':').and_then(|(_, r)| r.split_once(':'))
-        else {
-            return false;
-        };
-        let v1 = format!("/sys/fs/cgroup/blkio{path}/blkio.throttle.write_bps_device");
-        controllers == "blkio" && limited(v1)
-            || controllers.is_empty() && limited(format!("/sys/fs/cgroup{path}/io.max"))
-    })
+    let limits = cgroup_file(pid, "blkio", "blkio.throttle.write_bps_device", "io.max");
+    limits.is_some_and(|text| !text.trim().is_empty())
 }
 
 /// Everything that this host, and the engine, have of a run.

@@ -5,7 +5,9 @@
 
 mod beside;
 mod engine;
+mod facts;
 mod fixtures;
+mod grafts;
 mod harness;
 mod host;
 mod interposers;
@@ -18,6 +20,7 @@ mod refusals;
 mod subjects;
 mod switch;
 mod symptoms;
+mod traces;
 mod vacuity;
 
 pub(crate) use host::recover;

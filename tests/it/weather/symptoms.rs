@@ -3,7 +3,15 @@
 use std::{
     fs,
     io::Write as _,
-    time::{Duration, Instant},
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use keelhaul::protocol::{DiskOp, MARGIN, TrialChunk};
+use rustix::{
+    fd::OwnedFd,
+    fs::{Mode, OFlags, SeekFrom, minor, open, seek, stat},
+    io::{Errno, pread, pwrite},
 };
 
 /// Writes once to a new file, and looks what is there.
@@ -55,16 +63,26 @@ pub(super) fn stalled(dir: String) -> bool {
     answered.recv_timeout(Duration::from_millis(500)).is_err()
 }
 
-/// What becomes of a read of the disk under a filesystem.
+/// What becomes of a read of the disk under a filesystem, or of what is written to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnDisk {
     Fails,
     TakesLong,
     Hangs,
+    /// Other bytes are read than were written.
+    Rots,
+    /// A write says that it was done, and was not.
+    Forgets,
+    /// No block is taken that was never written.
+    IsFull,
 }
 
-/// Reads the disk under this path, past every cache: what is on it is not looked at.
+/// Reads the disk under this path, past every cache: what is on it is not looked at. What a silent
+/// fault does is seen behind the filesystem's end.
 pub(super) fn shows(wanted: OnDisk, path: String) -> bool {
+    if matches!(wanted, OnDisk::Rots | OnDisk::Forgets | OnDisk::IsFull) {
+        return shows_behind(wanted, &path).unwrap_or(false);
+    }
     let (answer, answered) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let started = Instant::now();
@@ -73,17 +91,52 @@ pub(super) fn shows(wanted: OnDisk, path: String) -> bool {
     });
     match answered.recv_timeout(Duration::from_secs(2)) {
         Err(_) => wanted == OnDisk::Hangs,
-        Ok((Err(rustix::io::Errno::IO), _)) => wanted == OnDisk::Fails,
+        Ok((Err(Errno::IO), _)) => wanted == OnDisk::Fails,
         Ok((Ok(()), took)) => wanted == OnDisk::TakesLong && took >= Duration::from_millis(500),
         Ok((Err(_), _)) => false,
     }
 }
 
-fn read_disk(path: &str) -> Result<(), rustix::io::Errno> {
-    use rustix::fs::{Mode, OFlags, minor, open, stat};
-    #[repr(align(4096))]
-    struct Block([u8; 4096]);
+#[repr(align(4096))]
+struct Block([u8; 4096]);
+
+fn open_disk(path: &str, how: OFlags) -> Result<OwnedFd, Errno> {
     let node = format!("/dev/loop{}", minor(stat(path)?.st_dev));
-    let disk = open(node, OFlags::RDONLY | OFlags::DIRECT | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::io::pread(&disk, &mut Box::new(Block([0; 4096])).0[..], 0).map(drop)
+    open(node, how | OFlags::DIRECT | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn read_disk(path: &str) -> Result<(), Errno> {
+    let disk = open_disk(path, OFlags::RDONLY)?;
+    pread(&disk, &mut Box::new(Block([0; 4096])).0[..], 0).map(drop)
+}
+
+/// Trials that the program makes none of: it does not come to so many rounds.
+const ROUNDS: std::ops::Range<u64> = 32..64;
+/// Sets of rules are numbered as they are armed, and a fixture has one.
+const SETS: u64 = 4;
+
+/// Writes what was never written before where only trials are, and reads it back.
+fn shows_behind(wanted: OnDisk, path: &str) -> Result<bool, Errno> {
+    static LOOKS: AtomicU64 = AtomicU64::new(0);
+    let disk = open_disk(path, OFlags::RDWR)?;
+    let look = LOOKS.fetch_add(1, Ordering::Relaxed) % (ROUNDS.end - ROUNDS.start);
+    let end = seek(&disk, SeekFrom::End(0))?.checked_sub(MARGIN).ok_or(Errno::INVAL)?;
+    let op = if wanted == OnDisk::Rots { DiskOp::Read } else { DiskOp::Write };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let mut new = Box::new(Block([0; 4096]));
+    new.0.chunks_exact_mut(16).for_each(|part| part.copy_from_slice(&now.to_le_bytes()));
+    for set in 0..SETS {
+        let at = end + TrialChunk::of(&set.to_string(), ROUNDS.start + look, op).offset();
+        let written = pwrite(&disk, &new.0[..], at);
+        let mut there = Box::new(Block([0; 4096]));
+        let read = pread(&disk, &mut there.0[..], at);
+        let is_so = match wanted {
+            OnDisk::IsFull => written == Err(Errno::NOSPC),
+            _ => written.is_ok() && read.is_ok() && there.0 != new.0,
+        };
+        if is_so {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
