@@ -7,6 +7,14 @@ use serde_json::{Map, Value, json};
 use crate::units::Duration;
 
 /// A fault with its parameters, for a service that is not named yet.
+///
+/// ```
+/// use keelhaul::testing::faults::{IoError, Pause};
+///
+/// assert_eq!(Pause::whole().text("db"), r#"{"pause":{"target":"db"}}"#);
+/// let full = IoError::at("/data").with("errno", "ENOSPC");
+/// assert_ne!(full, IoError::at("/data").with("errno", "EIO"));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "nothing is injected yet"]
 pub struct Written {

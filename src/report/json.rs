@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Version of the document. Any change of shape raises it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Document<'a> {

@@ -1,6 +1,18 @@
 //! Reports: one file per format, each a pure function of the run record.
 //!
 //! The terminal also follows events as they come; nothing here has a clock or asks the engine.
+//!
+//! ```
+//! use keelhaul::{report::html, run::RunRecord, verdict::Verdict};
+//!
+//! let events = std::fs::File::open("reports/sample/events.jsonl")?;
+//! let record = RunRecord::read(std::io::BufReader::new(events));
+//! assert_eq!(record.verdict(), Verdict::Pass);
+//! let mut page = Vec::new();
+//! html::write(&record, &mut page)?;
+//! assert!(String::from_utf8(page)?.contains("readonly-log-dir"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod detail;
 mod exit;

@@ -8,6 +8,7 @@ use super::{
     attached,
     event::{Event, Phase},
     interrupt::{LOGS, ROLLBACK},
+    printed::lines,
     world::World,
 };
 use crate::{
@@ -96,11 +97,11 @@ async fn collect_logs(world: &World) {
     let logs = world.containers().into_iter().map(|(service, container)| async move {
         // what somebody else's container said before is nothing of ours
         let since = if as_found.contains_key(&service) { world.begun() } else { 0 };
-        let read = world.runtime.logs(&container, since, LOG_LIMIT);
+        let read = world.runtime.printed(&container, since, LOG_LIMIT);
         match world.interrupt.bound(LOG_DEADLINE, LOGS, read).await {
-            Some(Ok(bytes)) => {
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                world.emit(Event::LogCollected { case: world.id(), service, text });
+            Some(Ok(pieces)) => {
+                let (text, lines_us) = lines(&pieces, world.now());
+                world.emit(Event::LogCollected { case: world.id(), service, text, lines_us });
             }
             Some(Err(error)) => world.note(format!("no log of `{service}`: {error}")),
             None => world.note(format!("no log of `{service}`: it did not come in time")),

@@ -27,6 +27,7 @@ mod live;
 mod load_watch;
 mod loads;
 mod observe;
+mod printed;
 mod record;
 mod recorded;
 mod recorder;

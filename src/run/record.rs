@@ -185,6 +185,21 @@ pub struct LogRecord {
     pub service: String,
     /// The end of its output.
     pub text: String,
+    /// When each line of it was printed, in microseconds since the run started, by the engine's
+    /// clock; empty where that is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines_us: Vec<u64>,
+}
+
+impl LogRecord {
+    /// Its lines, each with when it was printed; none where that is not known.
+    #[must_use]
+    pub fn timed_lines(&self) -> Option<Vec<(u64, &str)>> {
+        let lines: Vec<&str> = self.text.lines().collect();
+        // a secret of several lines that was hidden is one line: whose the times are is not known then
+        let known = !lines.is_empty() && lines.len() == self.lines_us.len();
+        known.then(|| self.lines_us.iter().copied().zip(lines).collect())
+    }
 }
 
 impl RunRecord {
@@ -322,8 +337,8 @@ impl CaseRecord {
             }
             Event::LedgerJudged { workload, report, .. } => self.ledgers.push((workload, *report)),
             Event::Explored { workload, report, .. } => self.explored.push((workload, *report)),
-            Event::LogCollected { service, text, .. } => {
-                self.logs.push(LogRecord { service, text });
+            Event::LogCollected { service, text, lines_us, .. } => {
+                self.logs.push(LogRecord { service, text, lines_us });
             }
             Event::Noted { text, .. } | Event::Attention { text, .. } => self.notes.push(text),
             Event::Saved { again, .. } => self.start.again = again,

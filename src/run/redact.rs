@@ -181,6 +181,7 @@ mod tests {
             case: "hunter22".into(),
             service: "agent".into(),
             text: "login hunter22 token=abc1 ok".into(),
+            lines_us: vec![7],
         };
         let Event::LogCollected { case, text, .. } = redactor.apply(event) else { panic!() };
         assert_eq!(case, "hunter22");

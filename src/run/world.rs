@@ -17,6 +17,7 @@ use super::{
     interrupt::Interrupt,
     judge::Findings,
     load_watch::LoadWatch,
+    printed::Moment,
     recorded::Recorded,
     recorder::Recorder,
 };
@@ -230,6 +231,11 @@ impl World {
 
     pub(super) fn containers(&self) -> Vec<(String, String)> {
         self.state().containers.iter().map(|(name, id)| (name.clone(), id.clone())).collect()
+    }
+
+    /// This moment, by the wall clock and by the clock of the run.
+    pub(super) fn now(&self) -> Moment {
+        Moment { unix_ns: unix_nanoseconds(), run_us: self.recorder.now_us() }
     }
 
     /// When the case began, in Unix nanoseconds.

@@ -31,6 +31,15 @@ pub struct EngineFacts {
     pub security: Vec<String>,
 }
 
+/// A line that a container printed, or a piece of a long one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Printed {
+    /// When the engine read it, in Unix nanoseconds of the engine's clock; none where it does not say.
+    pub at_ns: Option<i64>,
+    /// Its bytes, with the end of the line.
+    pub bytes: Vec<u8>,
+}
+
 /// A container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerFacts {

@@ -29,7 +29,7 @@ pub use docker::{
 };
 pub use facts::{
     Checked, ContainerFacts, ContainerMount, ContainerNetwork, EngineFacts, ExecOutput, Health,
-    MemoryLimit, ObjectKind, ObjectRef, State,
+    MemoryLimit, ObjectKind, ObjectRef, Printed, State,
 };
 pub use spec::{
     ContainerSpec, ENGINE_CAPABILITIES, HELPER_CAPABILITIES, HealthCheck, HelperSpec, ImageRef,
@@ -186,6 +186,13 @@ pub trait Runtime: Send + Sync {
         since: i64,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<u8>>>;
+    /// The same, with when each line was printed.
+    fn printed<'a>(
+        &'a self,
+        container: &'a str,
+        since: i64,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Printed>>>;
     /// Runs a program in a container.
     fn exec<'a>(
         &'a self,

@@ -19,6 +19,17 @@ use crate::{
 
 /// Attaches to a container that runs already, by its name or id, when it is awaited.
 ///
+/// ```
+/// use keelhaul::testing::{Error, attach};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// // nothing is asked of an engine as long as our own binary is not there
+/// let refused = attach("my-database").program("/not/there/keelhaul").await;
+/// assert!(matches!(refused, Err(Error::Program(_))));
+/// # }
+/// ```
+///
 /// # Errors
 /// When our binary is missing or another, no engine answers, or no such container runs.
 pub fn attach(container: impl Into<String>) -> Attach {

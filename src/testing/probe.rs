@@ -6,6 +6,14 @@ use serde_json::{Map, Value, json};
 use super::SERVICE;
 
 /// A probe of the subject, with its parameters as in YAML.
+///
+/// ```
+/// use keelhaul::testing::{Http, Probe};
+///
+/// let refuses = Http::get("/ready").status(503);
+/// assert_eq!(refuses, Probe::named("http").with("path", "/ready").with("status", 503));
+/// assert_ne!(refuses.clone(), refuses.port(80));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "nothing is read yet"]
 pub struct Probe {

@@ -4,6 +4,7 @@
 mod docker;
 mod harness;
 mod interpose;
+mod recipes;
 mod report;
 mod scenario;
 mod tidy;

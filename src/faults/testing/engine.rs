@@ -9,7 +9,7 @@ use crate::{
     protocol::EngineOp,
     runtime::{
         ContainerFacts, ContainerSpec, EngineFacts, ExecOutput, ImageRef, NetworkSpec, ObjectRef,
-        Result, Runtime, RuntimeError, VolumeSpec,
+        Printed, Result, Runtime, RuntimeError, VolumeSpec,
     },
 };
 
@@ -56,6 +56,10 @@ impl Runtime for Fake {
         let logs = self.world().logs.clone();
         let from = logs.len().saturating_sub(limit);
         ready(Ok(logs[from..].to_vec()))
+    }
+
+    fn printed<'a>(&'a self, _: &'a str, _: i64, _: usize) -> BoxFuture<'a, Result<Vec<Printed>>> {
+        ready(unasked("asking when it printed what"))
     }
 
     fn exec<'a>(

@@ -2,16 +2,22 @@
 
 use maud::{Markup, html};
 
-use super::{super::detail::explain, timeline::timeline, word};
+use super::{
+    super::detail::explain,
+    moments::moments,
+    printed::{around, logs},
+    timeline::timeline,
+    word,
+};
 use crate::{
     protocol::Struck,
     report::{
         points::{Point, points},
         suites::Case,
-        text::{LINE, count, one_line, span, tail},
+        text::{LINE, count, one_line, span},
         totals::percentiles,
     },
-    run::{CaseRecord, FaultRecord, LogRecord, RunRecord},
+    run::{CaseRecord, FaultRecord, RunRecord},
     verdict::Verdict,
 };
 
@@ -26,6 +32,7 @@ const PART: usize = 3;
 pub(super) fn inside(record: &RunRecord, case: &Case<'_>, room: usize) -> Markup {
     let last = case.last();
     let end_us = last.ended_us.unwrap_or(record.took_us);
+    let moments = moments(last);
     html! {
         @if let Some(about) = &last.start.about { p { (one_line(about, LINE)) } }
         @if let Some((_, reasons)) = &last.verdict {
@@ -37,12 +44,13 @@ pub(super) fn inside(record: &RunRecord, case: &Case<'_>, room: usize) -> Markup
         @if case.flaky() || !case.earlier().is_empty() {
             p .dim { "Attempt " (last.start.attempt) ", after " (count(case.earlier().len(), "attempt")) " that did not pass." }
         }
-        div .scroll { (timeline(last, end_us, room / PART)) }
+        div .scroll { (timeline(last, &moments.all, end_us, room / PART)) }
+        (around(last, &moments, room / PART / 2))
         (broken(last))
         (faults(last))
         (ledgers(last))
         (judged(last))
-        (logs(last, room / PART))
+        (logs(last, room / PART / 2))
         (again(last))
     }
 }
@@ -145,16 +153,6 @@ fn judged(case: &CaseRecord) -> Markup {
         } } }
         @if all.len() > POINTS { p .dim { "… and " (all.len() - POINTS) " more" } }
         @for note in &case.notes { p .dim { "note: " (one_line(note, LINE)) } }
-    }
-}
-
-fn logs(case: &CaseRecord, room: usize) -> Markup {
-    let each = room / case.logs.len().max(1);
-    let shown = |log: &LogRecord| tail(&log.text, each, usize::MAX);
-    html! {
-        @for log in case.logs.iter().filter(|log| !log.text.is_empty()) {
-            details { summary { "log of " (one_line(&log.service, 200)) } pre { (shown(log)) } }
-        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! the page says so. Text is escaped by the template, whatever a container printed.
 
 mod case;
+mod moments;
+mod printed;
 mod scale;
 mod series;
 mod spark;

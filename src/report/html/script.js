@@ -24,7 +24,8 @@
     if (there && there.tagName === 'DETAILS') there.open = true;
   };
   addEventListener('hashchange', open);
-  addEventListener('beforeprint', () => cases.forEach((one) => { one.open = true; }));
+  addEventListener('beforeprint', () => document.querySelectorAll('details.case, details.moment')
+    .forEach((one) => { one.open = true; }));
   open();
   apply();
 })();

@@ -1,6 +1,7 @@
 //! What lanes are drawn from: readings in a row that say the same, and numbers over time.
 
 use crate::{
+    protocol::LoadStats,
     report::text::one_line,
     run::{CaseRecord, SamplePoint},
 };
@@ -128,7 +129,9 @@ pub(super) struct Load {
     pub(super) name: String,
     /// Acknowledged records per second.
     pub(super) rates: Vec<(u64, f64)>,
-    /// 99th percentile of the time to the acknowledgement, in milliseconds.
+    /// Median of the time to the acknowledgement, in milliseconds.
+    pub(super) p50: Vec<(u64, f64)>,
+    /// 99th percentile of it.
     pub(super) p99: Vec<(u64, f64)>,
 }
 
@@ -145,9 +148,16 @@ pub(super) fn loads(case: &CaseRecord) -> Vec<Load> {
         let rates = points().zip(points().skip(1)).filter_map(|(before, after)| {
             Some((after.at_us, after.stats.acked_per_second(Some(&before.stats))?))
         });
-        let p99 = points().map(|point| (point.at_us, point.stats.p99_us as f64 / 1e3));
-        let (rates, p99): (Vec<_>, Vec<_>) = (rates.collect(), p99.collect());
-        Load { name: one_line(name, 100), rates: thinned(&rates), p99: thinned(&p99) }
+        let rates: Vec<_> = rates.collect();
+        let latency = |of: fn(&LoadStats) -> u64| -> Vec<(u64, f64)> {
+            thinned(&points().map(|at| (at.at_us, of(&at.stats) as f64 / 1e3)).collect::<Vec<_>>())
+        };
+        Load {
+            name: one_line(name, 100),
+            rates: thinned(&rates),
+            p50: latency(|stats| stats.p50_us),
+            p99: latency(|stats| stats.p99_us),
+        }
     };
     names.iter().map(of).collect()
 }

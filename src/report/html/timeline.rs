@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::{
+    moments::Moment,
     scale::{LEFT, RIGHT, Scale, round},
     series::{Lane, Run, lanes, loads},
 };
@@ -35,15 +36,18 @@ struct Drawing {
 /// Bytes that one stroke takes, about.
 const STROKE: usize = 250;
 
-/// The drawing of a case that ended then, in about `room` bytes.
-pub(super) fn timeline(case: &CaseRecord, end_us: u64, room: usize) -> Markup {
+/// The drawing of a case that ended then, with these moments, in about `room` bytes.
+pub(super) fn timeline(case: &CaseRecord, moments: &[Moment], end_us: u64, room: usize) -> Markup {
     let scale = Scale::new(case.started_us, end_us);
     let mut drawing = Drawing { scale, end_us, y: 24.0, lanes: Vec::new() };
     drawing.phases(case);
     case.faults.iter().for_each(|fault| drawing.fault(fault));
+    let marked: Vec<&Moment> = moments.iter().filter(|one| one.mark.is_some()).collect();
+    drawing.marks(&marked);
     for load in loads(case) {
-        drawing.line(&format!("{}: acknowledged/s", load.name), "load", &load.rates);
-        drawing.line(&format!("{}: p99 ms", load.name), "load", &load.p99);
+        drawing.lines(&format!("{}: acknowledged/s", load.name), &[("load", "", &load.rates)]);
+        let latency = [("median", "p50", &load.p50[..]), ("load", "p99", &load.p99)];
+        drawing.lines(&format!("{}: p50, p99 ms", load.name), &latency);
     }
     let all = lanes(case, room / STROKE);
     all.iter().take(LANES).for_each(|lane| drawing.readings(lane));
@@ -56,6 +60,9 @@ pub(super) fn timeline(case: &CaseRecord, end_us: u64, room: usize) -> Markup {
                 text .dim x=(x) y="12" text-anchor="middle" { (name) }
             }
             @for recovery in &case.recoveries { (recovered(scale, recovery, bottom)) }
+            @for (mark, x) in marked.iter().filter_map(|one| Some((one.mark.as_ref()?, scale.x(one.at_us)))) {
+                line .mark .(mark.class) x1=(x) x2=(x) y1="18" y2=(bottom) {}
+            }
             @for lane in &drawing.lanes { (lane) }
         }
         @if all.len() > LANES { p .dim { "… and " (all.len() - LANES) " more probes" } }
@@ -134,7 +141,7 @@ impl Drawing {
 
     fn readings(&mut self, lane: &Lane) {
         if lane.numbers.len() > 2 {
-            self.line(&lane.name, "number", &lane.numbers);
+            self.lines(&lane.name, &[("number", "", &lane.numbers)]);
             self.y -= 6.0;
         }
         let y = round(self.y + LOW / 2.0);
@@ -153,19 +160,43 @@ impl Drawing {
         }
     }
 
-    /// A line from zero to its greatest value, which stands at the right.
-    fn line(&mut self, name: &str, class: &str, points: &[(u64, f64)]) {
-        let most = points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
-        if points.is_empty() || most <= 0.0 {
+    /// Who noticed and when, and when all was well again, in words.
+    fn marks(&mut self, marked: &[&Moment]) {
+        if marked.is_empty() {
+            return;
+        }
+        let middle = self.y + LOW / 2.0;
+        let inside = html! {
+            @for (mark, at_us, text) in marked.iter().filter_map(|one| Some((one.mark.as_ref()?, one.at_us, &one.text))) {
+                @let x = self.scale.x(at_us);
+                @let (anchor, beside) = if mark.to_the_left(x) { ("end", x - 7.0) } else { ("start", x + 7.0) };
+                circle .mark .(mark.class) cx=(x) cy=(middle) r="4" { title { (one_line(text, 300)) } }
+                text x=(round(beside)) y=(middle + 4.0) text-anchor=(anchor) { (mark.said) }
+            }
+        };
+        self.lane("noticed, recovered", LOW, &inside);
+    }
+
+    /// Lines from zero to the greatest value of all, which stands at the right. Each has a class, what
+    /// it shows, and its points.
+    fn lines(&mut self, name: &str, lines: &[(&str, &str, &[(u64, f64)])]) {
+        let values = lines.iter().flat_map(|(.., points)| points.iter().map(|(_, value)| *value));
+        let most = values.fold(0.0, f64::max);
+        if most <= 0.0 {
             return;
         }
         let (base, room) = (self.y + HIGH - 6.0, HIGH - 12.0);
         let place = |(at, value): &(u64, f64)| {
             format!("{},{}", self.scale.x(*at), round(base - value.max(0.0) / most * room))
         };
-        let path: Vec<String> = points.iter().map(place).collect();
+        let path = |points: &[(u64, f64)]| points.iter().map(place).collect::<Vec<_>>().join(" ");
         let inside = html! {
-            polyline .(class) points=(path.join(" ")) { title { (name) ", at most " (round(most)) } }
+            @for (class, what, points) in lines {
+                @let top = round(points.iter().map(|(_, value)| *value).fold(0.0, f64::max));
+                polyline .(class) points=(path(points)) {
+                    title { (name) @if !what.is_empty() { ", " (what) } ", at most " (top) }
+                }
+            }
             text .dim x=(RIGHT + 8.0) y=(round(base - room + 4.0)) text-anchor="end" { (round(most)) }
         };
         self.lane(name, HIGH, &inside);

@@ -3,11 +3,13 @@
 //! The engine takes whole seconds for "since", so it is asked for time stamps, and what is older is
 //! left out here.
 
+use std::collections::VecDeque;
+
 use bollard::query_parameters::LogsOptions;
 use futures_util::TryStreamExt;
 
 use super::Docker;
-use crate::runtime::Result;
+use crate::runtime::{Printed, Result};
 
 impl Docker {
     pub(super) async fn output_since(
@@ -16,25 +18,50 @@ impl Docker {
         since: i64,
         limit: usize,
     ) -> Result<Vec<u8>> {
+        let mut tail = Tail { bytes: Vec::new(), limit };
+        self.each_since(container, since, since > 0, |_, bytes| tail.push(bytes)).await?;
+        Ok(tail.finish())
+    }
+
+    pub(super) async fn printed_since(
+        &self,
+        container: &str,
+        since: i64,
+        limit: usize,
+    ) -> Result<Vec<Printed>> {
+        let mut pieces = Pieces { kept: VecDeque::new(), size: 0, limit };
+        self.each_since(container, since, true, |at_ns, bytes| pieces.push(at_ns, bytes)).await?;
+        Ok(pieces.kept.into())
+    }
+
+    /// Hands over every piece that is not older, without its stamp.
+    async fn each_since(
+        &self,
+        container: &str,
+        since: i64,
+        timestamps: bool,
+        mut take: impl FnMut(Option<i64>, &[u8]),
+    ) -> Result<()> {
         let seconds = since.max(0) / NANOSECONDS;
         let options = LogsOptions {
             stdout: true,
             stderr: true,
             since: i32::try_from(seconds).unwrap_or(i32::MAX),
-            timestamps: since > 0,
+            timestamps,
             tail: "all".to_owned(),
             ..LogsOptions::default()
         };
         let call = self.call("reading the output of", "container", container);
         call.run(async {
             let mut pieces = self.client.logs(container, Some(options));
-            let mut tail = Tail { bytes: Vec::new(), limit };
             while let Some(piece) = pieces.try_next().await? {
                 let bytes: &[u8] = piece.as_ref();
-                let kept = if since > 0 { not_before(since, bytes) } else { Some(bytes) };
-                kept.into_iter().for_each(|bytes| tail.push(bytes));
+                let (at_ns, text) = if timestamps { unstamped(bytes) } else { (None, bytes) };
+                if at_ns.is_none_or(|at_ns| at_ns >= since) {
+                    take(at_ns, text);
+                }
             }
-            Ok(tail.finish())
+            Ok(())
         })
         .await
     }
@@ -45,17 +72,17 @@ const NANOSECONDS: i64 = 1_000_000_000;
 /// A stamp of the engine, `2024-05-01T10:00:00.000000000Z`, is no longer, whatever its offset.
 const STAMP: usize = 40;
 
-/// A piece of output without the stamp before it; none when that is older. Lines of more than 16 KiB
-/// come in pieces that are stamped one by one. A piece without a stamp is kept.
-fn not_before(since: i64, piece: &[u8]) -> Option<&[u8]> {
+/// The stamp of a piece of output, in Unix nanoseconds, and what follows it. Lines of more than 16 KiB
+/// come in pieces that are stamped one by one. A piece may have none.
+fn unstamped(piece: &[u8]) -> (Option<i64>, &[u8]) {
     let end = piece.iter().take(STAMP).position(|byte| *byte == b' ');
-    let stamp = end.and_then(|end| std::str::from_utf8(&piece[..end]).ok()?.parse().ok());
+    let stamp = end.and_then(|end| {
+        let stamp: jiff::Timestamp = std::str::from_utf8(&piece[..end]).ok()?.parse().ok()?;
+        i64::try_from(stamp.as_nanosecond()).ok()
+    });
     match (stamp, end) {
-        (Some(stamp), Some(end)) => {
-            let stamp: jiff::Timestamp = stamp;
-            (stamp.as_nanosecond() >= i128::from(since)).then(|| &piece[end + 1..])
-        }
-        _ => Some(piece),
+        (Some(at_ns), Some(end)) => (Some(at_ns), &piece[end + 1..]),
+        _ => (None, piece),
     }
 }
 
@@ -84,20 +111,45 @@ impl Tail {
     }
 }
 
+/// The last pieces of a stream, of as many bytes.
+struct Pieces {
+    kept: VecDeque<Printed>,
+    size: usize,
+    limit: usize,
+}
+
+impl Pieces {
+    fn push(&mut self, at_ns: Option<i64>, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.size += bytes.len();
+        self.kept.push_back(Printed { at_ns, bytes: bytes.to_vec() });
+        while let Some(over) = self.size.checked_sub(self.limit).filter(|over| *over > 0) {
+            let Some(first) = self.kept.front_mut() else { return };
+            let cut = over.min(first.bytes.len());
+            first.bytes.drain(..cut);
+            self.size -= cut;
+            if first.bytes.is_empty() {
+                self.kept.pop_front();
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn older_pieces_are_left_out_and_stamps_taken_off() {
+    fn stamps_are_read_and_taken_off() {
         let second = 1_714_557_600 * NANOSECONDS;
         let line = b"2024-05-01T10:00:00.000000007Z ENOSPC \xff one\n";
-        assert_eq!(not_before(second + 7, line), Some(&b"ENOSPC \xff one\n"[..]));
-        assert_eq!(not_before(second + 8, line), None);
+        assert_eq!(unstamped(line), (Some(second + 7), &b"ENOSPC \xff one\n"[..]));
         let empty = b"2024-05-01T12:00:00.000000007+02:00 \n";
-        assert_eq!(not_before(second, empty), Some(&b"\n"[..]));
-        for unstamped in [&b"no stamp at all\n"[..], b"word", b"", b" \n"] {
-            assert_eq!(not_before(second, unstamped), Some(unstamped));
+        assert_eq!(unstamped(empty), (Some(second + 7), &b"\n"[..]));
+        for unstamped_piece in [&b"no stamp at all\n"[..], b"word", b"", b" \n"] {
+            assert_eq!(unstamped(unstamped_piece), (None, unstamped_piece));
         }
     }
 
@@ -109,5 +161,19 @@ mod tests {
         }
         assert!(tail.bytes.capacity() < 1 << 18);
         assert_eq!(tail.finish(), b"99999");
+    }
+
+    #[test]
+    fn the_last_pieces_stay_and_the_first_of_them_is_cut() {
+        let mut pieces = Pieces { kept: VecDeque::new(), size: 0, limit: 8 };
+        for (at_ns, text) in [(1, "one\n"), (2, "two\n"), (3, ""), (4, "four\n")] {
+            pieces.push(Some(at_ns), text.as_bytes());
+        }
+        let kept: Vec<(Option<i64>, &[u8])> =
+            pieces.kept.iter().map(|piece| (piece.at_ns, piece.bytes.as_slice())).collect();
+        assert_eq!(kept, [(Some(2), &b"wo\n"[..]), (Some(4), b"four\n")]);
+        pieces.push(None, b"longer than all of it");
+        assert_eq!(pieces.kept.len(), 1);
+        assert_eq!(pieces.kept[0].bytes, b"ll of it");
     }
 }

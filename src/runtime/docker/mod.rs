@@ -40,7 +40,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     ContainerFacts, ContainerSpec, EngineFacts, ExecOutput, ImageRef, NetworkSpec, ObjectRef,
-    Result, Runtime, VolumeSpec,
+    Printed, Result, Runtime, VolumeSpec,
 };
 use crate::protocol::EngineOp;
 use address::Address;
@@ -106,6 +106,15 @@ impl Runtime for Docker {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<u8>>> {
         Box::pin(self.output_since(container, since, limit))
+    }
+
+    fn printed<'a>(
+        &'a self,
+        container: &'a str,
+        since: i64,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Printed>>> {
+        Box::pin(self.printed_since(container, since, limit))
     }
 
     fn exec<'a>(

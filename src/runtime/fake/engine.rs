@@ -10,7 +10,7 @@ use crate::{
     runtime::{
         ContainerFacts, ContainerMount, ContainerNetwork, ContainerSpec, EngineFacts, ExecOutput,
         Health, ImageRef, MemoryLimit, MountSource, MountSpec, NetworkSpec, ObjectKind, ObjectRef,
-        Result, Runtime, RuntimeError, State, VolumeSpec, labels,
+        Printed, Result, Runtime, RuntimeError, State, VolumeSpec, labels,
     },
 };
 
@@ -80,10 +80,22 @@ impl Runtime for FakeRuntime {
         let mut world = self.world();
         let called = world.called("logs", container);
         let answer = called.and_then(|()| {
-            let log = &world.find(container)?.log;
+            let pieces = world.find(container)?.log.iter();
+            let log: Vec<u8> = pieces.flat_map(|piece| piece.bytes.clone()).collect();
             Ok(log[log.len().saturating_sub(limit)..].to_vec())
         });
         Box::pin(ready(answer))
+    }
+
+    fn printed<'a>(
+        &'a self,
+        container: &'a str,
+        _since: i64,
+        _limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Printed>>> {
+        let mut world = self.world();
+        let called = world.called("logs", container);
+        Box::pin(ready(called.and_then(|()| Ok(world.find(container)?.log.clone()))))
     }
 
     fn exec<'a>(

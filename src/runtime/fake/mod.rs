@@ -6,7 +6,8 @@ mod engine;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{
-    ContainerFacts, ContainerSpec, ExecOutput, NetworkSpec, Result, RuntimeError, VolumeSpec,
+    ContainerFacts, ContainerSpec, ExecOutput, NetworkSpec, Printed, Result, RuntimeError,
+    VolumeSpec,
 };
 
 /// The engine. What it is asked for is recorded; what it answers can be scripted.
@@ -33,7 +34,7 @@ struct World {
 struct FakeContainer {
     spec: ContainerSpec,
     facts: ContainerFacts,
-    log: Vec<u8>,
+    log: Vec<Printed>,
 }
 
 impl FakeRuntime {
@@ -54,7 +55,8 @@ impl FakeRuntime {
     pub(crate) fn print(&self, container: &str, bytes: &[u8]) {
         let mut world = self.world();
         let found = world.find(container).expect("a test prints from a container that it made");
-        found.log.extend_from_slice(bytes);
+        let at_ns = i64::try_from(jiff::Timestamp::now().as_nanosecond()).ok();
+        found.log.push(Printed { at_ns, bytes: bytes.to_vec() });
     }
 
     /// Changes what a container is: it crashes, it gets sick, it is killed by the kernel.

@@ -46,6 +46,13 @@ fn the_journal_and_every_log_are_copied_and_names_are_safe() {
         let log = fs::read_to_string(test.latest().join("logs").join(name).join("agent.log"));
         assert!(!log.unwrap().is_empty());
     }
+    for case in test.record().cases {
+        let lasted = case.started_us..=case.ended_us.unwrap();
+        for log in &case.logs {
+            let lines = log.timed_lines().expect("the engine stamps every line");
+            assert!(lines.iter().all(|(at_us, _)| lasted.contains(at_us)), "{lasted:?} {lines:?}");
+        }
+    }
 }
 
 #[test]

@@ -290,6 +290,14 @@ async fn logs_since_a_moment_hold_nothing_from_the_same_second_before_it() {
     assert!(all.ends_with(&later) && later.contains(&moment), "{moment}: {later:?}");
     let second = 1_000_000_000;
     assert!(moment - later[0] < second / 2, "{moment}: {later:?}");
+    let mut pieces = bench.docker.printed(&id, 0, 1 << 20).await.unwrap();
+    pieces.retain(|piece| piece.bytes.starts_with(b"at "));
+    for (piece, printed) in pieces.iter().zip(&all) {
+        let read = piece.at_ns.and_then(|at_ns| u64::try_from(at_ns).ok()).expect("a stamp");
+        assert!((*printed..printed + second / 2).contains(&read), "{printed} {piece:?}");
+        assert_eq!(numbers(piece.bytes.clone()), [*printed]);
+    }
+    assert_eq!(pieces.len(), 200);
 }
 
 #[tokio::test]

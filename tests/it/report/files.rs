@@ -31,7 +31,7 @@ fn json_gives_the_record_back() {
     render_all(&record, dir.path());
     let text = fs::read(dir.path().join("report.json")).unwrap();
     let mut document: serde_json::Value = serde_json::from_slice(&text).unwrap();
-    assert_eq!(document["version"], 1);
+    assert_eq!(document["version"], 2);
     assert_eq!(document["verdict"], "fail");
     assert_eq!(document["exit_code"], 1);
     assert_eq!(document["totals"]["caught"], 1);

@@ -144,7 +144,8 @@ impl Made {
     }
 
     pub(crate) fn load(&mut self, acknowledged: u64, elapsed_us: u64) -> &mut Self {
-        let stats = LoadStats { acknowledged, elapsed_us, ..LoadStats::default() };
+        let (p50_us, p99_us) = (2_000, 9_000);
+        let stats = LoadStats { acknowledged, elapsed_us, p50_us, p99_us, ..LoadStats::default() };
         let (case, workload) = (self.case.clone(), "records".into());
         self.push(Event::LoadSampled { case, workload, stats })
     }
@@ -231,7 +232,15 @@ impl Made {
 
     pub(crate) fn log(&mut self, text: &str) -> &mut Self {
         let (case, service, text) = (self.case.clone(), "agent".into(), text.into());
-        self.push(Event::LogCollected { case, service, text })
+        self.push(Event::LogCollected { case, service, text, lines_us: Vec::new() })
+    }
+
+    /// What a service printed, with when each line was.
+    pub(crate) fn printed(&mut self, service: &str, lines: &[(u64, &str)]) -> &mut Self {
+        let (case, service) = (self.case.clone(), service.into());
+        let text = lines.iter().map(|(_, line)| format!("{line}\n")).collect();
+        let lines_us = lines.iter().map(|(at_us, _)| *at_us).collect();
+        self.push(Event::LogCollected { case, service, text, lines_us })
     }
 
     pub(crate) fn rolled_back(&mut self, problem: Option<&str>) -> &mut Self {

@@ -9,6 +9,7 @@ mod junit;
 mod made;
 mod markdown;
 mod openmetrics;
+mod parts;
 mod percentiles;
 pub(crate) mod schema;
 mod terminal;

@@ -14,7 +14,7 @@ use keelhaul::{
     scenario::{self, Beside, Sets},
 };
 
-use super::{is_current, root};
+use super::{Source, is_current, root, sources};
 
 fn readme() -> String {
     fs::read_to_string(root().join("README.md")).unwrap()
@@ -110,9 +110,41 @@ fn its_scenarios_check() {
     scenario::load_beside(&files, &Sets::new(), &BTreeMap::new(), beside).unwrap();
 }
 
+/// The names in the first column of the table of limits are those of faults and scenarios.
+#[test]
+fn its_limits_are_those_of_something() {
+    let text = readme();
+    let (_, table) = text.split_once("<!-- limits -->\n").expect("a table of limits");
+    let table = table.split("<!-- /limits -->").next().unwrap();
+    let rows: Vec<Vec<&str>> = table.lines().skip(2).map(|row| row.split('|').collect()).collect();
+    assert!(rows.len() > 5, "{table}");
+    let known = |name: &str| {
+        let shipped = |source: &Source| source.path.ends_with(&format!("/{name}.yaml"));
+        catalog::items().iter().any(|item| item.name == name)
+            || sources(&["scenarios"], &[".yaml"]).iter().any(shipped)
+    };
+    for row in rows {
+        assert!(row.len() == 6 && row.iter().skip(1).take(4).all(|cell| cell.len() > 3), "{row:?}");
+        let names: Vec<&str> = row[1].split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty() && names.iter().all(|name| known(name)), "{row:?}");
+    }
+}
+
+/// A heading as links name it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.to_lowercase().replace(' ', "-");
+    kept.chars().filter(|c| c.is_alphanumeric() || *c == '-').collect()
+}
+
 #[test]
 fn its_links_lead_somewhere() {
     let text = readme();
+    let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
+    let anchors: Vec<String> =
+        headings.map(|line| anchor(line.trim_start_matches('#').trim())).collect();
+    for within in text.split("](#").skip(1).filter_map(|rest| rest.split(')').next()) {
+        assert!(anchors.iter().any(|one| one == within), "`#{within}` is no heading");
+    }
     for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
         let path = link.split('#').next().unwrap();
         if !path.is_empty() && !path.contains("://") {

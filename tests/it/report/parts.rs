@@ -1,0 +1,233 @@
+//! What the page tells of a case, part by part: each is there, says what was recorded, and is bounded.
+
+use std::{collections::BTreeSet, sync::LazyLock};
+
+use keelhaul::{probes::Sample, report::html, run::Phase, scenario::Hypothesis, verdict::Verdict};
+use regex::Regex;
+
+use super::made::Made;
+
+/// A fault that a probe notices, with load, a recovery, a ledger and two logs. Events are 100 ms apart,
+/// and the case starts with the second.
+fn made(printed: &[(u64, &str)]) -> Made {
+    let mut made = Made::run(1);
+    made.case("full", "", 1)
+        .phase(Phase::SteadyState)
+        .sample("steady_state[0]", Sample::within("status 200"))
+        .steady(Verdict::Pass)
+        .phase(Phase::Steps)
+        .load(0, 0)
+        .load(10, 200_000)
+        .inject(true)
+        .sample("patient", Sample::outside("nothing yet", "no line matches"))
+        .sample("steady_state[0]", Sample::outside("status 503", "status is not 200"))
+        .revert(true)
+        .recovered(Some(1_200_000))
+        .assert("recover", Hypothesis::Step, Some(Verdict::Pass), "")
+        .ledger(1204, 7)
+        .printed("agent", printed)
+        .printed("other", &[(1_010_000, "<other>")])
+        .rolled_back(None)
+        .residue(&[])
+        .case_end(Verdict::Pass, &[])
+        .end(Verdict::Pass);
+    made
+}
+
+fn page(printed: &[(u64, &str)]) -> String {
+    let mut out = Vec::new();
+    html::write(&made(printed).record(), &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// The elements of the timeline with this tag and class, with what is in them.
+fn drawn(page: &str, tag: &str, class: &str) -> Vec<String> {
+    let svg = page.split("<svg viewBox=\"0 0 1000 ").nth(1).expect("a timeline");
+    let svg = svg.split("</svg>").next().unwrap();
+    let element = format!(r#"(?s)<{tag} class="{class}"[^>]*>(.*?)</{tag}>"#);
+    let found = Regex::new(&element).unwrap();
+    found.captures_iter(svg).map(|found| found[1].to_owned()).collect()
+}
+
+/// The folds of this class: what stands in the heading, and in the text.
+fn folds(page: &str, class: &str) -> Vec<(String, String)> {
+    static FOLD: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?s)<summary>(.*?)</summary><pre>(.*?)</pre></details>").unwrap()
+    });
+    let opened = format!("<details class=\"{class}\">");
+    page.split(&opened)
+        .skip(1)
+        .map(|part| {
+            let fold = FOLD.captures(part).expect("a heading and a text");
+            (fold[1].to_owned(), fold[2].to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn load_is_drawn_with_its_rate_and_both_percentiles() {
+    let page = page(&[]);
+    let lines = drawn(&page, "polyline", "load");
+    let titles = [
+        "<title>records: acknowledged/s, at most 50</title>",
+        "<title>records: p50, p99 ms, p99, at most 9</title>",
+    ];
+    assert_eq!(lines, titles);
+    let median = drawn(&page, "polyline", "median");
+    assert_eq!(median, ["<title>records: p50, p99 ms, p50, at most 2</title>"]);
+}
+
+#[test]
+fn recovery_is_drawn_against_its_objective() {
+    let page = page(&[]);
+    let bands = drawn(&page, "rect", "recovered");
+    assert_eq!(bands, ["<title>recover: recovered in 1.200s</title>"]);
+    let objectives = drawn(&page, "line", "objective");
+    assert_eq!(objectives, ["<title>objective: 5.000s</title>"]);
+    assert_eq!(drawn(&page, "line", "mark back").len(), 1);
+    assert!(page.contains(">1.200s of 5.000s</text>"), "{page}");
+}
+
+#[test]
+fn who_noticed_first_is_marked_and_what_was_never_there_notices_nothing() {
+    let page = page(&[]);
+    assert_eq!(drawn(&page, "line", "mark noticed").len(), 1);
+    let said = drawn(&page, "circle", "mark noticed");
+    assert_eq!(
+        said,
+        ["<title>noticed 300ms after full: http agent /health: status 503</title>"],
+        "`patient` waits for something, and it is not there yet"
+    );
+    assert!(page.contains(">noticed after 300ms</text>"), "{page}");
+}
+
+#[test]
+fn faults_without_end_leave_room_for_what_became_of_them() {
+    let mut made = Made::run(1);
+    made.case("flaps", "", 1).phase(Phase::Steps);
+    for _ in 0..500 {
+        made.inject(true)
+            .sample("observed", Sample::within("up"))
+            .sample("observed", Sample::outside("down", "not up"))
+            .revert(true);
+    }
+    made.recovered(Some(1_200_000)).case_end(Verdict::Pass, &[]).end(Verdict::Pass);
+    let mut out = Vec::new();
+    html::write(&made.record(), &mut out).unwrap();
+    let page = String::from_utf8(out).unwrap();
+    let told = page.split("<h3>What happened</h3>").nth(1).unwrap().split("<h3>").next().unwrap();
+    assert_eq!(told.matches("full is injected").count(), 8, "{told}");
+    assert_eq!(told.matches("noticed").count(), 16, "{told}");
+    assert!(told.contains("recovered in 1.200s") && told.contains("… and more"), "{told}");
+}
+
+#[test]
+fn each_moment_is_there_with_the_lines_around_it() {
+    let printed = [(900_000, "before"), (1_050_000, "ENOSPC <b>"), (1_320_000, "503 now")];
+    let page = page(&printed);
+    let moments = folds(&page, "moment");
+    let heads: Vec<&str> = moments.iter().map(|(head, _)| head.as_str()).collect();
+    assert_eq!(
+        heads,
+        [
+            "+900ms full is injected",
+            "+1.200s noticed 300ms after full: http agent /health: status 503",
+            "+1.200s recovered in 1.200s of 5.000s",
+            "+1.300s full is reverted",
+        ]
+    );
+    let lines: Vec<&str> = moments[0].1.lines().collect();
+    let all = [
+        "+800ms     agent  before",
+        "<span class=\"here\">+900ms ──</span>",
+        "+910ms     other  &lt;other&gt;",
+        "+950ms     agent  ENOSPC &lt;b&gt;",
+        "+1.220s    agent  503 now",
+    ];
+    assert_eq!(lines, all);
+    let place = moments[3].1.lines().position(|line| line.contains("here"));
+    assert_eq!(place, Some(4), "after all that was printed: {}", moments[3].1);
+}
+
+#[test]
+fn many_lines_are_bounded_around_a_moment_and_lines_without_times_are_no_part_of_it() {
+    let many: Vec<(u64, &str)> = (0..20_000).map(|at| (at * 100, "again")).collect();
+    for (_, text) in folds(&page(&many), "moment") {
+        assert!(text.lines().count() <= 13, "{text}");
+        assert!(text.len() < 2_000, "{text}");
+    }
+    // an event file from before lines had times
+    let mut old = Made::run(1);
+    old.good("old", 1).end(Verdict::Pass);
+    let mut out = Vec::new();
+    html::write(&old.record(), &mut out).unwrap();
+    let page = String::from_utf8(out).unwrap();
+    assert_eq!(folds(&page, "moment"), []);
+    assert!(page.contains("full is injected</p>"), "{page}");
+    assert_eq!(folds(&page, "log"), [("log of agent".into(), "started\nready".into())]);
+}
+
+#[test]
+fn each_service_has_its_log_with_times() {
+    let logs = folds(&page(&[(900_000, "one"), (1_000_000, "two")]), "log");
+    let agent = ("log of agent".to_owned(), "+800ms     one\n+900ms     two".to_owned());
+    let other = ("log of other".to_owned(), "+910ms     &lt;other&gt;".to_owned());
+    assert_eq!(logs, [agent, other]);
+}
+
+#[test]
+fn records_are_counted_in_a_table() {
+    let page = page(&[]);
+    let table = page.split("<h3>Records</h3>").nth(1).expect("the ledger's table");
+    let table = table.split("</table>").next().unwrap();
+    let names = Regex::new("<th>(.*?)</th>").unwrap();
+    let names: Vec<String> = names.captures_iter(table).map(|name| name[1].to_owned()).collect();
+    let counts = Regex::new("<td([^>]*)>(.*?)</td>").unwrap();
+    let counts: Vec<(String, String)> =
+        counts.captures_iter(table).map(|cell| (cell[1].to_owned(), cell[2].to_owned())).collect();
+    assert_eq!(names.len(), counts.len(), "{table}");
+    let of = |name: &str| &counts[names.iter().position(|one| one == name).expect(name)];
+    assert_eq!(of("workload").1, "records");
+    assert_eq!(of("acknowledged").1, "1204");
+    assert_eq!(of("lost"), &(" class=\"fail\"".to_owned(), "7".to_owned()));
+    for fine in ["corrupt", "torn", "phantom", "duplicated", "reordered"] {
+        let (class, count) = of(fine);
+        assert!(count == "0" && !class.contains("fail"), "{fine}: {count}{class}");
+    }
+}
+
+#[test]
+fn the_page_says_what_was_run_where_and_with_which_seed() {
+    let page = page(&[]);
+    let head = page.split("<header>").nth(1).unwrap().split("</header>").next().unwrap();
+    let said = ["seed 42", "keelhaul 0.1.0", "engine 20.10.24 (overlay2)", "kernel 6.18.44"];
+    for part in said.into_iter().chain(["Debian GNU/Linux 12", "cgroup v2"]) {
+        assert!(head.contains(part), "{part}: {head}");
+    }
+    let case = page.split("<h3>Run it again</h3>").nth(1).expect("how to run it again");
+    for part in ["--seed 42", "scenarios/full.yaml", "volume=ext4", "sha256:1234"] {
+        assert!(case.contains(part), "{part}: {case}");
+    }
+}
+
+#[test]
+fn it_is_light_and_dark_and_fit_for_paper_and_for_phones() {
+    let page = page(&[]);
+    let style = page.split("<style>").nth(1).unwrap().split("</style>").next().unwrap();
+    let colours = |text: &str| -> BTreeSet<String> {
+        let set = Regex::new(r"(--\w+):").unwrap();
+        set.captures_iter(text).map(|name| name[1].to_owned()).collect()
+    };
+    let (light, rest) = style.split_once("@media (prefers-color-scheme: dark)").expect("dark");
+    let dark = rest.split("\n}").next().unwrap();
+    assert!(colours(light).len() > 8, "{light}");
+    assert_eq!(colours(light), colours(dark), "each colour has one for the dark");
+    let used = Regex::new(r"var\((--\w+)\)").unwrap();
+    for name in used.captures_iter(style).map(|name| name[1].to_owned()) {
+        assert!(colours(light).contains(&name), "{name}");
+    }
+    let print = style.split("@media print").nth(1).expect("a style for paper");
+    assert!(print.contains("form { display: none; }") && print.contains("max-height: none"));
+    assert!(page.contains("beforeprint"), "what is folded is on paper");
+    assert!(page.contains("content=\"width=device-width"), "phones show it at their width");
+}
