@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Provision, VolumeError};
 use crate::{
-    protocol::{Backing, Entry, Interposer, Op, Outcome},
+    protocol::{Backing, Durability, Entry, Interposer, Op, Outcome},
     runtime::MountSource,
 };
 
@@ -65,8 +65,9 @@ pub(super) async fn disk(cx: &Provision<'_>) -> Result<String, VolumeError> {
 
 async fn interpose(cx: &Provision<'_>, backing: Backing) -> Result<Vec<Outcome>, VolumeError> {
     let name = cx.object.clone();
+    let (expected, durability) = (cx.rules.clone(), Durability::default());
     let interposer =
-        Interposer { mark: mark(&name), name: name.clone(), backing, expected: cx.rules.clone() };
+        Interposer { mark: mark(&name), name: name.clone(), backing, expected, durability };
     let entry = Entry {
         what: format!("interposer of volume {}", cx.name),
         ops: vec![Op::Interpose { interposer }],
