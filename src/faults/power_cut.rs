@@ -25,9 +25,11 @@ use crate::{
 ///
 /// With `interpose: block` the disk under a real filesystem is cut, which then recovers by its own
 /// journal. With `interpose: file` a sync of a file keeps its bytes, and only a sync of its directory
-/// keeps its name, as POSIX has it; owners, modes and times are not lost. `profile` says what the
-/// disk had brought in order by itself: nothing, all, or a part that the seed chooses. Use it to see
-/// whether what was acknowledged was durable.
+/// keeps its name, as POSIX has it; `durability` of the volume says so of a real filesystem instead
+/// (`ext4`, `xfs`, `btrfs`). Owners, modes and times are not lost. `profile` says what the disk had
+/// brought in order by itself: nothing, all, or a part that the seed chooses; of that only what the
+/// filesystem allows is left, so that where names are in order, those after one that is gone are gone.
+/// Use it to see whether what was acknowledged was durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PowerCut {
@@ -97,7 +99,7 @@ impl Fault for PowerCut {
             undo: "nothing; a cut that did not come to its end is taken back".into(),
             proof:
                 "it was started anew; of two files of ours the one that was synced is there, and \
-                    the other is not where nothing is kept"
+                    of the other no byte is where nothing is kept"
                     .into(),
         }
     }

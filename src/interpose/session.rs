@@ -24,7 +24,7 @@ use crate::{
         error::{HostError, HostResult},
         fuse,
     },
-    protocol::{CutProfile, IoAction, IoRule, PendingFacts, RuleFacts},
+    protocol::{CutProfile, Durability, IoAction, IoRule, PendingFacts, RuleFacts},
 };
 
 /// Threads that serve requests; none of them ever sleeps on purpose.
@@ -50,6 +50,9 @@ pub struct Setup {
     pub options: Vec<String>,
     /// Rules that may come.
     pub expected: Vec<IoRule>,
+    /// What its syncs make durable, where a rule wants that remembered.
+    #[serde(default)]
+    pub durability: Durability,
 }
 
 /// A served filesystem, as a mount in nobody's tree.
@@ -72,6 +75,7 @@ impl Session {
         let invalid = |_| HostError::sys("rules", Path::new(&setup.mark), Errno(libc::EINVAL));
         let armed = Armed::new(setup.expected.clone()).map_err(invalid)?;
         let remembers = setup.expected.iter().any(|rule| rule.action == IoAction::Remember);
+        let remembers = remembers.then_some(setup.durability);
         let (ours, mark) = (setup.beneath.is_ours(), setup.mark.clone());
         let fs = Fs::new(root, ours, mark, (armed, remembers), kept());
         let fs = fs.map_err(|errno| HostError::sys("serve", &setup.device, errno))?;

@@ -34,7 +34,7 @@ pub enum CutProfile {
     Subset,
     /// All, and of one write only a part.
     Torn,
-    /// Names, and no data.
+    /// Names, and no data; with `durability: ext4` also sizes, with zeros for data.
     MetadataFirst,
     /// Data, and no names.
     DataFirst,

@@ -6,7 +6,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Damage, Keep, Place, ReadBack, Reported, Retry, Struck, ToldAttributes, ToldRoom};
+use super::{
+    Damage, Durability, Keep, Place, ReadBack, Reported, Retry, Struck, ToldAttributes, ToldRoom,
+};
 use crate::units::{Duration, Percent, Size};
 
 /// What a process does to a file, as the interposer sees it.
@@ -270,6 +272,9 @@ pub struct Interposer {
     pub backing: Backing,
     /// Rules that may come. Files that none of them can hit are left to the kernel.
     pub expected: Vec<IoRule>,
+    /// What its syncs make durable, where that is remembered.
+    #[serde(default)]
+    pub durability: Durability,
 }
 
 /// What a set of rules has done.

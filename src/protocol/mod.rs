@@ -6,6 +6,7 @@
 mod access;
 mod capability;
 mod disk_trial;
+mod durability;
 mod engine_op;
 mod entry;
 mod explore;
@@ -37,6 +38,7 @@ mod trial_name;
 pub use access::{Access, AccessFacts, FileOwner, LabelFacts};
 pub use capability::Capability;
 pub use disk_trial::{DiskAttempt, DiskOp, FlushAttempt, MARGIN, TrialChunk};
+pub use durability::Durability;
 pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
 pub use explore::{

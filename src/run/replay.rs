@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::{
     helper::{HelperError, HelperLink, Result},
-    protocol::{Backing, Entry, Interposer, Op, Read, Reading, ReplaySpec, Replayed},
+    protocol::{Backing, Durability, Entry, Interposer, Op, Read, Reading, ReplaySpec, Replayed},
     volumes::{mark, object_name},
 };
 
@@ -56,6 +56,7 @@ fn entries(name: &str, file: &[u8]) -> Vec<Entry> {
         mark: mark(&name()),
         backing: Backing::Disk { image: name() },
         expected: Vec::new(),
+        durability: Durability::default(),
     };
     let ops = vec![Op::Interpose { interposer }];
     entries.push(entry("disk", ops, vec![Op::EndInterposer { name: name() }]));

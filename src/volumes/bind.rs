@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Filesystem, Layer, Owner, Provision, Volume, VolumeError, interposed};
 use crate::{
-    protocol::{Backing, Capability, Entry, Op, Outcome},
+    protocol::{Backing, Capability, Durability, Entry, Op, Outcome},
     runtime::MountSource,
     units::Mode,
 };
@@ -26,6 +26,9 @@ pub struct Bind {
     owner: Option<Owner>,
     /// What lies between the volume and its users: `file` for I/O faults.
     interpose: Option<Layer>,
+    /// Whose promises of what a sync makes durable are kept until a `power-cut`, with `interpose: file`;
+    /// those of `posix-strict` without it.
+    durability: Option<Durability>,
 }
 
 const DEFAULT_MODE: u32 = 0o755;
@@ -53,9 +56,14 @@ impl Volume for Bind {
         self.interpose
     }
 
+    fn durability(&self) -> Durability {
+        self.durability.unwrap_or_default()
+    }
+
     fn check(&self, host_wide: bool) -> Vec<String> {
         let mut wrong: Vec<String> =
             interposed::no_disk("bind", self.interpose).into_iter().collect();
+        wrong.extend(interposed::no_promises(self.interpose, self.durability));
         let Some(path) = &self.path else {
             return wrong;
         };
@@ -84,7 +92,10 @@ impl Volume for Bind {
         let path = self.directory(cx).await?;
         match self.interpose {
             None | Some(Layer::Block) => Ok(MountSource::Bind { path }),
-            Some(Layer::File) => interposed::over(cx, Backing::Directory { host_path: path }).await,
+            Some(Layer::File) => {
+                let backing = Backing::Directory { host_path: path };
+                interposed::over(cx, backing, self.durability()).await
+            }
         }
     }
 }

@@ -8,9 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     Filesystem, Layer, Provision, Volume, VolumeError,
     image::{self, Recipe},
+    interposed,
     mkfs::Tool,
 };
-use crate::{protocol::Capability, runtime::MountSource, units::Size};
+use crate::{
+    protocol::{Capability, Durability},
+    runtime::MountSource,
+    units::Size,
+};
 
 /// A btrfs filesystem of its own, of at least 109 MiB.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +34,9 @@ pub struct Btrfs {
     /// What lies between the volume and its users: `file` for faults of files, `block` for those of a disk.
     /// The latter is in memory, and its power can be cut.
     interpose: Option<Layer>,
+    /// Whose promises of what a sync makes durable are kept until a `power-cut`, with `interpose: file`;
+    /// those of `posix-strict` without it.
+    durability: Option<Durability>,
 }
 
 /// What mkfs.btrfs names as its least: 114294784 bytes.
@@ -60,9 +68,16 @@ impl Volume for Btrfs {
         self.interpose
     }
 
+    fn durability(&self) -> Durability {
+        self.durability.unwrap_or_default()
+    }
+
     fn check(&self, _: bool) -> Vec<String> {
         let label = self.label.as_deref().map(|label| (label, LABEL));
-        image::check("btrfs", (self.size, LEAST_SIZE), self.interpose, label, &self.mount_options)
+        let sizes = (self.size, LEAST_SIZE);
+        let mut wrong = image::check("btrfs", sizes, self.interpose, label, &self.mount_options);
+        wrong.extend(interposed::no_promises(self.interpose, self.durability));
+        wrong
     }
 
     async fn provision(&self, cx: &Provision<'_>) -> Result<MountSource, VolumeError> {
@@ -73,6 +88,7 @@ impl Volume for Btrfs {
             size: self.size,
             options: &self.mount_options,
             interpose: self.interpose,
+            durability: self.durability(),
         };
         image::provision(&recipe, cx).await
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Filesystem, Layer, Provision, Volume, VolumeError, interposed};
 use crate::{
-    protocol::{Backing, Capability},
+    protocol::{Backing, Capability, Durability},
     runtime::{MountSource, VolumeSpec},
 };
 
@@ -28,6 +28,9 @@ pub struct Docker {
     no_copy: bool,
     /// What lies between the volume and its users: `file` for I/O faults.
     interpose: Option<Layer>,
+    /// Whose promises of what a sync makes durable are kept until a `power-cut`, with `interpose: file`;
+    /// those of `posix-strict` without it.
+    durability: Option<Durability>,
 }
 
 fn local() -> String {
@@ -50,10 +53,15 @@ impl Volume for Docker {
         self.interpose
     }
 
+    fn durability(&self) -> Durability {
+        self.durability.unwrap_or_default()
+    }
+
     fn check(&self, _: bool) -> Vec<String> {
         let plain = self.driver == "local" && self.options.is_empty();
         let mut wrong: Vec<String> =
             interposed::no_disk("docker", self.interpose).into_iter().collect();
+        wrong.extend(interposed::no_promises(self.interpose, self.durability));
         if self.interpose.is_some() && !plain {
             wrong.push(
                 "the engine mounts a volume of another driver, or with options, only with its \
@@ -75,7 +83,8 @@ impl Volume for Docker {
         cx.runtime.create_volume(&spec).await?;
         if self.interpose == Some(Layer::File) {
             let host_path = cx.runtime.volume_directory(&spec.name).await?;
-            return interposed::over(cx, Backing::Directory { host_path }).await;
+            let backing = Backing::Directory { host_path };
+            return interposed::over(cx, backing, self.durability()).await;
         }
         Ok(MountSource::Volume { name: spec.name, no_copy: self.no_copy })
     }

@@ -8,9 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     Filesystem, Layer, Owner, Provision, Volume, VolumeError,
     image::{self, Recipe},
+    interposed,
     mkfs::Tool,
 };
-use crate::{protocol::Capability, runtime::MountSource, units::Size};
+use crate::{
+    protocol::{Capability, Durability},
+    runtime::MountSource,
+    units::Size,
+};
 
 /// An ext4 filesystem of its own, with as few inodes as you like.
 ///
@@ -35,6 +40,9 @@ pub struct Ext4 {
     /// What lies between the volume and its users: `file` for faults of files, `block` for those of a disk.
     /// The latter is in memory, and its power can be cut.
     interpose: Option<Layer>,
+    /// Whose promises of what a sync makes durable are kept until a `power-cut`, with `interpose: file`;
+    /// those of `posix-strict` without it.
+    durability: Option<Durability>,
 }
 
 /// Metadata and a few files; mke2fs leaves the journal out below 8 MiB.
@@ -81,6 +89,10 @@ impl Volume for Ext4 {
         self.interpose
     }
 
+    fn durability(&self) -> Durability {
+        self.durability.unwrap_or_default()
+    }
+
     fn check(&self, _: bool) -> Vec<String> {
         let label = self.label.as_deref().map(|label| (label, LABEL));
         let mut wrong = image::check(
@@ -90,6 +102,7 @@ impl Volume for Ext4 {
             label,
             &self.mount_options,
         );
+        wrong.extend(interposed::no_promises(self.interpose, self.durability));
         let most = self.size.0 / BYTES_PER_INODE;
         match self.inodes {
             Some(inodes) if inodes < LEAST_INODES => wrong.push(format!(
@@ -116,6 +129,7 @@ impl Volume for Ext4 {
             size: self.size,
             options: &self.mount_options,
             interpose: self.interpose,
+            durability: self.durability(),
         };
         image::provision(&recipe, cx).await
     }

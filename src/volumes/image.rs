@@ -12,7 +12,7 @@ use super::{
     mkfs::{self, Extents, Tool},
 };
 use crate::{
-    protocol::{Backing, Entry, Op, Outcome},
+    protocol::{Backing, Durability, Entry, Op, Outcome},
     runtime::{MountSource, VolumeSpec},
     units::Size,
 };
@@ -33,6 +33,8 @@ pub(super) struct Recipe<'a> {
     pub(super) options: &'a [String],
     /// What lies between it and its users.
     pub(super) interpose: Option<Layer>,
+    /// Whose promises that keeps.
+    pub(super) durability: Durability,
 }
 
 /// Makes the image and the volume on it.
@@ -57,7 +59,7 @@ pub(super) async fn provision(
     if recipe.interpose == Some(Layer::File) {
         let (name, fs_type) = (cx.object.clone(), recipe.fs_type.to_owned());
         let backing = Backing::Image { name, fs_type, options: recipe.options.to_vec() };
-        return interposed::over(cx, backing).await;
+        return interposed::over(cx, backing, recipe.durability).await;
     }
     let mut options = BTreeMap::from([
         ("type".to_owned(), recipe.fs_type.to_owned()),
@@ -182,6 +184,7 @@ mod tests {
             size: Size(1 << 30),
             options: &[],
             interpose: None,
+            durability: Durability::default(),
         }
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Provision, VolumeError};
 use crate::{
-    protocol::{Backing, Entry, Interposer, Op, Outcome},
+    protocol::{Backing, Durability, Entry, Interposer, Op, Outcome},
     runtime::MountSource,
 };
 
@@ -35,6 +35,26 @@ pub(super) fn no_disk(kind: &str, interpose: Option<Layer>) -> Option<String> {
     })
 }
 
+/// What is wrong with promises that nothing of ours keeps.
+pub(super) fn no_promises(
+    interpose: Option<Layer>,
+    durability: Option<Durability>,
+) -> Option<String> {
+    let durability = durability?.name();
+    match interpose {
+        Some(Layer::File) => None,
+        Some(Layer::Block) => Some(format!(
+            "`durability: {durability}` is for a filesystem of ours, and with `interpose: block` the \
+             real one on the disk decides what is durable\n\nhint: leave `durability` out, or use \
+             `interpose: file`"
+        )),
+        None => Some(format!(
+            "`durability: {durability}` says what a `power-cut` may undo, and nothing remembers what \
+             was not synced\n\nhint: add `interpose: file`, or leave `durability` out"
+        )),
+    }
+}
+
 /// Name of a volume at the engine, and of its interposer.
 #[must_use]
 pub fn object_name(run: &str, volume: &str) -> String {
@@ -48,8 +68,12 @@ pub fn mark(object: &str) -> String {
 }
 
 /// Puts an interposer over what lies beneath, and says what to mount instead.
-pub(super) async fn over(cx: &Provision<'_>, backing: Backing) -> Result<MountSource, VolumeError> {
-    match interpose(cx, backing).await?.as_slice() {
+pub(super) async fn over(
+    cx: &Provision<'_>,
+    backing: Backing,
+    durability: Durability,
+) -> Result<MountSource, VolumeError> {
+    match interpose(cx, backing, durability).await?.as_slice() {
         [Outcome::Directory { host_path }] => Ok(MountSource::Bind { path: host_path.clone() }),
         other => Err(VolumeError::Unexpected(format!("{other:?}"))),
     }
@@ -57,16 +81,22 @@ pub(super) async fn over(cx: &Provision<'_>, backing: Backing) -> Result<MountSo
 
 /// Makes a disk that begins with the volume's image; the loop device's node on the host.
 pub(super) async fn disk(cx: &Provision<'_>) -> Result<String, VolumeError> {
-    match interpose(cx, Backing::Disk { image: cx.object.clone() }).await?.as_slice() {
+    let backing = Backing::Disk { image: cx.object.clone() };
+    // the filesystem on it makes promises of its own
+    match interpose(cx, backing, Durability::default()).await?.as_slice() {
         [Outcome::Loop { device }] => Ok(device.clone()),
         other => Err(VolumeError::Unexpected(format!("{other:?}"))),
     }
 }
 
-async fn interpose(cx: &Provision<'_>, backing: Backing) -> Result<Vec<Outcome>, VolumeError> {
-    let name = cx.object.clone();
+async fn interpose(
+    cx: &Provision<'_>,
+    backing: Backing,
+    durability: Durability,
+) -> Result<Vec<Outcome>, VolumeError> {
+    let (name, expected) = (cx.object.clone(), cx.rules.clone());
     let interposer =
-        Interposer { mark: mark(&name), name: name.clone(), backing, expected: cx.rules.clone() };
+        Interposer { mark: mark(&name), name: name.clone(), backing, expected, durability };
     let entry = Entry {
         what: format!("interposer of volume {}", cx.name),
         ops: vec![Op::Interpose { interposer }],
@@ -106,6 +136,40 @@ mod tests {
             assert_eq!(entry.undo, [Op::EndInterposer { name: "kh-r1-data".into() }]);
             let [Op::Interpose { interposer }] = entry.ops.as_slice() else { panic!("{entry:?}") };
             assert_eq!(interposer.backing, Backing::Directory { host_path: beneath.into() });
+            assert_eq!(interposer.durability, Durability::PosixStrict);
+        }
+    }
+
+    #[tokio::test]
+    async fn it_keeps_the_promises_that_the_volume_names() {
+        for kind in ["docker: {", "bind: {", "ext4: { size: 16MiB,"] {
+            let fake = Fake::default();
+            made(&format!("{kind} interpose: file, durability: btrfs }}"), &fake).await;
+            let world = fake.world();
+            let [Op::Interpose { interposer }] = world.applied.last().unwrap().ops.as_slice()
+            else {
+                panic!("{:?}", world.applied)
+            };
+            assert_eq!(interposer.durability, Durability::Btrfs, "{kind}");
+        }
+    }
+
+    #[test]
+    fn promises_that_nothing_keeps_are_refused() {
+        let wrong =
+            |yaml: &str| serde_saphyr::from_str::<VolumeSpec>(yaml).unwrap().check(false).join(";");
+        assert_eq!(wrong("docker: { interpose: file, durability: xfs }"), "");
+        for (kind, size) in [("ext4", "64MiB"), ("xfs", "300MiB"), ("btrfs", "256MiB")] {
+            let on = |more: &str| wrong(&format!("{kind}: {{ size: {size}, {more} }}"));
+            assert_eq!(on("interpose: file, durability: posix-strict"), "");
+            let real = on("interpose: block, durability: ext4");
+            assert!(real.contains("the real one on the disk decides"), "{real}");
+            let none = on("durability: ext4");
+            assert!(none.contains("add `interpose: file`"), "{none}");
+        }
+        for kind in ["docker", "bind"] {
+            let none = wrong(&format!("{kind}: {{ durability: ext4 }}"));
+            assert!(none.contains("add `interpose: file`"), "{none}");
         }
     }
 

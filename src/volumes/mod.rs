@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     helper::{HelperError, HelperLink},
-    protocol::{Capability, IoRule},
+    protocol::{Capability, Durability, IoRule},
     runtime::{MountSource, Runtime, RuntimeError},
 };
 pub use interposed::{Layer, mark, object_name};
@@ -103,6 +103,11 @@ pub trait Volume: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Syn
     /// What lies between it and its users.
     fn interpose(&self) -> Option<Layer> {
         None
+    }
+
+    /// Whose promises its syncs keep, where a filesystem of ours remembers what is not durable.
+    fn durability(&self) -> Durability {
+        Durability::default()
     }
 
     /// The volume that it lies on, which is made first.
@@ -201,6 +206,13 @@ macro_rules! volumes {
             #[must_use]
             pub fn interpose(&self) -> Option<Layer> {
                 match self { $(Self::$type(volume) => volume.interpose(),)+ }
+            }
+
+            /// Whose promises its syncs keep, where a filesystem of ours remembers what is not
+            /// durable.
+            #[must_use]
+            pub fn durability(&self) -> Durability {
+                match self { $(Self::$type(volume) => volume.durability(),)+ }
             }
 
             /// The volume that it lies on, which is made first.

@@ -8,9 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     Filesystem, Layer, Provision, Volume, VolumeError,
     image::{self, Recipe},
+    interposed,
     mkfs::Tool,
 };
-use crate::{protocol::Capability, runtime::MountSource, units::Size};
+use crate::{
+    protocol::{Capability, Durability},
+    runtime::MountSource,
+    units::Size,
+};
 
 /// An XFS filesystem of its own, of at least 300 MiB.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +37,9 @@ pub struct Xfs {
     /// What lies between the volume and its users: `file` for faults of files, `block` for those of a disk.
     /// The latter is in memory, and its power can be cut.
     interpose: Option<Layer>,
+    /// Whose promises of what a sync makes durable are kept until a `power-cut`, with `interpose: file`;
+    /// those of `posix-strict` without it.
+    durability: Option<Durability>,
 }
 
 /// mkfs.xfs refuses less since xfsprogs 5.19.
@@ -82,6 +90,10 @@ impl Volume for Xfs {
         self.interpose
     }
 
+    fn durability(&self) -> Durability {
+        self.durability.unwrap_or_default()
+    }
+
     fn check(&self, _: bool) -> Vec<String> {
         let label = self.label.as_deref().map(|label| (label, LABEL));
         let mut wrong = image::check(
@@ -91,6 +103,7 @@ impl Volume for Xfs {
             label,
             &self.mount_options,
         );
+        wrong.extend(interposed::no_promises(self.interpose, self.durability));
         let (least, most) = (self.per_percent(), self.per_percent() * 100);
         match self.inodes {
             Some(inodes) if inodes < least => wrong.push(format!(
@@ -115,6 +128,7 @@ impl Volume for Xfs {
             size: self.size,
             options: &self.mount_options,
             interpose: self.interpose,
+            durability: self.durability(),
         };
         image::provision(&recipe, cx).await
     }

@@ -8,7 +8,9 @@ use super::super::{
     observe::sibling,
 };
 use crate::{
-    protocol::{CutProfile, Dev, EngineOp, FileCutOp, Op, Outcome, PendingFacts, Place},
+    protocol::{
+        CutProfile, Dev, Durability, EngineOp, FileCutOp, Op, Outcome, PendingFacts, Place,
+    },
     runtime::{ContainerFacts, State},
     volumes::object_name,
 };
@@ -65,22 +67,25 @@ fn acts(
     ]
 }
 
-/// What became of the two files.
+/// What became of the two files: their sizes, where they are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Canaries {
-    synced: bool,
-    unsynced: bool,
+    synced: Option<u64>,
+    unsynced: Option<u64>,
 }
 
 impl Canaries {
-    /// Whether this is what the profile leaves.
-    fn fit(self, profile: CutProfile) -> bool {
+    /// Whether this is what the profile leaves. Where syncs of others bring names along, that of the
+    /// file that was not synced may be there, but never a byte of it.
+    fn fit(self, profile: CutProfile, durability: Durability) -> bool {
+        let has_bytes = |size: Option<u64>| size.is_some_and(|bytes| bytes > 0);
         let unsynced = match profile {
-            CutProfile::Drop => !self.unsynced,
-            CutProfile::KeepAll => self.unsynced,
+            CutProfile::Drop if durability.syncs_names_of_others() => !has_bytes(self.unsynced),
+            CutProfile::Drop => self.unsynced.is_none(),
+            CutProfile::KeepAll => has_bytes(self.unsynced),
             _ => true,
         };
-        self.synced && unsynced
+        has_bytes(self.synced) && unsynced
     }
 }
 
@@ -105,17 +110,28 @@ impl Before {
         let place = Place { pid: facts.pid, ..cx.site.place.clone() };
         let there = async |name: &str| {
             let path = format!("{}/{}/{name}", place.path.trim_end_matches('/'), self.marker);
-            Ok::<_, FaultError>(cx.file(&sibling(&place, &path)).await?.is_some())
+            let facts = cx.file(&sibling(&place, &path)).await?;
+            Ok::<_, FaultError>(facts.map(|facts| facts.size))
         };
         let canaries =
             Canaries { synced: there("synced").await?, unsynced: there("unsynced").await? };
-        Ok(told(cut, canaries, profile, &started))
+        let durability = cx.site.volume.as_ref().map(|volume| volume.spec.durability());
+        Ok(told(cut, canaries, (profile, durability.unwrap_or_default()), &started))
     }
 }
 
-fn told(cut: PendingFacts, canaries: Canaries, profile: CutProfile, started: &str) -> Effect {
+fn told(
+    cut: PendingFacts,
+    canaries: Canaries,
+    (profile, durability): (CutProfile, Durability),
+    started: &str,
+) -> Effect {
     let PendingFacts { pending, undone, overflowed, .. } = cut;
-    let is = |there: bool| if there { "there" } else { "gone" };
+    let is = |size: Option<u64>| match size {
+        None => "gone",
+        Some(0) => "empty",
+        Some(_) => "there",
+    };
     let evidence = format!(
         "{undone} of {pending} operations that were not durable are undone; of our own files the \
          synced one is {}, the other {}; {started}",
@@ -128,7 +144,7 @@ fn told(cut: PendingFacts, canaries: Canaries, profile: CutProfile, started: &st
         ));
     }
     let some = if profile == CutProfile::KeepAll { pending > 0 } else { undone > 0 };
-    Effect { proven: some && canaries.fit(profile), evidence, notes: Vec::new() }
+    Effect { proven: some && canaries.fit(profile, durability), evidence, notes: Vec::new() }
 }
 
 #[cfg(test)]
@@ -141,8 +157,10 @@ mod tests {
 
     #[test]
     fn a_cut_that_lost_nothing_or_the_wrong_thing_proves_nothing() {
-        let proven = |cut, synced, unsynced, profile| {
-            told(cut, Canaries { synced, unsynced }, profile, "started").proven
+        let strict = Durability::PosixStrict;
+        let proven = |cut, synced: bool, unsynced: bool, profile| {
+            let [synced, unsynced] = [synced, unsynced].map(|there| there.then_some(6));
+            told(cut, Canaries { synced, unsynced }, (profile, strict), "started").proven
         };
         assert!(proven(CUT, true, false, CutProfile::Drop));
         assert!(!proven(CUT, true, true, CutProfile::Drop));
@@ -153,6 +171,29 @@ mod tests {
         let kept = PendingFacts { undone: 0, ..CUT };
         assert!(proven(kept, true, true, CutProfile::KeepAll));
         assert!(!proven(PendingFacts { pending: 0, ..kept }, true, true, CutProfile::KeepAll));
+    }
+
+    #[test]
+    fn a_name_that_others_have_synced_is_there_without_a_byte() {
+        let proven = |unsynced, durability| {
+            let canaries = Canaries { synced: Some(6), unsynced };
+            told(CUT, canaries, (CutProfile::Drop, durability), "started").proven
+        };
+        for durability in [Durability::Ext4, Durability::Xfs] {
+            assert_eq!(
+                [None, Some(0), Some(6)].map(|it| proven(it, durability)),
+                [true, true, false]
+            );
+        }
+        for durability in [Durability::PosixStrict, Durability::Btrfs] {
+            assert_eq!(
+                [None, Some(0), Some(6)].map(|it| proven(it, durability)),
+                [true, false, false]
+            );
+        }
+        let canaries = Canaries { synced: Some(0), unsynced: None };
+        let emptied = told(CUT, canaries, (CutProfile::Drop, Durability::Ext4), "started");
+        assert!(!emptied.proven, "what was synced has lost its bytes");
     }
 
     #[tokio::test]

@@ -33,7 +33,7 @@ use crate::{
         control::{self, Answer, Ask},
         serve::Serve,
     },
-    protocol::{EscapeFacts, Init, InsertionOp, Outcome, Place},
+    protocol::{Durability, EscapeFacts, Init, InsertionOp, Outcome, Place},
 };
 
 /// Filesystems of the kernel's own: what is in them are no files.
@@ -55,6 +55,8 @@ pub(super) fn act(op: &InsertionOp, cx: &Context) -> Done {
                 mark: mark.clone(),
                 options: below.options.split(',').map(str::to_owned).collect(),
                 expected: expected.clone(),
+                // what was there before us has promises of its own, and none is known
+                durability: Durability::default(),
             };
             insert(target, name, &below.at, setup, cx)
         }

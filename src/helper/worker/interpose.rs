@@ -74,6 +74,7 @@ pub(super) fn make(interposer: &Interposer, cx: &Context) -> Done {
         mark: interposer.mark.clone(),
         options: Vec::new(),
         expected: interposer.expected.clone(),
+        durability: interposer.durability,
     };
     let at = host_path.clone().into();
     start(name, Serve::Files { setup, at, within: Some(engine) }, End::IsLoss, cx)?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::log::{Keys, Log};
+use super::log::{Keys, Log, Pending};
 use crate::protocol::CutProfile;
 
 /// What a cut takes and what it leaves.
@@ -44,41 +44,53 @@ impl<U> Log<U> {
                 let first = all.filter(|at| hash(seed, *at as u64).is_multiple_of(2)).collect();
                 self.and_later(&first)
             }
-            CutProfile::MetadataFirst => self.of_names(false),
-            CutProfile::DataFirst => self.of_names(true),
+            CutProfile::MetadataFirst => &all.collect() - &self.and_earlier(&self.of_no_bytes()),
+            CutProfile::DataFirst => self.of_names(),
         }
     }
 
-    fn of_names(&self, names: bool) -> HashSet<usize> {
-        let of_them = self.entries.iter().enumerate();
-        of_them.filter(|(_, entry)| entry.is_of_names() == names).map(|(at, _)| at).collect()
+    fn of_names(&self) -> HashSet<usize> {
+        self.that(Pending::is_of_names)
     }
 
-    /// These and what is built on them.
+    fn of_no_bytes(&self) -> HashSet<usize> {
+        self.that(|entry| entry.is_of_names() || entry.is_of_size_alone())
+    }
+
+    fn that(&self, is: impl Fn(&Pending<U>) -> bool) -> HashSet<usize> {
+        let entries = self.entries.iter().enumerate();
+        entries.filter(|(_, entry)| is(entry)).map(|(at, _)| at).collect()
+    }
+
+    /// These and what is not there without one of them.
     fn and_later(&self, first: &HashSet<usize>) -> HashSet<usize> {
-        close(self.entries.iter().enumerate().map(|(at, entry)| (at, &entry.keys[..])), first)
-    }
-
-    /// These and what they are built on.
-    fn and_earlier(&self, last: &HashSet<usize>) -> HashSet<usize> {
-        close(self.entries.iter().enumerate().rev().map(|(at, entry)| (at, &entry.keys[..])), last)
-    }
-}
-
-/// Those that are given, and whatever comes after one of them in this order and shares a key.
-fn close<'a>(
-    entries: impl Iterator<Item = (usize, &'a [super::Key])>,
-    given: &HashSet<usize>,
-) -> HashSet<usize> {
-    let mut keys = Keys::default();
-    let mut closed = HashSet::new();
-    for (at, of) in entries {
-        if given.contains(&at) || keys.share(of) {
-            closed.insert(at);
-            keys.add(of);
+        let needs = self.needs();
+        let mut keys = Keys::default();
+        let mut closed = HashSet::new();
+        for (at, entry) in self.entries.iter().enumerate() {
+            let needed = || needs[at].is_some_and(|need| closed.contains(&need));
+            if first.contains(&at) || keys.share(entry.keys()) || needed() {
+                closed.insert(at);
+                keys.add(entry.keys());
+            }
         }
+        closed
     }
-    closed
+
+    /// These and what they are not there without.
+    fn and_earlier(&self, last: &HashSet<usize>) -> HashSet<usize> {
+        let needs = self.needs();
+        let mut keys = Keys::default();
+        let mut closed = last.clone();
+        for (at, entry) in self.entries.iter().enumerate().rev() {
+            if closed.contains(&at) || keys.share(entry.keys()) {
+                closed.insert(at);
+                closed.extend(needs[at]);
+                keys.add(entry.keys());
+            }
+        }
+        closed
+    }
 }
 
 /// So many places out of `count`.

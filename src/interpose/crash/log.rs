@@ -5,6 +5,8 @@ use std::{
     ffi::OsString,
 };
 
+use crate::protocol::Durability;
+
 /// What an operation is about. Of two that share a key the later one is built on the earlier.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Key {
@@ -16,32 +18,99 @@ pub enum Key {
     Bytes(u64, u64, u64),
 }
 
+/// What an operation does, as far as a filesystem looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Act {
+    /// It makes a file or a directory that was not there.
+    Makes,
+    /// It writes behind the end of a file.
+    Grows,
+    /// Something else.
+    #[default]
+    Other,
+}
+
+/// What an operation is about, and what it does.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    /// The names, the size and the bytes.
+    pub keys: Vec<Key>,
+    /// The files that gain, lose or change these names; none for bytes.
+    pub files: Vec<u64>,
+    /// What is done.
+    pub act: Act,
+}
+
+impl From<Vec<Key>> for About {
+    fn from(keys: Vec<Key>) -> Self {
+        Self { keys, ..Self::default() }
+    }
+}
+
+/// A sync that has come to its end.
+#[derive(Debug, Clone, Copy)]
+pub struct Sync {
+    /// What was done when it began has a lower number.
+    pub before: u64,
+    /// It is one of our own, and makes nothing of others durable: a look must not change what a cut
+    /// takes.
+    pub own: bool,
+    /// It was asked for what is needed to read the bytes again, and for no more (`fdatasync`).
+    pub data_alone: bool,
+}
+
 /// One operation.
 #[derive(Debug)]
 pub(super) struct Pending<U> {
-    number: u64,
-    pub(super) keys: Vec<Key>,
+    pub(super) number: u64,
+    pub(super) about: About,
     own: bool,
     /// A sync has given it up: no later one makes it durable.
-    lost: bool,
+    pub(super) lost: bool,
     undo: U,
 }
 
 impl<U> Pending<U> {
-    /// It is about names, and not about data.
-    pub(super) fn is_of_names(&self) -> bool {
-        self.keys.iter().any(|key| matches!(key, Key::Name(..)))
+    pub(super) fn keys(&self) -> &[Key] {
+        &self.about.keys
     }
 
-    fn is_of_file(&self, file: u64) -> bool {
-        self.keys.iter().any(|key| match key {
-            Key::Size(of) | Key::Bytes(of, ..) => *of == file,
-            Key::Name(..) => false,
+    /// It is about names, and not about data.
+    pub(super) fn is_of_names(&self) -> bool {
+        self.keys().iter().any(|key| matches!(key, Key::Name(..)))
+    }
+
+    /// The file whose bytes or size it changes.
+    pub(super) fn file(&self) -> Option<u64> {
+        self.keys().iter().find_map(|key| match key {
+            Key::Size(of) | Key::Bytes(of, ..) => Some(*of),
+            Key::Name(..) => None,
         })
     }
 
-    fn is_of_directory(&self, directory: u64) -> bool {
-        self.keys.iter().any(|key| matches!(key, Key::Name(of, _) if *of == directory))
+    pub(super) fn is_of_file(&self, file: u64) -> bool {
+        self.file() == Some(file)
+    }
+
+    /// It is about a size, and about no bytes.
+    pub(super) fn is_of_size_alone(&self) -> bool {
+        self.keys().iter().all(|key| matches!(key, Key::Size(_)))
+    }
+
+    pub(super) fn resizes(&self) -> bool {
+        self.keys().iter().any(|key| matches!(key, Key::Size(_)))
+    }
+
+    pub(super) fn is_of_directory(&self, directory: u64) -> bool {
+        self.directories().any(|of| of == directory)
+    }
+
+    /// Those whose names it changes.
+    pub(super) fn directories(&self) -> impl Iterator<Item = u64> {
+        self.keys().iter().filter_map(|key| match key {
+            Key::Name(of, _) => Some(*of),
+            Key::Size(_) | Key::Bytes(..) => None,
+        })
     }
 }
 
@@ -79,24 +148,32 @@ impl<'a> Keys<'a> {
 #[derive(Debug)]
 pub struct Log<U> {
     pub(super) entries: Vec<Pending<U>>,
+    pub(super) durability: Durability,
     next: u64,
 }
 
-impl<U> Default for Log<U> {
-    fn default() -> Self {
-        Self { entries: Vec::new(), next: 0 }
-    }
-}
-
 impl<U> Log<U> {
+    /// Nothing is pending; syncs will make durable what they do on this filesystem.
+    #[must_use]
+    pub fn new(durability: Durability) -> Self {
+        Self { entries: Vec::new(), durability, next: 0 }
+    }
+
+    /// A write behind the end of a file is two operations here: its size, and then its bytes.
+    #[must_use]
+    pub fn parts_sizes(&self) -> bool {
+        self.durability == Durability::Ext4
+    }
+
     /// Forgets every operation; those under way keep their numbers.
     pub fn clear(&mut self) -> Vec<U> {
         std::mem::take(&mut self.entries).into_iter().map(|entry| entry.undo).collect()
     }
 
     /// An operation was done; `own` is none of the subject's.
-    pub fn add(&mut self, keys: Vec<Key>, own: bool, undo: U) {
-        self.entries.push(Pending { number: self.next, keys, own, lost: false, undo });
+    pub fn add(&mut self, about: impl Into<About>, own: bool, undo: U) {
+        let about = about.into();
+        self.entries.push(Pending { number: self.next, about, own, lost: false, undo });
         self.next += 1;
     }
 
@@ -124,25 +201,22 @@ impl<U> Log<U> {
         self.entries.is_empty()
     }
 
-    /// A sync of a file that began then has come to its end; hands out what is durable now.
-    pub fn sync_file(&mut self, file: u64, before: u64) -> Vec<U> {
-        let durable =
-            |entry: &mut Pending<U>| entry.number < before && !entry.lost && entry.is_of_file(file);
-        self.entries.extract_if(.., durable).map(|entry| entry.undo).collect()
+    /// A file is synced; hands out what is durable now.
+    pub fn sync_file(&mut self, file: u64, sync: Sync) -> Vec<U> {
+        let durable = self.durable_with_file(file, sync);
+        self.take(&durable, sync.own)
     }
 
-    /// A sync of a directory likewise, with all that its names are built on.
-    pub fn sync_directory(&mut self, directory: u64, before: u64) -> Vec<U> {
-        let mut durable = HashSet::new();
-        let mut keys = Keys::default();
-        for entry in self.entries.iter().rev().filter(|entry| entry.number < before) {
-            if entry.is_of_directory(directory) || entry.is_of_names() && keys.share(&entry.keys) {
-                durable.insert(entry.number);
-                keys.add(&entry.keys);
-            }
-        }
-        let entries = self.entries.extract_if(.., |entry| durable.contains(&entry.number));
-        entries.map(|entry| entry.undo).collect()
+    /// A directory likewise.
+    pub fn sync_directory(&mut self, directory: u64, sync: Sync) -> Vec<U> {
+        let durable = self.durable_with_directory(directory, sync);
+        self.take(&durable, sync.own)
+    }
+
+    /// Takes those with these numbers out.
+    fn take(&mut self, numbers: &HashSet<u64>, own: bool) -> Vec<U> {
+        let taken = |entry: &mut Pending<U>| numbers.contains(&entry.number) && (entry.own || !own);
+        self.entries.extract_if(.., taken).map(|entry| entry.undo).collect()
     }
 
     /// What was written to a file is given up: no sync makes it durable.

@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::{Key, Log};
-use crate::protocol::CutProfile;
+use super::{Key, Log, Sync};
+use crate::protocol::{CutProfile, Durability};
 
-const PROFILES: [CutProfile; 10] = [
+pub(super) const PROFILES: [CutProfile; 10] = [
     CutProfile::Drop,
     CutProfile::KeepAll,
     CutProfile::Prefix,
@@ -36,11 +36,16 @@ fn key() -> impl Strategy<Value = Key> {
 }
 
 fn log(operations: &[Vec<Key>]) -> Log<usize> {
-    let mut log = Log::default();
+    let mut log = Log::new(Durability::PosixStrict);
     for (at, keys) in operations.iter().enumerate() {
         log.add(keys.clone(), false, at);
     }
     log
+}
+
+/// A sync that began when so much had been done.
+pub(super) fn by_others(before: u64) -> Sync {
+    Sync { before, own: false, data_alone: false }
 }
 
 fn share(one: &[Key], other: &[Key]) -> bool {
@@ -104,10 +109,10 @@ fn a_file_is_durable_without_its_name_and_a_name_without_its_file() {
     let create = vec![name(1, "a")];
     let write = vec![Key::Bytes(10, 0, 5), Key::Size(10)];
     let mut synced_file = log(&[create.clone(), write.clone()]);
-    assert_eq!(synced_file.sync_file(10, synced_file.now()), [1]);
+    assert_eq!(synced_file.sync_file(10, by_others(synced_file.now())), [1]);
     assert_eq!(synced_file.cut(CutProfile::Drop, 0).gone, [0]);
     let mut synced_name = log(&[create, write]);
-    assert_eq!(synced_name.sync_directory(1, synced_name.now()), [0]);
+    assert_eq!(synced_name.sync_directory(1, by_others(synced_name.now())), [0]);
     assert_eq!(synced_name.cut(CutProfile::Drop, 0).gone, [1]);
 }
 
@@ -115,7 +120,11 @@ fn a_file_is_durable_without_its_name_and_a_name_without_its_file() {
 fn a_rename_is_one_step_and_takes_what_it_is_built_on_along() {
     let operations = [vec![name(1, "tmp")], vec![name(1, "tmp"), name(2, "a")], vec![name(3, "x")]];
     let mut log = log(&operations);
-    assert_eq!(log.sync_directory(2, log.now()), [0, 1], "it was made before it was renamed");
+    assert_eq!(
+        log.sync_directory(2, by_others(log.now())),
+        [0, 1],
+        "it was made before it was renamed"
+    );
     assert_eq!(log.pending(), 1);
 }
 
@@ -125,9 +134,43 @@ fn what_a_sync_has_not_seen_or_has_given_up_stays_pending() {
     let mut log = log(std::slice::from_ref(&write));
     let began = log.now();
     log.add(write, true, 1);
-    assert_eq!(log.sync_file(10, began), [0]);
+    assert_eq!(log.sync_file(10, by_others(began)), [0]);
     assert_eq!((log.len(), log.pending()), (1, 0), "our own is not counted");
     log.give_up(10);
-    assert_eq!(log.sync_file(10, log.now()), [] as [usize; 0]);
+    assert_eq!(log.sync_file(10, by_others(log.now())), [] as [usize; 0]);
     assert_eq!(log.cut(CutProfile::Drop, 0).gone, [1]);
+}
+
+/// A scenario that was cut once is cut again in the same way, in later versions too.
+#[test]
+fn the_same_seed_cuts_the_same_as_ever() {
+    let write = |file, from, to| vec![Key::Bytes(file, from, to)];
+    let append = |file, from, to| vec![Key::Bytes(file, from, to), Key::Size(file)];
+    let operations = [
+        vec![name(1, "tmp")],
+        append(10, 0, 9),
+        vec![name(1, "b")],
+        append(11, 0, 4),
+        write(10, 4, 6),
+        vec![name(1, "tmp"), name(1, "a")],
+        vec![name(2, "c")],
+        append(11, 4, 8),
+        vec![name(2, "c")],
+        write(10, 0, 2),
+    ];
+    let gone: [&[usize]; 10] = [
+        &[9, 8, 7, 6, 5, 4, 3, 2, 1, 0],
+        &[],
+        &[9, 8],
+        &[7],
+        &[8, 7],
+        &[9, 8, 6, 5, 4, 2, 1, 0],
+        &[9, 5, 4, 2, 1, 0],
+        &[9, 8, 7, 6, 5, 4, 2, 0],
+        &[9, 7, 4, 3, 1],
+        &[8, 6, 5, 2, 0],
+    ];
+    for (profile, gone) in PROFILES.into_iter().zip(gone) {
+        assert_eq!(log(&operations).cut(profile, 2026).gone, gone, "{profile:?}");
+    }
 }

@@ -16,8 +16,8 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, Gid, Mode, OFlags, RenameFlags, Stat, Uid, chownat, ftruncate, mkdirat, open,
-        openat, renameat_with, unlinkat,
+        AtFlags, Gid, Mode, OFlags, RenameFlags, Stat, Uid, chownat, fstat, ftruncate, mkdirat,
+        open, openat, renameat_with, unlinkat,
     },
     io::Errno,
 };
@@ -28,8 +28,8 @@ use super::{
     table::{Node, OURS, Table, lock},
 };
 use crate::{
-    interpose::crash::{Key, Log},
-    protocol::{CutProfile, PendingFacts},
+    interpose::crash::{About, Act, Key, Log, Sync},
+    protocol::{CutProfile, Durability, PendingFacts},
 };
 
 /// Bytes that are remembered at most.
@@ -40,21 +40,25 @@ const MOST: usize = 20_000;
 type Place = (Arc<Node>, OsString);
 
 /// What a sync is about.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Synced {
-    File(u64),
-    Directory(u64),
+#[derive(Clone, Copy)]
+pub(super) enum Synced<'a> {
+    /// A file; of `fdatasync`, as far as its bytes need it.
+    File(&'a Node, bool),
+    Directory(&'a Node),
     /// It only says that it is done.
     Nothing,
 }
 
 /// A change as it is remembered.
-type Change = Option<(Vec<Key>, Undo)>;
+type Change = Option<(About, Undo)>;
 
 /// What undoes an operation.
 enum Undo {
-    /// These bytes were here, and the file was so long where that has changed.
-    Bytes { node: Arc<Node>, offset: u64, old: Vec<u8>, size: Option<u64> },
+    /// These bytes were here, and so many zeros behind them as far as the file reaches; it was so
+    /// long where that has changed.
+    Bytes { node: Arc<Node>, offset: u64, old: Vec<u8>, zeros: u64, size: Option<u64> },
+    /// The file was so long.
+    Size { node: Arc<Node>, size: u64 },
     /// There was no such name.
     Made(Place),
     /// A file had this name, and has one of ours.
@@ -98,18 +102,44 @@ pub(super) struct History {
     aside: OwnedFd,
 }
 
+/// What is done to it is none of the subject's doing.
+fn is_own(node: &Node) -> bool {
+    node.own.is_some() || node.path().starts_with(OURS)
+}
+
 impl State {
     /// Returns what is to be forgotten: everything, once there is too much.
     #[must_use]
-    fn remember(&mut self, keys: Vec<Key>, own: bool, undo: Undo) -> Vec<Undo> {
+    fn remember(&mut self, about: About, own: bool, undo: Undo) -> Vec<Undo> {
         self.bytes += undo.bytes();
-        self.log.add(keys, own, undo);
+        if self.log.parts_sizes() && about.act == Act::Grows {
+            self.remember_in_parts(about, own, undo);
+        } else {
+            self.log.add(about, own, undo);
+        }
         self.overflowed |= self.bytes > MOST_BYTES || self.log.len() > MOST;
         if !self.overflowed {
             return Vec::new();
         }
         self.bytes = 0;
         self.log.clear()
+    }
+
+    /// A write behind the end of a file: its size first, and then its bytes.
+    fn remember_in_parts(&mut self, mut about: About, own: bool, undo: Undo) {
+        let Undo::Bytes { node, offset, old, size: Some(size), .. } = undo else {
+            return self.log.add(about, own, undo);
+        };
+        let is_size = |key: &Key| matches!(key, Key::Size(_));
+        let (sizes, bytes): (Vec<Key>, Vec<Key>) = about.keys.into_iter().partition(is_size);
+        about.keys = bytes;
+        let written = about.keys.iter().find_map(|key| match key {
+            Key::Bytes(_, from, to) => Some(to - from),
+            _ => None,
+        });
+        let zeros = written.unwrap_or_default().saturating_sub(old.len() as u64);
+        self.log.add(sizes, own, Undo::Size { node: Arc::clone(&node), size });
+        self.log.add(about, own, Undo::Bytes { node, offset, old, zeros, size: None });
     }
 
     fn facts(&self) -> PendingFacts {
@@ -131,14 +161,14 @@ impl State {
 
 impl History {
     /// Remembers from now on; `name` is where files are kept, in this root.
-    pub(super) fn begin(root: &OwnedFd, name: &str) -> Result<Self, Errno> {
+    pub(super) fn begin(root: &OwnedFd, name: &str, durability: Durability) -> Result<Self, Errno> {
         match mkdirat(root, name, Mode::RWXU) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno),
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let aside = openat(root, name, flags, Mode::empty())?;
-        let (log, fence) = (Log::default(), Fence::Open);
+        let (log, fence) = (Log::new(durability), Fence::Open);
         let state = Mutex::new(State { log, bytes: 0, kept: 0, fence, overflowed: false });
         Ok(Self { state, aside })
     }
@@ -154,9 +184,9 @@ impl History {
             return Err(Errno::IO);
         }
         let (done, change) = act(&mut state)?;
-        let Some((keys, undo)) = change else { return Ok(done) };
-        let own = node.own.is_some() || node.path().starts_with(OURS);
-        state.remember(keys, own, undo).into_iter().for_each(|undo| self.forget(undo));
+        let Some((about, undo)) = change else { return Ok(done) };
+        let own = is_own(node);
+        state.remember(about, own, undo).into_iter().for_each(|undo| self.forget(undo));
         if let Fence::After(left) = state.fence
             && !own
         {
@@ -169,15 +199,20 @@ impl History {
     pub(super) fn sync(
         &self,
         sync: impl FnOnce() -> Result<(), Errno>,
-        what: Synced,
+        what: Synced<'_>,
     ) -> Result<(), Errno> {
-        let began = self.open_state()?.log.now();
+        let before = self.open_state()?.log.now();
         sync()?;
         let mut state = self.open_state()?;
         let durable = match what {
-            Synced::File(file) => state.log.sync_file(file, began),
+            Synced::File(file, data_alone) => {
+                state.log.sync_file(file.ino, Sync { before, own: is_own(file), data_alone })
+            }
             Synced::Nothing => Vec::new(),
-            Synced::Directory(directory) => state.log.sync_directory(directory, began),
+            Synced::Directory(dir) => {
+                let sync = Sync { before, own: is_own(dir), data_alone: false };
+                state.log.sync_directory(dir.ino, sync)
+            }
         };
         for undo in durable {
             state.bytes = state.bytes.saturating_sub(undo.bytes());
@@ -261,16 +296,18 @@ impl History {
             made_anew.get(&dir.ino).map_or_else(|| table.fd(dir), |dir| Ok(Arc::clone(dir)))
         };
         match undo {
-            Undo::Bytes { node, offset, old, size } => {
-                let fd = match table.fd(&node) {
-                    // it has no name any more, and that is durable
-                    Err(Errno::STALE) => return Ok(()),
-                    fd => fd?,
-                };
-                let file =
-                    open(path_of(fd.as_fd()), OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+            Undo::Bytes { node, offset, old, zeros, size } => {
+                let Some(file) = written(table, &node)? else { return Ok(()) };
                 data::put_back(&file, &old, offset)?;
+                let (from, there) = (offset + old.len() as u64, fstat(&file)?.st_size);
+                let there = u64::try_from(there).unwrap_or_default().saturating_sub(from);
+                let zeros = vec![0; usize::try_from(zeros.min(there)).unwrap_or_default()];
+                data::put_back(&file, &zeros, from)?;
                 size.map_or(Ok(()), |size| ftruncate(&file, size))
+            }
+            Undo::Size { node, size } => {
+                let file = written(table, &node)?;
+                file.map_or(Ok(()), |file| ftruncate(&file, size))
             }
             Undo::Made((dir, name)) => {
                 let dir = fd(made_anew, &dir)?;
@@ -311,6 +348,15 @@ impl History {
             done => done,
         }
     }
+}
+
+/// A file, to be written to; none where it has no name any more, and that is durable.
+fn written(table: &Table, node: &Arc<Node>) -> Result<Option<OwnedFd>, Errno> {
+    let fd = match table.fd(node) {
+        Err(Errno::STALE) => return Ok(None),
+        fd => fd?,
+    };
+    open(path_of(fd.as_fd()), OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map(Some)
 }
 
 /// Directories that were removed and are there again, by the numbers that they had: what was in them

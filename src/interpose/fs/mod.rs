@@ -23,7 +23,7 @@ use rustix::io::Errno;
 
 use self::{dir::Directories, history::History, open::Opened, table::Table};
 use super::{armed::Armed, timer::Timer};
-use crate::protocol::{CutProfile, PendingFacts, RuleFacts};
+use crate::protocol::{CutProfile, Durability, PendingFacts, RuleFacts};
 pub(super) use serve::Served;
 
 /// How long the kernel may remember what it was told, where nobody else changes it.
@@ -57,11 +57,12 @@ impl Fs {
         root: OwnedFd,
         ours: bool,
         mark: String,
-        (armed, remembers): (Armed, bool),
+        (armed, remembers): (Armed, Option<Durability>),
         most_kept: usize,
     ) -> Result<Arc<Self>, Errno> {
         let aside = format!("{mark}-aside");
-        let history = remembers.then(|| History::begin(&root, &aside)).transpose()?;
+        let begin = |durability| History::begin(&root, &aside, durability);
+        let history = remembers.map(begin).transpose()?;
         let timer = Timer::start().map_err(|_| Errno::AGAIN)?;
         Ok(Arc::new(Self {
             table: Table::new(root, most_kept)?,

@@ -30,7 +30,8 @@ impl Fs {
         let lost = strike.loses_sync;
         self.after(&strike, reply, move |fs, reply| {
             let sync = || if lost { Ok(()) } else { data::sync(&open, data_alone) };
-            let what = if lost { Synced::Nothing } else { Synced::File(open.node.ino) };
+            let real = Synced::File(&open.node, data_alone);
+            let what = if lost { Synced::Nothing } else { real };
             let done = match fs.remembers(&open.node) {
                 Some(history) => history.sync(sync, what),
                 None => sync(),
@@ -43,7 +44,7 @@ impl Fs {
     pub(super) fn synced(&self, open: &Open) -> Result<(), Errno> {
         let sync = || data::sync(open, true);
         match self.remembers(&open.node) {
-            Some(history) => history.sync(sync, Synced::File(open.node.ino)),
+            Some(history) => history.sync(sync, Synced::File(&open.node, true)),
             None => sync(),
         }
     }
@@ -83,9 +84,12 @@ impl Fs {
         self.after(&strike, reply, move |fs, reply| {
             let real = || fs.directories.get(fh).and_then(|dir| fsync(&*lock(&dir)));
             let sync = || if lost { Ok(()) } else { real() };
-            let what = if lost { Synced::Nothing } else { Synced::Directory(ino) };
             let done = match &fs.history {
-                Some(history) => history.sync(sync, what),
+                Some(history) if lost => history.sync(sync, Synced::Nothing),
+                Some(history) => fs
+                    .table
+                    .node(ino)
+                    .and_then(|directory| history.sync(sync, Synced::Directory(&directory))),
                 None => sync(),
             };
             answer_empty(reply, done);

@@ -184,10 +184,15 @@ impl Table {
         node
     }
 
-    fn number(&self, stat: &Stat, handle: Option<&FileHandle>) -> u64 {
+    /// The number of a file that has its filesystem's own; none where one is made up.
+    pub(super) fn plain_number(&self, stat: &Stat) -> Option<u64> {
         let plain = stat.st_dev == self.device && stat.st_ino > ROOT && stat.st_ino < MADE_UP;
-        if plain {
-            return stat.st_ino;
+        plain.then_some(stat.st_ino)
+    }
+
+    fn number(&self, stat: &Stat, handle: Option<&FileHandle>) -> u64 {
+        if let Some(plain) = self.plain_number(stat) {
+            return plain;
         }
         let salt = handle.map_or(stat.st_ino, FileHandle::generation);
         MADE_UP << 1 | (salt.rotate_left(17) ^ stat.st_dev.rotate_left(40)) >> 2

@@ -1,6 +1,7 @@
 //! What was not durable is undone, through real system calls, and what was is there.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::Write as _,
     path::Path,
@@ -9,7 +10,7 @@ use std::{
 use keelhaul::{
     host::io_trial::Tries,
     interpose::control::{Answer, Ask},
-    protocol::{CutProfile, IoAction, IoOp, PendingFacts, ReadBack, Reported, Retry},
+    protocol::{CutProfile, Durability, IoAction, IoOp, PendingFacts, ReadBack, Reported, Retry},
 };
 
 use super::mounted::{Ext4, MARK, Mounted, can_be_tried, rule};
@@ -33,6 +34,16 @@ fn remembering() -> Option<(Ext4, Mounted)> {
     }
     let ext4 = Ext4::new();
     let mounted = Mounted::over(&ext4.directory("d"), vec![rule(&[], IoAction::Remember)]);
+    Some((ext4, mounted))
+}
+
+/// One that keeps the promises of this filesystem.
+fn remembering_like(durability: Durability) -> Option<(Ext4, Mounted)> {
+    if !can_be_tried() {
+        return None;
+    }
+    let ext4 = Ext4::new();
+    let mounted = Mounted::remembering(&ext4.directory("d"), durability);
     Some((ext4, mounted))
 }
 
@@ -240,4 +251,120 @@ fn a_sync_that_is_lost_makes_nothing_durable_and_the_next_one_everything() {
     sync(&at);
     assert_eq!(facts(mounted.ask(&Ask::Pending)).pending, 0);
     assert!(!trial());
+}
+
+const ALL: [Durability; 4] =
+    [Durability::PosixStrict, Durability::Ext4, Durability::Xfs, Durability::Btrfs];
+
+/// A file with a content that is durable, and with another one that is renamed over it.
+fn replace(at: &Path, synced: bool) {
+    fs::write(at.join("config"), "old").unwrap();
+    sync(&at.join("config"));
+    sync(at);
+    fs::write(at.join("config.tmp"), "new content").unwrap();
+    if synced {
+        sync(&at.join("config.tmp"));
+    }
+    fs::rename(at.join("config.tmp"), at.join("config")).unwrap();
+}
+
+#[test]
+fn a_sync_brings_along_what_it_does_on_each_filesystem() {
+    for durability in ALL {
+        let Some((_ext4, mounted)) = remembering_like(durability) else { return };
+        let at = mounted.at();
+        replace(&at, false);
+        fs::write(at.join("unsynced"), "x").unwrap();
+        fs::write(at.join("synced"), "y").unwrap();
+        sync(&at.join("synced"));
+        cut(&mounted, CutProfile::Drop);
+        let (config, there) = match durability {
+            Durability::PosixStrict => ("old", &["config"][..]),
+            Durability::Ext4 | Durability::Xfs => ("", &["config", "synced", "unsynced"][..]),
+            Durability::Btrfs => ("old", &["config", "synced"][..]),
+        };
+        assert_eq!(names(&at), there, "{durability:?}");
+        assert_eq!(fs::read_to_string(at.join("config")).unwrap(), config, "{durability:?}");
+        if there.contains(&"synced") {
+            assert_eq!(fs::read(at.join("synced")).unwrap(), b"y", "{durability:?}");
+        }
+        if there.contains(&"unsynced") {
+            assert_eq!(fs::read(at.join("unsynced")).unwrap(), b"", "{durability:?}");
+        }
+    }
+}
+
+#[test]
+fn a_rename_that_was_not_synced_is_lost_or_there_and_never_half() {
+    for durability in ALL {
+        let Some((_ext4, mounted)) = remembering_like(durability) else { return };
+        let mut found = BTreeSet::new();
+        for seed in 0..20 {
+            let at = mounted.at().join(seed.to_string());
+            fs::create_dir(&at).unwrap();
+            sync(&mounted.at());
+            replace(&at, true);
+            facts(mounted.ask(&Ask::Fence(Some(0))));
+            facts(mounted.ask(&Ask::Settle { profile: CutProfile::Subset, seed }));
+            found.insert(fs::read_to_string(at.join("config")).unwrap());
+        }
+        let either = ["new content", "old"].map(str::to_owned);
+        assert_eq!(found, either.into(), "{durability:?}");
+    }
+}
+
+#[test]
+fn a_sync_in_a_new_directory_keeps_the_way_to_it_but_not_by_the_letter_of_posix() {
+    for durability in ALL {
+        let Some((_ext4, mounted)) = remembering_like(durability) else { return };
+        let at = mounted.at();
+        fs::create_dir_all(at.join("a/b")).unwrap();
+        fs::write(at.join("a/b/file"), "x").unwrap();
+        fs::rename(at.join("a"), at.join("c")).unwrap();
+        fs::write(at.join("c/b/file"), "xy").unwrap();
+        sync(&at.join("c/b/file"));
+        cut(&mounted, CutProfile::Drop);
+        let kept = fs::read_to_string(at.join("c/b/file")).ok();
+        let strict = durability == Durability::PosixStrict;
+        assert_eq!(kept.as_deref(), (!strict).then_some("xy"), "{durability:?}");
+    }
+}
+
+#[test]
+fn a_sync_of_a_file_written_over_in_place_brings_no_name_along() {
+    for durability in ALL {
+        let Some((_ext4, mounted)) = remembering_like(durability) else { return };
+        let at = mounted.at();
+        fs::write(at.join("log"), "0123456789").unwrap();
+        sync(&at.join("log"));
+        sync(&at);
+        fs::write(at.join("other"), "").unwrap();
+        let mut log = File::options().write(true).open(at.join("log")).unwrap();
+        log.write_all(b"abc").unwrap();
+        log.sync_data().unwrap();
+        cut(&mounted, CutProfile::Drop);
+        assert_eq!(names(&at), ["log"], "{durability:?}");
+        assert_eq!(fs::read(at.join("log")).unwrap(), b"abc3456789");
+    }
+}
+
+#[test]
+fn what_was_written_behind_the_end_is_zeros_on_ext4_and_missing_elsewhere() {
+    for durability in ALL {
+        let Some((_ext4, mounted)) = remembering_like(durability) else { return };
+        let at = mounted.at();
+        fs::write(at.join("log"), "0123").unwrap();
+        sync(&at.join("log"));
+        sync(&at);
+        let mut log = File::options().append(true).open(at.join("log")).unwrap();
+        log.write_all(b"45").unwrap();
+        log.write_all(b"6789").unwrap();
+        cut(&mounted, CutProfile::MetadataFirst);
+        let zeros = durability == Durability::Ext4;
+        let left: &[u8] = if zeros { b"0123\0\0\0\0\0\0" } else { b"0123" };
+        assert_eq!(fs::read(at.join("log")).unwrap(), left, "{durability:?}");
+        log.write_all(b"abc").unwrap();
+        cut(&mounted, CutProfile::Drop);
+        assert_eq!(fs::read(at.join("log")).unwrap(), left, "{durability:?}");
+    }
 }

@@ -16,7 +16,7 @@ use keelhaul::{
         control::{self, Answer, Ask},
         serve::{Orders, READY, Serve, facts_file},
     },
-    protocol::{IoAction, IoOp},
+    protocol::{Durability, IoAction, IoOp},
 };
 
 use super::mounted::{can_be_tried, rule};
@@ -82,6 +82,7 @@ fn insert(shell: &Shell, socket: &Path) -> Child {
         mark: ".kh-trial".into(),
         options: vec!["nosuid".into(), "noatime".into()],
         expected: rules.clone(),
+        durability: Durability::default(),
     };
     let serve = Serve::Files { setup, at: AT.into(), within: Some(target) };
     let orders = Orders { serve, socket: socket.to_owned(), ends_with: None };

@@ -9,6 +9,7 @@ mod hangs;
 mod inserted;
 mod killed;
 mod mounted;
+mod orders;
 mod own_disk;
 mod pasts;
 mod posix;

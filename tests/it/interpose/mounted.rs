@@ -14,7 +14,7 @@ use keelhaul::{
         control::{self, Answer, Ask},
         serve::{Orders, READY, Serve},
     },
-    protocol::{Caller, IoAction, IoOp, IoRule, RuleFacts, Trigger},
+    protocol::{Caller, Durability, IoAction, IoOp, IoRule, RuleFacts, Trigger},
 };
 
 /// An ext4 on a loop device, in a directory.
@@ -83,6 +83,17 @@ impl Mounted {
 
     /// Likewise, in a process that may have so many descriptors.
     pub(super) fn with_descriptors(beneath: &Path, expected: Vec<IoRule>, most: &str) -> Self {
+        Self::start(beneath, (expected, Durability::default()), most)
+    }
+
+    /// One that remembers what is not durable, and promises no more than this filesystem does.
+    pub(super) fn remembering(beneath: &Path, durability: Durability) -> Self {
+        let expected = vec![rule(&[], IoAction::Remember)];
+        Self::start(beneath, (expected, durability), "unlimited")
+    }
+
+    fn start(beneath: &Path, of: (Vec<IoRule>, Durability), most: &str) -> Self {
+        let (expected, durability) = of;
         let dir = tempfile::Builder::new().prefix("kh-fuse").tempdir().unwrap();
         let at = dir.path().join("at");
         fs::create_dir(&at).unwrap();
@@ -95,6 +106,7 @@ impl Mounted {
                     mark: MARK.into(),
                     options: Vec::new(),
                     expected,
+                    durability,
                 },
                 at,
                 within: None,

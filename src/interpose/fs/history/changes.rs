@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    os::fd::{AsFd as _, BorrowedFd},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     sync::Arc,
 };
 
@@ -21,7 +21,7 @@ use super::{
     },
     History, MOST_BYTES, Place, State, Undo,
 };
-use crate::interpose::crash::Key;
+use crate::interpose::crash::{About, Act, Key};
 
 /// What is in a file between two offsets before a change, which leaves it so long; not where it is
 /// more than can be remembered.
@@ -31,7 +31,7 @@ fn before(
     file: BorrowedFd<'_>,
     (from, to): (u64, u64),
     new_size: impl Fn(u64) -> u64,
-) -> Result<(Vec<Key>, Undo), Errno> {
+) -> Result<(About, Undo), Errno> {
     let size = u64::try_from(fstat(file)?.st_size).unwrap_or_default();
     let changes_size = new_size(size) != size;
     let mut length = to.min(size).saturating_sub(from);
@@ -44,7 +44,7 @@ fn before(
     let mut keys = vec![Key::Bytes(node.ino, from, to)];
     keys.extend(changes_size.then_some(Key::Size(node.ino)));
     let (node, size) = (Arc::clone(node), changes_size.then_some(size));
-    Ok((keys, Undo::Bytes { node, offset: from, old, size }))
+    Ok((keys.into(), Undo::Bytes { node, offset: from, old, zeros: 0, size }))
 }
 
 /// Ways to allocate that move bytes behind them.
@@ -69,8 +69,11 @@ impl Fs {
         let end = offset + data.len() as u64;
         history.change(&open.node, |state| {
             let grown = |size: u64| size.max(end);
-            let before = before(state, &open.node, open.file(), (offset, end), grown)?;
-            Ok((data::write(open, data, offset)?, Some(before)))
+            let (mut about, undo) = before(state, &open.node, open.file(), (offset, end), grown)?;
+            if matches!(undo, Undo::Bytes { size: Some(_), .. }) {
+                about.act = Act::Grows;
+            }
+            Ok((data::write(open, data, offset)?, Some((about, undo))))
         })
     }
 
@@ -128,9 +131,13 @@ impl Fs {
         history.change(&dir, |_| {
             let there = statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
             let made = make()?;
-            let key = Key::Name(parent, name.to_owned());
+            if there {
+                return Ok((made, None));
+            }
+            let keys = vec![Key::Name(parent, name.to_owned())];
+            let files = self.number_at(&fd, name).into_iter().collect();
             let undo = Undo::Made((Arc::clone(&dir), name.to_owned()));
-            Ok((made, (!there).then(|| (vec![key], undo))))
+            Ok((made, Some((About { keys, files, act: Act::Makes }, undo))))
         })
     }
 
@@ -146,11 +153,13 @@ impl Fs {
         let dir = self.table.node(parent)?;
         history.change(&dir, |state| {
             let place = (Arc::clone(&dir), name.to_owned());
+            let keys = vec![Key::Name(parent, name.to_owned())];
+            let fd = self.table.fd(&dir)?;
+            let files = self.number_at(&fd, name).into_iter().collect();
+            let about = About { keys, files, act: Act::Other };
             let undo = self.keep(history, state, place)?;
             match remove() {
-                Ok(()) => {
-                    Ok(((), undo.map(|undo| (vec![Key::Name(parent, name.to_owned())], undo))))
-                }
+                Ok(()) => Ok(((), undo.map(|undo| (about, undo)))),
                 Err(errno) => {
                     undo.into_iter().for_each(|undo| history.forget(undo));
                     Err(errno)
@@ -175,17 +184,40 @@ impl Fs {
         history.change(&old, |state| {
             let to_place = (Arc::clone(&new), to.1.to_owned());
             let exchanges = flags.contains(RenameFlags::EXCHANGE);
+            let files = self.moved(from, to, exchanges)?;
             let over = if exchanges { None } else { self.keep(history, state, to_place.clone())? };
             if let Err(errno) = rename() {
                 over.into_iter().for_each(|undo| history.forget(undo));
                 return Err(errno);
             }
             let from_place = (Arc::clone(&old), from.1.to_owned());
-            let keys = [from, to].map(|(dir, name)| Key::Name(dir, name.to_owned()));
+            let keys = [from, to].map(|(dir, name)| Key::Name(dir, name.to_owned())).into();
             let over = over.map(Box::new);
             let undo = Undo::Renamed { from: from_place, to: to_place, flags, over };
-            Ok(((), Some((keys.into(), undo))))
+            Ok(((), Some((About { keys, files, act: Act::Other }, undo))))
         })
+    }
+
+    /// The files that a rename gives other names.
+    fn moved(
+        &self,
+        from: (u64, &OsStr),
+        to: (u64, &OsStr),
+        exchanges: bool,
+    ) -> Result<Vec<u64>, Errno> {
+        let mut files = Vec::new();
+        for (dir, name) in [Some(from), exchanges.then_some(to)].into_iter().flatten() {
+            let dir = self.table.fd(&self.table.node(dir)?)?;
+            files.extend(self.number_at(&dir, name));
+        }
+        Ok(files)
+    }
+
+    /// The number of what has a name; none where nothing has, or it is not known by its own: then no
+    /// sync but one of the directory makes the name durable.
+    fn number_at(&self, dir: &OwnedFd, name: &OsStr) -> Option<u64> {
+        let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        self.table.plain_number(&stat)
     }
 
     /// Keeps what has a name that is about to go; none where nothing has.
