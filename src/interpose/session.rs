@@ -154,6 +154,10 @@ impl Ruled for Rules {
         &self.0.timer
     }
 
+    fn rearmed(&self) {
+        self.0.rearmed();
+    }
+
     fn facts(&self, set: &str) -> Option<RuleFacts> {
         self.0.facts(set)
     }
