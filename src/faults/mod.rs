@@ -72,6 +72,7 @@ mod clock_skew;
 mod copy_up;
 mod corruption;
 mod crash;
+mod delayed_visibility;
 mod dependency_delay;
 mod disconnect;
 mod disk_full;
@@ -378,6 +379,7 @@ faults! {
     "copy-up" => copy_up::CopyUp,
     "corruption" => corruption::Corruption,
     "crash" => crash::Crash,
+    "delayed-visibility" => delayed_visibility::DelayedVisibility,
     "dependency-delay" => dependency_delay::DependencyDelay,
     "disconnect" => disconnect::Disconnect,
     "disk-full" => disk_full::DiskFull,

@@ -19,6 +19,8 @@ use crate::protocol::{IoOp, TriedOp, only};
 pub const UNTOUCHED: Errno = Errno::XFULL;
 /// In names of files that are not there yet.
 pub const NEW: &str = "new";
+/// In names of files that are there only once they were made, for as long as somebody has them open.
+pub const SHOWN: &str = "shown";
 /// In names of files of which it is remembered what is not durable, where that is remembered at all.
 pub const REMEMBERED: &str = "remembered";
 

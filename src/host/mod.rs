@@ -48,6 +48,7 @@ pub mod process;
 pub mod quota;
 pub mod selinux;
 pub mod shutdown;
+pub mod sight_trial;
 pub mod snapshot;
 pub mod statfs;
 pub mod stream;

@@ -4,9 +4,9 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::rules::{BadGlob, Call, RuleSet, Sets, Strike};
@@ -31,6 +31,8 @@ pub(super) struct Armed {
     about: AtomicU32,
     /// Some set in force is about the bytes that operations move.
     touches_bytes: AtomicBool,
+    /// For how many microseconds some set in force hides changes; 0 where none does.
+    hides: AtomicU64,
 }
 
 fn bit(op: IoOp) -> u32 {
@@ -41,8 +43,8 @@ impl Armed {
     pub(super) fn new(expected: Vec<IoRule>) -> Result<Self, BadGlob> {
         let expects = !expected.is_empty();
         let expected = RuleSet::new(0, expected)?;
-        let (sets, about, touches_bytes) = Default::default();
-        Ok(Self { expected, expects, sets, about, touches_bytes })
+        let (sets, about, touches_bytes, hides) = Default::default();
+        Ok(Self { expected, expects, sets, about, touches_bytes, hides })
     }
 
     /// Puts a set in force, in place of one of the same name: who waits for that.
@@ -73,6 +75,9 @@ impl Armed {
         self.about.store(ops.fold(0, |about, op| about | bit(*op)), Ordering::Release);
         let touches_bytes = armed().any(|one| one.set.touches_bytes());
         self.touches_bytes.store(touches_bytes, Ordering::Release);
+        let longest = armed().filter_map(|one| one.set.hides_any()).max().unwrap_or_default();
+        let longest = u64::try_from(longest.as_micros()).unwrap_or(u64::MAX);
+        self.hides.store(longest, Ordering::Release);
     }
 
     /// Whether a set in force is about this operation at all.
@@ -83,6 +88,18 @@ impl Armed {
     /// Whether a set in force is about the bytes that operations move.
     pub(super) fn touches_bytes(&self) -> bool {
         self.touches_bytes.load(Ordering::Acquire)
+    }
+
+    /// For how long some set in force hides changes from somebody; none where none does.
+    pub(super) fn hides_any(&self) -> Option<Duration> {
+        let us = self.hides.load(Ordering::Acquire);
+        (us > 0).then(|| Duration::from_micros(us))
+    }
+
+    /// Whether a set in force hides changes of this path from somebody.
+    pub(super) fn hides(&self, path: &str) -> bool {
+        let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner);
+        sets.values().any(|one| one.armed && one.set.hides(path).is_some())
     }
 
     /// Whether some rule may ever look at paths.
@@ -148,7 +165,8 @@ impl Armed {
         let (matched, hit) = one.set.counted();
         let since_ms = u64::try_from(one.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (out_of_reach, struck) = (reach(&one.set), one.set.struck());
-        Some(RuleFacts { armed: one.armed, since_ms, matched, hit, out_of_reach, open, struck })
+        let (armed, forgotten) = (one.armed, 0);
+        Some(RuleFacts { armed, since_ms, matched, hit, out_of_reach, open, forgotten, struck })
     }
 }
 

@@ -19,6 +19,7 @@ pub mod rules;
 pub mod serve;
 mod session;
 mod timer;
+mod veil;
 
 pub use backing::Beneath;
 pub use session::{Session, Setup};

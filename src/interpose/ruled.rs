@@ -11,6 +11,9 @@ pub(super) trait Ruled {
     /// Where what they delay waits.
     fn timer(&self) -> &Timer;
 
+    /// Other rules are in force now.
+    fn rearmed(&self) {}
+
     /// What a set has done; none where there never was one.
     fn facts(&self, set: &str) -> Option<RuleFacts>;
 
@@ -22,6 +25,7 @@ pub(super) trait Ruled {
         let rules = RuleSet::new(seed, rules).map_err(|error| error.to_string())?;
         let before = self.armed().arm(set, rules, self.timer().begin());
         before.into_iter().for_each(|before| self.timer().end(before));
+        self.rearmed();
         Ok(())
     }
 
@@ -29,6 +33,7 @@ pub(super) trait Ruled {
     fn disarm(&self, set: &str) -> bool {
         let was = self.armed().disarm(set);
         was.into_iter().for_each(|was| self.timer().end(was));
+        self.rearmed();
         was.is_some()
     }
 

@@ -158,6 +158,10 @@ impl Ruled for Rules {
         &self.0.timer
     }
 
+    fn rearmed(&self) {
+        self.0.rearmed();
+    }
+
     fn facts(&self, set: &str) -> Option<RuleFacts> {
         self.0.facts(set)
     }

@@ -189,6 +189,13 @@ pub enum IoAction {
     /// It fails with `ESTALE` on a file that was open before the rule came into force. A trial's file
     /// counts as one.
     Stale,
+    /// A look sees what was there before others changed it, for so many microseconds.
+    Late {
+        /// So many.
+        us: u64,
+        /// Only looks from the mount namespace with this number; without it, from everywhere.
+        within: Option<u64>,
+    },
     /// It hangs until the rule is gone. A caller that is killed meanwhile is let go.
     Stall {
         /// For so many microseconds at most.
@@ -294,6 +301,10 @@ pub struct RuleFacts {
     pub out_of_reach: u64,
     /// Files open through the interposer.
     pub open: u64,
+    /// Changes that were seen at once because there were too many to remember, since the interposer
+    /// is there.
+    #[serde(default)]
+    pub forgotten: u64,
     /// The first operations that were hit, trials not among them.
     pub struck: Vec<Struck>,
 }

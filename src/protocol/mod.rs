@@ -34,6 +34,7 @@ mod struck;
 mod time;
 mod tree;
 mod trial_name;
+mod visibility;
 
 pub use access::{Access, AccessFacts, FileOwner, LabelFacts};
 pub use capability::Capability;
@@ -74,6 +75,7 @@ pub use struck::{LISTED, Struck};
 pub use time::{ClockFacts, FileTimes, TimeOp, TimesFacts, Told};
 pub use tree::{ArchiveFacts, TreeFacts};
 pub use trial_name::{is_of_set, is_tried, mark_of_set, only};
+pub use visibility::{TriedVisible, VisibleAttempt};
 
 /// Version of the wire and journal formats. Any change of shape raises it.
 pub const VERSION: u32 = 1;

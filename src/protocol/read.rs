@@ -11,7 +11,8 @@ use super::{
     DurableAttempt, EscapeFacts, FlushAttempt, HttpReply, HttpRequest, Init, InnerEngineFacts,
     IoAttempt, IoFacts, LabelFacts, LinkState, MemoryFacts, Pace, PaceTrial, PageFacts, Place,
     ProcessFacts, QuotaFacts, QuotaGroup, ReplaySpec, Replayed, RuleFacts, StartTrial, SyncAttempt,
-    TimesFacts, TreeFacts, TriedBytes, TriedDurable, TriedOp, TriedSync,
+    TimesFacts, TreeFacts, TriedBytes, TriedDurable, TriedOp, TriedSync, TriedVisible,
+    VisibleAttempt,
 };
 
 /// A question to the worker.
@@ -181,6 +182,8 @@ pub enum Read {
     /// Write to an interposer's own file and sync it, and look whether that made it durable. Nothing
     /// is left behind. → `DurableTried`
     TryDurable(DurableAttempt),
+    /// Make an interposer's own file from elsewhere, and look for it in the container. → `VisibleTried`
+    TryVisible(VisibleAttempt),
     /// Try requests to a disk of ours, behind the filesystem's end, until each was hit. → `IoTried`
     TryDisk(DiskAttempt),
     /// Move known bytes there by one kind of request, until not all of them arrive. → `BytesTried`
@@ -279,6 +282,8 @@ pub enum Reading {
     SyncTried(TriedSync),
     /// Whether a sync made something durable.
     DurableTried(TriedDurable),
+    /// Who saw a file.
+    VisibleTried(TriedVisible),
     /// Ranges of a device, in the order of the file that is there.
     OnDevice(Vec<ByteRange>),
     /// Loop devices.

@@ -3,7 +3,7 @@
 use crate::block::CHUNK;
 use crate::protocol::{
     ByteAttempt, ByteRange, EscapeFacts, IoOp, Read, ReadBack, Reading, Replayed, RuleFacts,
-    TriedBytes, TriedDurable, TriedOp, TriedSync,
+    TriedBytes, TriedDurable, TriedOp, TriedSync, TriedVisible,
 };
 
 /// What there is to see of an interposer.
@@ -19,6 +19,8 @@ pub(crate) struct IoWorld {
     pub(crate) read_back: ReadBack,
     /// What the sync of a trial gets, and whether it makes something durable.
     pub(crate) durable: (Option<&'static str>, bool),
+    /// Who finds the file of a trial.
+    pub(crate) visible: TriedVisible,
     /// Operations do not come back.
     pub(crate) hangs: bool,
     /// What its rules have done.
@@ -54,6 +56,7 @@ impl IoWorld {
             Read::TryDiskBytes(_) => {
                 Reading::BytesTried(self.bytes_tried(IoOp::Read, CHUNK as u64))
             }
+            Read::TryVisible(_) => Reading::VisibleTried(self.visible),
             Read::TryDurable(_) | Read::TryFlush(_) => Reading::DurableTried(self.durable_tried()),
             _ => return None,
         })

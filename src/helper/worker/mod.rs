@@ -47,6 +47,7 @@ mod time;
 mod tmpfs;
 mod trial;
 mod vacuous;
+mod visibility;
 mod witness;
 mod written;
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::{
     super::HelperError, clock, cut, disk_trial, facts, freeze, hold, host_facts, http, image,
     inner_engine, insertion, interpose, label, layer, load, memory_cgroup, metadata, net,
-    page_cache, place, process, quota, throttle, time, trial, witness::Witnesses, written,
+    page_cache, place, process, quota, throttle, time, trial, visibility, witness::Witnesses,
+    written,
 };
 use crate::protocol::{Read, Reading};
 
@@ -68,6 +69,7 @@ fn attempt(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::Replay(spec) => Reading::Replayed(load::replay(spec, dir)?),
         Read::OnDevice(place) => Reading::OnDevice(disk_trial::places(place)?),
         Read::TryBytes(attempt) => Reading::BytesTried(trial::bytes(attempt)?),
+        Read::TryVisible(attempt) => Reading::VisibleTried(visibility::tried(attempt)?),
         Read::TrySync(attempt) => Reading::SyncTried(trial::sync(attempt)?),
         Read::Clock { place, within_ms } => Reading::Clock(clock::facts(place, *within_ms)?),
         Read::Connect { place, to, timeout_ms } => {

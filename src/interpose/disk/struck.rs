@@ -35,6 +35,7 @@ const CALL: Call<'static> = Call {
     open_for: None,
     sync: None,
     fresh: false,
+    changed: None,
     uid: 0,
     pid: 0,
     ours: false,

@@ -82,6 +82,9 @@ impl Fs {
             Ok(open) => open,
             Err(errno) => return reply.refuse(errno),
         };
+        let late = strike.late.and_then(|late| self.length_as(&open.node, late));
+        let there = late.map_or(u64::MAX, |before| before.size.saturating_sub(offset));
+        let size = size.min(usize::try_from(there).unwrap_or(usize::MAX));
         BUFFER.with_borrow_mut(|buffer| {
             buffer.resize(buffer.len().max(size), 0);
             match data::read(&open, &mut buffer[..size], offset) {
@@ -98,13 +101,14 @@ impl Fs {
     pub(super) fn answer_write(
         &self,
         reply: ReplyWrite,
-        fh: u64,
+        (who, fh): (Who, u64),
         (offset, data): (u64, &[u8]),
         torn: Option<i32>,
         durable: bool,
     ) {
         let written = self.opened.get(fh).and_then(|open| {
-            let length = self.write(&open, data, offset)?;
+            let grown = (&open.node, open.path.as_deref());
+            let length = self.growing(who, grown, || self.write(&open, data, offset))?;
             if durable { self.synced(&open).map(|()| length) } else { Ok(length) }
         });
         match (written, torn) {
@@ -121,14 +125,14 @@ impl Fs {
         &self,
         reply: ReplyWrite,
         from: (u64, u64),
-        (to, offset): (u64, u64),
+        (who, to, offset): (Who, u64, u64),
         length: u64,
         strike: &Strike,
     ) {
         if strike.touches_bytes() {
             return match self.to_be_copied(from.0, (from.1, length), strike) {
                 Ok(data) => {
-                    self.answer_write(reply, to, (offset, &data), strike.errno, false);
+                    self.answer_write(reply, (who, to), (offset, &data), strike.errno, false);
                 }
                 Err(errno) => reply.refuse(errno),
             };
@@ -160,7 +164,8 @@ impl Fs {
         (parent, name): (u64, &OsStr),
         (bits, flags): (Bits, i32),
     ) {
-        let made = self.make_file(who, parent, name, (bits, flags));
+        let make = || self.make_file(who, parent, name, (bits, flags));
+        let made = self.making(who, (parent, name), make);
         let opened = made.and_then(|(found, node)| {
             let opened = self.open(&node, flags, |fd| reply.open_backing(fd));
             opened.map(|opened| (found, opened))

@@ -17,7 +17,7 @@ use rustix::{
 };
 
 use super::{
-    Fs,
+    Fs, Who,
     table::{Node, lock},
 };
 use crate::protocol::ToldAttributes;
@@ -134,13 +134,20 @@ impl Fs {
         })
     }
 
-    /// Changes attributes, and says what they are then. `fh` is a descriptor open for writing.
-    pub(super) fn change(
+    /// Changes attributes, which may make the file longer.
+    pub(super) fn change_for(
         &self,
+        who: Who,
         node: &Arc<Node>,
         change: Change,
         fh: Option<u64>,
     ) -> Result<FileAttr, Errno> {
+        let act = || self.change(node, change, fh);
+        if change.size.is_some() { self.growing(who, (node, None), act) } else { act() }
+    }
+
+    /// Changes attributes, and says what they are then. `fh` is a descriptor open for writing.
+    fn change(&self, node: &Arc<Node>, change: Change, fh: Option<u64>) -> Result<FileAttr, Errno> {
         let fd = self.fd(node)?;
         let path = path_of(fd.as_fd());
         // a new owner takes set-id bits away: the bits come after

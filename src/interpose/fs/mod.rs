@@ -12,6 +12,7 @@ mod names;
 mod open;
 mod ours;
 mod serve;
+mod sight;
 mod strike;
 mod sync;
 mod table;
@@ -21,7 +22,7 @@ use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use rustix::io::Errno;
 
-use self::{dir::Directories, history::History, open::Opened, table::Table};
+use self::{dir::Directories, history::History, open::Opened, sight::Sight, table::Table};
 use super::{armed::Armed, timer::Timer};
 use crate::protocol::{CutProfile, Durability, PendingFacts, RuleFacts};
 pub(super) use serve::Served;
@@ -46,6 +47,8 @@ pub(super) struct Fs {
     pub(super) timer: Timer,
     /// What is not durable; none where nobody asks.
     history: Option<History>,
+    /// What some do not see yet.
+    sight: Sight,
     /// Names that begin with this are our own.
     mark: String,
     /// Nobody else changes what lies beneath.
@@ -71,6 +74,7 @@ impl Fs {
             armed,
             timer,
             history,
+            sight: Sight::default(),
             mark,
             ours,
         }))
@@ -104,6 +108,7 @@ impl Fs {
     /// What a set of rules has done.
     pub(super) fn facts(&self, set: &str) -> Option<RuleFacts> {
         let open = self.opened.count();
-        self.armed.facts(set, open, |set| self.opened.out_of_reach(set))
+        let facts = self.armed.facts(set, open, |set| self.opened.out_of_reach(set))?;
+        Some(RuleFacts { forgotten: self.forgotten(), ..facts })
     }
 }

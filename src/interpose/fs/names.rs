@@ -23,7 +23,7 @@ use super::{
 };
 use crate::host::{
     acting_for::ActingFor,
-    io_trial::{NEW, UNTOUCHED},
+    io_trial::{NEW, SHOWN, UNTOUCHED},
 };
 
 /// The default ACL of a directory, which those of what is made in it come from.
@@ -88,15 +88,20 @@ impl Fs {
         if name.contains(NEW) {
             return Err(Errno::NOENT);
         }
-        if let Some(node) = self.table.own_again(&name) {
-            let stat = fstat(self.table.fd(&node)?)?;
-            return Ok((attributes(node.ino, &stat), node.generation));
-        }
+        let node = match self.table.own_again(&name) {
+            Some(node) => node,
+            None if name.contains(SHOWN) => return Err(Errno::NOENT),
+            None => self.table.own(self.own_memory()?, &name),
+        };
+        let stat = fstat(self.table.fd(&node)?)?;
+        Ok((attributes(node.ino, &stat), node.generation))
+    }
+
+    /// What a file of our own is made of.
+    pub(super) fn own_memory(&self) -> Result<OwnedFd, Errno> {
         let fd = memfd_create("trial", MemfdFlags::CLOEXEC)?;
         pwrite(&fd, &[b'.'; 4096], 0)?;
-        let stat = fstat(&fd)?;
-        let node = self.table.own(fd, &name);
-        Ok((attributes(node.ino, &stat), node.generation))
+        Ok(fd)
     }
 
     /// Makes something that is no open file.
@@ -148,6 +153,9 @@ impl Fs {
         name: &OsStr,
         (bits, flags): (Bits, i32),
     ) -> Result<(Found, Arc<Node>), Errno> {
+        if self.is_shown(parent, name) {
+            return self.show(name);
+        }
         if self.is_own(parent, name) {
             return Err(UNTOUCHED);
         }

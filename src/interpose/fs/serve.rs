@@ -56,7 +56,8 @@ impl Served {
         let (who, name) = (who(request), name.to_owned());
         let strike = self.0.strike(who, IoOp::Create, At::Name(parent.0, &name));
         self.0.after(&strike, reply, move |fs, reply| {
-            fs.answer_found(reply, fs.make(who, parent.0, &name, &made));
+            let make = || fs.make(who, parent.0, &name, &made);
+            fs.answer_found(reply, fs.making(who, (parent.0, &name), make));
         });
     }
 
@@ -68,10 +69,11 @@ impl Served {
         flags: AtFlags,
         reply: ReplyEmpty,
     ) {
-        let name = name.to_owned();
-        let strike = self.0.strike(who(request), IoOp::Unlink, At::Name(parent.0, &name));
+        let (who, name) = (who(request), name.to_owned());
+        let strike = self.0.strike(who, IoOp::Unlink, At::Name(parent.0, &name));
         self.0.after(&strike, reply, move |fs, reply| {
-            answer_empty(reply, fs.remove(parent.0, &name, flags));
+            let remove = || fs.remove(parent.0, &name, flags);
+            answer_empty(reply, fs.removing(who, (parent.0, &name), remove));
         });
     }
 }
@@ -89,14 +91,14 @@ impl Filesystem for Served {
 
     fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let name = name.to_owned();
-        let own = self.0.is_own(parent.0, &name);
+        let own = self.0.is_own(parent.0, &name) && !self.0.is_shown(parent.0, &name);
         // a trial finds its file whatever strikes looks: it is struck when it looks at it
         let op = if own { None } else { Some(IoOp::Stat) };
         let strike = op.map(|op| self.0.strike(who(request), op, At::Name(parent.0, &name)));
         let strike = strike.unwrap_or_default();
-        let attributes = strike.attributes;
+        let (attributes, late) = (strike.attributes, strike.late);
         self.0.after(&strike, reply, move |fs, reply| {
-            let found = fs.lookup(parent.0, &name);
+            let found = fs.lookup_as(parent.0, &name, late);
             let told = |(attr, generation)| (told(attr, attributes), generation);
             fs.answer_found(reply, found.map(told));
         });
@@ -108,9 +110,9 @@ impl Filesystem for Served {
 
     fn getattr(&self, request: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
         let strike = self.0.strike(who(request), IoOp::Stat, At::File(ino.0));
-        let attributes = strike.attributes;
+        let (attributes, late) = (strike.attributes, strike.late);
         self.0.after(&strike, reply, move |fs, reply| {
-            match fs.table.node(ino.0).and_then(|node| fs.look_at(&node)) {
+            match fs.table.node(ino.0).and_then(|node| fs.look_as(&node, late)) {
                 Ok(attr) => reply.attr(&fs.remembered(), &told(attr, attributes)),
                 Err(errno) => reply.refuse(errno),
             }
@@ -136,13 +138,13 @@ impl Filesystem for Served {
         reply: ReplyAttr,
     ) {
         let change = Change { mode, uid, gid, size, atime, mtime };
-        let fh = fh.map(|fh| fh.0);
+        let (who, fh) = (who(request), fh.map(|fh| fh.0));
         let strike = match size {
-            Some(_) => self.0.strike(who(request), IoOp::Truncate, At::File(ino.0)),
+            Some(_) => self.0.strike(who, IoOp::Truncate, At::File(ino.0)),
             None => Default::default(),
         };
         self.0.after(&strike, reply, move |fs, reply| {
-            match fs.table.node(ino.0).and_then(|node| fs.change(&node, change, fh)) {
+            match fs.table.node(ino.0).and_then(|node| fs.change_for(who, &node, change, fh)) {
                 Ok(attr) => reply.attr(&fs.remembered(), &attr),
                 Err(errno) => reply.refuse(errno),
             }
@@ -221,11 +223,13 @@ impl Filesystem for Served {
         flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
-        let (name, new_name) = (name.to_owned(), new_name.to_owned());
-        let strike = self.0.strike(who(request), IoOp::Rename, At::Name(parent.0, &name));
+        let (name, new_name, who) = (name.to_owned(), new_name.to_owned(), who(request));
+        let strike = self.0.strike(who, IoOp::Rename, At::Name(parent.0, &name));
         self.0.after(&strike, reply, move |fs, reply| {
             let (from, to) = ((parent.0, name.as_os_str()), (new_parent.0, new_name.as_os_str()));
-            answer_empty(reply, fs.rename(from, to, flags.bits()));
+            let exchanges = flags.contains(RenameFlags::RENAME_EXCHANGE);
+            let rename = || fs.rename(from, to, flags.bits());
+            answer_empty(reply, fs.renaming(who, [from, to], exchanges, rename));
         });
     }
 
@@ -290,9 +294,9 @@ impl Filesystem for Served {
             Ok(open) => open,
             Err(errno) => return reply.refuse(errno),
         };
-        let offset = data::place(&open, offset, flags.0);
+        let (who, offset) = (who(request), data::place(&open, offset, flags.0));
         let at = At::Bytes(&open, offset, data.len() as u64);
-        let strike = self.0.strike(who(request), IoOp::Write, at);
+        let strike = self.0.strike(who, IoOp::Write, at);
         if how.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID)
             && strike.refuses().is_none()
             && let Err(errno) = data::drop_set_id(&open)
@@ -303,11 +307,11 @@ impl Filesystem for Served {
         let durable = flags.0 & (libc::O_SYNC | libc::O_DSYNC) != 0;
         if strike.is_none() {
             // the bytes are the kernel's: not copied where nothing has to wait
-            return self.0.answer_write(reply, fh.0, (offset, data), None, durable);
+            return self.0.answer_write(reply, (who, fh.0), (offset, data), None, durable);
         }
         let (data, torn) = (data::shaped(data, &strike), strike.errno);
         self.0.after(&strike, reply, move |fs, reply| {
-            fs.answer_write(reply, fh.0, (offset, &data), torn, durable);
+            fs.answer_write(reply, (who, fh.0), (offset, &data), torn, durable);
         });
     }
 
@@ -345,13 +349,13 @@ impl Filesystem for Served {
 
     fn readdir(
         &self,
-        _: &Request,
-        _: INodeNo,
+        request: &Request,
+        ino: INodeNo,
         fh: FileHandle,
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
-        match self.0.read_dir(fh.0, offset, &mut reply) {
+        match self.0.read_dir(who(request), (ino.0, fh.0), offset, &mut reply) {
             Ok(()) => reply.ok(),
             Err(errno) => reply.refuse(errno),
         }
@@ -418,9 +422,12 @@ impl Filesystem for Served {
             Ok(open) => open,
             Err(errno) => return reply.refuse(errno),
         };
-        let strike = self.0.strike(who(request), IoOp::Truncate, At::Open(&open));
+        let who = who(request);
+        let strike = self.0.strike(who, IoOp::Truncate, At::Open(&open));
         self.0.after(&strike, reply, move |fs, reply| {
-            answer_empty(reply, fs.allocate(&open, (offset, length), mode));
+            let grown = (&open.node, open.path.as_deref());
+            let allocate = || fs.allocate(&open, (offset, length), mode);
+            answer_empty(reply, fs.growing(who, grown, allocate));
         });
     }
 
@@ -462,11 +469,11 @@ impl Filesystem for Served {
             Err(errno) => return reply.refuse(errno),
         };
         let length = self.0.there_to_copy(from.0, (from_offset, length));
-        let at = At::Bytes(&open, to_offset, length);
-        let strike = self.0.strike(who(request), IoOp::Write, at);
+        let (who, at) = (who(request), At::Bytes(&open, to_offset, length));
+        let strike = self.0.strike(who, IoOp::Write, at);
         let struck = strike.clone();
         self.0.after(&strike, reply, move |fs, reply| {
-            fs.answer_copy(reply, (from.0, from_offset), (to.0, to_offset), length, &struck);
+            fs.answer_copy(reply, (from.0, from_offset), (who, to.0, to_offset), length, &struck);
         });
     }
 }

@@ -59,14 +59,16 @@ impl Fs {
             At::Sync(_, found) => Some(found),
             _ => None,
         };
-        let (ours, open_for, fresh) = (!trial && is_ours(op, pid), None, false);
-        let path = path.as_str();
-        let call = Call { op, path, span, bytes, open_for, sync, fresh, uid, pid, ours, trial };
+        let ours = !trial && is_ours(op, pid);
+        let changed = self.changed(who, op, at);
+        let (open_for, fresh, path) = (None, false, path.as_str());
+        let call =
+            Call { op, path, span, bytes, open_for, sync, fresh, changed, uid, pid, ours, trial };
         self.armed.strike(&call, opened)
     }
 
     /// The name by which rules know what an operation is done to, and whether it is a trial.
-    fn path_at(&self, at: At<'_>) -> (String, bool) {
+    pub(super) fn path_at(&self, at: At<'_>) -> (String, bool) {
         match at {
             At::Name(parent, name) => {
                 let own = self.is_own(parent, name);

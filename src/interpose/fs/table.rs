@@ -46,6 +46,8 @@ pub(super) struct Node {
     pub(super) generation: u64,
     handle: Option<FileHandle>,
     fd: Mutex<Option<Arc<OwnedFd>>>,
+    /// What keeps it although it may have no name any more.
+    held: Mutex<Weak<OwnedFd>>,
     /// Where it was last found.
     name: Mutex<Option<(Arc<Node>, OsString)>>,
     /// A file of our own, by its name: what is tried with it changes nothing.
@@ -61,6 +63,11 @@ impl Node {
     /// What is done to it is the subject's, or a trial of what is durable.
     pub(super) fn is_remembered(&self) -> bool {
         self.own.as_ref().is_none_or(|name| name.contains(REMEMBERED))
+    }
+
+    /// Somebody keeps it open, for as long as it is not to be lost.
+    pub(super) fn hold(&self, fd: &Arc<OwnedFd>) {
+        *lock(&self.held) = Arc::downgrade(fd);
     }
 
     /// Its path below the root.
@@ -105,6 +112,7 @@ impl Table {
             // never given up
             handle: None,
             fd: Mutex::new(Some(Arc::new(fd))),
+            held: Mutex::default(),
             name: Mutex::default(),
             own: None,
             kernel: Mutex::default(),
@@ -145,6 +153,7 @@ impl Table {
             ino,
             generation: handle.as_ref().map_or(0, FileHandle::generation),
             fd: Mutex::new(Some(Arc::new(fd))),
+            held: Mutex::default(),
             name: Mutex::new(Some((Arc::clone(at.0), at.1.to_owned()))),
             own: None,
             kernel: Mutex::default(),
@@ -173,6 +182,7 @@ impl Table {
             generation: 0,
             handle: None,
             fd: Mutex::new(Some(Arc::new(fd))),
+            held: Mutex::default(),
             name: Mutex::default(),
             own: Some(name.to_owned()),
             kernel: Mutex::default(),
@@ -202,6 +212,9 @@ impl Table {
     pub(super) fn fd(&self, node: &Arc<Node>) -> Result<Arc<OwnedFd>, Errno> {
         if let Some(fd) = lock(&node.fd).as_ref() {
             return Ok(Arc::clone(fd));
+        }
+        if let Some(fd) = lock(&node.held).upgrade() {
+            return Ok(fd);
         }
         let handle = node.handle.as_ref().ok_or(Errno::STALE)?;
         let opened = handle.open(self.mount.as_fd(), OFlags::PATH | OFlags::NOFOLLOW);

@@ -71,6 +71,10 @@ impl Compiled {
     pub(super) fn reaches(&self, call: &Call<'_>, since: Duration) -> bool {
         match self.rule.action {
             IoAction::NoRoom { .. } => call.fresh,
+            IoAction::Late { us, within } => call.changed.is_some_and(|changed| {
+                let is_meant = within.is_none() || changed.who == within;
+                is_meant && changed.ago < Duration::from_micros(us)
+            }),
             IoAction::Stale => call.trial || call.open_for.is_some_and(|open_for| open_for > since),
             IoAction::FailSync { .. } => {
                 self.is_due(call) || call.sync.is_some_and(|found| found.written)
@@ -94,6 +98,14 @@ impl Compiled {
         if call.trial { Cover::default() } else { self.cover.clone() }
     }
 
+    /// For how long it hides changes of this path.
+    pub(super) fn hides(&self, is_about: impl Fn(&Globs) -> bool) -> Option<Duration> {
+        match self.rule.action {
+            IoAction::Late { us, .. } if is_about(&self.paths) => Some(Duration::from_micros(us)),
+            _ => None,
+        }
+    }
+
     fn spans(&self, call: &Call<'_>) -> bool {
         let Some(span) = call.span else { return true };
         self.rule.at_least.is_none_or(|least| span.1 >= least.0) && self.cover.touches(span)
@@ -115,7 +127,7 @@ impl Compiled {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Changed, *};
     use crate::{
         protocol::{ByteRange, Caller, Trigger},
         units::Size,
@@ -142,6 +154,7 @@ mod tests {
             open_for: None,
             sync: None,
             fresh: false,
+            changed: None,
             uid: 7,
             pid: 42,
             ours: false,
@@ -185,6 +198,27 @@ mod tests {
         assert!(full.reaches(&fresh(true, false), Duration::ZERO));
         assert!(!full.reaches(&fresh(false, false), Duration::ZERO));
         assert!(!full.reaches(&fresh(false, true), Duration::ZERO), "a trial is a write too");
+    }
+
+    #[test]
+    fn late_are_those_who_look_soon_after_others_and_no_trial_from_elsewhere() {
+        let late = |within| {
+            let action = IoAction::Late { us: 2_000_000, within };
+            Compiled::new(IoRule { action, ..rule(&["*.json"]) }).unwrap()
+        };
+        let looks = |seconds, who| Call {
+            changed: Some(Changed { ago: Duration::from_secs(seconds), who }),
+            trial: true,
+            ..call("a.json")
+        };
+        let reaches = |within, call: &Call<'_>| late(within).reaches(call, Duration::ZERO);
+        assert!(reaches(None, &looks(1, Some(7))) && reaches(Some(7), &looks(1, Some(7))));
+        assert!(!reaches(None, &looks(2, Some(7))), "it is old enough");
+        assert!(!reaches(Some(7), &looks(1, Some(8))) && !reaches(Some(7), &looks(1, None)));
+        assert!(!reaches(None, &call("a.json")), "nothing has changed");
+        let hides = |path: &str| late(None).hides(|globs| globs.matches(path));
+        assert_eq!(hides("a.json"), Some(Duration::from_secs(2)));
+        assert!(hides("a.log").is_none());
     }
 
     #[test]

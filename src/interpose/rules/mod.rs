@@ -46,6 +46,8 @@ pub struct Call<'a> {
     pub sync: Option<Found>,
     /// As a write to a disk: it needs room that nothing has had yet.
     pub fresh: bool,
+    /// As a look: what others have changed of what it looks at.
+    pub changed: Option<Changed>,
     /// User of the caller, as the host counts.
     pub uid: u32,
     /// Pid of the caller, as the host counts.
@@ -55,6 +57,24 @@ pub struct Call<'a> {
     pub ours: bool,
     /// A trial: it counts as anybody's, anywhere, of any size.
     pub trial: bool,
+}
+
+/// What others have changed, and who looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Changed {
+    /// How long ago the last of them did.
+    pub ago: Duration,
+    /// Mount namespace of the caller; none where it is not known.
+    pub who: Option<u64>,
+}
+
+/// A look that sees what was there before others changed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Late {
+    /// So long ago.
+    pub time: Duration,
+    /// Mount namespace of the caller.
+    pub who: Option<u64>,
 }
 
 /// What happens to an operation.
@@ -80,6 +100,8 @@ pub struct Strike {
     pub attributes: Option<ToldAttributes>,
     /// What a look at how much room there is is told.
     pub room: Option<ToldRoom>,
+    /// It sees what was there before.
+    pub late: Option<Late>,
     /// Before all that it hangs.
     pub hang: Option<Hang>,
     /// Whose end ends the wait.
@@ -95,6 +117,18 @@ pub struct Hang {
     pub errno: Option<i32>,
     /// The task that waits, as the host counts.
     pub task: u32,
+}
+
+impl Hang {
+    fn of(us: u64, errno: Option<i32>, call: &Call<'_>) -> Self {
+        Self { at_most: Duration::from_micros(us), errno, task: call.pid }
+    }
+}
+
+impl Late {
+    fn of(us: u64, call: &Call<'_>) -> Option<Self> {
+        call.changed.map(|Changed { who, .. }| Self { time: Duration::from_micros(us), who })
+    }
 }
 
 impl Strike {
@@ -132,6 +166,7 @@ impl Strike {
         self.loses_write = self.loses_write.take().or(other.loses_write);
         self.attributes = self.attributes.or(other.attributes);
         self.room = self.room.or(other.room);
+        self.late = [self.late, other.late].into_iter().flatten().max_by_key(|late| late.time);
         self.fails_sync = self.fails_sync.or(other.fails_sync);
         match (self.errno, other.errno) {
             (Some(_), _) => {}
@@ -165,9 +200,9 @@ impl fmt::Display for Strike {
             .then(|| "not done, and said to be".to_owned());
         let told = self.attributes.map(|_| "told other attributes".to_owned());
         let room = self.room.map(|_| "told of other room".to_owned());
-        let parts =
-            [hangs, late, kept, harmed, rotten, lost, told, room, failed].into_iter().flatten();
-        let parts: Vec<String> = parts.collect();
+        let before = self.late.map(|late| format!("told what was there {:?} before", late.time));
+        let parts = [hangs, late, kept, harmed, rotten, lost, told, room, before, failed];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
         f.write_str(&parts.join(", "))
     }
 }

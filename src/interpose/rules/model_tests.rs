@@ -81,6 +81,7 @@ fn call(path: usize, op: usize, uid: u32) -> Call<'static> {
         open_for: None,
         sync: None,
         fresh: false,
+        changed: None,
         uid,
         pid: 1,
         ours: false,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    BadGlob, Call, Hang, Rot, Strike,
+    BadGlob, Call, Hang, Late, Rot, Strike,
     bytes::{Harm, kept},
     compiled::Compiled,
     decide::{Count, Hash, fires},
@@ -62,6 +62,18 @@ impl RuleSet {
     #[must_use]
     pub fn may_move_data(&self, path: &str) -> bool {
         self.rules.iter().any(|rule| rule.may_move_data(path))
+    }
+
+    /// For how long changes of this path are hidden from somebody; none where they never are.
+    #[must_use]
+    pub fn hides(&self, path: &str) -> Option<Duration> {
+        self.rules.iter().filter_map(|rule| rule.hides(|globs| globs.matches(path))).max()
+    }
+
+    /// Likewise, of any path.
+    #[must_use]
+    pub fn hides_any(&self) -> Option<Duration> {
+        self.rules.iter().filter_map(|rule| rule.hides(|_| true)).max()
     }
 
     /// Whether some rule is about this operation at all.
@@ -195,11 +207,9 @@ fn act(rule: &Compiled, call: &Call<'_>, (seed, hash): (u64, Hash)) -> Strike {
         IoAction::Remember => none,
         IoAction::TellAttributes(told) => Strike { attributes: Some(told), ..none },
         IoAction::TellRoom(told) => Strike { room: Some(told), ..none },
+        IoAction::Late { us, .. } => Strike { late: Late::of(us, call), ..none },
         IoAction::Stale => Strike { errno: Some(libc::ESTALE), ..none },
-        IoAction::Stall { us, errno } => {
-            let hang = Hang { at_most: Duration::from_micros(us), errno, task: call.pid };
-            Strike { hang: Some(hang), ..none }
-        }
+        IoAction::Stall { us, errno } => Strike { hang: Some(Hang::of(us, errno, call)), ..none },
     }
 }
 
@@ -223,12 +233,20 @@ mod tests {
 
     fn write_at(set: &RuleSet, offset: u64, trial: bool) -> Strike {
         let span = Some((offset, 10));
-        let (open_for, sync) = (None, None);
-        let (uid, pid) = (0, 9);
-        let op = IoOp::Write;
-        let (fresh, ours) = (false, false);
-        let call =
-            Call { op, path: "a", span, bytes: 10, open_for, sync, fresh, uid, pid, ours, trial };
+        let call = Call {
+            op: IoOp::Write,
+            path: "a",
+            span,
+            bytes: 10,
+            open_for: None,
+            sync: None,
+            fresh: false,
+            changed: None,
+            uid: 0,
+            pid: 9,
+            ours: false,
+            trial,
+        };
         set.strike(&call, Duration::from_millis(3), &|_| None)
     }
 

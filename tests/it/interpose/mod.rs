@@ -17,3 +17,4 @@ mod scale;
 mod strikes;
 mod syncs;
 mod told;
+mod visibility;

@@ -14,10 +14,8 @@ use super::{none, scenarios::shipped};
 const ROWS: std::ops::RangeInclusive<u8> = 1..=54;
 
 /// Rows that no scenario has, and why.
-const WITHOUT: &[(u8, &str)] = &[
-    (14, "no fault delays what one container sees of another's changes"),
-    (23, "a pool's metadata is device-mapper's, and the disk that stands in for one has none"),
-];
+const WITHOUT: &[(u8, &str)] =
+    &[(23, "a pool's metadata is device-mapper's, and the disk that stands in for one has none")];
 
 /// What a scenario with the tag `composition` shows, and how its steps tell.
 const COMPOSITIONS: &[(&str, fn(&[Step]) -> bool)] = &[

@@ -41,6 +41,11 @@ const RECORDS: &str =
 
 const LARGE_RECORDS: &str = "\nworkloads: { records: { ledger: { via: { http: { service: agent } }, rate: 200/s, length: 4096 } } }";
 
+const DEPLOYER: &str = "\n  deployer: { image: keelhaul/specimen, args: [--config, /config/agent.conf], mounts: { /config: data }, memory: 64MiB, stop_grace: 1s }";
+
+const DEPLOY: &str =
+    "\n  - expect: [{ http: { service: deployer, method: PUT, path: /config/blue, status: 200 } }]";
+
 const READ_ANEW: &str = "
   - inject: { drop-cache: { target: \"agent:/data/current.dat\" } }
   - expect: [{ file: { service: agent, path: /data/current.dat, content: \".\" } }]
@@ -143,6 +148,18 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::Mangled("/data/tried"),
     ),
     event("crash", "{ target: agent }"),
+    Fixture {
+        // somebody must change what the service looks at
+        service: ", args: [--config, /config/agent.conf, --config-poll, 100ms]",
+        beside: DEPLOYER,
+        then: DEPLOY,
+        ..state(
+            ("delayed-visibility", ""),
+            (INTERPOSED, "/config"),
+            "{ target: \"agent:/config\", by: 2s }",
+            Trace::Nothing,
+        )
+    },
     Fixture {
         beside: "\n  controller: { image: keelhaul/specimen, memory: 64MiB, stop_grace: 1s }",
         ..state(
