@@ -270,6 +270,9 @@ pub struct Interposer {
     pub backing: Backing,
     /// Rules that may come. Files that none of them can hit are left to the kernel.
     pub expected: Vec<IoRule>,
+    /// Every operation is traced, and no file is left to the kernel.
+    #[serde(default)]
+    pub traced: bool,
 }
 
 /// What a set of rules has done.

@@ -10,8 +10,8 @@ use super::{
     AccessFacts, ArchiveFacts, ByteAttempt, ByteRange, ClockFacts, Dev, DiskAttempt,
     DurableAttempt, EscapeFacts, FlushAttempt, HttpReply, HttpRequest, Init, InnerEngineFacts,
     IoAttempt, IoFacts, LabelFacts, LinkState, MemoryFacts, Pace, PaceTrial, PageFacts, Place,
-    ProcessFacts, ReplaySpec, Replayed, RuleFacts, StartTrial, SyncAttempt, TimesFacts, TreeFacts,
-    TriedBytes, TriedDurable, TriedOp, TriedSync,
+    ProcessFacts, ReplaySpec, Replayed, RuleFacts, StartTrial, SyncAttempt, TimesFacts, TracePiece,
+    TreeFacts, TriedBytes, TriedDurable, TriedOp, TriedSync,
 };
 
 /// A question to the worker.
@@ -156,6 +156,13 @@ pub enum Read {
         /// Name of the set.
         set: String,
     },
+    /// The trace of an interposer, from a byte of its file on, as much as one answer takes. → `Trace`
+    Trace {
+        /// Name of the interposer.
+        interposer: String,
+        /// The byte.
+        from: u64,
+    },
     /// What the container's processes hold of a directory since before this interposer was inserted
     /// there. → `Escapes`
     Escapes {
@@ -264,6 +271,8 @@ pub enum Reading {
     Pace(Pace),
     /// What a set of rules has done; none where there never was one.
     Rules(Option<RuleFacts>),
+    /// Some of a trace.
+    Trace(TracePiece),
     /// What an inserted interposer does not reach.
     Escapes(EscapeFacts),
     /// How operations went.

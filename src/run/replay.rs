@@ -56,6 +56,7 @@ fn entries(name: &str, file: &[u8]) -> Vec<Entry> {
         mark: mark(&name()),
         backing: Backing::Disk { image: name() },
         expected: Vec::new(),
+        traced: false,
     };
     let ops = vec![Op::Interpose { interposer }];
     entries.push(entry("disk", ops, vec![Op::EndInterposer { name: name() }]));

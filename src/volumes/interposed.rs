@@ -65,8 +65,13 @@ pub(super) async fn disk(cx: &Provision<'_>) -> Result<String, VolumeError> {
 
 async fn interpose(cx: &Provision<'_>, backing: Backing) -> Result<Vec<Outcome>, VolumeError> {
     let name = cx.object.clone();
-    let interposer =
-        Interposer { mark: mark(&name), name: name.clone(), backing, expected: cx.rules.clone() };
+    let interposer = Interposer {
+        mark: mark(&name),
+        name: name.clone(),
+        expected: cx.rules.clone(),
+        traced: false,
+        backing,
+    };
     let entry = Entry {
         what: format!("interposer of volume {}", cx.name),
         ops: vec![Op::Interpose { interposer }],

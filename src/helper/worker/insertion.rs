@@ -55,6 +55,7 @@ pub(super) fn act(op: &InsertionOp, cx: &Context) -> Done {
                 mark: mark.clone(),
                 options: below.options.split(',').map(str::to_owned).collect(),
                 expected: expected.clone(),
+                trace: None,
             };
             insert(target, name, &below.at, setup, cx)
         }

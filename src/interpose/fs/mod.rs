@@ -15,6 +15,7 @@ mod serve;
 mod strike;
 mod sync;
 mod table;
+mod told;
 mod xattr;
 
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
@@ -22,7 +23,7 @@ use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 use rustix::io::Errno;
 
 use self::{dir::Directories, history::History, open::Opened, table::Table};
-use super::{armed::Armed, timer::Timer};
+use super::{armed::Armed, timer::Timer, trace::Tracer};
 use crate::protocol::{CutProfile, PendingFacts, RuleFacts};
 pub(super) use serve::Served;
 
@@ -46,6 +47,8 @@ pub(super) struct Fs {
     pub(super) timer: Timer,
     /// What is not durable; none where nobody asks.
     history: Option<History>,
+    /// Where every operation is written down; none where nobody asks.
+    pub(super) tracer: Option<Arc<Tracer>>,
     /// Names that begin with this are our own.
     mark: String,
     /// Nobody else changes what lies beneath.
@@ -55,9 +58,9 @@ pub(super) struct Fs {
 impl Fs {
     pub(super) fn new(
         root: OwnedFd,
-        ours: bool,
-        mark: String,
+        (ours, mark): (bool, String),
         (armed, remembers): (Armed, bool),
+        tracer: Option<Tracer>,
         most_kept: usize,
     ) -> Result<Arc<Self>, Errno> {
         let aside = format!("{mark}-aside");
@@ -70,6 +73,7 @@ impl Fs {
             armed,
             timer,
             history,
+            tracer: tracer.map(Arc::new),
             mark,
             ours,
         }))
@@ -77,7 +81,8 @@ impl Fs {
 
     /// How long the kernel may remember attributes and names.
     fn remembered(&self) -> Duration {
-        let forgets = !self.ours || self.history.is_some() || self.armed.may_hit_looks();
+        let asks = self.tracer.is_some() || self.armed.may_hit_looks();
+        let forgets = !self.ours || self.history.is_some() || asks;
         if forgets { Duration::ZERO } else { REMEMBERED }
     }
 

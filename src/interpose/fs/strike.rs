@@ -66,7 +66,7 @@ impl Fs {
     }
 
     /// The name by which rules know what an operation is done to, and whether it is a trial.
-    fn path_at(&self, at: At<'_>) -> (String, bool) {
+    pub(super) fn path_at(&self, at: At<'_>) -> (String, bool) {
         match at {
             At::Name(parent, name) => {
                 let own = self.is_own(parent, name);

@@ -82,6 +82,7 @@ fn insert(shell: &Shell, socket: &Path) -> Child {
         mark: ".kh-trial".into(),
         options: vec!["nosuid".into(), "noatime".into()],
         expected: rules.clone(),
+        trace: None,
     };
     let serve = Serve::Files { setup, at: AT.into(), within: Some(target) };
     let orders = Orders { serve, socket: socket.to_owned(), ends_with: None };

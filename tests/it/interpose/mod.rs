@@ -16,3 +16,4 @@ mod scale;
 mod strikes;
 mod syncs;
 mod told;
+mod traced;
