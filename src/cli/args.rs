@@ -1,5 +1,6 @@
 //! Every verb and option, with the help that users read.
 
+mod debugging;
 mod history;
 mod replay;
 
@@ -10,6 +11,7 @@ use clap::{
     builder::{FalseyValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 
+pub(super) use debugging::Debugging;
 pub(super) use history::{
     HistoryAdd, HistoryArgs, HistoryCompare, HistoryFormat, HistoryShow, HistoryVerb, Since,
 };
@@ -230,13 +232,8 @@ pub(super) struct RunArgs {
     #[arg(long, requires = "attach", help_heading = "Containers of yours")]
     pub(super) yes: bool,
 
-    /// Roll back, then leave containers, volumes and networks to look at.
-    #[arg(long, help_heading = "Debugging")]
-    pub(super) keep: bool,
-
-    /// Stop at the first failing step with the faults in force, until interrupted.
-    #[arg(long, help_heading = "Debugging")]
-    pub(super) hold: bool,
+    #[command(flatten)]
+    pub(super) debugging: Debugging,
 }
 
 /// The formats of the report table, as clap wants them.

@@ -69,7 +69,8 @@ async fn interpose(cx: &Provision<'_>, backing: Backing) -> Result<Vec<Outcome>,
         mark: mark(&name),
         name: name.clone(),
         expected: cx.rules.clone(),
-        traced: false,
+        // what is done to a disk has no path: it is not traced
+        traced: cx.traced && !matches!(backing, Backing::Disk { .. }),
         backing,
     };
     let entry = Entry {
