@@ -1,5 +1,6 @@
 //! Every verb and option, with the help that users read.
 
+mod debugging;
 mod doctor;
 mod history;
 mod init;
@@ -12,6 +13,7 @@ use clap::{
     builder::{FalseyValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 
+pub(super) use debugging::Debugging;
 pub(super) use doctor::DoctorArgs;
 pub(super) use history::{
     HistoryAdd, HistoryArgs, HistoryCompare, HistoryFormat, HistoryShow, HistoryVerb, Since,
@@ -249,13 +251,8 @@ pub(super) struct RunArgs {
     #[arg(long, requires = "attach", help_heading = "Containers of yours")]
     pub(super) yes: bool,
 
-    /// Roll back, then leave containers, volumes and networks to look at.
-    #[arg(long, help_heading = "Debugging")]
-    pub(super) keep: bool,
-
-    /// Stop at the first failing step with the faults in force, until interrupted.
-    #[arg(long, help_heading = "Debugging")]
-    pub(super) hold: bool,
+    #[command(flatten)]
+    pub(super) debugging: Debugging,
 }
 
 /// The formats of the report table, as clap wants them.

@@ -10,7 +10,11 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    args::RunArgs, attach, check, commit, output, progress::Progress, remember::Memory, signals,
+    args::{Debugging, RunArgs},
+    attach, check, commit, output,
+    progress::Progress,
+    remember::Memory,
+    signals,
 };
 use crate::{
     helper::recover,
@@ -184,13 +188,15 @@ fn traced(event: &Stamped) {
 }
 
 fn options(args: &RunArgs) -> suite::Options {
+    let Debugging { keep, hold, trace_io } = args.debugging;
     suite::Options {
         jobs: usize::from(args.jobs),
         retries: args.retries,
         max_time: args.max_time.map(|time| time.0),
         require: args.require,
-        keep: args.keep,
-        hold: args.hold,
+        keep,
+        hold,
+        trace_io,
     }
 }
 

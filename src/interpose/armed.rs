@@ -14,6 +14,7 @@ use crate::protocol::{IoOp, IoRule, RuleFacts, is_of_set};
 
 /// A set, and whether it is in force.
 struct One {
+    name: Arc<str>,
     set: RuleSet,
     since: Instant,
     armed: bool,
@@ -49,7 +50,7 @@ impl Armed {
 
     /// Puts a set in force, in place of one of the same name: who waits for that.
     pub(super) fn arm(&self, name: &str, set: RuleSet, waits: Sets) -> Option<Sets> {
-        let one = One { set, since: Instant::now(), armed: true, waits };
+        let one = One { name: name.into(), set, since: Instant::now(), armed: true, waits };
         let mut sets = self.sets.write().unwrap_or_else(PoisonError::into_inner);
         let before = sets.insert(name.to_owned(), Arc::new(one));
         self.recount(&sets);
@@ -63,7 +64,8 @@ impl Armed {
         let one = sets.get(name).filter(|one| one.armed).cloned()?;
         // calls in progress still hold the old one: what they count is lost to nobody who asks
         let set = one.set.remembered();
-        let over = One { set, since: one.since, armed: false, waits: one.waits };
+        let known = Arc::clone(&one.name);
+        let over = One { name: known, set, since: one.since, armed: false, waits: one.waits };
         sets.insert(name.to_owned(), Arc::new(over));
         self.recount(&sets);
         Some(one.waits)
@@ -134,7 +136,8 @@ impl Armed {
         for one in sets {
             let struck = one.set.strike(call, now.duration_since(one.since), &name_of);
             if !struck.is_none() {
-                strike.add(Strike { by: one.waits, ..struck });
+                let rules = vec![one.name.to_string()];
+                strike.add(Strike { by: one.waits, rules, ..struck });
             }
         }
         strike
@@ -171,7 +174,7 @@ impl Armed {
 }
 
 /// Command name of a process.
-fn name_of(pid: u32) -> Option<String> {
+pub(super) fn name_of(pid: u32) -> Option<String> {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     Some(name.trim_end().to_owned())
 }

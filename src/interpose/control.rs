@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     block::{Kept, Profile},
-    protocol::{CutFacts, CutProfile, IoRule, PastFacts, PendingFacts, RuleFacts},
+    protocol::{CutFacts, CutProfile, IoRule, PastFacts, PendingFacts, RuleFacts, TraceFacts},
 };
 
 /// A question.
@@ -105,6 +105,8 @@ pub enum Ask {
         /// Decides where the profile leaves it open.
         seed: u64,
     },
+    /// Bring the trace to its file. → `Traced`
+    Traced,
     /// Are you there?
     Ping,
 }
@@ -131,6 +133,8 @@ pub enum Answer {
     Kept(u64),
     /// What is not durable; none where no changes are remembered.
     Pending(Option<PendingFacts>),
+    /// How much is in the trace; none where there is none, or the disk is too slow for it.
+    Traced(Option<TraceFacts>),
     /// It was not done.
     Refused(String),
 }
@@ -205,6 +209,7 @@ impl Controlled for Rules {
         match ask {
             Ask::Fence(after) => Answer::Pending(self.fence(after)),
             Ask::Pending => Answer::Pending(self.pending()),
+            Ask::Traced => Answer::Traced(self.traced()),
             Ask::Settle { profile, seed } => match self.settle(profile, seed) {
                 Ok(facts) => Answer::Pending(Some(facts)),
                 Err(why) => Answer::Refused(why),

@@ -104,6 +104,7 @@ fn wait(served: Served, socket: &Path) -> ExitCode {
         Served::Files(session) => {
             let rules = session.rules();
             let ended = session.wait();
+            let _ = rules.traced();
             leave_facts(socket, &rules);
             ended
         }

@@ -17,6 +17,7 @@ use super::{
     fs::{Fs, Served},
     ruled::Ruled,
     timer::Timer,
+    trace::{TraceTo, Tracer},
 };
 use crate::{
     host::{
@@ -24,7 +25,7 @@ use crate::{
         error::{HostError, HostResult},
         fuse,
     },
-    protocol::{CutProfile, Durability, IoAction, IoRule, PendingFacts, RuleFacts},
+    protocol::{CutProfile, Durability, IoAction, IoRule, PendingFacts, RuleFacts, TraceFacts},
 };
 
 /// Threads that serve requests; none of them ever sleeps on purpose.
@@ -53,6 +54,9 @@ pub struct Setup {
     /// What its syncs make durable, where a rule wants that remembered.
     #[serde(default)]
     pub durability: Durability,
+    /// Where every operation is traced; none where that is not asked for.
+    #[serde(default)]
+    pub trace: Option<TraceTo>,
 }
 
 /// A served filesystem, as a mount in nobody's tree.
@@ -77,7 +81,11 @@ impl Session {
         let remembers = setup.expected.iter().any(|rule| rule.action == IoAction::Remember);
         let remembers = remembers.then_some(setup.durability);
         let (ours, mark) = (setup.beneath.is_ours(), setup.mark.clone());
-        let fs = Fs::new(root, ours, mark, (armed, remembers), kept());
+        let tracer = setup.trace.as_ref().map(|to| {
+            let failed = |error| HostError::sys("trace", &to.file, Errno::of_io(&error));
+            Tracer::start(to).map_err(failed)
+        });
+        let fs = Fs::new(root, (ours, mark), (armed, remembers), tracer.transpose()?, kept());
         let fs = fs.map_err(|errno| HostError::sys("serve", &setup.device, errno))?;
         let device = fuse::device(&setup.device)?;
         let mount = fuse::mount(&device, &setup.source, DIRECTORY, &setup.options)?;
@@ -139,6 +147,13 @@ impl Rules {
         let settled = self.0.settle(profile, seed);
         let settled = settled.ok_or_else(|| "no changes are remembered here".to_owned())?;
         settled.map_err(|errno| format!("what was not durable cannot be undone: {errno}"))
+    }
+
+    /// Brings the trace to its file, and says how much is in it; none where there is none, or the disk is
+    /// too slow for that.
+    #[must_use]
+    pub fn traced(&self) -> Option<TraceFacts> {
+        self.0.tracer.as_ref()?.facts()
     }
 
     /// What every set has done, by its name.

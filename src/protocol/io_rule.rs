@@ -282,6 +282,9 @@ pub struct Interposer {
     /// What its syncs make durable, where that is remembered.
     #[serde(default)]
     pub durability: Durability,
+    /// Every operation is traced, and no file is left to the kernel.
+    #[serde(default)]
+    pub traced: bool,
 }
 
 /// What a set of rules has done.

@@ -21,6 +21,7 @@ mod io_bytes;
 mod io_rule;
 mod io_sync;
 mod io_told;
+mod io_trace;
 mod load;
 mod memory;
 mod op;
@@ -60,6 +61,7 @@ pub use io_rule::{
 };
 pub use io_sync::{ReadBack, Reported, Retry, SyncAttempt, TriedSync};
 pub use io_told::{ToldAttributes, ToldRoom};
+pub use io_trace::{MOST_TRACED, TraceFacts, TracePiece, TracedOp};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, PostgresLogin, RedisLogin, Via};
 pub use memory::MemoryFacts;
 pub use op::Op;

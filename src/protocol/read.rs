@@ -11,7 +11,7 @@ use super::{
     DurableAttempt, EscapeFacts, FlushAttempt, HttpReply, HttpRequest, Init, InnerEngineFacts,
     IoAttempt, IoFacts, LabelFacts, LinkState, MemoryFacts, Pace, PaceTrial, PageFacts, Place,
     ProcessFacts, QuotaFacts, QuotaGroup, ReplaySpec, Replayed, RuleFacts, StartTrial, SyncAttempt,
-    TimesFacts, TreeFacts, TriedBytes, TriedDurable, TriedOp, TriedSync, TriedVisible,
+    TimesFacts, TracePiece, TreeFacts, TriedBytes, TriedDurable, TriedOp, TriedSync, TriedVisible,
     VisibleAttempt,
 };
 
@@ -162,6 +162,13 @@ pub enum Read {
         /// Name of the set.
         set: String,
     },
+    /// The trace of an interposer, from a byte of its file on, as much as one answer takes. → `Trace`
+    Trace {
+        /// Name of the interposer.
+        interposer: String,
+        /// The byte.
+        from: u64,
+    },
     /// What the container's processes hold of a directory since before this interposer was inserted
     /// there. → `Escapes`
     Escapes {
@@ -272,6 +279,8 @@ pub enum Reading {
     Pace(Pace),
     /// What a set of rules has done; none where there never was one.
     Rules(Option<RuleFacts>),
+    /// Some of a trace.
+    Trace(TracePiece),
     /// What an inserted interposer does not reach.
     Escapes(EscapeFacts),
     /// How operations went.

@@ -12,6 +12,7 @@ use super::{
     event::{Event, Phase},
     guards::Guards,
     interrupt::{GRACE, Interrupt, LOGS, REVERTS},
+    io_traces,
     ledgers::Ledgers,
     loads,
     observe::Observers,
@@ -41,6 +42,8 @@ pub(super) struct Stage {
     pub(super) keep: bool,
     /// Stop at the first failing step with the faults in force.
     pub(super) hold: bool,
+    /// Trace every operation on volumes with an interposer of files.
+    pub(super) trace_io: bool,
     /// What is injected is not known before: volumes must be ready for anything.
     pub(super) by_hand: bool,
 }
@@ -158,6 +161,7 @@ impl Begun {
         let clock = Guards::timeout(&world, world.case.scenario.timeout.0.saturating_sub(took));
         finish(&world).await;
         drop((clock, self.watches));
+        io_traces::bring(&world, attempt.number).await;
 
         let cleaned = clean::up(&world, keep).await;
         end(&world, &cleaned, attempt)

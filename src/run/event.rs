@@ -16,7 +16,10 @@ use crate::{
     verdict::{Ending, FailOn, Verdict},
 };
 
-use super::earlier::{Commit, Earlier};
+use super::{
+    earlier::{Commit, Earlier},
+    io_traces::IoTrace,
+};
 
 /// Version of the event file. Any change of shape raises it.
 pub const FORMAT: u32 = 1;
@@ -125,6 +128,15 @@ pub enum Event {
         hit: u64,
         /// The first of them. Their times count from when the rules came into force.
         struck: Vec<Struck>,
+    },
+    /// All that others did to a volume was traced, as was asked for.
+    IoTraced {
+        /// Case id.
+        case: String,
+        /// Name of the volume.
+        volume: String,
+        /// Where it is, and how much is in it.
+        trace: IoTrace,
     },
     /// A probe was read.
     Sampled {

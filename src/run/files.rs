@@ -1,4 +1,4 @@
-//! Names of what a run leaves beside its events: logs, and states in which a promise was broken.
+//! Names of what a run leaves beside its events: logs, traces, and states in which a promise was broken.
 //!
 //! Names come from scenarios and may hold anything; no file leaves the directory, and no two cases
 //! share one.
@@ -23,6 +23,12 @@ pub fn state_file(
 ) -> PathBuf {
     let name = format!("{}-{number}.{extension}", safe_name(workload));
     Path::new("crash-states").join(case_name(case)).join(name)
+}
+
+/// The trace of a volume: `io-traces/<case>/<volume>.jsonl`.
+#[must_use]
+pub fn trace_file(case: (&str, u32), volume: &str) -> PathBuf {
+    Path::new("io-traces").join(case_name(case)).join(format!("{}.jsonl", safe_name(volume)))
 }
 
 /// A retry has a directory of its own.
@@ -56,11 +62,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_retry_and_every_state_have_files_of_their_own() {
+    fn a_retry_every_state_and_every_trace_have_files_of_their_own() {
         let state = |attempt, number| state_file(("a", attempt), ("records", number), "crash");
         assert_eq!(state(1, 1), Path::new("crash-states/a/records-1.crash"));
         assert_eq!(state(2, 3), Path::new("crash-states/a.attempt-2/records-3.crash"));
         assert_eq!(log_file(("a/b", 1), "web").extension().unwrap(), "log");
+        assert_eq!(trace_file(("a", 2), "x"), Path::new("io-traces/a.attempt-2/x.jsonl"));
     }
 
     #[test]

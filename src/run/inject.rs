@@ -12,7 +12,7 @@ use super::{
     event::Event,
     injection::{Injection, Start, look},
     site::{cx, refresh, site},
-    struck::armed_by,
+    struck::{armed_by, sets},
     world::World,
 };
 use crate::{
@@ -154,6 +154,7 @@ async fn try_inject(
     };
     let Ready { site, prepared } = ready.map_err(|error| error.to_string())?;
     let armed = armed_by(&prepared.ops);
+    world.rules_are_of(&call.id, sets(&armed));
     let entry = Entry {
         what: format!("{} {}", fault.name(), fault.target()),
         ops: prepared.ops,

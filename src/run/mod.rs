@@ -20,6 +20,7 @@ mod inject;
 mod injection;
 mod injections;
 mod interrupt;
+mod io_traces;
 mod judge;
 mod kept;
 mod ledgers;
@@ -55,7 +56,8 @@ pub use announce::{is_run_id, new_run_id};
 pub(crate) use case::SET_UP;
 pub use earlier::{Commit, Earlier};
 pub use event::{CaseStart, Event, FORMAT, Origin, Phase, RunStart, Stamped};
-pub use files::{log_file, state_file};
+pub use files::{log_file, state_file, trace_file};
+pub use io_traces::IoTrace;
 pub use live::{Closed, InForce, Injected, Live, LiveError, Stopped};
 pub use record::{
     AssertionRecord, CaseRecord, FaultRecord, LoadPoint, LogRecord, RecoveryRecord, RunRecord,

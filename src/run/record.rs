@@ -341,6 +341,9 @@ impl CaseRecord {
                 self.logs.push(LogRecord { service, text, lines_us });
             }
             Event::Noted { text, .. } | Event::Attention { text, .. } => self.notes.push(text),
+            Event::IoTraced { volume, trace, .. } => {
+                self.notes.push(format!("trace of `{volume}`: {trace}"));
+            }
             Event::Saved { again, .. } => self.start.again = again,
             Event::RolledBack { report, recover, .. } => self.rollback = Some((report, recover)),
             Event::ResidueChecked { left, .. } => self.residue = Some(left),
@@ -426,6 +429,7 @@ impl Event {
             | Self::Reverting { case, .. }
             | Self::Reverted { case, .. }
             | Self::Struck { case, .. }
+            | Self::IoTraced { case, .. }
             | Self::Sampled { case, .. }
             | Self::LoadSampled { case, .. }
             | Self::Asserted { case, .. }

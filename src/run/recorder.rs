@@ -76,6 +76,12 @@ impl Recorder {
         self.state().redactor.merge(redactor);
     }
 
+    /// What is hidden now, for what goes to files of its own.
+    #[must_use]
+    pub fn redactor(&self) -> Redactor {
+        self.state().redactor.clone()
+    }
+
     /// Records an event. Listeners see events in the order of the file; they must not emit.
     pub fn emit(&self, event: Event) {
         let mut state = self.state();

@@ -17,7 +17,7 @@ const HIDDEN: &str = "[redacted]";
 
 /// Fields with words of ours, and ids that tie events together: none holds a secret, and a value
 /// like `pass` would make the event unreadable.
-const FIXED: [&str; 27] = [
+const FIXED: [&str; 28] = [
     "kind",
     "case",
     "suite",
@@ -35,6 +35,7 @@ const FIXED: [&str; 27] = [
     "image",
     "workload",
     "service",
+    "volume",
     "during",
     "fails",
     "control",

@@ -57,6 +57,7 @@ fn entries(name: &str, file: &[u8]) -> Vec<Entry> {
         backing: Backing::Disk { image: name() },
         expected: Vec::new(),
         durability: Durability::default(),
+        traced: false,
     };
     let ops = vec![Op::Interpose { interposer }];
     entries.push(entry("disk", ops, vec![Op::EndInterposer { name: name() }]));

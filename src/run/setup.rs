@@ -187,6 +187,7 @@ async fn make_volumes(world: &World) -> Result<BTreeMap<String, MountSource>, St
                 true => vec![any_io_rule()],
                 false => io_rules(&world.case.scenario, name),
             },
+            traced: world.trace_io,
             beneath: spec.beneath().and_then(|name| made.get(name)),
         };
         let source = spec

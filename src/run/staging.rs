@@ -60,15 +60,16 @@ impl Staging {
     }
 
     /// What a case is given to run on.
-    pub(super) fn stage(&self, open: &OpenStage, keep: bool, hold: bool) -> Stage {
+    pub(super) fn stage(&self, open: &OpenStage) -> Stage {
         Stage {
             run: open.run.clone(),
             runtime: Arc::clone(&open.runtime),
             helper: Arc::clone(&open.helper),
             recorder: self.recorder.clone(),
             interrupt: self.interrupt.clone(),
-            keep,
-            hold,
+            keep: false,
+            hold: false,
+            trace_io: false,
             by_hand: false,
         }
     }

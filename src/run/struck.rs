@@ -21,6 +21,11 @@ pub(super) fn armed_by(ops: &[Op]) -> Vec<Armed> {
     ops.iter().filter_map(armed).collect()
 }
 
+/// Names of these sets.
+pub(super) fn sets(armed: &[Armed]) -> impl Iterator<Item = &str> {
+    armed.iter().map(|armed| armed.set.as_str())
+}
+
 /// Records what the rules of a fault did. Whether it reached anybody is judged elsewhere: an
 /// interposer that has nothing to say leaves no trace.
 pub(super) async fn tell(world: &World, injection: &Injection) {

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     announce::announce,
-    case::{self, Attempt, Ended},
+    case::{self, Attempt, Ended, Stage},
     event::Event,
     interrupt::{Interrupt, ROLLBACK},
     recorder::Recorder,
@@ -81,6 +81,8 @@ pub struct Options {
     pub keep: bool,
     /// Stop at the first failing step with the faults in force.
     pub hold: bool,
+    /// Trace every operation on volumes with an interposer of files.
+    pub trace_io: bool,
 }
 
 struct Suite {
@@ -222,7 +224,8 @@ impl Suite {
     }
 
     async fn attempt(&self, case: &Case, open: &OpenStage, earlier: &[u64], last: bool) -> Ended {
-        let stage = self.staging.stage(open, self.options.keep, self.options.hold);
+        let Options { keep, hold, trace_io, .. } = self.options;
+        let stage = Stage { keep, hold, trace_io, ..self.staging.stage(open) };
         let mut number = 1;
         loop {
             let attempt = Attempt { number, earlier, last };

@@ -46,6 +46,8 @@ pub(super) struct World {
     pub(super) recorder: Recorder,
     /// What is injected is not known before.
     pub(super) by_hand: bool,
+    /// Every operation on volumes with an interposer of files is traced.
+    pub(super) trace_io: bool,
     pub(super) loads: LoadWatch,
     pub(super) recorded: Recorded,
     pub(super) interrupt: Interrupt,
@@ -72,6 +74,8 @@ struct State {
     recovery_from: Option<Instant>,
     /// Microseconds of the longest recovery; `NEVER` where one did not come.
     recovery_us: Option<u64>,
+    /// Ids of faults, by the names of their sets of rules.
+    rules: BTreeMap<String, String>,
     /// Entries that the keeper reverted by itself, and nobody has asked about yet.
     expired: Vec<Undone>,
     findings: Findings,
@@ -110,6 +114,7 @@ impl World {
             helper,
             recorder: stage.recorder.clone(),
             by_hand: stage.by_hand,
+            trace_io: stage.trace_io,
             loads: LoadWatch::default(),
             recorded: Recorded::default(),
             stop: interrupt.child(),
@@ -154,6 +159,17 @@ impl World {
 
     pub(super) fn emit(&self, event: Event) {
         self.recorder.emit(event);
+    }
+
+    /// These sets of rules are a fault's.
+    pub(super) fn rules_are_of<'s>(&self, fault: &str, sets: impl Iterator<Item = &'s str>) {
+        let of_it = sets.map(|set| (set.to_owned(), fault.to_owned()));
+        self.state().rules.extend(of_it);
+    }
+
+    /// The fault whose set of rules has this name.
+    pub(super) fn fault_of_rules(&self, set: &str) -> Option<String> {
+        self.state().rules.get(set).cloned()
     }
 
     pub(super) fn note(&self, text: impl Into<String>) {

@@ -94,9 +94,16 @@ async fn interpose(
     backing: Backing,
     durability: Durability,
 ) -> Result<Vec<Outcome>, VolumeError> {
-    let (name, expected) = (cx.object.clone(), cx.rules.clone());
-    let interposer =
-        Interposer { mark: mark(&name), name: name.clone(), backing, expected, durability };
+    let name = cx.object.clone();
+    let interposer = Interposer {
+        mark: mark(&name),
+        name: name.clone(),
+        expected: cx.rules.clone(),
+        durability,
+        // what is done to a disk has no path: it is not traced
+        traced: cx.traced && !matches!(backing, Backing::Disk { .. }),
+        backing,
+    };
     let entry = Entry {
         what: format!("interposer of volume {}", cx.name),
         ops: vec![Op::Interpose { interposer }],

@@ -80,6 +80,8 @@ pub struct Provision<'a> {
     pub labels: BTreeMap<String, String>,
     /// Rules that faults of the scenario may bring to its interposer.
     pub rules: Vec<IoRule>,
+    /// Every operation on it is traced, where an interposer of files lies over it.
+    pub traced: bool,
     /// Where the volume is that this one lies on.
     pub beneath: Option<&'a MountSource>,
 }

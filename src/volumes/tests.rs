@@ -16,6 +16,7 @@ pub(super) fn provision(fake: &Fake) -> Provision<'_> {
         object: "kh-r1-data".into(),
         labels: BTreeMap::from([("keelhaul.run".to_owned(), "r1".to_owned())]),
         rules: Vec::new(),
+        traced: false,
         beneath: None,
     }
 }

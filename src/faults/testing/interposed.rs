@@ -3,7 +3,7 @@
 use crate::block::CHUNK;
 use crate::protocol::{
     ByteAttempt, ByteRange, EscapeFacts, IoOp, Read, ReadBack, Reading, Replayed, RuleFacts,
-    TriedBytes, TriedDurable, TriedOp, TriedSync, TriedVisible,
+    TraceFacts, TracePiece, TriedBytes, TriedDurable, TriedOp, TriedSync, TriedVisible,
 };
 
 /// What there is to see of an interposer.
@@ -25,6 +25,8 @@ pub(crate) struct IoWorld {
     pub(crate) hangs: bool,
     /// What its rules have done.
     pub(crate) rules: Option<RuleFacts>,
+    /// Its trace: how much there is, and the lines. By its clock it is one second past.
+    pub(crate) trace: Option<(Option<TraceFacts>, String)>,
     /// What it does not reach.
     pub(crate) escapes: EscapeFacts,
     /// Where every file lies on the disk.
@@ -36,6 +38,7 @@ impl IoWorld {
     pub(super) fn answer(&self, read: &Read) -> Option<Reading> {
         Some(match read {
             Read::Rules { .. } => Reading::Rules(self.rules.clone()),
+            Read::Trace { from, .. } => Reading::Trace(self.piece(*from)?),
             Read::Escapes { .. } => Reading::Escapes(self.escapes),
             Read::TryIo(attempt) => Reading::IoTried(self.io_tried(&attempt.ops, attempt.most)),
             Read::TryDisk(attempt) => {
@@ -60,6 +63,14 @@ impl IoWorld {
             Read::TryDurable(_) | Read::TryFlush(_) => Reading::DurableTried(self.durable_tried()),
             _ => return None,
         })
+    }
+
+    /// A line at a time.
+    fn piece(&self, from: u64) -> Option<TracePiece> {
+        let (facts, text) = self.trace.clone()?;
+        let rest = &text[usize::try_from(from).ok()?..];
+        let lines = rest.split_inclusive('\n').next().unwrap_or_default().to_owned();
+        Some(TracePiece { facts, bytes: text.len() as u64, now_us: 1_000_000, lines })
     }
 
     fn io_tried(&self, ops: &[IoOp], most: u64) -> Vec<TriedOp> {

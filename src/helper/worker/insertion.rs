@@ -57,6 +57,7 @@ pub(super) fn act(op: &InsertionOp, cx: &Context) -> Done {
                 expected: expected.clone(),
                 // what was there before us has promises of its own, and none is known
                 durability: Durability::default(),
+                trace: None,
             };
             insert(target, name, &below.at, setup, cx)
         }

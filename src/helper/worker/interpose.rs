@@ -19,6 +19,7 @@ use super::{
     context::{Context, Done},
     disk, engine, image,
     interposers::End,
+    io_trace,
 };
 use crate::{
     host::{
@@ -75,6 +76,7 @@ pub(super) fn make(interposer: &Interposer, cx: &Context) -> Done {
         options: Vec::new(),
         expected: interposer.expected.clone(),
         durability: interposer.durability,
+        trace: io_trace::wanted(&cx.dir, name, interposer.traced)?,
     };
     let at = host_path.clone().into();
     start(name, Serve::Files { setup, at, within: Some(engine) }, End::IsLoss, cx)?;
@@ -163,6 +165,7 @@ pub(super) fn end(name: &str, cx: &Context) -> Done {
     let cut = cut | disk::detach(name)? | detached.unwrap_or(true);
     disk::is_gone(name)?;
     let _ = fs::remove_file(socket(&cx.dir, name));
+    io_trace::remove(&cx.dir, name);
     match fs::remove_dir(&at) {
         Ok(()) => Ok(Outcome::Done),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

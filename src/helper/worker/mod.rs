@@ -24,6 +24,7 @@ mod inner_engine;
 mod insertion;
 mod interpose;
 mod interposers;
+mod io_trace;
 mod label;
 mod layer;
 mod link;

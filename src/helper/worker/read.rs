@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     super::HelperError, clock, cut, disk_trial, facts, freeze, hold, host_facts, http, image,
-    inner_engine, insertion, interpose, label, layer, load, memory_cgroup, metadata, net,
+    inner_engine, insertion, interpose, io_trace, label, layer, load, memory_cgroup, metadata, net,
     page_cache, place, process, quota, throttle, time, trial, visibility, witness::Witnesses,
     written,
 };
@@ -45,6 +45,9 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::TryFlush(attempt) => Reading::DurableTried(disk_trial::flushed(attempt, dir)?),
         Read::TryDurable(attempt) => Reading::DurableTried(cut::durable(attempt, dir)?),
         Read::Rules { interposer, set } => Reading::Rules(interpose::facts(dir, interposer, set)?),
+        Read::Trace { interposer, from } => {
+            Reading::Trace(io_trace::piece(dir, interposer, *from)?)
+        }
         other => return attempt(other, dir),
     })
 }

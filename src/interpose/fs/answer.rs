@@ -15,6 +15,7 @@ use super::{
     Fs, Who, data,
     names::{Bits, Found},
     table::ROOT,
+    told::Told,
 };
 use crate::{
     interpose::{later::Refusable as _, rules::Strike},
@@ -26,19 +27,19 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-pub(super) fn answer_empty(reply: ReplyEmpty, done: Result<(), Errno>) {
+pub(super) fn answer_empty(reply: Told<ReplyEmpty>, done: Result<(), Errno>) {
     match done {
-        Ok(()) => reply.ok(),
+        Ok(()) => reply.done().ok(),
         Err(errno) => reply.refuse(errno),
     }
 }
 
-pub(super) fn answer_bytes(reply: ReplyXattr, size: u32, found: Result<Vec<u8>, Errno>) {
+pub(super) fn answer_bytes(reply: Told<ReplyXattr>, size: u32, found: Result<Vec<u8>, Errno>) {
     let room = usize::try_from(size).unwrap_or(usize::MAX);
     match found {
-        Ok(bytes) if size == 0 => reply.size(u32::try_from(bytes.len()).unwrap_or(u32::MAX)),
+        Ok(bytes) if size == 0 => reply.done().size(u32::try_from(bytes.len()).unwrap_or(u32::MAX)),
         Ok(bytes) if bytes.len() > room => reply.refuse(Errno::RANGE),
-        Ok(bytes) => reply.data(&bytes),
+        Ok(bytes) => reply.done().data(&bytes),
         Err(errno) => reply.refuse(errno),
     }
 }
@@ -59,10 +60,10 @@ fn room(mut stat: StatVfs, told: Option<ToldRoom>) -> StatVfs {
 }
 
 impl Fs {
-    pub(super) fn answer_found(&self, reply: ReplyEntry, found: Result<Found, Errno>) {
+    pub(super) fn answer_found(&self, reply: Told<ReplyEntry>, found: Result<Found, Errno>) {
         match found {
             Ok((attr, generation)) => {
-                reply.entry(&self.remembered(), &attr, Generation(generation));
+                reply.done().entry(&self.remembered(), &attr, Generation(generation));
             }
             Err(errno) => reply.refuse(errno),
         }
@@ -71,7 +72,7 @@ impl Fs {
     /// Reads, as far and as right as what strikes it lets it.
     pub(super) fn answer_read(
         &self,
-        reply: ReplyData,
+        reply: Told<ReplyData>,
         fh: u64,
         (offset, size): (u64, u32),
         strike: &Strike,
@@ -90,7 +91,7 @@ impl Fs {
             match data::read(&open, &mut buffer[..size], offset) {
                 Ok(length) => {
                     strike.harm.iter().for_each(|harm| harm.apply(&mut buffer[..length]));
-                    reply.data(&buffer[..length]);
+                    reply.moved(length as u64).data(&buffer[..length]);
                 }
                 Err(errno) => reply.refuse(errno),
             }
@@ -100,7 +101,7 @@ impl Fs {
     /// Writes; what is torn fails after that with this error.
     pub(super) fn answer_write(
         &self,
-        reply: ReplyWrite,
+        reply: Told<ReplyWrite>,
         (who, fh): (Who, u64),
         (offset, data): (u64, &[u8]),
         torn: Option<i32>,
@@ -114,7 +115,7 @@ impl Fs {
         match (written, torn) {
             (Ok(_), Some(errno)) => reply.refuse(Errno::from_raw_os_error(errno)),
             (Ok(length), None) => {
-                reply.written(u32::try_from(length).unwrap_or(u32::MAX));
+                reply.moved(length as u64).written(u32::try_from(length).unwrap_or(u32::MAX));
             }
             (Err(errno), _) => reply.refuse(errno),
         }
@@ -123,7 +124,7 @@ impl Fs {
     /// Copies from one open file to another, as far and as right as what strikes it lets it.
     pub(super) fn answer_copy(
         &self,
-        reply: ReplyWrite,
+        reply: Told<ReplyWrite>,
         from: (u64, u64),
         (who, to, offset): (Who, u64, u64),
         length: u64,
@@ -138,28 +139,30 @@ impl Fs {
             };
         }
         match self.copy(from, (to, offset), length) {
-            Ok(copied) => reply.written(u32::try_from(copied).unwrap_or(u32::MAX)),
+            Ok(copied) => {
+                reply.moved(copied as u64).written(u32::try_from(copied).unwrap_or(u32::MAX))
+            }
             Err(errno) => reply.refuse(errno),
         }
     }
 
-    pub(super) fn answer_open(&self, reply: ReplyOpen, ino: u64, flags: i32) {
+    pub(super) fn answer_open(&self, reply: Told<ReplyOpen>, ino: u64, flags: i32) {
         let node = match self.table.node(ino) {
             Ok(node) => node,
             Err(errno) => return reply.refuse(errno),
         };
-        match self.open(&node, flags, |fd| reply.open_backing(fd)) {
+        match self.open(&node, flags, |fd| reply.reply().open_backing(fd)) {
             Ok((fh, flags, Some(kernel))) => {
-                reply.opened_passthrough(FileHandle(fh), flags, &kernel.id);
+                reply.done().opened_passthrough(FileHandle(fh), flags, &kernel.id);
             }
-            Ok((fh, flags, None)) => reply.opened(FileHandle(fh), flags),
+            Ok((fh, flags, None)) => reply.done().opened(FileHandle(fh), flags),
             Err(errno) => reply.refuse(errno),
         }
     }
 
     pub(super) fn answer_create(
         &self,
-        reply: ReplyCreate,
+        reply: Told<ReplyCreate>,
         who: Who,
         (parent, name): (u64, &OsStr),
         (bits, flags): (Bits, i32),
@@ -167,7 +170,7 @@ impl Fs {
         let make = || self.make_file(who, parent, name, (bits, flags));
         let made = self.making(who, (parent, name), make);
         let opened = made.and_then(|(found, node)| {
-            let opened = self.open(&node, flags, |fd| reply.open_backing(fd));
+            let opened = self.open(&node, flags, |fd| reply.reply().open_backing(fd));
             opened.map(|opened| (found, opened))
         });
         let ((attr, generation), (fh, flags, kernel)) = match opened {
@@ -177,17 +180,17 @@ impl Fs {
         let (fh, ttl, generation) = (FileHandle(fh), self.remembered(), Generation(generation));
         match kernel {
             Some(kernel) => {
-                reply.created_passthrough(&ttl, &attr, generation, fh, flags, &kernel.id);
+                reply.done().created_passthrough(&ttl, &attr, generation, fh, flags, &kernel.id);
             }
-            None => reply.created(&ttl, &attr, generation, fh, flags),
+            None => reply.done().created(&ttl, &attr, generation, fh, flags),
         }
     }
 
-    pub(super) fn answer_statfs(&self, reply: ReplyStatfs, told: Option<ToldRoom>) {
+    pub(super) fn answer_statfs(&self, reply: Told<ReplyStatfs>, told: Option<ToldRoom>) {
         let root = self.table.node(ROOT).and_then(|root| self.table.fd(&root));
         let bits = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         match root.and_then(|root| fstatvfs(&root)).map(|stat| room(stat, told)) {
-            Ok(stat) => reply.statfs(
+            Ok(stat) => reply.done().statfs(
                 stat.f_blocks,
                 stat.f_bfree,
                 stat.f_bavail,

@@ -16,6 +16,7 @@ mod sight;
 mod strike;
 mod sync;
 mod table;
+mod told;
 mod xattr;
 
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
@@ -23,7 +24,7 @@ use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 use rustix::io::Errno;
 
 use self::{dir::Directories, history::History, open::Opened, sight::Sight, table::Table};
-use super::{armed::Armed, timer::Timer};
+use super::{armed::Armed, timer::Timer, trace::Tracer};
 use crate::protocol::{CutProfile, Durability, PendingFacts, RuleFacts};
 pub(super) use serve::Served;
 
@@ -49,6 +50,8 @@ pub(super) struct Fs {
     history: Option<History>,
     /// What some do not see yet.
     sight: Sight,
+    /// Where every operation is written down; none where nobody asks.
+    pub(super) tracer: Option<Arc<Tracer>>,
     /// Names that begin with this are our own.
     mark: String,
     /// Nobody else changes what lies beneath.
@@ -58,9 +61,9 @@ pub(super) struct Fs {
 impl Fs {
     pub(super) fn new(
         root: OwnedFd,
-        ours: bool,
-        mark: String,
+        (ours, mark): (bool, String),
         (armed, remembers): (Armed, Option<Durability>),
+        tracer: Option<Tracer>,
         most_kept: usize,
     ) -> Result<Arc<Self>, Errno> {
         let aside = format!("{mark}-aside");
@@ -75,6 +78,7 @@ impl Fs {
             timer,
             history,
             sight: Sight::default(),
+            tracer: tracer.map(Arc::new),
             mark,
             ours,
         }))
@@ -82,7 +86,8 @@ impl Fs {
 
     /// How long the kernel may remember attributes and names.
     fn remembered(&self) -> Duration {
-        let forgets = !self.ours || self.history.is_some() || self.armed.may_hit_looks();
+        let asks = self.tracer.is_some() || self.armed.may_hit_looks();
+        let forgets = !self.ours || self.history.is_some() || asks;
         if forgets { Duration::ZERO } else { REMEMBERED }
     }
 

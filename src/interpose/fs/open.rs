@@ -157,14 +157,16 @@ impl Fs {
         asked: i32,
         give: impl Fn(BorrowedFd<'_>) -> std::io::Result<BackingId>,
     ) -> Result<(u64, FopenFlags, Option<Arc<Kernel>>), Errno> {
+        let traced = self.tracer.is_some();
         let path: Option<Arc<str>> = match &node.own {
             Some(name) => Some(name.as_str().into()),
-            None => self.armed.looks_at_paths().then(|| node.path().into()),
+            None => (traced || self.armed.looks_at_paths()).then(|| node.path().into()),
         };
         let remembered = self.history.is_some();
         // of what is remembered, what is mapped is written back through us too
         let kept = node.own.is_some() || remembered;
-        let ours = kept || path.as_deref().is_some_and(|path| self.armed.may_move_data(path));
+        let ours =
+            kept || traced || path.as_deref().is_some_and(|path| self.armed.may_move_data(path));
         let kernel = if kept { None } else { self.give_to_kernel(node, give)? };
         let asked_flags = OFlags::from_bits_retain(asked.cast_unsigned());
         let writes = asked_flags.intersects(OFlags::RDWR | OFlags::WRONLY);

@@ -20,8 +20,12 @@ use super::{
     data,
     names::{Bits, Made},
     strike::At,
+    told::{Besides, Told},
 };
-use crate::{interpose::later::Refusable as _, protocol::IoOp};
+use crate::{
+    interpose::{later::Refusable as _, rules::Strike},
+    protocol::IoOp,
+};
 
 /// A filesystem as the kernel's requests find it.
 pub(crate) struct Served(pub(crate) Arc<Fs>);
@@ -54,7 +58,8 @@ impl Served {
         reply: ReplyEntry,
     ) {
         let (who, name) = (who(request), name.to_owned());
-        let strike = self.0.strike(who, IoOp::Create, At::Name(parent.0, &name));
+        let at = At::Name(parent.0, &name);
+        let (strike, reply) = self.0.meet(who, IoOp::Create, at, reply);
         self.0.after(&strike, reply, move |fs, reply| {
             let make = || fs.make(who, parent.0, &name, &made);
             fs.answer_found(reply, fs.making(who, (parent.0, &name), make));
@@ -70,7 +75,8 @@ impl Served {
         reply: ReplyEmpty,
     ) {
         let (who, name) = (who(request), name.to_owned());
-        let strike = self.0.strike(who, IoOp::Unlink, At::Name(parent.0, &name));
+        let at = At::Name(parent.0, &name);
+        let (strike, reply) = self.0.meet(who, IoOp::Unlink, at, reply);
         self.0.after(&strike, reply, move |fs, reply| {
             let remove = || fs.remove(parent.0, &name, flags);
             answer_empty(reply, fs.removing(who, (parent.0, &name), remove));
@@ -93,9 +99,10 @@ impl Filesystem for Served {
         let name = name.to_owned();
         let own = self.0.is_own(parent.0, &name) && !self.0.is_shown(parent.0, &name);
         // a trial finds its file whatever strikes looks: it is struck when it looks at it
-        let op = if own { None } else { Some(IoOp::Stat) };
-        let strike = op.map(|op| self.0.strike(who(request), op, At::Name(parent.0, &name)));
-        let strike = strike.unwrap_or_default();
+        let (strike, reply) = match own {
+            true => (Strike::default(), Told::untraced(reply)),
+            false => self.0.meet(who(request), IoOp::Stat, At::Name(parent.0, &name), reply),
+        };
         let (attributes, late) = (strike.attributes, strike.late);
         self.0.after(&strike, reply, move |fs, reply| {
             let found = fs.lookup_as(parent.0, &name, late);
@@ -109,11 +116,11 @@ impl Filesystem for Served {
     }
 
     fn getattr(&self, request: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        let strike = self.0.strike(who(request), IoOp::Stat, At::File(ino.0));
+        let (strike, reply) = self.0.meet(who(request), IoOp::Stat, At::File(ino.0), reply);
         let (attributes, late) = (strike.attributes, strike.late);
         self.0.after(&strike, reply, move |fs, reply| {
             match fs.table.node(ino.0).and_then(|node| fs.look_as(&node, late)) {
-                Ok(attr) => reply.attr(&fs.remembered(), &told(attr, attributes)),
+                Ok(attr) => reply.done().attr(&fs.remembered(), &told(attr, attributes)),
                 Err(errno) => reply.refuse(errno),
             }
         });
@@ -138,22 +145,23 @@ impl Filesystem for Served {
         reply: ReplyAttr,
     ) {
         let change = Change { mode, uid, gid, size, atime, mtime };
-        let (who, fh) = (who(request), fh.map(|fh| fh.0));
-        let strike = match size {
-            Some(_) => self.0.strike(who, IoOp::Truncate, At::File(ino.0)),
-            None => Default::default(),
+        let (fh, who, at) = (fh.map(|fh| fh.0), who(request), At::File(ino.0));
+        let (strike, reply) = match size {
+            Some(_) => self.0.meet(who, IoOp::Truncate, at, reply),
+            None => (Strike::default(), self.0.see(who, Besides::Attributes, at, reply)),
         };
         self.0.after(&strike, reply, move |fs, reply| {
             match fs.table.node(ino.0).and_then(|node| fs.change_for(who, &node, change, fh)) {
-                Ok(attr) => reply.attr(&fs.remembered(), &attr),
+                Ok(attr) => reply.done().attr(&fs.remembered(), &attr),
                 Err(errno) => reply.refuse(errno),
             }
         });
     }
 
-    fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
+    fn readlink(&self, request: &Request, ino: INodeNo, reply: ReplyData) {
+        let reply = self.0.see(who(request), Besides::ReadLink, At::File(ino.0), reply);
         match self.0.read_link(ino.0) {
-            Ok(target) => reply.data(&target),
+            Ok(target) => reply.done().data(&target),
             Err(errno) => reply.refuse(errno),
         }
     }
@@ -224,7 +232,9 @@ impl Filesystem for Served {
         reply: ReplyEmpty,
     ) {
         let (name, new_name, who) = (name.to_owned(), new_name.to_owned(), who(request));
-        let strike = self.0.strike(who, IoOp::Rename, At::Name(parent.0, &name));
+        let at = At::Name(parent.0, &name);
+        let (strike, reply) = self.0.meet(who, IoOp::Rename, at, reply);
+        let reply = reply.to(|| self.0.path_of_name(new_parent.0, &new_name));
         self.0.after(&strike, reply, move |fs, reply| {
             let (from, to) = ((parent.0, name.as_os_str()), (new_parent.0, new_name.as_os_str()));
             let exchanges = flags.contains(RenameFlags::RENAME_EXCHANGE);
@@ -234,7 +244,7 @@ impl Filesystem for Served {
     }
 
     fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let strike = self.0.strike(who(request), IoOp::Open, At::File(ino.0));
+        let (strike, reply) = self.0.meet(who(request), IoOp::Open, At::File(ino.0), reply);
         self.0.after(&strike, reply, move |fs, reply| fs.answer_open(reply, ino.0, flags.0));
     }
 
@@ -249,7 +259,8 @@ impl Filesystem for Served {
         reply: ReplyCreate,
     ) {
         let (who, name) = (who(request), name.to_owned());
-        let strike = self.0.strike(who, IoOp::Create, At::Name(parent.0, &name));
+        let at = At::Name(parent.0, &name);
+        let (strike, reply) = self.0.meet(who, IoOp::Create, at, reply);
         self.0.after(&strike, reply, move |fs, reply| {
             fs.answer_create(reply, who, (parent.0, &name), (Bits { mode, umask }, flags));
         });
@@ -271,7 +282,7 @@ impl Filesystem for Served {
             Err(errno) => return reply.refuse(errno),
         };
         let at = At::Bytes(&open, offset, u64::from(size));
-        let strike = self.0.strike(who(request), IoOp::Read, at);
+        let (strike, reply) = self.0.meet(who(request), IoOp::Read, at, reply);
         let struck = strike.clone();
         self.0.after(&strike, reply, move |fs, reply| {
             fs.answer_read(reply, fh.0, (offset, size), &struck);
@@ -296,7 +307,7 @@ impl Filesystem for Served {
         };
         let (who, offset) = (who(request), data::place(&open, offset, flags.0));
         let at = At::Bytes(&open, offset, data.len() as u64);
-        let strike = self.0.strike(who, IoOp::Write, at);
+        let (strike, reply) = self.0.meet(who, IoOp::Write, at, reply);
         if how.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID)
             && strike.refuses().is_none()
             && let Err(errno) = data::drop_set_id(&open)
@@ -317,16 +328,17 @@ impl Filesystem for Served {
 
     fn release(
         &self,
-        _: &Request,
-        _: INodeNo,
+        request: &Request,
+        ino: INodeNo,
         fh: FileHandle,
         _: OpenFlags,
         _: Option<LockOwner>,
         _: bool,
         reply: ReplyEmpty,
     ) {
+        let reply = self.0.see(who(request), Besides::Close, At::File(ino.0), reply);
         self.0.opened.close(fh.0);
-        reply.ok();
+        reply.done().ok();
     }
 
     fn fsync(
@@ -353,10 +365,11 @@ impl Filesystem for Served {
         ino: INodeNo,
         fh: FileHandle,
         offset: u64,
-        mut reply: ReplyDirectory,
+        reply: ReplyDirectory,
     ) {
-        match self.0.read_dir(who(request), (ino.0, fh.0), offset, &mut reply) {
-            Ok(()) => reply.ok(),
+        let mut reply = self.0.see(who(request), Besides::List, At::File(ino.0), reply);
+        match self.0.read_dir(who(request), (ino.0, fh.0), offset, reply.reply_mut()) {
+            Ok(()) => reply.done().ok(),
             Err(errno) => reply.refuse(errno),
         }
     }
@@ -378,14 +391,14 @@ impl Filesystem for Served {
     }
 
     fn statfs(&self, request: &Request, ino: INodeNo, reply: ReplyStatfs) {
-        let strike = self.0.strike(who(request), IoOp::Statfs, At::File(ino.0));
+        let (strike, reply) = self.0.meet(who(request), IoOp::Statfs, At::File(ino.0), reply);
         let room = strike.room;
         self.0.after(&strike, reply, move |fs, reply| fs.answer_statfs(reply, room));
     }
 
     fn setxattr(
         &self,
-        _: &Request,
+        request: &Request,
         ino: INodeNo,
         name: &OsStr,
         value: &[u8],
@@ -393,18 +406,29 @@ impl Filesystem for Served {
         _: u32,
         reply: ReplyEmpty,
     ) {
+        let reply = self.0.see(who(request), Besides::ChangeXattr, At::File(ino.0), reply);
         answer_empty(reply, self.0.set_attribute(ino.0, name, value, flags));
     }
 
-    fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+    fn getxattr(
+        &self,
+        request: &Request,
+        ino: INodeNo,
+        name: &OsStr,
+        size: u32,
+        reply: ReplyXattr,
+    ) {
+        let reply = self.0.see(who(request), Besides::Xattr, At::File(ino.0), reply);
         answer_bytes(reply, size, self.0.attribute(ino.0, name));
     }
 
-    fn listxattr(&self, _: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
+    fn listxattr(&self, request: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
+        let reply = self.0.see(who(request), Besides::Xattr, At::File(ino.0), reply);
         answer_bytes(reply, size, self.0.attribute_names(ino.0));
     }
 
-    fn removexattr(&self, _: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+    fn removexattr(&self, request: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let reply = self.0.see(who(request), Besides::ChangeXattr, At::File(ino.0), reply);
         answer_empty(reply, self.0.remove_attribute(ino.0, name));
     }
 
@@ -423,7 +447,7 @@ impl Filesystem for Served {
             Err(errno) => return reply.refuse(errno),
         };
         let who = who(request);
-        let strike = self.0.strike(who, IoOp::Truncate, At::Open(&open));
+        let (strike, reply) = self.0.meet(who, IoOp::Truncate, At::Open(&open), reply);
         self.0.after(&strike, reply, move |fs, reply| {
             let grown = (&open.node, open.path.as_deref());
             let allocate = || fs.allocate(&open, (offset, length), mode);
@@ -433,16 +457,17 @@ impl Filesystem for Served {
 
     fn lseek(
         &self,
-        _: &Request,
-        _: INodeNo,
+        request: &Request,
+        ino: INodeNo,
         fh: FileHandle,
         offset: i64,
         whence: i32,
         reply: ReplyLseek,
     ) {
+        let reply = self.0.see(who(request), Besides::Seek, At::File(ino.0), reply);
         let found = self.0.opened.get(fh.0).and_then(|open| data::next(&open, offset, whence));
         match found {
-            Ok(offset) => reply.offset(offset),
+            Ok(offset) => reply.done().offset(offset),
             Err(errno) => reply.refuse(errno),
         }
     }
@@ -460,8 +485,9 @@ impl Filesystem for Served {
         _: CopyFileRangeFlags,
         reply: ReplyWrite,
     ) {
-        // the kernel copies by reads and writes then, which rules strike and which are remembered
-        if self.0.armed.is_about(IoOp::Read) || self.0.history.is_some() {
+        // the kernel copies by reads and writes then, which rules strike and which are remembered and traced
+        let apart = self.0.history.is_some() || self.0.tracer.is_some();
+        if apart || self.0.armed.is_about(IoOp::Read) {
             return reply.refuse(Errno::XDEV);
         }
         let open = match self.0.opened.get(to.0) {
@@ -470,7 +496,7 @@ impl Filesystem for Served {
         };
         let length = self.0.there_to_copy(from.0, (from_offset, length));
         let (who, at) = (who(request), At::Bytes(&open, to_offset, length));
-        let strike = self.0.strike(who, IoOp::Write, at);
+        let (strike, reply) = self.0.meet(who, IoOp::Write, at, reply);
         let struck = strike.clone();
         self.0.after(&strike, reply, move |fs, reply| {
             fs.answer_copy(reply, (from.0, from_offset), (who, to.0, to_offset), length, &struck);

@@ -7,6 +7,7 @@ use rustix::{fs::fsync, io::Errno};
 
 use super::{
     Fs, Who, answer::answer_empty, data, history::Synced, open::Open, strike::At, table::lock,
+    told::Told,
 };
 use crate::{
     interpose::{later::Refusable as _, rules::Strike},
@@ -26,7 +27,7 @@ impl Fs {
             Ok(open) => open,
             Err(errno) => return reply.refuse(errno),
         };
-        let strike = self.strike_sync(who, &open);
+        let (strike, reply) = self.strike_sync(who, &open, reply);
         let lost = strike.loses_sync;
         self.after(&strike, reply, move |fs, reply| {
             let sync = || if lost { Ok(()) } else { data::sync(&open, data_alone) };
@@ -50,10 +51,10 @@ impl Fs {
     }
 
     /// Two syncs at a time do not find the same.
-    fn strike_sync(&self, who: Who, open: &Open) -> Strike {
+    fn strike_sync<R>(&self, who: Who, open: &Open, reply: R) -> (Strike, Told<R>) {
         let mut syncs = lock(&open.node.syncs);
         let found = syncs.find(open.told.load(Ordering::Relaxed));
-        let strike = self.strike(who, IoOp::Fsync, At::Sync(open, found));
+        let (strike, reply) = self.meet(who, IoOp::Fsync, At::Sync(open, found), reply);
         if strike.fails_sync.is_some() {
             open.told.store(syncs.fail(), Ordering::Relaxed);
         } else if strike.errno.is_none() && !strike.loses_sync {
@@ -69,7 +70,7 @@ impl Fs {
                 (Retry::Fails, ReadBack::New) => {}
             }
         }
-        strike
+        (strike, reply)
     }
 
     /// Brings the names of a directory to the disk.
@@ -79,7 +80,7 @@ impl Fs {
         (ino, fh): (u64, u64),
         reply: ReplyEmpty,
     ) {
-        let strike = self.strike(who, IoOp::Fsync, At::File(ino));
+        let (strike, reply) = self.meet(who, IoOp::Fsync, At::File(ino), reply);
         let lost = strike.loses_sync;
         self.after(&strike, reply, move |fs, reply| {
             let real = || fs.directories.get(fh).and_then(|dir| fsync(&*lock(&dir)));

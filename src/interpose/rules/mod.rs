@@ -106,6 +106,8 @@ pub struct Strike {
     pub hang: Option<Hang>,
     /// Whose end ends the wait.
     pub by: Sets,
+    /// Names of the sets that struck it.
+    pub rules: Vec<String>,
 }
 
 /// An operation that hangs until the rule is gone.
@@ -159,6 +161,7 @@ impl Strike {
             (None, Some(_)) => other.by,
             _ => self.by.and(other.by),
         };
+        self.rules.extend(other.rules);
         self.delay += other.delay;
         self.harm = self.harm.or(other.harm);
         self.rot = self.rot.take().or(other.rot);

@@ -88,7 +88,7 @@ impl Live {
             let ending = Ending { rollback_incomplete: staging.left(), ..interrupted() };
             return Err(Closed { verdict, ending });
         }
-        let by_hand = Stage { by_hand: true, ..staging.stage(&stage, false, false) };
+        let by_hand = Stage { by_hand: true, ..staging.stage(&stage) };
         let mut begun = Begun::begin(case, 1, &by_hand);
         begun.set_the_stage().await;
         let live = Self {

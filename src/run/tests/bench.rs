@@ -1,7 +1,7 @@
 //! A scenario in a few lines, a script of what happens when, and what came of it.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -81,6 +81,7 @@ pub(crate) struct Bench {
     options: Options,
     missing: Missing,
     prepare: Arc<dyn Fn(&mut World) + Send + Sync>,
+    reports: Option<PathBuf>,
 }
 
 impl Bench {
@@ -108,13 +109,21 @@ impl Bench {
             require: false,
             keep: false,
             hold: false,
+            trace_io: false,
         };
         let prepare = Arc::new(|_: &mut World| {});
-        Self { yaml, lines: Vec::new(), options, missing: Missing::default(), prepare }
+        let (lines, missing, reports) = Default::default();
+        Self { yaml, lines, options, missing, prepare, reports }
     }
 
     pub(super) fn options(mut self, change: impl FnOnce(&mut Options)) -> Self {
         change(&mut self.options);
+        self
+    }
+
+    /// Files go there that are too large for an event.
+    pub(super) fn reports(mut self, directory: &Path) -> Self {
+        self.reports = Some(directory.to_owned());
         self
     }
 
@@ -150,6 +159,7 @@ impl Bench {
             interrupt: CancellationToken::new(),
         };
         let recorder = Recorder::new(None, vec![script(&scene, std::mem::take(&mut self.lines))]);
+        self.reports.iter().for_each(|directory| recorder.keep_files_in(directory));
         let stages = FakeStages {
             scene: scene.clone(),
             missing: self.missing.clone(),

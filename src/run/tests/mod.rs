@@ -13,5 +13,6 @@ mod openings;
 mod recovery;
 mod selecting;
 mod suites;
+mod tracing;
 
 use bench::{AGENT, Bench, Ran, Scene, THEIRS};

@@ -41,8 +41,15 @@ impl Stages for Stuck {
 
 /// Exit code, and what was said; interrupted after a second.
 async fn open(fails: bool, end: End) -> (ExitCode, String) {
-    let options =
-        Options { jobs: 1, retries: 0, max_time: None, require: false, keep: false, hold: false };
+    let options = Options {
+        jobs: 1,
+        retries: 0,
+        max_time: None,
+        require: false,
+        keep: false,
+        hold: false,
+        trace_io: false,
+    };
     let (recorder, interrupt) = (Recorder::new(None, Vec::new()), CancellationToken::new());
     let user = interrupt.clone();
     tokio::spawn(async move {

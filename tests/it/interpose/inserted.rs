@@ -83,6 +83,7 @@ fn insert(shell: &Shell, socket: &Path) -> Child {
         options: vec!["nosuid".into(), "noatime".into()],
         expected: rules.clone(),
         durability: Durability::default(),
+        trace: None,
     };
     let serve = Serve::Files { setup, at: AT.into(), within: Some(target) };
     let orders = Orders { serve, socket: socket.to_owned(), ends_with: None };

@@ -17,4 +17,5 @@ mod scale;
 mod strikes;
 mod syncs;
 mod told;
+mod traced;
 mod visibility;

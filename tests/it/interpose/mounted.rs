@@ -10,7 +10,7 @@ use std::{
 
 use keelhaul::{
     interpose::{
-        Beneath, Setup,
+        Beneath, Setup, TraceTo,
         control::{self, Answer, Ask},
         serve::{Orders, READY, Serve},
     },
@@ -72,52 +72,62 @@ pub(super) struct Mounted {
     pub(super) child: Child,
 }
 
+/// Name of the file of a trace.
+const TRACE: &str = "trace";
+
 /// Names that begin with this are its own.
 pub(super) const MARK: &str = ".kh-trial";
 
 impl Mounted {
     /// Over a directory, with rules that may come.
     pub(super) fn over(beneath: &Path, expected: Vec<IoRule>) -> Self {
-        Self::with_descriptors(beneath, expected, "unlimited")
+        Self::start(beneath, (expected, None), "unlimited")
     }
 
-    /// Likewise, in a process that may have so many descriptors.
+    /// Over a directory, with no rule that may come and a trace of so many bytes.
+    pub(super) fn traced(beneath: &Path, most: u64) -> Self {
+        Self::start(beneath, (Vec::new(), Some(most)), "unlimited")
+    }
+
+    /// With rules that may come, in a process that may have so many descriptors.
     pub(super) fn with_descriptors(beneath: &Path, expected: Vec<IoRule>, most: &str) -> Self {
-        Self::start(beneath, (expected, Durability::default()), most)
+        Self::start(beneath, (expected, None), most)
     }
 
     /// One that remembers what is not durable, and promises no more than this filesystem does.
     pub(super) fn remembering(beneath: &Path, durability: Durability) -> Self {
         let expected = vec![rule(&[], IoAction::Remember)];
-        Self::start(beneath, (expected, durability), "unlimited")
+        Self::serving(beneath, (expected, durability, None), "unlimited")
     }
 
-    fn start(beneath: &Path, of: (Vec<IoRule>, Durability), most: &str) -> Self {
-        let (expected, durability) = of;
+    fn start(beneath: &Path, (expected, traced): (Vec<IoRule>, Option<u64>), most: &str) -> Self {
+        Self::serving(beneath, (expected, Durability::default(), traced), most)
+    }
+
+    fn serving(
+        beneath: &Path,
+        (expected, durability, traced): (Vec<IoRule>, Durability, Option<u64>),
+        descriptors: &str,
+    ) -> Self {
         let dir = tempfile::Builder::new().prefix("kh-fuse").tempdir().unwrap();
         let at = dir.path().join("at");
         fs::create_dir(&at).unwrap();
-        let orders = Orders {
-            serve: Serve::Files {
-                setup: Setup {
-                    beneath: Beneath::Directory(beneath.to_owned()),
-                    device: "/dev/fuse".into(),
-                    source: "keelhaul-test".into(),
-                    mark: MARK.into(),
-                    options: Vec::new(),
-                    expected,
-                    durability,
-                },
-                at,
-                within: None,
-            },
-            socket: dir.path().join("socket"),
-            ends_with: None,
+        let setup = Setup {
+            beneath: Beneath::Directory(beneath.to_owned()),
+            device: "/dev/fuse".into(),
+            source: "keelhaul-test".into(),
+            mark: MARK.into(),
+            options: Vec::new(),
+            expected,
+            durability,
+            trace: traced.map(|most| TraceTo { file: dir.path().join(TRACE), most }),
         };
+        let serve = Serve::Files { setup, at, within: None };
+        let orders = Orders { serve, socket: dir.path().join("socket"), ends_with: None };
         // what may not be raised stays as it is
         let program = "ulimit -n $0 2>/dev/null; exec \"$@\"";
         let mut child = Command::new("sh")
-            .args(["-c", program, most, env!("CARGO_BIN_EXE_keelhaul")])
+            .args(["-c", program, descriptors, env!("CARGO_BIN_EXE_keelhaul")])
             .args(["helper-interposer", "keelhaul-test"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -133,6 +143,11 @@ impl Mounted {
 
     pub(super) fn at(&self) -> PathBuf {
         self.dir.path().join("at")
+    }
+
+    /// The file of its trace.
+    pub(super) fn trace(&self) -> PathBuf {
+        self.dir.path().join(TRACE)
     }
 
     pub(super) fn ask(&self, ask: &Ask) -> Answer {

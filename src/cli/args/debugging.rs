@@ -1,0 +1,20 @@
+//! What `run` is asked for by who wants to see more of it.
+
+use clap::Args;
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Debugging {
+    /// Roll back, then leave containers, volumes and networks to look at.
+    #[arg(long, help_heading = "Debugging")]
+    pub(in crate::cli) keep: bool,
+
+    /// Stop at the first failing step with the faults in force, until interrupted.
+    #[arg(long, help_heading = "Debugging")]
+    pub(in crate::cli) hold: bool,
+
+    /// Write every operation on volumes with `interpose: file` to `io-traces` beside the reports. No
+    /// file is left to the kernel then: reads and writes take several times as long.
+    #[arg(long, help_heading = "Debugging")]
+    pub(in crate::cli) trace_io: bool,
+}
