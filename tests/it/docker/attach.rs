@@ -5,7 +5,6 @@ use std::{
     collections::BTreeMap,
     fs,
     os::unix::fs::MetadataExt as _,
-    path::PathBuf,
     process::Command,
     time::{Duration, Instant},
 };
@@ -128,7 +127,7 @@ const HELD: &str = "  - expect: [{ container: { service: db, state: exited } }]
 const RUN: [&str; 4] = ["run", "theirs.yaml", "--attach", "--yes"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_suite_for_a_container_as_it_runs_checks_and_gives_everything_back() {
+async fn a_suite_for_a_container_as_it_runs_checks_and_nothing_is_touched() {
     let theirs = Theirs::start().await;
     let test = Test::new();
     for (from, name, out) in
@@ -148,17 +147,7 @@ async fn a_suite_for_a_container_as_it_runs_checks_and_gives_everything_back() {
         let checked = test.keelhaul(&["check", out]);
         assert_eq!(checked.code, Some(0), "{checked:?}");
     }
-    fs::remove_file(restart_of(&test)).unwrap();
-    let ran = test.keelhaul(&["run", "by-name", "--attach", "--yes"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
     theirs.assert_untouched().await;
-}
-
-/// The one scenario that starts the container anew, which is no longer as it was then.
-fn restart_of(test: &Test) -> PathBuf {
-    let files = fs::read_dir(test.path("by-name")).unwrap().flatten();
-    let mut files = files.map(|file| file.path());
-    files.find(|file| file.to_string_lossy().ends_with("-restart.yaml")).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
