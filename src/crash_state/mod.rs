@@ -57,6 +57,12 @@ pub enum Records {
     },
 }
 
+/// Bytes in hexadecimal.
+#[must_use]
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A state for tests.
 #[cfg(test)]
 pub(crate) mod testing {
@@ -74,10 +80,4 @@ pub(crate) mod testing {
             digest: "ab".into(),
         }
     }
-}
-
-/// Bytes in hexadecimal.
-#[must_use]
-pub fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -48,7 +48,7 @@ pub enum Serve {
     /// A filesystem over another one.
     Files {
         /// The interposer.
-        setup: Setup,
+        setup: Box<Setup>,
         /// Where it is mounted.
         at: PathBuf,
         /// In whose mount namespace; none for its own.

@@ -68,7 +68,7 @@ pub(super) fn act(op: &InsertionOp, cx: &Context) -> Done {
 fn insert(target: Identity, name: &str, at: &Path, setup: Setup, cx: &Context) -> Done {
     let dir = cx.dir.join(DIRECTORY);
     sys("mkdir", &dir, fs::create_dir_all(&dir))?;
-    let serve = Serve::Files { setup, at: at.to_owned(), within: Some(target) };
+    let serve = Serve::Files { setup: Box::new(setup), at: at.to_owned(), within: Some(target) };
     interpose::start(name, serve, End::IsTheContainers, cx)?;
     let cover = MountTable::of(target)?.at(at).last().map(|mount| mount.id);
     let id = cover.ok_or(HostError::Gone { pid: target.pid })?;

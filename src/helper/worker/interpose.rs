@@ -79,7 +79,12 @@ pub(super) fn make(interposer: &Interposer, cx: &Context) -> Done {
         trace: io_trace::wanted(&cx.dir, name, interposer.traced)?,
     };
     let at = host_path.clone().into();
-    start(name, Serve::Files { setup, at, within: Some(engine) }, End::IsLoss, cx)?;
+    start(
+        name,
+        Serve::Files { setup: Box::new(setup), at, within: Some(engine) },
+        End::IsLoss,
+        cx,
+    )?;
     Ok(Outcome::Directory { host_path })
 }
 

@@ -140,7 +140,7 @@ impl Fs {
         }
         match self.copy(from, (to, offset), length) {
             Ok(copied) => {
-                reply.moved(copied as u64).written(u32::try_from(copied).unwrap_or(u32::MAX))
+                reply.moved(copied as u64).written(u32::try_from(copied).unwrap_or(u32::MAX));
             }
             Err(errno) => reply.refuse(errno),
         }

@@ -25,6 +25,9 @@ const LANES: usize = 40;
 /// Characters of a name beside its lane; the rest shows under the pointer.
 const NAME: usize = 36;
 
+/// A line of a lane: its class, what it shows, its points.
+type Line<'a> = (&'a str, &'a str, &'a [(u64, f64)]);
+
 /// Lanes from top to bottom.
 struct Drawing {
     scale: Scale,
@@ -179,7 +182,7 @@ impl Drawing {
 
     /// Lines from zero to the greatest value of all, which stands at the right. Each has a class, what
     /// it shows, and its points.
-    fn lines(&mut self, name: &str, lines: &[(&str, &str, &[(u64, f64)])]) {
+    fn lines(&mut self, name: &str, lines: &[Line<'_>]) {
         let values = lines.iter().flat_map(|(.., points)| points.iter().map(|(_, value)| *value));
         let most = values.fold(0.0, f64::max);
         if most <= 0.0 {

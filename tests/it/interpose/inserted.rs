@@ -85,7 +85,7 @@ fn insert(shell: &Shell, socket: &Path) -> Child {
         durability: Durability::default(),
         trace: None,
     };
-    let serve = Serve::Files { setup, at: AT.into(), within: Some(target) };
+    let serve = Serve::Files { setup: Box::new(setup), at: AT.into(), within: Some(target) };
     let orders = Orders { serve, socket: socket.to_owned(), ends_with: None };
     let mut child = Command::new(env!("CARGO_BIN_EXE_keelhaul"))
         .args(["helper-interposer", "keelhaul-test"])

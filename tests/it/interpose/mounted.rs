@@ -122,7 +122,7 @@ impl Mounted {
             durability,
             trace: traced.map(|most| TraceTo { file: dir.path().join(TRACE), most }),
         };
-        let serve = Serve::Files { setup, at, within: None };
+        let serve = Serve::Files { setup: Box::new(setup), at, within: None };
         let orders = Orders { serve, socket: dir.path().join("socket"), ends_with: None };
         // what may not be raised stays as it is
         let program = "ulimit -n $0 2>/dev/null; exec \"$@\"";
