@@ -33,7 +33,9 @@ pub(super) fn run(service: &Arc<Service>) {
     let mut headroom = Headroom::new(service);
     let mut slowness = Slowness::new(&service.args);
     while !service.stop.sleep(service.args.heartbeat) {
-        judge(service, slowness.took(beat(service)));
+        if let Some(took) = beat(service) {
+            judge(service, slowness.took(took));
+        }
         watch(service, &mut alarm);
         cleanup.look(service);
         ladder.look(service);
@@ -41,14 +43,14 @@ pub(super) fn run(service: &Arc<Service>) {
     }
 }
 
-/// One beat; how long the data's filesystem took for it.
-pub(super) fn beat(service: &Arc<Service>) -> Duration {
+/// One beat; how long the data's filesystem took for it, where it did it.
+pub(super) fn beat(service: &Arc<Service>) -> Option<Duration> {
     let start = Instant::now();
-    if prove(service, "data", &service.args.data) {
+    let took = prove(service, "data", &service.args.data).then(|| start.elapsed());
+    if took.is_some() {
         // What a refused append said of this filesystem is out of date.
         service.verify_records();
     }
-    let took = start.elapsed();
     prove(service, "logs", &service.args.logs_dir());
     look_at_flags(service);
     service.verify_releases();

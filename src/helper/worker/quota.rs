@@ -75,6 +75,8 @@ pub(super) fn restore(place: &Place, dev: Dev, to: QuotaWas) -> Done {
         match done {
             Ok(true) => return Ok(Outcome::Done),
             Ok(false) => {}
+            // a quota that was set before this one was taken off first, and its limits with it
+            Err(error) if error.is(libc::ENOTCONN) => return Ok(Outcome::Already),
             Err(error) if error.is(libc::ENOENT) || !way.target.is_alive() => {}
             Err(error) => return Err(error.into()),
         }

@@ -6,7 +6,7 @@
 //! promises are kept. A rename is one step, and so is a write; but not on ext4.
 //!
 //! - `posix-strict`: a sync of a file makes its bytes and its size durable, one of a directory its
-//!   names, and neither the other (POSIX, `fsync`; fsync(2): "does not necessarily ensure that the
+//!   names, and neither the other, nor a size without its bytes (POSIX, `fsync`; fsync(2): "does not necessarily ensure that the
 //!   entry in the directory containing the file has also reached disk").
 //! - `ext4`, in `data=ordered` and without `fast_commit`: all names go through one journal in order
 //!   (Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014, table 1), so a cut leaves a
@@ -20,7 +20,9 @@
 //!   the same reason `auto_da_alloc` (Documentation/admin-guide/ext4.rst: the bytes of a file that is
 //!   renamed over another are on the disk before the rename is committed) is no promise here: on a
 //!   disk of ours, Linux 6.18 left the new name, even after a sync of its directory, with zeros in it.
-//!   tests/it/interpose/orders.rs holds a real one against this.
+//!   tests/it/interpose/orders.rs holds what a real one leaves of each file by itself against this. Of
+//!   xfs and btrfs there is no such test: what follows is from their sources, and theirs may leave
+//!   zeros where this leaves a file short.
 //! - `xfs`: names likewise; `xfs_file_fsync` forces the log up to the inode's own last item in it. A
 //!   size waits for its bytes: it is logged when they are written (`xfs_setfilesize`).
 //! - `btrfs`: `fs/btrfs/tree-log.c` writes a log of the inode that is synced, with its names and the

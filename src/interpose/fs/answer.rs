@@ -105,12 +105,12 @@ impl Fs {
         (who, fh): (Who, u64),
         (offset, data): (u64, &[u8]),
         torn: Option<i32>,
-        durable: bool,
+        durable: Option<data::Durable>,
     ) {
         let written = self.opened.get(fh).and_then(|open| {
             let grown = (&open.node, open.path.as_deref());
             let length = self.growing(who, grown, || self.write(&open, data, offset))?;
-            if durable { self.synced(&open).map(|()| length) } else { Ok(length) }
+            durable.map_or(Ok(()), |how| self.synced(&open, how)).map(|()| length)
         });
         match (written, torn) {
             (Ok(_), Some(errno)) => reply.refuse(Errno::from_raw_os_error(errno)),
@@ -133,7 +133,7 @@ impl Fs {
         if strike.touches_bytes() {
             return match self.to_be_copied(from.0, (from.1, length), strike) {
                 Ok(data) => {
-                    self.answer_write(reply, (who, to), (offset, &data), strike.errno, false);
+                    self.answer_write(reply, (who, to), (offset, &data), strike.errno, None);
                 }
                 Err(errno) => reply.refuse(errno),
             };

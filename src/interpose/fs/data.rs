@@ -90,6 +90,23 @@ pub(super) fn drop_set_id(open: &Open) -> Result<(), Errno> {
     if left == mode { Ok(()) } else { fchmod(open.file(), left) }
 }
 
+/// What a write makes durable by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durable {
+    /// Its data, and what it takes to find it (`O_DSYNC`).
+    Data,
+    /// All that is known of the file (`O_SYNC`).
+    Whole,
+}
+
+impl Durable {
+    /// As the flags of its file say; none where it does not. `O_SYNC` has the bit of `O_DSYNC` in it.
+    pub(super) fn of(flags: i32) -> Option<Self> {
+        let has = |bits| flags & bits == bits;
+        if has(libc::O_SYNC) { Some(Self::Whole) } else { has(libc::O_DSYNC).then_some(Self::Data) }
+    }
+}
+
 pub(super) fn sync(open: &Open, data_alone: bool) -> Result<(), Errno> {
     if data_alone { fdatasync(open.file()) } else { fsync(open.file()) }
 }

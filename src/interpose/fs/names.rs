@@ -21,9 +21,12 @@ use super::{
     attr::{attributes, path_of},
     table::{Node, ROOT},
 };
-use crate::host::{
-    acting_for::ActingFor,
-    io_trial::{NEW, SHOWN, UNTOUCHED},
+use crate::{
+    host::{
+        acting_for::ActingFor,
+        io_trial::{NEW, SHOWN, UNTOUCHED},
+    },
+    interpose::crash::Act,
 };
 
 /// The default ACL of a directory, which those of what is made in it come from.
@@ -117,7 +120,10 @@ impl Fs {
         }
         let node = self.table.node(parent)?;
         let dir = self.table.fd(&node)?;
-        self.made(parent, name, || self.make_in(&dir, who, name, made))?;
+        // another name changes of a file that was there its times and no more
+        let is_new = !matches!(made, Made::Link(_));
+        let act = if is_new { Act::Makes } else { Act::Other };
+        self.made(parent, name, act, || self.make_in(&dir, who, name, made))?;
         self.lookup(parent, name)
     }
 
@@ -164,7 +170,7 @@ impl Fs {
         let flags = OFlags::from_bits_retain(flags.cast_unsigned());
         let flags = flags & OFlags::EXCL | OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW;
         let mode = Mode::from_raw_mode(bits.within(&dir));
-        let made = self.made(parent, name, || {
+        let made = self.made(parent, name, Act::Makes, || {
             let _for = ActingFor::user(who.uid, who.gid);
             openat(&dir, name, flags | OFlags::CLOEXEC, mode)
         })?;

@@ -315,7 +315,7 @@ impl Filesystem for Served {
             return reply.refuse(errno);
         }
         // of the file, or of this write alone: the kernel leaves that to us
-        let durable = flags.0 & (libc::O_SYNC | libc::O_DSYNC) != 0;
+        let durable = data::Durable::of(flags.0);
         if strike.is_none() {
             // the bytes are the kernel's: not copied where nothing has to wait
             return self.0.answer_write(reply, (who, fh.0), (offset, data), None, durable);

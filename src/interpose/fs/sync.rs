@@ -41,11 +41,12 @@ impl Fs {
         });
     }
 
-    /// Makes durable what was written, as a write asks for that says so itself (`O_SYNC`).
-    pub(super) fn synced(&self, open: &Open) -> Result<(), Errno> {
-        let sync = || data::sync(open, true);
+    /// Makes durable what was written, as a write asks for that says so itself.
+    pub(super) fn synced(&self, open: &Open, how: data::Durable) -> Result<(), Errno> {
+        let data_alone = how == data::Durable::Data;
+        let sync = || data::sync(open, data_alone);
         match self.remembers(&open.node) {
-            Some(history) => history.sync(sync, Synced::File(&open.node, true)),
+            Some(history) => history.sync(sync, Synced::File(&open.node, data_alone)),
             None => sync(),
         }
     }

@@ -167,6 +167,14 @@ impl<K: Clone> Veil<K> {
     /// A change that was not made after all. What it kept is to be let go.
     #[must_use]
     pub(super) fn take_back(&mut self, ticket: &Ticket) -> Option<K> {
+        // one that was begun a moment ago is near the end; left there, it would push out real ones
+        if let Some(at) = self.order.iter().rposition(|(_, other)| other.id == ticket.id) {
+            self.order.remove(at);
+        }
+        self.drop_change(ticket)
+    }
+
+    fn drop_change(&mut self, ticket: &Ticket) -> Option<K> {
         match &ticket.place {
             Place::Name(name) => {
                 let changes = self.names.get_mut(name)?;
@@ -200,7 +208,7 @@ impl<K: Clone> Veil<K> {
             }
             let Some((_, ticket)) = self.order.pop_front() else { break };
             self.forgotten += u64::from(!old);
-            gone.extend(self.take_back(&ticket));
+            gone.extend(self.drop_change(&ticket));
         }
         gone
     }

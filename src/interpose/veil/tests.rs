@@ -42,6 +42,18 @@ fn a_new_name_is_seen_by_its_maker_at_once_and_by_others_later() {
 }
 
 #[test]
+fn what_came_to_nothing_pushes_nothing_out() {
+    let mut veil = Veil::<char>::default();
+    let _ = veil.change_name(&file(), (WRITER, at(10)), (None, true));
+    for _ in 0..=MOST {
+        let ticket = veil.change_file((1, 1), (WRITER, at(10)), length(1));
+        assert!(veil.take_back(&ticket).is_none());
+    }
+    assert!(veil.forget(at(11), LATE).is_empty());
+    assert_eq!((veil.name(&file(), look(READER, 11)), veil.forgotten()), (Seen::Nothing, 0));
+}
+
+#[test]
 fn a_name_leads_to_what_it_led_to_one_change_after_the_other() {
     let mut veil = Veil::default();
     let _ = veil.change_name(&file(), (WRITER, at(10)), (Some('a'), true));

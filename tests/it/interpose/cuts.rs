@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
@@ -366,5 +367,22 @@ fn what_was_written_behind_the_end_is_zeros_on_ext4_and_missing_elsewhere() {
         log.write_all(b"abc").unwrap();
         cut(&mounted, CutProfile::Drop);
         assert_eq!(fs::read(at.join("log")).unwrap(), left, "{durability:?}");
+    }
+}
+
+#[test]
+fn on_ext4_a_sync_of_data_alone_keeps_no_other_name_and_a_whole_one_does() {
+    let Some((_ext4, mounted)) = remembering_like(Durability::Ext4) else { return };
+    let at = mounted.at();
+    let file = at.join("file");
+    fs::write(&file, "x").unwrap();
+    sync(&file);
+    for (flag, kept) in [(libc::O_DSYNC, &["file"][..]), (libc::O_SYNC, &["file", "link"])] {
+        fs::hard_link(&file, at.join("link")).unwrap();
+        let mut open = File::options().write(true).custom_flags(flag).open(&file).unwrap();
+        open.write_all(b"y").unwrap();
+        drop(open);
+        cut(&mounted, CutProfile::Drop);
+        assert_eq!(names(&at), kept);
     }
 }

@@ -17,8 +17,11 @@ const ROWS: std::ops::RangeInclusive<u8> = 1..=54;
 const WITHOUT: &[(u8, &str)] =
     &[(23, "a pool's metadata is device-mapper's, and the disk that stands in for one has none")];
 
+/// How the steps of a scenario tell something.
+type Tells = fn(&[Step]) -> bool;
+
 /// What a scenario with the tag `composition` shows, and how its steps tell.
-const COMPOSITIONS: &[(&str, fn(&[Step]) -> bool)] = &[
+const COMPOSITIONS: &[(&str, Tells)] = &[
     ("two faults at once", |steps| any(steps, |now| now.faults.len() > 1)),
     ("a fault during recovery", |steps| any(steps, |now| now.meets("restore"))),
     ("a fault during backup", |steps| any(steps, |now| now.meets("backup"))),

@@ -122,6 +122,7 @@ impl Fs {
         &self,
         parent: u64,
         name: &OsStr,
+        act: Act,
         make: impl FnOnce() -> Result<T, Errno>,
     ) -> Result<T, Errno> {
         let history = self.history.as_ref().filter(|_| !is_ours(parent, name));
@@ -137,7 +138,7 @@ impl Fs {
             let keys = vec![Key::Name(parent, name.to_owned())];
             let files = self.number_at(&fd, name).into_iter().collect();
             let undo = Undo::Made((Arc::clone(&dir), name.to_owned()));
-            Ok((made, Some((About { keys, files, act: Act::Makes }, undo))))
+            Ok((made, Some((About { keys, files, act }, undo))))
         })
     }
 
