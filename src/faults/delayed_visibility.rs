@@ -24,7 +24,7 @@ use crate::{
     units::Duration,
 };
 
-/// Lets a service see only after a while what others change on a volume that it shares.
+/// Lets a service see late what others change on a volume it shares.
 ///
 /// As where a host and its containers are kept in step with a delay, or names and attributes are
 /// cached (NFS, virtiofs). For so long a new name is not there, a replaced or removed file is still

@@ -254,16 +254,18 @@ fn container_spec(world: &World, name: &str, service: &Service, made: &Made) -> 
         // the engine counts whole seconds; never less grace than asked for
         stop_grace: service.stop_grace.map(|grace| millis(grace.0).div_ceil(1000)),
         network: made.networks.get(network).cloned(),
-        aliases: std::iter::once(name)
-            .chain(service.aliases.iter().map(String::as_str))
-            .map(str::to_owned)
-            .collect(),
+        aliases: aliases_of(name, service),
         cap_drop: service.cap_drop.clone(),
         read_only: service.read_only,
         init: service.init,
         inner_engine: service.is_engine(),
         labels,
     }
+}
+
+/// By its own name it is always found.
+fn aliases_of(name: &str, service: &Service) -> Vec<String> {
+    std::iter::once(name.to_owned()).chain(service.aliases.iter().cloned()).collect()
 }
 
 /// Limits that the kernel counts per user are shared by everyone of that user: `unique` is an id

@@ -3,6 +3,7 @@
 //! It is the only writer of what it holds of a file; permissions are checked by the kernel, by the
 //! attributes it is given. It must never touch a path through its own mount.
 
+mod agreed;
 mod answer;
 mod attr;
 mod data;

@@ -5,16 +5,16 @@
 use std::{ffi::OsStr, io, path::Path, sync::Arc, time::SystemTime};
 
 use fuser::{
-    BsdFileFlags, CopyFileRangeFlags, FileHandle, Filesystem, FopenFlags, INodeNo, InitFlags,
-    KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
-    ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite,
-    ReplyXattr, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, CopyFileRangeFlags, FileHandle, Filesystem, FopenFlags, INodeNo, KernelConfig,
+    LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
+    ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request,
+    TimeOrNow, WriteFlags,
 };
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::{
-    Fs, Who,
+    Fs, Who, agreed,
     answer::{answer_bytes, answer_empty},
     attr::{Change, told},
     data,
@@ -29,21 +29,6 @@ use crate::{
 
 /// A filesystem as the kernel's requests find it.
 pub(crate) struct Served(pub(crate) Arc<Fs>);
-
-/// Bytes of a write or a read at a time: what the kernel takes at most by default.
-const MOST_BYTES: u32 = 1 << 20;
-/// Requests in the background, such as reads ahead, that the kernel has waiting at a time.
-const BACKGROUND: u16 = 64;
-/// Filesystems that may be stacked, beneath and with us, for the kernel to read by itself.
-const STACKED: u32 = 2;
-
-/// What we ask of the kernel, where it has it.
-const WANTED: InitFlags = InitFlags::FUSE_PARALLEL_DIROPS
-    .union(InitFlags::FUSE_ASYNC_DIO)
-    .union(InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP)
-    .union(InitFlags::FUSE_DONT_MASK)
-    .union(InitFlags::FUSE_POSIX_ACL)
-    .union(InitFlags::FUSE_PASSTHROUGH);
 
 fn who(request: &Request) -> Who {
     Who { uid: request.uid(), gid: request.gid(), pid: request.pid() }
@@ -86,12 +71,7 @@ impl Served {
 
 impl Filesystem for Served {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
-        if let Err(missing) = config.add_capabilities(WANTED) {
-            let _ = config.add_capabilities(WANTED & !missing);
-        }
-        let _ = config.set_max_write(MOST_BYTES);
-        let _ = config.set_max_background(BACKGROUND);
-        let _ = config.set_max_stack_depth(STACKED);
+        agreed::agree(config);
         Ok(())
     }
 

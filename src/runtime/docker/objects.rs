@@ -95,9 +95,11 @@ impl Docker {
             .map(|container| {
                 let names = container.names.unwrap_or_default();
                 let name = names.first().map(|name| name.trim_start_matches('/'));
-                let name = name.unwrap_or_default().to_owned();
+                let id = container.id.unwrap_or_default();
+                // one whose removal was cut off has none any more
+                let name = name.unwrap_or(&id).to_owned();
                 let labels = container.labels.unwrap_or_default();
-                object(ObjectKind::Container, container.id.unwrap_or_default(), name, &labels)
+                object(ObjectKind::Container, id, name, &labels)
             })
             .collect())
     }

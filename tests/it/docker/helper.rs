@@ -23,8 +23,10 @@ const BOUND: Duration = Duration::from_secs(10);
 fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
+        // with the features that we have: the library is there already
+        let features = if cfg!(feature = "testcontainers") { "testcontainers" } else { "" };
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--example", "helper_drive"])
+            .args(["build", "--quiet", "--example", "helper_drive", "--features", features])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .status();
         assert!(built.unwrap().success(), "the driver does not build");

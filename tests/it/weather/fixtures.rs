@@ -1,30 +1,12 @@
 //! A smallest scenario for every fault, in the ways that it has of acting. A fault without one
 //! fails a test.
 
-use super::{host::Trace, symptoms::OnDisk};
-
-/// One way of one fault.
-pub(super) struct Fixture {
-    /// The word in YAML.
-    pub(super) fault: &'static str,
-    /// Which way; empty for the only one.
-    pub(super) way: &'static str,
-    volume: &'static str,
-    mount: &'static str,
-    inject: &'static str,
-    /// What the service is.
-    image: &'static str,
-    /// More keys of the service.
-    service: &'static str,
-    /// Another service, or what else the scenario has, as a line of YAML.
-    beside: &'static str,
-    /// More steps while it is in force, as lines of YAML.
-    then: &'static str,
-    /// How the kernel shows that it is in force.
-    pub(super) trace: Trace,
-    /// It lasts until it is reverted.
-    pub(super) lasts: bool,
-}
+pub(super) use super::fixture::Fixture;
+use super::{
+    fixture::{self, PLAIN},
+    host::Trace,
+    symptoms::OnDisk,
+};
 
 const DOCKER: &str = "{ docker: {} }";
 const POWERED: &str = "{ ext4: { size: 16MiB, interpose: block } }";
@@ -51,24 +33,9 @@ const READ_ANEW: &str = "
   - expect: [{ file: { service: agent, path: /data/current.dat, content: \".\" } }]
     within: 5s";
 
-/// One that happens to the reference subject.
-const PLAIN: Fixture = Fixture {
-    fault: "",
-    way: "",
-    volume: "",
-    mount: "",
-    inject: "",
-    image: "keelhaul/specimen",
-    service: "",
-    beside: "",
-    then: "",
-    trace: Trace::Nothing,
-    lasts: false,
-};
-
 /// Likewise, to an engine of the scenario's own.
 const ENGINE: Fixture =
-    Fixture { volume: LAYERS, mount: "/var/lib/docker", image: "keelhaul/engine", ..PLAIN };
+    Fixture { volume: LAYERS, mount: "/var/lib/docker", image: fixture::ENGINE, ..PLAIN };
 
 const fn state(
     (fault, way): (&'static str, &'static str),
@@ -407,8 +374,9 @@ pub(super) const FIXTURES: &[Fixture] = &[
     },
     state(("stall", ""), (EXT4, "/data"), "{ target: \"agent:/data\" }", Trace::Stalled("/data")),
     Fixture {
-        // somebody must ask for the room
+        // somebody must ask for the room: between two syncs, which take a while on a busy disk
         service: ", args: [--heartbeat, 10ms]",
+        then: "\n  - wait: 1s",
         ..state(
             ("statfs-spoof", ""),
             (INTERPOSED, "/data"),
@@ -464,35 +432,6 @@ pub(super) const FIXTURES: &[Fixture] = &[
 ];
 
 impl Fixture {
-    /// Fault and way.
-    pub(super) fn name(&self) -> String {
-        format!("{}-{}", self.fault, self.way).trim_end_matches('-').to_owned()
-    }
-
-    /// The whole scenario; the fault is in force for `wait` before it is reverted.
-    pub(super) fn scenario(&self, wait: &str) -> String {
-        let Self { fault, volume, mount, inject, image, service, beside, then, .. } = self;
-        let memory = if *image == ENGINE.image { "512MiB" } else { "64MiB" };
-        let name = self.name();
-        let wait = if wait.is_empty() { String::new() } else { format!("\n  - wait: {wait}") };
-        let revert = if self.lasts { "\n  - revert: fault" } else { "" };
-        format!(
-            "keelhaul: 1
-name: {name}
-timeout: 60s
-volumes: {{ data: {volume} }}
-services:
-  agent: {{ image: {image}, mounts: {{ {mount}: data }}, memory: {memory}, stop_grace: 1s{service} }}{beside}
-steady_state:
-  - container: {{ service: agent, state: running }}
-  - log: {{ service: agent, matches: 'state INIT ->|EACCES|engine: answers' }}
-steps:
-  - inject: {{ {fault}: {inject} }}
-    as: fault{then}{wait}{revert}
-"
-        )
-    }
-
     /// The one of this name.
     pub(super) fn called(name: &str) -> &'static Self {
         FIXTURES.iter().find(|fixture| fixture.name() == name).unwrap()

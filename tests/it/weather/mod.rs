@@ -6,6 +6,7 @@
 mod beside;
 mod engine;
 mod facts;
+mod fixture;
 mod fixtures;
 mod grafts;
 mod harness;
