@@ -223,8 +223,8 @@ pub enum Event {
         service: String,
         /// The end of its output; any bytes, as lossy UTF-8, redacted.
         text: String,
-        /// When each line of it was printed, in microseconds since the run started, by the engine's
-        /// clock; empty where that is not known.
+        /// When the engine read each line of it, in microseconds since the run started; a clock of the
+        /// engine's that differs from ours is put right. Empty where that is not known.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         lines_us: Vec<u64>,
     },
