@@ -30,10 +30,9 @@ pub(super) async fn recover(args: &RecoverArgs) -> anyhow::Result<ExitCode> {
     let recovered = match &args.run {
         None => recover::recover_all(Arc::clone(&docker)).await?,
         Some(run) => {
-            let known = recover::list(&docker).await?;
-            let called = runs_called(&known, run)?;
+            let (known, called) = at_engine(&docker, run).await?;
             if called.is_empty() {
-                let (said, code) = unknown(run, &known, &args.out);
+                let (said, code) = unknown(run, &known, &args.out)?;
                 output::say(said);
                 return Ok(code);
             }
@@ -74,6 +73,14 @@ fn nothing(states: &[RunState]) -> String {
     )
 }
 
+/// All runs there are, and those of them whose id begins with this.
+async fn at_engine(docker: &Docker, begin: &str) -> anyhow::Result<(Vec<RunState>, Vec<String>)> {
+    let there = |known: &[RunState]| known.iter().any(|state| state.run.starts_with(begin));
+    let known = recover::list_until(docker, there).await?;
+    let called = runs_called(&known, begin)?;
+    Ok((known, called))
+}
+
 /// Every run whose id begins with this. A run has an id per case that ran side by side.
 fn runs_called(known: &[RunState], begin: &str) -> anyhow::Result<Vec<String>> {
     // a whole id is that run alone: `k7f3a9-1` is not the beginning of `k7f3a9-10`
@@ -93,25 +100,35 @@ fn runs_called(known: &[RunState], begin: &str) -> anyhow::Result<Vec<String>> {
     Ok(found)
 }
 
+/// The run of these reports whose id begins with this, where there is one.
+fn reported<'a>(reports: &'a [String], begin: &str) -> anyhow::Result<Option<&'a str>> {
+    let ids = reports.iter().map(String::as_str);
+    let found: Vec<&str> = ids.filter(|id| !begin.is_empty() && id.starts_with(begin)).collect();
+    let whole = found.iter().find(|id| **id == begin);
+    if whole.is_none() && found.len() > 1 {
+        let named = found[..found.len().min(NAMED)].join(", ");
+        let more = if found.len() > NAMED { ", …" } else { "" };
+        bail!("`{begin}` may be any of {named}{more}\n\nhint: write more of it");
+    }
+    Ok(whole.or(found.first()).copied())
+}
+
 /// What is said of a run that has nothing at the engine. One of which nothing is left is no error,
 /// and which that is its reports and the history tell; of any other only the form of its id does.
-fn unknown(run: &str, states: &[RunState], out: &Path) -> (String, ExitCode) {
+fn unknown(run: &str, states: &[RunState], out: &Path) -> anyhow::Result<(String, ExitCode)> {
     const NOTHING: &str = "nothing to recover";
     let reports = report::runs(out);
     // its cases side by side have an id each
     let whole = run.split('-').next().unwrap_or(run);
-    let reported = reports.iter().find(|known| !whole.is_empty() && known.starts_with(whole));
     let remembered = || History::open(&out.join(FILE)).is_ok_and(|all| all.run(whole).is_ok());
-    if let Some(known) = reported {
+    if let Some(known) = reported(&reports, whole)? {
         let out = out.display();
         let said = format!("{NOTHING}: nothing is left of `{known}`, whose reports are in `{out}`");
-        return (said, ExitCode::Pass);
+        return Ok((said, ExitCode::Pass));
     }
     if is_run_id(run) && remembered() {
-        return (
-            format!("{NOTHING}: nothing is left of `{run}`, which the history knows"),
-            ExitCode::Pass,
-        );
+        let said = format!("{NOTHING}: nothing is left of `{run}`, which the history knows");
+        return Ok((said, ExitCode::Pass));
     }
     let names = states.iter().map(|state| state.run.as_str());
     let names: Vec<&str> = names.chain(reports.iter().map(String::as_str)).collect();
@@ -124,12 +141,13 @@ fn unknown(run: &str, states: &[RunState], out: &Path) -> (String, ExitCode) {
             "{NOTHING}\n\nhint: no report in `{out}` is of a run `{run}`: whether it left nothing, was recovered \
              already or never was cannot be told here; `--out` names another directory"
         );
-        return (said, ExitCode::Pass);
+        return Ok((said, ExitCode::Pass));
     }
     let hint = suggest(run, names.into_iter().take(NAMED))
         .unwrap_or_else(|| "nothing is left of any run, and none has reports here".into());
     let hint = meant.map_or(hint, |meant| format!("did you mean `{meant}`?"));
-    (format!("error: no run is called `{}`\n\nhint: {hint}", one_line(run, SHOWN)), ExitCode::Usage)
+    let said = format!("error: no run is called `{}`\n\nhint: {hint}", one_line(run, SHOWN));
+    Ok((said, ExitCode::Usage))
 }
 
 fn listing(states: &[RunState]) -> String {
@@ -177,7 +195,18 @@ fn summary(recovered: &Recovered) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use serde_json::json;
+
     use super::*;
+    use crate::runtime::scripted::{self, ScriptedEngine};
+
+    /// Makes the directory of a run's reports.
+    fn report_of(run: &str, out: &Path) {
+        std::fs::create_dir(out.join(run)).unwrap();
+        std::fs::write(out.join(run).join("events.jsonl"), "").unwrap();
+    }
 
     #[test]
     fn nothing_to_recover_names_the_runs_that_may_have_just_ended() {
@@ -191,9 +220,7 @@ mod tests {
     #[test]
     fn a_run_that_never_was_is_told_from_one_of_which_nothing_is_left() {
         let dir = tempfile::tempdir().unwrap();
-        let reported = dir.path().join("kabcdef");
-        std::fs::create_dir(&reported).unwrap();
-        std::fs::write(reported.join("events.jsonl"), "").unwrap();
+        report_of("kabcdef", dir.path());
         let objects = Vec::new();
         let there = [RunState { run: "kqrstuv-0".into(), live: false, kept: false, objects }];
         for (run, code, says) in [
@@ -206,8 +233,38 @@ mod tests {
             ("NONSENSE", ExitCode::Usage, "known here: `kqrstuv-0`, `kabcdef`"),
             ("-", ExitCode::Usage, "no run is called `-`"),
         ] {
-            let (said, found) = unknown(run, &there, dir.path());
+            let (said, found) = unknown(run, &there, dir.path()).unwrap();
             assert!(found == code && said.contains(says), "{run}: {said}");
         }
+    }
+
+    #[test]
+    fn a_beginning_that_several_reports_share_is_none_of_them() {
+        let dir = tempfile::tempdir().unwrap();
+        ["kabcdef", "kabcxyz", "kab"].iter().for_each(|run| report_of(run, dir.path()));
+        let error = unknown("kabc", &[], dir.path()).unwrap_err().to_string();
+        assert!(error.contains("`kabc` may be any of kabc"), "{error}");
+        assert!(error.contains("kabcdef") && error.contains("kabcxyz"), "{error}");
+        // the whole of one, though it begins another
+        let (said, code) = unknown("kab", &[], dir.path()).unwrap();
+        assert!(code == ExitCode::Pass && said.contains("nothing is left of `kab`"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_run_that_one_list_left_out_is_looked_for_again() {
+        let lists = AtomicUsize::new(0);
+        let labels = json!({ "keelhaul.run": "kabcdef", "keelhaul.role": "journal" });
+        let journal = json!({ "Name": "keelhaul-kabcdef", "Labels": labels, "Driver": "local",
+                              "Mountpoint": "/m", "Scope": "local", "Options": {} });
+        let engine = ScriptedEngine::start(move |asked| match asked {
+            _ if !asked.starts_with("GET /volumes?") => scripted::json(&json!([])),
+            _ if lists.fetch_add(1, Ordering::Relaxed) < 2 => {
+                scripted::json(&json!({ "Volumes": [] }))
+            }
+            _ => scripted::json(&json!({ "Volumes": [journal] })),
+        });
+        let (_, called) = at_engine(&engine.client(), "kab").await.unwrap();
+        assert_eq!(called, ["kabcdef"]);
+        assert_eq!(engine.asked("GET /volumes?").len(), 3);
     }
 }

@@ -80,6 +80,25 @@ pub async fn list(docker: &Docker) -> Result<Vec<RunState>> {
     Ok(states)
 }
 
+/// The same, but looks again for a while until `there` says that what is looked for is among them: an
+/// engine that is removing something else may leave a volume out of a list.
+///
+/// # Errors
+/// When the engine does not answer.
+pub async fn list_until(
+    docker: &Docker,
+    there: impl Fn(&[RunState]) -> bool,
+) -> Result<Vec<RunState>> {
+    for _ in 1..LOOKS {
+        let states = list(docker).await?;
+        if there(&states) {
+            return Ok(states);
+        }
+        sleep(PAUSE).await;
+    }
+    list(docker).await
+}
+
 /// A run lives while the keeper in one of its containers has a fresh lease. The keeper's own
 /// container is asked, so that the clock is that of the engine's host.
 async fn is_live(docker: &Docker, objects: &[ObjectRef]) -> bool {

@@ -10,7 +10,8 @@ use crate::{
     verdict::Verdict,
 };
 
-/// Version of the document. Any change of shape raises it.
+/// Version of the document. Any change of shape raises it, but a new field that may be left out, as in
+/// the events.
 pub const VERSION: u32 = 2;
 
 #[derive(Serialize)]

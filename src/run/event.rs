@@ -21,7 +21,8 @@ use super::{
     io_traces::IoTrace,
 };
 
-/// Version of the event file. Any change of shape raises it.
+/// Version of the event file: another is not read. Any change of shape raises it, but a new field that
+/// may be left out: who does not know it passes over it, and a file without it is read.
 pub const FORMAT: u32 = 1;
 
 /// An event, and when it happened.
@@ -222,8 +223,8 @@ pub enum Event {
         service: String,
         /// The end of its output; any bytes, as lossy UTF-8, redacted.
         text: String,
-        /// When each line of it was printed, in microseconds since the run started, by the engine's
-        /// clock; empty where that is not known.
+        /// When the engine read each line of it, in microseconds since the run started; a clock of the
+        /// engine's that differs from ours is put right. Empty where that is not known.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         lines_us: Vec<u64>,
     },
@@ -392,4 +393,23 @@ pub enum Origin {
     Rollback,
     /// The keeper, because its time was up.
     Expiry,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What [`FORMAT`] promises: a field that may be left out is no other format, either way.
+    #[test]
+    fn an_event_is_read_without_the_fields_that_came_later_and_with_those_to_come() {
+        let log = |more: &str| {
+            let text = format!(
+                r#"{{"at_us":1,"event":{{"kind":"log-collected","case":"c","service":"s","text":"t"{more}}}}}"#
+            );
+            serde_json::from_str::<Stamped>(&text).unwrap().event
+        };
+        let Event::LogCollected { lines_us, .. } = log("") else { panic!("another event") };
+        assert_eq!(lines_us, Vec::<u64>::new());
+        assert_eq!(log(r#","lines_us":[7],"to_come":true"#), log(r#","lines_us":[7]"#));
+    }
 }

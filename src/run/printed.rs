@@ -1,4 +1,6 @@
 //! What a subject printed, and when each line of it was, on the clock of the run. Pure.
+//!
+//! The runtime has put the engine's stamps on our wall clock, where the engine's own differs.
 
 use crate::runtime::Printed;
 

@@ -185,8 +185,8 @@ pub struct LogRecord {
     pub service: String,
     /// The end of its output.
     pub text: String,
-    /// When each line of it was printed, in microseconds since the run started, by the engine's
-    /// clock; empty where that is not known.
+    /// When the engine read each line of it, in microseconds since the run started; empty where that is
+    /// not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines_us: Vec<u64>,
 }

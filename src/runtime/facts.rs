@@ -34,7 +34,8 @@ pub struct EngineFacts {
 /// A line that a container printed, or a piece of a long one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Printed {
-    /// When the engine read it, in Unix nanoseconds of the engine's clock; none where it does not say.
+    /// When the engine read it, in Unix nanoseconds of our clock, a differing one of the engine's put
+    /// right; none where it does not say.
     pub at_ns: Option<i64>,
     /// Its bytes, with the end of the line.
     pub bytes: Vec<u8>,

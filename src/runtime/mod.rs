@@ -178,8 +178,8 @@ pub trait Runtime: Send + Sync {
     fn inspect<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<ContainerFacts>>;
     /// The labels of a container.
     fn labels<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<BTreeMap<String, String>>>;
-    /// The container's output since a Unix time in nanoseconds, both streams interleaved, bounded to
-    /// the last `limit` bytes.
+    /// The container's output since a Unix time in nanoseconds of our clock, both streams interleaved,
+    /// bounded to the last `limit` bytes.
     fn logs<'a>(
         &'a self,
         container: &'a str,

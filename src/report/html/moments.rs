@@ -138,7 +138,8 @@ fn recovered(recovery: &RecoveryRecord) -> Option<Moment> {
     let Some(took) = recovery.recovery_us else {
         let objective = recovery.objective_us?;
         let text = format!("not recovered within the objective of {}", span(objective));
-        return Some(Moment { at_us: recovery.from_us + objective, text, mark: None });
+        let mark = Some(Mark { class: "never", said: format!("not within {}", span(objective)) });
+        return Some(Moment { at_us: recovery.from_us + objective, text, mark });
     };
     let allowed = recovery.objective_us.map(|time| format!(" of {}", span(time)));
     let measured = format!("{}{}", span(took), allowed.unwrap_or_default());

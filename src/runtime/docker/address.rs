@@ -1,7 +1,5 @@
 //! Where the engine listens, and the connection to it. Sends nothing.
 
-use std::sync::Arc;
-
 use bollard::API_DEFAULT_VERSION;
 
 use super::Docker;
@@ -96,7 +94,10 @@ impl Docker {
             }
         };
         match client {
-            Ok(client) => Ok(Self { client, address, version: Arc::default() }),
+            Ok(client) => {
+                let (version, ahead_ns) = Default::default();
+                Ok(Self { client, address, version, ahead_ns })
+            }
             Err(bollard::errors::Error::SocketNotFoundError(_)) => {
                 Err(RuntimeError::NoEngine { address: address.text() })
             }

@@ -34,7 +34,7 @@ impl Docker {
         Ok(pieces.kept.into())
     }
 
-    /// Hands over every piece that is not older, without its stamp.
+    /// Hands over every piece that is not older, without its stamp. Times are those of our clock.
     async fn each_since(
         &self,
         container: &str,
@@ -42,6 +42,8 @@ impl Docker {
         timestamps: bool,
         mut take: impl FnMut(Option<i64>, &[u8]),
     ) -> Result<()> {
+        let ahead_ns = if timestamps { self.ahead_ns().await } else { 0 };
+        let since = if since > 0 { since.saturating_add(ahead_ns) } else { since };
         let seconds = since.max(0) / NANOSECONDS;
         let options = LogsOptions {
             stdout: true,
@@ -58,7 +60,7 @@ impl Docker {
                 let bytes: &[u8] = piece.as_ref();
                 let (at_ns, text) = if timestamps { unstamped(bytes) } else { (None, bytes) };
                 if at_ns.is_none_or(|at_ns| at_ns >= since) {
-                    take(at_ns, text);
+                    take(at_ns.map(|at_ns| at_ns.saturating_sub(ahead_ns)), text);
                 }
             }
             Ok(())
@@ -139,7 +141,33 @@ impl Pieces {
 
 #[cfg(test)]
 mod tests {
+    use jiff::{SignedDuration, Timestamp};
+    use serde_json::json;
+
     use super::*;
+    use crate::runtime::docker::scripted::{ScriptedEngine, json};
+
+    #[tokio::test]
+    async fn an_engine_whose_clock_differs_prints_by_ours() {
+        for ahead in [SignedDuration::from_hours(1), SignedDuration::from_hours(-1)] {
+            let start = Timestamp::now();
+            let theirs = move |since: i64| start + ahead + SignedDuration::from_secs(since);
+            let engine = ScriptedEngine::start(move |asked| match asked {
+                "GET /info" => json(&json!({ "SystemTime": theirs(0).to_string() })),
+                _ => Some((200, format!("{} old\n{} new\n", theirs(-60), theirs(-20)))),
+            });
+            let client = engine.client();
+            let ns = |at: Timestamp| i64::try_from(at.as_nanosecond()).unwrap();
+            let since = ns(start - SignedDuration::from_secs(40));
+            let printed = client.printed_since("c", since, 100).await.unwrap();
+            assert_eq!(client.output_since("c", since, 100).await.unwrap(), b"new\n");
+            let [new] = &printed[..] else { panic!("{printed:?}") };
+            assert_eq!(new.bytes, b"new\n");
+            let off = new.at_ns.unwrap() - ns(start - SignedDuration::from_secs(20));
+            assert!(off.abs() < 10 * NANOSECONDS, "{off} ns");
+            assert_eq!(engine.asked("/info").len(), 1, "it is asked for once");
+        }
+    }
 
     #[test]
     fn stamps_are_read_and_taken_off() {

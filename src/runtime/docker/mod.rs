@@ -9,6 +9,7 @@ mod alone;
 mod attach;
 mod call;
 mod choices;
+mod clock;
 mod commit;
 mod containers;
 mod engine;
@@ -64,6 +65,8 @@ pub struct Docker {
     address: Address,
     /// Asked for once.
     version: Arc<OnceCell<Version>>,
+    /// How far its clock is ahead of ours; asked for once.
+    ahead_ns: Arc<OnceCell<i64>>,
 }
 
 impl Runtime for Docker {

@@ -103,6 +103,17 @@ fn who_noticed_first_is_marked_and_what_was_never_there_notices_nothing() {
 
 #[test]
 fn faults_without_end_leave_room_for_what_became_of_them() {
+    let told = told_after_faults_without_end(Some(1_200_000));
+    assert_eq!(told.matches("full is injected").count(), 8, "{told}");
+    assert_eq!(told.matches("noticed").count(), 16, "{told}");
+    assert!(told.contains("recovered in 1.200s") && told.contains("… and more"), "{told}");
+    let told = told_after_faults_without_end(None);
+    assert_eq!(told.matches("full is injected").count(), 8, "{told}");
+    assert!(told.contains("not recovered within the objective of 5.000s"), "{told}");
+}
+
+/// What happened, as the page tells it of a case whose faults came and went by the hundred.
+fn told_after_faults_without_end(recovery_us: Option<u64>) -> String {
     let mut made = Made::run(1);
     made.case("flaps", "", 1).phase(Phase::Steps);
     for _ in 0..500 {
@@ -111,14 +122,14 @@ fn faults_without_end_leave_room_for_what_became_of_them() {
             .sample("observed", Sample::outside("down", "not up"))
             .revert(true);
     }
-    made.recovered(Some(1_200_000)).case_end(Verdict::Pass, &[]).end(Verdict::Pass);
+    made.recovered(recovery_us).case_end(Verdict::Pass, &[]).end(Verdict::Pass);
     let mut out = Vec::new();
     html::write(&made.record(), &mut out).unwrap();
     let page = String::from_utf8(out).unwrap();
-    let told = page.split("<h3>What happened</h3>").nth(1).unwrap().split("<h3>").next().unwrap();
-    assert_eq!(told.matches("full is injected").count(), 8, "{told}");
-    assert_eq!(told.matches("noticed").count(), 16, "{told}");
-    assert!(told.contains("recovered in 1.200s") && told.contains("… and more"), "{told}");
+    let marks = drawn(&page, "circle", "mark never").len();
+    assert_eq!(marks, usize::from(recovery_us.is_none()), "{page}");
+    let told = page.split("<h3>What happened</h3>").nth(1).unwrap();
+    told.split("<h3>").next().unwrap().to_owned()
 }
 
 #[test]

@@ -110,6 +110,42 @@ fn its_scenarios_check() {
     scenario::load_beside(&files, &Sets::new(), &BTreeMap::new(), beside).unwrap();
 }
 
+/// How the loop over the seeds ends where runs of the images that end so fail.
+fn loop_ends(failing: &str) -> bool {
+    let text = readme();
+    // as it is indented in a list
+    let loops = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let script = loops.into_iter().find(|block| block.contains("for seed in")).expect("a loop");
+    let stubs = "docker() { :; }; keelhaul() { case \"$*\" in *:FAILING) return 1;; esac; }";
+    let script = format!("{}\n{script}", stubs.replace("FAILING", failing));
+    std::process::Command::new("sh").args(["-e", "-c", &script]).status().unwrap().success()
+}
+
+#[test]
+fn its_loop_before_a_release_ends_as_the_candidate_did() {
+    assert!(loop_ends("none"));
+    assert!(!loop_ends("candidate"));
+    assert!(loop_ends("test"), "what the release fails at is no reason");
+}
+
+/// What Jenkins does after a step that failed is not done.
+#[test]
+fn its_pipeline_keeps_the_reports_of_this_run_whatever_failed() {
+    let text = readme();
+    let pipeline = blocks(&text, "groovy").into_iter().find(|block| block.contains("pipeline {"));
+    let steps = [
+        "checkout scm",
+        "rm -rf reports/latest",
+        "docker version",
+        "keelhaul run",
+        "summary.md || true",
+        "archiveArtifacts",
+        "junit 'reports",
+    ];
+    let places: Vec<_> = steps.map(|step| pipeline.unwrap().find(step).expect(step)).into();
+    assert!(places.is_sorted(), "{steps:?} stand at {places:?}");
+}
+
 /// The names in the first column of the table of limits are those of faults and scenarios.
 #[test]
 fn its_limits_are_those_of_something() {
