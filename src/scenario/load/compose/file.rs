@@ -50,6 +50,8 @@ pub(super) struct File<'a> {
     volumes: Vec<Entry>,
     /// Names that were made up, by service and path.
     made: BTreeMap<(String, String), String>,
+    /// Where variables were put in, as what it is written there, and what stands there now.
+    pub(super) put_in: Vec<(Span, String, String)>,
     /// What of `without` was met.
     done_without: BTreeSet<String>,
 }
@@ -81,6 +83,7 @@ impl<'a> File<'a> {
             over: over.clone(),
             volumes: Vec::new(),
             made: BTreeMap::new(),
+            put_in: Vec::new(),
             done_without: BTreeSet::new(),
         }
     }
@@ -223,13 +226,7 @@ impl<'a> File<'a> {
         let mut whole = true;
         let value = match &node.value {
             Value::Text(text) if text.contains('$') => {
-                match interpolate(text, &mut |name| self.variable(name)) {
-                    Ok(text) => return Some(Node::new(node.span, Value::Text(text.clone()), text)),
-                    Err(problem) => {
-                        self.report(Problem::on(node, problem));
-                        return None;
-                    }
-                }
+                return self.put_in(node, text);
             }
             Value::List(items) => {
                 let items: Vec<_> = items.iter().map(|item| self.interpolated(item)).collect();
@@ -249,6 +246,27 @@ impl<'a> File<'a> {
             _ => return Some(node.clone()),
         };
         whole.then(|| Node { value, ..node.clone() })
+    }
+
+    fn put_in(&mut self, node: &Node, written: &str) -> Option<Node> {
+        let mut used = Vec::new();
+        let found = interpolate(written, &mut |name| {
+            let value = self.variable(name);
+            used.extend(value.clone().map(|value| (format!("${{{name}}}"), value)));
+            value
+        });
+        match found {
+            Ok(text) => {
+                self.put_in.push((node.span, written.to_owned(), text.clone()));
+                let used = used.into_iter().map(|(shown, value)| (node.span, shown, value));
+                self.put_in.extend(used);
+                Some(Node::new(node.span, Value::Text(text.clone()), text))
+            }
+            Err(problem) => {
+                self.report(Problem::on(node, problem));
+                None
+            }
+        }
     }
 
     /// Where the relative paths of a part begin.
