@@ -10,7 +10,7 @@ mod rules;
 mod text;
 mod user;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -33,6 +33,8 @@ pub struct Subject {
     pub hidden: BTreeMap<String, Hidden>,
     /// Other containers that may write to the same volume or directory, by path.
     pub writers: BTreeMap<String, Vec<String>>,
+    /// Keys of its Compose file that were not understood: no rule finds what they may say otherwise.
+    pub not_understood: BTreeSet<String>,
 }
 
 /// Whom a process runs as.
@@ -79,6 +81,8 @@ pub struct Rule {
     pub risk: &'static str,
     /// The scenario that shows it: `FAMILY/NAME`.
     pub proof: &'static str,
+    /// Keys of a Compose file that may say that it was not chosen.
+    keys: &'static [&'static str],
     look: fn(&Subject) -> Vec<Seen>,
 }
 
@@ -126,7 +130,10 @@ pub fn audit(subjects: &[Subject], except: &[String]) -> Vec<Finding> {
 }
 
 fn findings(subject: &Subject, except: &[String]) -> Vec<Finding> {
-    let rules = RULES.iter().filter(|rule| !except.iter().any(|name| name == rule.name));
+    let rules = RULES.iter().filter(|rule| {
+        let is_open = rule.keys.iter().any(|key| subject.not_understood.contains(*key));
+        !is_open && !except.iter().any(|name| name == rule.name)
+    });
     let mut found: Vec<Finding> = rules
         .flat_map(|rule| (rule.look)(subject).into_iter().map(move |seen| (rule, seen)))
         .map(|(rule, seen)| Finding {

@@ -84,16 +84,23 @@ async fn of_compose(file: &Path) -> anyhow::Result<Found> {
     }
     let text = files::beside(&file).ok().flatten().unwrap_or_default();
     let named = compose_volumes(&String::from_utf8_lossy(&text));
-    let (subjects, mut unlooked) = audit::declared(&scenario, &images, &named);
-    unlooked.extend(gaps.iter().filter_map(not_understood));
+    let (mut subjects, mut unlooked) = audit::declared(&scenario, &images, &named);
+    let not_understood: Vec<_> = gaps.iter().filter_map(not_understood).collect();
+    for subject in &mut subjects {
+        let name = &subject.choices.name;
+        let own = not_understood.iter().filter(|(_, it)| it.container == *name);
+        subject.not_understood = own.map(|(key, _)| key.clone()).collect();
+    }
+    unlooked.extend(not_understood.into_iter().map(|(_, unlooked)| unlooked));
     Ok(Some((subjects, unlooked)))
 }
 
 /// A key of a service that nothing was made of; of a volume or an image, enough is known.
-fn not_understood(gap: &Gap) -> Option<Unlooked> {
+fn not_understood(gap: &Gap) -> Option<(String, Unlooked)> {
     let Way::Without(container, key) = gap.way.clone() else { return None };
     let what = format!("what `{}` says", one_line(&key, LONGEST_KEY));
-    Some(Unlooked { container, what, why: one_line(&gaps::what(&gap.problem), LONGEST_WHY) })
+    let why = one_line(&gaps::what(&gap.problem), LONGEST_WHY);
+    Some((key, Unlooked { container, what, why }))
 }
 
 fn unknown_rule(except: &[String]) -> Option<String> {

@@ -34,7 +34,7 @@ mod shell;
 mod signals;
 mod theirs;
 
-use std::process::ExitCode as ProcessExit;
+use std::{ffi::OsString, process::ExitCode as ProcessExit};
 
 use clap::{
     CommandFactory as _, Parser as _,
@@ -47,12 +47,12 @@ use args::{Arguments, Verb};
 /// Parses the command line, does what it says, and returns the exit code.
 #[must_use]
 pub fn main() -> ProcessExit {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match parsed(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) => {
             // help and version are not errors: clap knows where each belongs
             let code = if error.use_stderr() { ExitCode::Usage } else { ExitCode::Pass };
-            let _ = without_inner_verbs(error).print();
+            let _ = error.print();
             return exit(code);
         }
     };
@@ -72,6 +72,19 @@ pub fn main() -> ProcessExit {
     // a blocked system call must not keep the process: whatever it holds is in the journal
     runtime.shutdown_background();
     exit(code)
+}
+
+/// What the command line says against these words, the first of which names the program; none where
+/// it would begin, or show its help. Nothing is done.
+#[must_use]
+pub fn refused(words: &[String]) -> Option<String> {
+    parsed(words).err().filter(clap::Error::use_stderr).map(|error| error.to_string())
+}
+
+fn parsed<W: Into<OsString> + Clone>(
+    words: impl IntoIterator<Item = W>,
+) -> Result<Arguments, clap::Error> {
+    Arguments::try_parse_from(words).map_err(without_inner_verbs)
 }
 
 /// What keelhaul calls in its own containers is nobody's mistyped verb.

@@ -1,12 +1,11 @@
 //! What README.md tells its readers to type and to copy: each recipe for a CI system is a whole
 //! file, and the command line takes every line of it, and of the rest.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
+use keelhaul::cli;
 use regex::Regex;
 use serde_json::Value;
-
-use crate::harness::KEELHAUL;
 
 fn readme() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
@@ -54,10 +53,8 @@ fn calls(line: &str) -> Vec<Vec<String>> {
 
 /// What the command line says against these words; nothing where it would begin.
 fn refused(words: &[String]) -> Option<String> {
-    // help is shown at its place in the line, after what stands before it was taken
-    let ran = Command::new(KEELHAUL).args(words).arg("--help").output().unwrap();
-    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
-    (!ran.status.success()).then(|| format!("keelhaul {}: {said}", words.join(" ")))
+    let line: Vec<String> = ["keelhaul".to_owned()].into_iter().chain(words.to_vec()).collect();
+    cli::refused(&line).map(|said| format!("{}: {said}", line.join(" ")))
 }
 
 fn words(line: &str) -> Vec<String> {
@@ -84,7 +81,15 @@ fn has(lines: &[String], part: &str) {
 
 #[test]
 fn the_command_line_refuses_what_it_does_not_know() {
-    for line in ["sail", "run --job 2 x", "run --jobs some x", "run --max-time soon x"] {
+    for line in [
+        "sail",
+        "run --job 2 x",
+        "run --jobs some x",
+        "run --max-time soon x",
+        // what is wanted beside it
+        "init",
+        "run x --yes",
+    ] {
         assert!(refused(&words(line)).is_some(), "{line}");
     }
     assert_eq!(refused(&words("run --jobs 2 x")), None);

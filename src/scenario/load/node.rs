@@ -234,7 +234,7 @@ impl Node {
 }
 
 /// The beginning of a long text.
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     const LONGEST: usize = 60;
     let line = text.lines().next().unwrap_or_default();
     if line.chars().count() > LONGEST || line.len() < text.trim_end().len() {

@@ -192,6 +192,9 @@ services:
     let mut unknown: Vec<_> = unknown.collect();
     unknown.sort_unstable();
     assert_eq!(unknown, expected);
+    // what may be chosen after all is not found
+    let expected = [("state-on-tmpfs", "/state"), ("tmpfs-without-limit", "/state")];
+    assert_eq!(found(&ran), expected.map(|(rule, at)| (rule.to_owned(), at.to_owned())));
 }
 
 #[test]

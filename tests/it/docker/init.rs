@@ -41,8 +41,8 @@ services:
     devices: [ /dev/fuse ]
     restart: whenever
     mem_limit: lots
-    portz: [ \"80\" ]
-    healthcheck: { test: [ CMD, /keelhaul, --version ], retrys: 3 }
+    provider: { type: other }
+    healthcheck: { test: [ CMD, /keelhaul, --version ] }
     deploy: { resources: { limits: { memory: 64m, pids: 3 } } }
     volumes: [ data:/data, shared:/shared ]
   worker:
@@ -102,8 +102,7 @@ fn what_a_run_does_not_have_is_left_out_and_named() {
         ("compose.yaml:5:5: ", "left out by `without: [app.devices]`"),
         ("compose.yaml:6:14: ", "left out by `without: [app.restart]`"),
         ("compose.yaml:7:16: ", "left out by `without: [app.mem_limit]`"),
-        ("(did you mean `ports`?)", "left out by `without: [app.portz]`"),
-        ("compose.yaml:9:57: ", "left out by `without: [app.retrys]`"),
+        ("compose.yaml:8:5: ", "left out by `without: [app.provider]`"),
         ("compose.yaml:10:51: ", "left out by `without: [app.pids]`"),
         ("compose.yaml:15:5: ", "left out by `without: [worker.pid]`"),
         ("compose.yaml:16:", "`shared` is an empty volume of the run's (`docker`)"),
@@ -116,8 +115,8 @@ fn what_a_run_does_not_have_is_left_out_and_named() {
     }
     let full = names(&ran.stdout).into_iter().find(|name| name.ends_with("app-restart.yaml"));
     let text = fs::read_to_string(test.path("suite").join(full.unwrap())).unwrap();
-    let of_app = "    - app.devices\n    - app.mem_limit\n    - app.pids\n    - app.portz\n    \
-                  - app.privileged\n    - app.restart\n    - app.retrys\n    - worker.";
+    let of_app = "    - app.devices\n    - app.mem_limit\n    - app.pids\n    - app.privileged\n    \
+                  - app.provider\n    - app.restart\n    - worker.";
     for part in [of_app, "  shared: { docker: {} }\n", "health: healthy"] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
@@ -145,6 +144,108 @@ fn what_has_to_be_mended_is_no_gap() {
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert!(ran.stderr.contains("say it") && !ran.stderr.contains("note: "), "{}", ran.stderr);
     assert!(!test.path("other").exists());
+}
+
+/// What `init` says of a service with these lines, in a file with this at its end; it writes nothing.
+fn refused(lines: &str, end: &str) -> String {
+    let test = Test::new();
+    let image = "services:\n  app:\n    image: keelhaul/specimen\n    privileged: true\n";
+    test.scenario("compose.yaml", &format!("{image}    {lines}\n{end}\n"));
+    let ran = test.keelhaul(&["init", "--compose", "compose.yaml", "--out", "suite"]);
+    assert_eq!(ran.code, Some(2), "{lines}: {}{}", ran.stdout, ran.stderr);
+    assert!(!test.path("suite").exists(), "{lines}");
+    ran.stderr
+}
+
+#[test]
+fn what_is_mistyped_inside_a_key_never_takes_a_key_of_the_service_along() {
+    for (lines, says) in [
+        (
+            "healthcheck: { test: [ CMD, /x ], command: 1 }",
+            "unknown key `command` in `healthcheck`",
+        ),
+        ("healthcheck: { test: [ CMD, /x ], retrys: 3 }", "did you mean `retries`?"),
+        ("volumes: [ { type: volume, target: /d, user: x } ]", "unknown key `user` in a mount"),
+        ("deploy: { resources: { limits: { command: x } } }", "remove it: no `without`"),
+    ] {
+        let said = refused(&format!("command: [ specimen ]\n    {lines}"), "");
+        assert!(said.contains(says), "{says} is not in\n{said}");
+    }
+}
+
+#[test]
+fn what_makes_a_service_itself_or_safe_is_never_left_out() {
+    for (lines, says) in [
+        ("user: [ 1001 ]", "`user` wants text"),
+        ("read_only: sometimes", "`read_only` wants `true` or `false`"),
+        ("cap_drop: ALL", "`cap_drop` wants a list"),
+        ("command: echo \"never closed", "`command` wants a command"),
+        ("entrypoint: echo \"never closed", "`entrypoint` wants a command"),
+        ("environment: [ { A: b } ]", "`environment` wants"),
+        ("env_file: [ { path: none.env, required: maybe } ]", "`required` wants"),
+        ("usr: \"1001\"", "did you mean `user`?"),
+        ("network_mode: none", "without: [app.network_mode]"),
+    ] {
+        let said = refused(lines, "");
+        assert!(said.contains(says), "{says} is not in\n{said}");
+    }
+    for network in ["{ internal: true }", "{ driver: overlay, internal: true }"] {
+        let said = refused("networks: [ back ]", &format!("networks: {{ back: {network} }}"));
+        let says = "`internal` of network `back` has no counterpart";
+        assert!(said.contains(says) && said.contains("without: [networks.back]"), "{said}");
+    }
+}
+
+/// By its project: of its variables, of the file, or of the directory that it lies in.
+#[test]
+fn the_image_of_what_is_built_is_called_as_compose_calls_it() {
+    for (folder, name, variables, image) in [
+        ("My.Shop_1", "", "", Some("myshop_1-app")),
+        ("-_Shop", "", "COMPOSE_PROJECT_NAME=\n", Some("shop-app")),
+        ("shop", "name: ${OF:-Other}\n", "OF=Third\n", Some("third-app")),
+        ("shop", "name: other\n", "COMPOSE_PROJECT_NAME=fourth\n", Some("fourth-app")),
+        ("__", "", "", None),
+    ] {
+        let test = Test::new();
+        fs::create_dir(test.path(folder)).unwrap();
+        let file = format!("./{folder}/compose.yaml");
+        test.scenario(&file, &format!("{name}services: {{ app: {{ build: . }} }}\n"));
+        test.scenario(&format!("{folder}/.env"), variables);
+        let out = format!("./{folder}/suite");
+        let ran = test.keelhaul(&["init", "--compose", &file, "--out", &out]);
+        assert_eq!(ran.code, Some(if image.is_some() { 0 } else { 2 }), "{}", ran.stderr);
+        let says =
+            image.map_or("name the image".into(), |image| format!("`{image}` is run, which"));
+        assert!(ran.stderr.contains(&says), "{says} is not in\n{}", ran.stderr);
+    }
+}
+
+/// Whatever quotes a value shows what the file has in its place.
+#[test]
+fn what_a_variable_stands_for_is_never_told() {
+    let test = Test::new();
+    test.scenario(".env", "SECRET=hunter22\nPAIR=ro,hunter22\nCOUNT=on-failure:hunter22\n");
+    let service =
+        |lines: &str| format!("services: {{ app: {{ image: keelhaul/specimen, {lines} }} }}\n");
+    let init = ["init", "--compose", "compose.yaml", "--out", "suite"];
+    let audit = ["audit", "--compose", "compose.yaml", "--format", "json"];
+    for (lines, says) in [
+        ("mem_limit: '${SECRET}'", "or `1g`, not `${SECRET}`"),
+        ("mem_limit: 'x${SECRET}'", "or `1g`, not `x${SECRET}`"),
+        ("restart: $SECRET", "cannot be `$SECRET`"),
+        ("restart: '${COUNT}'", "not `${COUNT}`"),
+        ("user: [ '${SECRET}', '${SECRET:?}' ]", "`user` wants text"),
+        ("volumes: [ './a:/a:${PAIR}' ]", "`${PAIR}` of service"),
+        ("volumes: [ '${SECRET}:/a' ]", "no volume is called `${SECRET}`"),
+    ] {
+        test.scenario("compose.yaml", &service(lines));
+        for args in [&init[..], &audit] {
+            let ran = test.keelhaul(args);
+            let said = ran.stdout + &ran.stderr;
+            assert!(said.contains(says) && !said.contains("hunter22"), "{says} is not in\n{said}");
+        }
+        let _ = fs::remove_dir_all(test.path("suite"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

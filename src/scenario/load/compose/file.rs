@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{
-    Beside, Given, build, files::Whole, interpolate::interpolate, networks, service, values, volume,
+    Beside, Given, build,
+    files::{Whole, normal},
+    interpolate::interpolate,
+    networks, service, values, volume,
 };
 use crate::{
     diagnostic::suggest,
@@ -25,10 +28,23 @@ use crate::{
 
 /// In `without`: whatever a run has no counterpart for.
 pub(super) const ANYTHING: &str = "*";
-/// Keys without which a service would be another one.
-pub(super) const NEEDED: [&str; 3] = ["build", "image", "volumes"];
+/// Keys without which a service would be another one, or one that may do more.
+pub(super) const NEEDED: [&str; 10] = [
+    "build",
+    "cap_drop",
+    "command",
+    "entrypoint",
+    "env_file",
+    "environment",
+    "image",
+    "read_only",
+    "user",
+    "volumes",
+];
 /// Variables for the file, beside it.
 const DOTENV: &str = ".env";
+/// The one that names its project, whatever the file itself says.
+const PROJECT: &str = "COMPOSE_PROJECT_NAME";
 
 pub(super) struct File<'a> {
     /// Its name, as the scenario has it.
@@ -50,6 +66,8 @@ pub(super) struct File<'a> {
     volumes: Vec<Entry>,
     /// Names that were made up, by service and path.
     made: BTreeMap<(String, String), String>,
+    /// Where variables were put in, as what it is written there, and what stands there now.
+    pub(super) put_in: Vec<(Span, String, String)>,
     /// What of `without` was met.
     done_without: BTreeSet<String>,
 }
@@ -81,6 +99,7 @@ impl<'a> File<'a> {
             over: over.clone(),
             volumes: Vec::new(),
             made: BTreeMap::new(),
+            put_in: Vec::new(),
             done_without: BTreeSet::new(),
         }
     }
@@ -154,13 +173,18 @@ impl<'a> File<'a> {
         found.is_some()
     }
 
-    /// What Compose calls the image that it builds for a service.
-    pub(super) fn built_image(&self, service: &str) -> String {
-        let directory = self.beside.directory.join(&self.path);
-        let directory = directory.parent().and_then(Path::file_name);
-        let project = self.tree.get("name").and_then(build::word).map(str::to_owned);
-        let project = project.or_else(|| Some(directory?.to_string_lossy().to_lowercase()));
-        format!("{}-{service}", project.unwrap_or_default())
+    /// What Compose calls the image that it builds for a service; none where its project has no name.
+    pub(super) fn built_image(&mut self, service: &str) -> Option<String> {
+        let given = self.variable(PROJECT).filter(|name| !name.is_empty());
+        let project = match (given, self.tree.get("name").cloned()) {
+            (Some(given), _) => given,
+            (None, Some(name)) => build::word(&self.interpolated(&name)?)?.to_owned(),
+            (None, None) => {
+                let path = normal(&self.beside.directory.join(&self.path));
+                path.parent()?.file_name()?.to_string_lossy().into_owned()
+            }
+        };
+        Some(format!("{}-{service}", project_name(&project)?))
     }
 
     fn unknown_services(&mut self, at: &Node) {
@@ -223,13 +247,7 @@ impl<'a> File<'a> {
         let mut whole = true;
         let value = match &node.value {
             Value::Text(text) if text.contains('$') => {
-                match interpolate(text, &mut |name| self.variable(name)) {
-                    Ok(text) => return Some(Node::new(node.span, Value::Text(text.clone()), text)),
-                    Err(problem) => {
-                        self.report(Problem::on(node, problem));
-                        return None;
-                    }
-                }
+                return self.put_in(node, text);
             }
             Value::List(items) => {
                 let items: Vec<_> = items.iter().map(|item| self.interpolated(item)).collect();
@@ -249,6 +267,27 @@ impl<'a> File<'a> {
             _ => return Some(node.clone()),
         };
         whole.then(|| Node { value, ..node.clone() })
+    }
+
+    fn put_in(&mut self, node: &Node, written: &str) -> Option<Node> {
+        let mut used = Vec::new();
+        let found = interpolate(written, &mut |name| {
+            let value = self.variable(name);
+            used.extend(value.clone().map(|value| (format!("${{{name}}}"), value)));
+            value
+        });
+        match found {
+            Ok(text) => {
+                self.put_in.push((node.span, written.to_owned(), text.clone()));
+                let used = used.into_iter().map(|(shown, value)| (node.span, shown, value));
+                self.put_in.extend(used);
+                Some(Node::new(node.span, Value::Text(text.clone()), text))
+            }
+            Err(problem) => {
+                self.report(Problem::on(node, problem));
+                None
+            }
+        }
     }
 
     /// Where the relative paths of a part begin.
@@ -389,6 +428,14 @@ impl<'a> File<'a> {
         }
         Some(volume::docker(&entry.value, no_copy, outside.is_some()))
     }
+}
+
+/// A project's name as Compose writes it; none where nothing of it is left.
+fn project_name(text: &str) -> Option<String> {
+    let kept = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    let name: String = text.to_lowercase().chars().filter(kept).collect();
+    let name = name.trim_start_matches(['-', '_']);
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// A list of profiles that leaves a service out: one without a name starts it as ever.

@@ -152,7 +152,7 @@ fn one(problem: Problem) -> Vec<Problem> {
 }
 
 /// A path without `.` and `..`, by its words alone, as Compose takes it: one name for one file.
-fn normal(path: &Path) -> PathBuf {
+pub(super) fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for part in path.components() {
         let last = normal.components().next_back();

@@ -62,7 +62,7 @@ pub(super) const KEYS: &[(&str, Fate)] = &[
     ("mem_limit", Taken(resources::memory)),
     ("mem_reservation", Idle),
     ("memswap_limit", Refused),
-    ("network_mode", Refused),
+    ("network_mode", Taken(networks::mode)),
     ("networks", Taken(networks::joined)),
     ("oom_kill_disable", Refused),
     ("oom_score_adj", Idle),

@@ -125,7 +125,10 @@ fn read(
     let mut file = File::new(whole, &path, &options, (tree, given));
     let (services, volumes) = file.translated(&entry.value);
     let parts = file.parts();
-    let File { problems, gaps, .. } = file;
+    let File { problems, gaps, put_in, .. } = file;
+    for (span, written, value) in put_in {
+        sources.hide(span, &written, &value);
+    }
     Ok(Translated { services, volumes, problems, gaps, parts })
 }
 

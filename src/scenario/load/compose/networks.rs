@@ -10,6 +10,8 @@ use crate::scenario::load::{
 
 /// The section, and what `without` calls its entries by: `networks.NAME`.
 const SECTION: &str = "networks";
+/// Without a way out.
+const INTERNAL: &str = "internal";
 
 /// Names alone, or maps with options.
 pub(super) fn joined(service: &mut Service<'_, '_>, part: &Entry) {
@@ -32,6 +34,15 @@ pub(super) fn joined(service: &mut Service<'_, '_>, part: &Entry) {
     }
 }
 
+/// The host's, or another's: a run cannot do it. That there is none keeps a service apart, and no one
+/// gives it one unasked.
+pub(super) fn mode(service: &mut Service<'_, '_>, part: &Entry) {
+    match build::word(&part.value) {
+        Some("none") => service.decide(part),
+        _ => service.leave_out(part),
+    }
+}
+
 /// What the file wants of the networks that its services join.
 pub(super) fn declared(file: &mut File<'_>, services: &[Entry]) {
     let networks = file.section(SECTION);
@@ -40,7 +51,10 @@ pub(super) fn declared(file: &mut File<'_>, services: &[Entry]) {
             continue;
         }
         let Some(value) = file.interpolated(&network.value) else { continue };
-        if let Some(why) = value.entries().iter().find_map(foreign) {
+        // what keeps its services apart goes first: it is not left out with the rest
+        let mut foreign: Vec<&Entry> = value.entries().iter().filter_map(foreign).collect();
+        foreign.sort_by_key(|option| option.key != INTERNAL);
+        if let Some(why) = foreign.first() {
             refuse(file, &network.key, why);
         }
     }
@@ -58,7 +72,7 @@ fn foreign(option: &Entry) -> Option<&Entry> {
         "driver" => build::word(&option.value).is_some_and(|driver| driver != "bridge"),
         // a map in old files: with its name
         "external" => values::flag(&option.value) != Some(false),
-        "enable_ipv6" | "internal" => values::flag(&option.value) == Some(true),
+        "enable_ipv6" | INTERNAL => values::flag(&option.value) == Some(true),
         _ => false,
     };
     foreign.then_some(option)
@@ -72,6 +86,9 @@ fn refuse(file: &mut File<'_>, network: &str, option: &Entry) {
         "`{}` of network `{network}` has no counterpart in a run, which makes its own\n\nhint: do without it by `compose: {{ file: {}, without: [{SECTION}.{network}] }}`",
         option.key, file.written
     );
-    let way = Way::Without(SECTION.to_owned(), network.to_owned());
-    file.gap(way, Problem::at(option.key_span, text));
+    let problem = Problem::at(option.key_span, text);
+    match option.key.as_str() {
+        INTERNAL => file.report(problem),
+        _ => file.gap(Way::Without(SECTION.to_owned(), network.to_owned()), problem),
+    }
 }

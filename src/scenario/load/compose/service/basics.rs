@@ -32,17 +32,23 @@ pub(in crate::scenario::load::compose) fn plain(service: &mut Service<'_, '_>, p
 pub(in crate::scenario::load::compose) fn built(service: &mut Service<'_, '_>, part: &Entry) {
     let has = |node: Option<&Node>| node.is_some_and(|node| node.get("image").is_some());
     let has_image = has(service.file.service(service.name)) || has(service.over);
-    if !has_image && service.file.does_without(service.name, ANYTHING) {
-        let image = service.file.built_image(service.name);
-        service.give("image", part, build::text(part.key_span, &image));
-    } else if !has_image {
-        let name = service.name;
+    if has_image {
+        return;
+    }
+    let name = service.name;
+    let image = service.file.built_image(name);
+    if let Some(image) = image.as_ref().filter(|_| service.file.does_without(name, ANYTHING)) {
+        service.give("image", part, build::text(part.key_span, image));
+    } else {
         let text = format!(
             "service `{name}` is built, and a run builds nothing\n\nhint: `docker compose build`, and name the image that it makes: `services: {{ {name}: {{ image: … }} }}`"
         );
-        let image = service.file.built_image(name);
-        let way = Way::Image(name.to_owned(), image);
-        service.file.gap(way, Problem::at(part.key_span, text));
+        let problem = Problem::at(part.key_span, text);
+        match image {
+            Some(image) => service.file.gap(Way::Image(name.to_owned(), image), problem),
+            // nobody but the user knows it
+            None => service.file.report(problem),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     values,
 };
 use crate::{
-    diagnostic::suggest,
+    diagnostic::{closest, suggest},
     scenario::load::{
         gaps::Way,
         node::{Entry, Node, Span, Value},
@@ -61,7 +61,7 @@ impl Service<'_, '_> {
                 }
             }
             Some(Fate::Idle) => {}
-            Some(Fate::Refused) => self.refuse(part),
+            Some(Fate::Refused) => self.leave_out(part),
             None => {
                 let hint = suggest(key, KEYS.iter().map(|(name, _)| *name)).unwrap_or_default();
                 // all of them would be a page
@@ -69,28 +69,63 @@ impl Service<'_, '_> {
                     if hint.starts_with("did") { &hint } else { "Compose knows no such key" };
                 let text =
                     format!("unknown key `{key}` in service `{}`\n\nhint: {hint}", self.name);
-                self.unknown(part, text);
+                let problem = Problem::at(part.key_span, text);
+                // what is mistyped is meant
+                match closest(key, KEYS.iter().map(|(name, _)| *name)) {
+                    Some(_) => self.file.report(problem),
+                    None => self.file.gap(self.without(key), problem),
+                }
             }
         }
     }
 
-    /// It changes what the service does, and a run cannot do it.
-    pub(super) fn refuse(&mut self, part: &Entry) {
-        let (key, name) = (&part.key, self.name);
-        if self.file.does_without(name, key) || self.file.does_without(name, ANYTHING) {
-            return;
+    /// A key of the service that changes what it does, and a run cannot do it.
+    pub(super) fn leave_out(&mut self, part: &Entry) {
+        if let Some(problem) = self.refused(part, true) {
+            self.file.gap(self.without(&part.key), problem);
         }
-        let text = format!(
-            "`{key}` of service `{name}` has no counterpart in a run\n\nhint: do without it by `compose: {{ file: {}, without: [{name}.{key}] }}`",
-            self.file.written
-        );
-        self.file.gap(self.without(key), Problem::at(part.key_span, text));
     }
 
-    /// A key that nobody knows, wherever it stands in the service.
+    /// The same of one that nobody may leave out unasked.
+    pub(super) fn decide(&mut self, part: &Entry) {
+        if let Some(problem) = self.refused(part, true) {
+            self.file.report(problem);
+        }
+    }
+
+    /// The same of an option inside a key: nothing is left out by the name of another key, nor by
+    /// what a variable stands for.
+    pub(super) fn refuse(&mut self, part: &Entry) {
+        let is_key = KEYS.iter().any(|(name, _)| *name == part.key);
+        if !is_key && self.file.put_in.iter().all(|(at, ..)| *at != part.key_span) {
+            self.leave_out(part);
+        } else if let Some(problem) = self.refused(part, false) {
+            self.file.report(problem);
+        }
+    }
+
+    /// None where the scenario does without it.
+    fn refused(&mut self, part: &Entry, has_name: bool) -> Option<Problem> {
+        let (key, name) = (&part.key, self.name);
+        if self.file.does_without(name, key) || self.file.does_without(name, ANYTHING) {
+            return None;
+        }
+        let hint = if has_name {
+            let written = &self.file.written;
+            format!("do without it by `compose: {{ file: {written}, without: [{name}.{key}] }}`")
+        } else {
+            "remove it: no `without` means it".to_owned()
+        };
+        let text =
+            format!("`{key}` of service `{name}` has no counterpart in a run\n\nhint: {hint}");
+        Some(Problem::at(part.key_span, text))
+    }
+
+    /// A key that nobody knows, inside a key of the service: to leave it out by its name could leave
+    /// out the service's own of that name.
     pub(super) fn unknown(&mut self, part: &Entry, text: String) {
         if !self.file.does_without(self.name, &part.key) {
-            self.file.gap(self.without(&part.key), Problem::at(part.key_span, text));
+            self.file.report(Problem::at(part.key_span, text));
         }
     }
 
