@@ -124,6 +124,7 @@ async fn build(
         object: format!("keelhaul-{run}-data"),
         labels: labels::of(run, labels::ROLE_VOLUME, ""),
         rules: Vec::new(),
+        traced: false,
         beneath: None,
     };
     let source = spec.provision(&provision).await?;
