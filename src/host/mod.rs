@@ -43,6 +43,7 @@ pub mod namespace;
 pub mod open_files;
 pub mod own_root;
 pub mod page_cache;
+pub mod pressure;
 pub mod probe_write;
 pub mod process;
 pub mod quota;

@@ -22,11 +22,15 @@ use super::{
     },
     launch::Connection,
 };
+use crate::host::pressure::Waited;
 
 /// Between two heartbeats.
 const BEAT: Duration = Duration::from_millis(250);
 /// Without an answer to any for so long, the keeper counts as gone.
 const SILENCE: Duration = Duration::from_secs(1);
+/// How much longer it may be silent where tasks of this machine wait for a processor or a disk: who
+/// is kept from answering is not gone.
+const EXCUSED: Duration = Duration::from_secs(1);
 /// How long a keeper may take to say who it is, its start included.
 const HANDSHAKE: Duration = Duration::from_secs(15);
 /// The most requests that wait to be sent.
@@ -190,6 +194,7 @@ async fn beat(queue: mpsc::WeakSender<Frame<Ask>>, shared: &Shared) -> String {
     let mut tick = interval(BEAT / 5);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut silent = 0;
+    let mut patience = Patience::default();
     for count in 0_u64.. {
         tick.tick().await;
         if count % 5 == 0 {
@@ -197,11 +202,38 @@ async fn beat(queue: mpsc::WeakSender<Frame<Ask>>, shared: &Shared) -> String {
             // a full queue is silence too
             let _ = queue.try_send(Frame { id: 0, body: Ask::Heartbeat });
         }
-        let heard = locked(&shared.heard).elapsed();
-        silent = if heard > SILENCE { silent + 1 } else { 0 };
+        let heard = *locked(&shared.heard);
+        silent = if patience.is_over(heard) { silent + 1 } else { 0 };
         if silent > 2 {
-            return format!("it was not heard for {} ms", heard.as_millis());
+            return format!("it was not heard for {} ms", heard.elapsed().as_millis());
         }
     }
     String::new()
+}
+
+/// How long a keeper may be silent.
+#[derive(Default)]
+struct Patience {
+    /// When it was heard last, and how busy the machine had been until then.
+    heard: Option<(Instant, Option<Waited>)>,
+}
+
+impl Patience {
+    fn is_over(&mut self, heard: Instant) -> bool {
+        let waited = match self.heard {
+            Some((before, waited)) if before == heard => waited,
+            _ => {
+                let waited = Waited::now();
+                self.heard = Some((heard, waited));
+                waited
+            }
+        };
+        let silent = heard.elapsed();
+        silent > SILENCE && silent > SILENCE + excused(waited)
+    }
+}
+
+fn excused(before: Option<Waited>) -> Duration {
+    let waited = before.zip(Waited::now()).map(|(before, now)| now.since(before));
+    waited.unwrap_or_default().min(EXCUSED)
 }
