@@ -90,18 +90,27 @@ impl Docker {
         let options = ListContainersOptions { all: true, filters, ..Default::default() };
         let call = self.call("listing", "containers", "");
         let found = call.run(self.client.list_containers(Some(options))).await?;
-        Ok(found
-            .into_iter()
-            .map(|container| {
-                let names = container.names.unwrap_or_default();
-                let name = names.first().map(|name| name.trim_start_matches('/'));
-                let id = container.id.unwrap_or_default();
-                // one whose removal was cut off has none any more
-                let name = name.unwrap_or(&id).to_owned();
-                let labels = container.labels.unwrap_or_default();
-                object(ObjectKind::Container, id, name, &labels)
-            })
-            .collect())
+        let mut containers = Vec::new();
+        for container in found {
+            let id = container.id.unwrap_or_default();
+            let names = container.names.unwrap_or_default();
+            let name = names.first().map(|name| name.trim_start_matches('/'));
+            // an engine that was killed over a removal goes on listing what it no longer has
+            if name.is_none() && !self.has_container(&id).await? {
+                continue;
+            }
+            let name = name.unwrap_or(&id).to_owned();
+            let labels = container.labels.unwrap_or_default();
+            containers.push(object(ObjectKind::Container, id, name, &labels));
+        }
+        Ok(containers)
+    }
+
+    async fn has_container(&self, id: &str) -> Result<bool> {
+        match self.labels_of(id).await {
+            Err(RuntimeError::Gone { .. }) => Ok(false),
+            found => found.map(|_| true),
+        }
     }
 
     async fn volumes(&self, filters: Filters) -> Result<Vec<ObjectRef>> {

@@ -54,6 +54,11 @@ const ALSO: &[(&str, &str, &str)] = &[
     ("engine", "runtime", "names that both sides of the container must know"),
     ("cli", "specimen", "the specimen is a hidden verb, and `list` names its weaknesses"),
     ("cli", "shell", "its own side of the shell is a hidden verb"),
+    (
+        "helper::client",
+        "host",
+        "a keeper that is kept from answering is told from one that is gone",
+    ),
     ("helper::keeper", "runtime", "undo of engine ops goes over the engine's local socket"),
     ("helper::worker", "runtime", "names that both sides of a mount into the helper must know"),
 ];

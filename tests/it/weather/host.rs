@@ -384,16 +384,29 @@ fn throttled(pid: i32) -> bool {
     limits.is_some_and(|text| !text.trim().is_empty())
 }
 
+/// A container without a name, which the engine lists and does not have: one that was killed over a
+/// removal does that.
+fn is_a_ghost(line: &str, env: &[(String, String)]) -> bool {
+    let mut words = line.split(' ').skip(1);
+    let nameless = words.next() == Some("");
+    nameless
+        && words.next().is_some_and(|id| docker(env, &["inspect", "-f", "{{.Id}}", id]).is_empty())
+}
+
 /// Everything that this host, and the engine, have of a run.
 pub(super) fn left_of(run: &str, env: &[(String, String)]) -> Vec<String> {
     let mut left = Vec::new();
     for (kind, list) in [
-        ("container", &["ps", "-a", "--format", "{{.Label \"keelhaul.run\"}} {{.Names}}"][..]),
+        (
+            "container",
+            &["ps", "-a", "--format", "{{.Label \"keelhaul.run\"}} {{.Names}} {{.ID}}"][..],
+        ),
         ("volume", &["volume", "ls", "--format", "{{.Label \"keelhaul.run\"}} {{.Name}}"]),
         ("network", &["network", "ls", "--format", "{{.Label \"keelhaul.run\"}} {{.Name}}"]),
     ] {
         let listed = docker(env, &[list, &["--filter", "label=keelhaul.run"]].concat());
         let ours = listed.lines().filter(|line| is_of(run, line.split(' ').next().unwrap_or("")));
+        let ours = ours.filter(|line| !is_a_ghost(line, env));
         left.extend(ours.map(|line| format!("{kind} {line}")));
     }
     left.extend(holders(run).iter().map(|pid| format!("holder {pid}")));
