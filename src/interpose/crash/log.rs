@@ -219,10 +219,22 @@ impl<U> Log<U> {
         self.entries.extract_if(.., taken).map(|entry| entry.undo).collect()
     }
 
-    /// What was written to a file is given up: no sync makes it durable.
-    pub fn give_up(&mut self, file: u64) {
-        let of_file = self.entries.iter_mut().filter(|entry| entry.is_of_file(file));
-        of_file.for_each(|entry| entry.lost = true);
+    /// What was written to a file is given up: no sync makes it durable. The size that it came to is
+    /// not: the next sync writes that, whatever is in the bytes. `part` takes the two apart.
+    pub fn give_up(&mut self, file: u64, part: impl Fn(About, U) -> Vec<(About, U)>) {
+        for entry in std::mem::take(&mut self.entries) {
+            if !entry.is_of_file(file) {
+                self.entries.push(entry);
+                continue;
+            }
+            let (own, mut number) = (entry.own, entry.number);
+            for (about, undo) in part(entry.about, entry.undo) {
+                let one = Pending { number, about, own, lost: false, undo };
+                self.entries.push(Pending { lost: !one.is_of_size_alone(), ..one });
+                number = self.next;
+                self.next += 1;
+            }
+        }
     }
 
     /// Takes out what was written to a file, last first.

@@ -136,7 +136,7 @@ fn what_a_sync_has_not_seen_or_has_given_up_stays_pending() {
     log.add(write, true, 1);
     assert_eq!(log.sync_file(10, by_others(began)), [0]);
     assert_eq!((log.len(), log.pending()), (1, 0), "our own is not counted");
-    log.give_up(10);
+    log.give_up(10, |about, undo| vec![(about, undo)]);
     assert_eq!(log.sync_file(10, by_others(log.now())), [] as [usize; 0]);
     assert_eq!(log.cut(CutProfile::Drop, 0).gone, [1]);
 }

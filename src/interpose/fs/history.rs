@@ -107,13 +107,34 @@ fn is_own(node: &Node) -> bool {
     node.own.is_some() || node.path().starts_with(OURS)
 }
 
+/// A write behind the end of a file as two: its size first, and then its bytes. Anything else is one.
+fn parted(mut about: About, undo: Undo) -> Vec<(About, Undo)> {
+    let (Act::Grows, Undo::Bytes { node, offset, old, size: Some(size), .. }) = (about.act, &undo)
+    else {
+        return vec![(about, undo)];
+    };
+    let is_size = |key: &Key| matches!(key, Key::Size(_));
+    let (sizes, bytes): (Vec<Key>, Vec<Key>) = about.keys.into_iter().partition(is_size);
+    about.keys = bytes;
+    let written = about.keys.iter().find_map(|key| match key {
+        Key::Bytes(_, from, to) => Some(to - from),
+        _ => None,
+    });
+    let zeros = written.unwrap_or_default().saturating_sub(old.len() as u64);
+    let (node, offset, old) = (Arc::clone(node), *offset, old.clone());
+    let size = Undo::Size { node: Arc::clone(&node), size: *size };
+    vec![(sizes.into(), size), (about, Undo::Bytes { node, offset, old, zeros, size: None })]
+}
+
 impl State {
     /// Returns what is to be forgotten: everything, once there is too much.
     #[must_use]
     fn remember(&mut self, about: About, own: bool, undo: Undo) -> Vec<Undo> {
         self.bytes += undo.bytes();
-        if self.log.parts_sizes() && about.act == Act::Grows {
-            self.remember_in_parts(about, own, undo);
+        if self.log.parts_sizes() {
+            parted(about, undo)
+                .into_iter()
+                .for_each(|(about, undo)| self.log.add(about, own, undo));
         } else {
             self.log.add(about, own, undo);
         }
@@ -123,23 +144,6 @@ impl State {
         }
         self.bytes = 0;
         self.log.clear()
-    }
-
-    /// A write behind the end of a file: its size first, and then its bytes.
-    fn remember_in_parts(&mut self, mut about: About, own: bool, undo: Undo) {
-        let Undo::Bytes { node, offset, old, size: Some(size), .. } = undo else {
-            return self.log.add(about, own, undo);
-        };
-        let is_size = |key: &Key| matches!(key, Key::Size(_));
-        let (sizes, bytes): (Vec<Key>, Vec<Key>) = about.keys.into_iter().partition(is_size);
-        about.keys = bytes;
-        let written = about.keys.iter().find_map(|key| match key {
-            Key::Bytes(_, from, to) => Some(to - from),
-            _ => None,
-        });
-        let zeros = written.unwrap_or_default().saturating_sub(old.len() as u64);
-        self.log.add(sizes, own, Undo::Size { node: Arc::clone(&node), size });
-        self.log.add(about, own, Undo::Bytes { node, offset, old, zeros, size: None });
     }
 
     fn facts(&self) -> PendingFacts {
@@ -228,7 +232,7 @@ impl History {
 
     /// No sync makes durable what was written to this file.
     pub(super) fn give_up(&self, file: u64) {
-        lock(&self.state).log.give_up(file);
+        lock(&self.state).log.give_up(file, parted);
     }
 
     /// What was written to this file since its last sync never was.
