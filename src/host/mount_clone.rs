@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::errno::Errno;
 use super::error::{Context, HostError, HostResult};
+use crate::protocol::MountFlag;
 
 /// Flags to change on the clone; `None` leaves a flag as the original has it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +39,22 @@ pub struct MountChange {
     pub no_dir_atime: Option<bool>,
     /// Clone the mounts below too, and change them as well.
     pub recursive: bool,
+}
+
+impl MountChange {
+    /// What is to become of each flag; none leaves it as it is.
+    #[must_use]
+    pub fn of(becomes: impl Fn(MountFlag) -> Option<bool>) -> Self {
+        Self {
+            read_only: becomes(MountFlag::ReadOnly),
+            no_exec: becomes(MountFlag::NoExec),
+            no_suid: becomes(MountFlag::NoSuid),
+            no_dev: becomes(MountFlag::NoDev),
+            no_atime: becomes(MountFlag::NoAtime),
+            no_dir_atime: becomes(MountFlag::NoDirAtime),
+            recursive: false,
+        }
+    }
 }
 
 // values of linux/mount.h

@@ -141,16 +141,7 @@ fn from_engine(place: &Place, root: FileId, change: MountChange) -> Result<Owned
 
 /// These flags and no others.
 fn exactly(flags: &[MountFlag]) -> MountChange {
-    let has = |flag| Some(flags.contains(&flag));
-    MountChange {
-        read_only: has(MountFlag::ReadOnly),
-        no_exec: has(MountFlag::NoExec),
-        no_suid: has(MountFlag::NoSuid),
-        no_dev: has(MountFlag::NoDev),
-        no_atime: has(MountFlag::NoAtime),
-        no_dir_atime: has(MountFlag::NoDirAtime),
-        recursive: false,
-    }
+    MountChange::of(|flag| Some(flags.contains(&flag)))
 }
 
 fn root_at(path: &Path) -> HostResult<FileId> {

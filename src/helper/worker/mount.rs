@@ -23,20 +23,12 @@ use crate::{
 /// Stacks a clone of the mount at `place` on itself.
 pub(super) fn stack_clone(place: &Place, set: &[MountFlag], clear: &[MountFlag]) -> Done {
     let target = init(place)?;
-    let has = |flag| match (set.contains(&flag), clear.contains(&flag)) {
+    let has = |flag: MountFlag| match (set.contains(&flag), clear.contains(&flag)) {
         (true, _) => Some(true),
         (false, true) => Some(false),
         (false, false) => None,
     };
-    let change = MountChange {
-        read_only: has(MountFlag::ReadOnly),
-        no_exec: has(MountFlag::NoExec),
-        no_suid: has(MountFlag::NoSuid),
-        no_dev: has(MountFlag::NoDev),
-        no_atime: has(MountFlag::NoAtime),
-        no_dir_atime: has(MountFlag::NoDirAtime),
-        recursive: false,
-    };
+    let change = MountChange::of(has);
     let id = inside(target, &place.path, |here| {
         refuse_shared(here.mounts.read()?.covering(here.path), here.path)?;
         clone_on_top(here.path, change)
