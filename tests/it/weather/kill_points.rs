@@ -23,6 +23,7 @@ use super::{
         signal, worker_of,
     },
     say, soak,
+    vacuity::each,
 };
 
 /// One fault for each class of ops: a mount, a fill, a file, the engine.
@@ -34,11 +35,9 @@ const MOST: u64 = 40;
 fn the_command_line_dies_at_every_point() {
     let chosen: Vec<&Fixture> =
         if soak() { FIXTURES.iter().collect() } else { vec![Fixture::called("read-only")] };
-    for fixture in chosen {
-        for site in ["journal", "act", "rollback"] {
-            every_point(fixture, "cli", site);
-        }
-    }
+    each(&chosen, |fixture| {
+        ["journal", "act", "rollback"].iter().for_each(|site| every_point(fixture, "cli", site));
+    });
 }
 
 #[test]
@@ -53,10 +52,9 @@ fn the_worker_dies_at_its_points() {
 
 fn helper_dies(role: &str, sites: &[&str]) {
     if soak() {
-        for fixture in FIXTURES {
+        return each(FIXTURES, |fixture| {
             sites.iter().for_each(|site| every_point(fixture, role, site));
-        }
-        return;
+        });
     }
     for site in sites {
         let first = drawn(&[&build(), role, site], 4);
