@@ -27,6 +27,7 @@ mod memory;
 mod op;
 mod op_parts;
 mod op_place;
+mod patience;
 mod place;
 mod power;
 mod quota;

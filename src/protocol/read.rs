@@ -2,7 +2,7 @@
 //!
 //! Reads change nothing, but for trials, which leave nothing behind.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -218,18 +218,6 @@ impl Read {
     #[must_use]
     pub fn itself(&self) -> &Self {
         if let Self::Kept(question) = self { question } else { self }
-    }
-
-    /// How long its answer may take; whoever only passes it on waits somewhat longer.
-    #[must_use]
-    pub fn patience(&self) -> Duration {
-        match self.itself() {
-            Self::Http { request, .. } => Duration::from_millis(request.timeout_ms + 3000),
-            Self::Tree(_) | Self::File { .. } | Self::Replay(_) => Duration::from_secs(60),
-            // an engine tries a start again by itself
-            Self::TryStart(_) => Duration::from_secs(30),
-            _ => Duration::from_secs(10),
-        }
     }
 }
 
