@@ -8,6 +8,7 @@
 #
 #   scripts/soak.sh              REPEATS=10 MINUTES=55 JOBS=2 scripts/soak.sh
 #   scripts/soak.sh scenarios    the scenarios alone
+#   scripts/soak.sh scenarios PATH...   these alone, into a table of their own
 #   scripts/soak.sh weather      the tests alone
 #
 # KEELHAUL  the binary on trial, instead of a release build of this checkout
@@ -38,7 +39,7 @@ soak_round() {
   in_time || return 75
   rm -rf "$out"
   mkdir -p "$out"
-  "$BINARY" run --seed "$seed" --jobs "$JOBS" --out "$out" scenarios >"$out.log" 2>&1 || rc=$?
+  "$BINARY" run --seed "$seed" --jobs "$JOBS" --out "$out" "${CHOSEN[@]}" >"$out.log" 2>&1 || rc=$?
   case $rc in
     0 | 1 | 3 | 5) ;;
     *) die "exit code $rc in round $seed: nothing more is run on this host" "its output is in $out.log" ;;
@@ -79,20 +80,22 @@ write_table() {
   mapfile -t rounds < <(find "$WORK" -name done.md | sort -V)
   [ "${#rounds[@]}" -gt 0 ] || return 0
   {
-    printf '# Every scenario, %d of %d times\n\n' "${#rounds[@]}" "$REPEATS"
+    printf '# %s, %d of %d times\n\n' "$TITLE" "${#rounds[@]}" "$REPEATS"
     printf 'Written by `make soak`, a seed a round, %d cases side by side. Build %s, %s.\n\n' \
       "$JOBS" "$BUILD" "$(sed -n 's/.* · \(engine .*\)/\1/p' "${rounds[0]}")"
     printf '| scenario | passed | did not | skipped | controls caught | mean time | seeds that did not pass |\n'
     printf '|---|--:|--:|--:|--:|--:|---|\n'
     tabulate "${rounds[@]}"
-  } >"$RESULTS/scenarios.md.new"
-  mv "$RESULTS/scenarios.md.new" "$RESULTS/scenarios.md"
+  } >"$TABLE.new"
+  mv "$TABLE.new" "$TABLE"
 }
 
 soak_scenarios() {
-  local seed
+  local seed files
+  CHOSEN=("$@") TITLE='Chosen scenarios' TABLE=$RESULTS/chosen.md
+  if [ $# -eq 0 ]; then CHOSEN=(scenarios) TITLE='Every scenario' TABLE=$RESULTS/scenarios.md; fi
   [ -n "${KEELHAUL:-}" ] || stage build cargo build --release --locked
-  mapfile -t files < <(find scenarios -name '*.yaml' | sort)
+  mapfile -t files < <(find "${CHOSEN[@]}" -name '*.yaml' | sort)
   BUILD=$(build_id "$BINARY" "${files[@]}")
   WORK=$TARGET/soak/$BUILD
   mkdir -p "$WORK"
@@ -146,7 +149,7 @@ soak_weather() {
 # Runs a part; ends the script where the slice is over.
 part() {
   local rc=0
-  "$1" || rc=$?
+  "$@" || rc=$?
   if [ "$rc" -eq 75 ]; then say "the slice of $MINUTES min is over; run this again for the rest"; fi
   [ "$rc" -eq 0 ] || exit "$rc"
 }
@@ -157,13 +160,13 @@ main() {
   stage setup scripts/setup.sh
   [ "${1:-all}" = weather ] || stage subjects scripts/subjects.sh
   case ${1:-all} in
-    scenarios) part soak_scenarios ;;
+    scenarios) part soak_scenarios "${@:2}" ;;
     weather) part soak_weather ;;
     all)
       part soak_scenarios
       part soak_weather
       ;;
-    *) die "unknown part \`$1\`" "scripts/soak.sh [scenarios | weather]" ;;
+    *) die "unknown part \`$1\`" "scripts/soak.sh [scenarios [PATH...] | weather]" ;;
   esac
   exit "$FAILED"
 }
