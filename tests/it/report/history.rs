@@ -358,10 +358,16 @@ fn the_page_draws_the_recoveries_of_earlier_runs_and_nothing_without_them() {
         made.push(event);
     }
     let page = page(&made.end(Verdict::Pass).record());
-    assert_eq!(page.matches("class=\"spark\"").count(), 1);
-    assert_eq!(page.matches("came\" cx=").count(), 6, "five earlier ones and this");
-    assert_eq!(page.matches("never\" cx=").count(), 1);
+    assert_eq!(page.matches("class=\"spark\"").count(), 2, "in the list and in the case");
+    assert_eq!(page.matches("came\" cx=").count(), 2 * 6, "five earlier ones and this");
+    assert_eq!(page.matches("never\" cx=").count(), 2);
     has(&page, &["run3 (2026-01-02T03:00:00Z): never", "this run: 1.500s"]);
+    let table = page.split("<h3>Recovery times over the last runs</h3>").nth(1).unwrap();
+    let cells: Vec<&str> = table.split("<td>").skip(2).take(5).collect();
+    has(cells[0], &["1.500s of 5.000s"]);
+    has(cells[1], &["6, never in 1"]);
+    // of 1.0, 1.0, 1.1, 2.0 and 2.2 s
+    assert_eq!(cells[2..], ["1.100s</td>", "2.200s</td>", "+36 %</td>"]);
 }
 
 #[test]
