@@ -19,6 +19,7 @@ use std::io::{self, Write};
 
 use maud::{Markup, PreEscaped, html};
 pub(crate) use page::page;
+pub(crate) use trend::{Value, drawing};
 
 use super::{
     run_trouble,

@@ -371,6 +371,26 @@ fn the_page_draws_the_recoveries_of_earlier_runs_and_nothing_without_them() {
 }
 
 #[test]
+fn the_history_and_a_comparison_are_pages() {
+    let place = Place::new();
+    place.six();
+    let ran = place.history(&["--format", "html", "--trend", "3"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let parts =
+        ["6 runs from", "Does not pass now", "run5 (", "Flaky", "half within", "never came in 1"];
+    has(&ran.stdout, &parts);
+    assert_eq!(ran.stdout.matches("class=\"spark\"").count(), 1, "of `slower`");
+    assert_eq!(ran.stdout.matches("came\" cx=").count(), 5);
+    assert_eq!(ran.stdout.matches("never\" cx=").count(), 1);
+    let ran = place.history(&["compare", "run4", "latest", "--format", "html"]);
+    has(&ran.stdout, &["run4 → run6", "2 cases in both", "Came to something else", "+120 %"]);
+    let ran = place.history(&["compare", "run1", "run2", "--format", "html"]);
+    has(&ran.stdout, &["and nothing changed"]);
+    let ran = place.history(&["--since", "2026-02-02", "--format", "html"]);
+    has(&ran.stdout, &["No run fits."]);
+}
+
+#[test]
 fn a_name_in_the_history_is_text_in_the_page() {
     let earlier = vec![Earlier {
         run: "</svg><script>alert(1)</script>".into(),
