@@ -11,7 +11,7 @@ use keelhaul::{
 };
 use rusqlite::Connection;
 
-use super::made::Made;
+use super::{chromium::Chromium, made::Made};
 use crate::harness::{Ran, Test};
 
 /// Reports that the engine is not asked about at the end.
@@ -388,6 +388,25 @@ fn the_history_and_a_comparison_are_pages() {
     has(&ran.stdout, &["and nothing changed"]);
     let ran = place.history(&["--since", "2026-02-02", "--format", "html"]);
     has(&ran.stdout, &["No run fits."]);
+}
+
+#[test]
+fn the_pages_of_the_history_open_in_a_browser() {
+    let Some(mut browser) = Chromium::start("the pages of the history") else { return };
+    let place = Place::new();
+    place.six();
+    for args in [&["--format", "html"][..], &["compare", "run4", "run6", "--format", "html"]] {
+        browser.show(390, "screen", "light");
+        browser.open(&place.history(args).stdout);
+        assert_eq!(browser.complaints(), Vec::<String>::new());
+        assert_eq!(browser.requests(), Vec::<String>::new());
+        assert_eq!(browser.eval("document.documentElement.scrollWidth"), 390);
+    }
+    browser.open(&place.history(&["--format", "html"]).stdout);
+    browser.click("[name=text]");
+    browser.write("slow");
+    let rows = "[...document.querySelectorAll('tbody[data-case] tr')].filter((row) => row.checkVisibility()).length";
+    assert_eq!(browser.eval(rows), 3, "its name, its cases, its recovery");
 }
 
 #[test]
