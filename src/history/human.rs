@@ -1,4 +1,4 @@
-//! The history and a comparison as text.
+//! The history and a comparison as text; `html` has the same as pages.
 
 use std::fmt::Write as _;
 
@@ -102,7 +102,7 @@ fn broken(one: &Broken) -> String {
     format!("{case}: {verdict}, {} since {since}; {passed}", count(one.runs, "run"))
 }
 
-fn point(point: &Point) -> String {
+pub(super) fn point(point: &Point) -> String {
     let commit = point.commit.as_ref().map_or_else(String::new, |commit| {
         let id: String = commit.id.chars().take(COMMIT).collect();
         format!(", commit {id}")
