@@ -92,6 +92,7 @@ mod lost_fsync;
 mod lost_mount;
 mod lying_flush;
 mod memory_limit;
+mod misdirected_write;
 mod mode;
 mod mount_flags;
 mod mtime_skew;
@@ -399,6 +400,7 @@ faults! {
     "lost-mount" => lost_mount::LostMount,
     "lying-flush" => lying_flush::LyingFlush,
     "memory-limit" => memory_limit::MemoryLimit,
+    "misdirected-write" => misdirected_write::MisdirectedWrite,
     "mode" => mode::Mode,
     "mount-flags" => mount_flags::MountFlags,
     "mtime-skew" => mtime_skew::MtimeSkew,

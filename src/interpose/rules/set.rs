@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    BadGlob, Call, Hang, Late, Rot, Strike,
+    Astray, BadGlob, Call, Hang, Late, Rot, Strike,
     bytes::{Harm, kept},
     compiled::Compiled,
     decide::{Count, Hash, fires},
@@ -203,6 +203,9 @@ fn act(rule: &Compiled, call: &Call<'_>, (seed, hash): (u64, Hash)) -> Strike {
             Strike { errno: Some(errno), fails_sync: Some((retry, read_back)), ..none }
         }
         IoAction::LoseWrite => Strike { loses_write: Some(cover()), ..none },
+        IoAction::Misdirect { distance } => {
+            Strike { astray: Some(Astray::of(distance, cover(), call.trial, seed)), ..none }
+        }
         IoAction::LoseSync => Strike { loses_sync: true, ..none },
         IoAction::Remember => none,
         IoAction::TellAttributes(told) => Strike { attributes: Some(told), ..none },
