@@ -23,7 +23,7 @@ pub(super) struct Ext4 {
 }
 
 /// Whether interposers can be tried here; says so where not.
-pub(super) fn can_be_tried() -> bool {
+pub(crate) fn can_be_tried() -> bool {
     let root = rustix::process::geteuid().is_root();
     let can = root && Path::new("/dev/fuse").exists() && Path::new("/dev/loop-control").exists();
     if !can {
@@ -182,7 +182,7 @@ impl Drop for Mounted {
 }
 
 /// A rule about every file.
-pub(super) fn rule(ops: &[IoOp], action: IoAction) -> IoRule {
+pub(crate) fn rule(ops: &[IoOp], action: IoAction) -> IoRule {
     IoRule {
         paths: vec!["**".into()],
         ops: ops.to_vec(),
