@@ -271,8 +271,9 @@ Examples:
 
 The scenario's services, volumes, workloads and steady state are set up; its steps are left to you.
 Containers that run already are shown first; what could not be given back to them is refused.
-`?` lists the keys. Every fault ends by itself, after 60 s unless you type another time; leaving, a
-terminal that goes away and `SIGTERM` revert everything. Reports are written as for `run`.";
+`?` lists the keys; Ctrl-X is STOP, whatever is typed: it reverts everything. Every fault ends by
+itself, after 60 s unless you type another time; leaving, a terminal that goes away and `SIGTERM`
+revert everything. Reports are written as for `run`.";
 
 /// `gameday`
 #[derive(Debug, Args)]

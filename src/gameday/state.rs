@@ -110,6 +110,19 @@ pub enum Mode {
     Quit,
 }
 
+impl Mode {
+    /// The line in which characters are typed, where keys are no commands.
+    #[must_use]
+    pub fn typed(&self) -> Option<&Line> {
+        match self {
+            Self::Find(line, _) | Self::Form(line) | Self::Note(line) | Self::Save(line) => {
+                Some(line)
+            }
+            Self::Watch | Self::Confirm(..) | Self::Help | Self::Quit => None,
+        }
+    }
+}
+
 /// The console.
 pub struct State {
     /// The scenario whose set-up it is.

@@ -164,6 +164,7 @@ fn input(event: &Event) -> Option<Input> {
 fn key(code: KeyCode, control: bool) -> Option<Key> {
     Some(match code {
         KeyCode::Char('c') if control => Key::Interrupt,
+        KeyCode::Char('x') if control => Key::Stop,
         KeyCode::Char('u') if control => Key::Clear,
         KeyCode::Char('a') if control => Key::Home,
         KeyCode::Char('e') if control => Key::End,

@@ -1,7 +1,9 @@
 //! Sessions driven by keys and events, and their pictures.
 
 use super::{
-    Command, Input, Key, offers, places,
+    Command, Input, Key,
+    line::Line,
+    offers, places,
     testing::{Driven, SECOND, checker},
 };
 use crate::{
@@ -189,6 +191,39 @@ fn stop_is_one_key_or_two_spaces() {
     let mut driven = one_fault();
     driven.keys(&[Key::Char(' '), Key::Down, Key::Char(' ')]);
     assert_eq!(driven.wanted, []);
+}
+
+#[test]
+fn one_key_stops_wherever_one_is_and_keeps_what_is_typed() {
+    let lines: [&[Key]; 4] =
+        [&[Key::Char('n')], &[Key::Char('/')], &[Key::Char('w')], &[Key::Char('i'), Key::Clear]];
+    for open in lines {
+        let mut driven = one_fault();
+        driven.wanted.clear();
+        driven.keys(open).type_in("S  ").keys(&[Key::Stop]);
+        assert_eq!(driven.wanted, [Command::Stop], "{open:?}");
+        let screen = driven.screen(80, 24);
+        assert!(screen.contains("STOP: reverting everything"), "{screen}");
+        let typed = driven.state.mode.typed().map(Line::text);
+        assert!(typed.is_some_and(|text| text.contains("S  ")), "{open:?}");
+    }
+    let beyond = "inject: { read-only: { target: agent:/data, break_open_files: true } }";
+    let mut driven = one_fault();
+    driven.choose(1, "read-only").keys(&[Key::Clear]).type_in(beyond);
+    driven.keys(&[Key::Enter, Key::Char('y')]).wanted.clear();
+    driven.keys(&[Key::Stop, Key::Enter]);
+    assert_eq!(driven.wanted, [Command::Stop], "what was to be confirmed is not injected");
+    for open in [Key::Char('?'), Key::Char('q')] {
+        let mut driven = one_fault();
+        driven.wanted.clear();
+        driven.keys(&[open, Key::Stop]);
+        assert_eq!(driven.wanted, [Command::Stop], "{open:?}");
+    }
+    let mut driven = one_fault();
+    driven.wanted.clear();
+    driven.input(Input::Size(60, 10));
+    driven.keys(&[Key::Stop]);
+    assert_eq!(driven.wanted, [Command::Stop]);
 }
 
 #[test]

@@ -105,9 +105,7 @@ fn above(state: &State, paint: Paint) -> (String, Style) {
         }
         (None, Mode::Form(_)) => "Enter: inject   Esc: back   Ctrl-U: clear   `for:` is its time",
         (None, Mode::Find(..)) => "a fault by name: Enter: type it   Esc: back",
-        (None, Mode::Note(_)) => {
-            return ("note, with its time: Enter   Esc: back".into(), paint.strong());
-        }
+        (None, Mode::Note(_)) => "note, with its time: Enter   Esc: back",
         (None, Mode::Save(_)) => "save as a scenario: Enter   Esc: back",
         (None, Mode::Watch | Mode::Help) => "",
     };
