@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::call::Call;
+use super::{call::Call, line};
 use crate::{
     probes::Sample,
     report::text::one_line,
@@ -61,7 +61,9 @@ impl Session<'_> {
         let (acts, mut last) = (self.acts(closed), 0);
         for (index, (at, act)) in acts.iter().enumerate() {
             match act {
-                Act::Noted(text) => script.comment(&format!("{}: {text}", clock(*at))),
+                Act::Noted(text) => {
+                    script.comment(&format!("{}: {}", clock(*at), one_line(text, line::LONGEST)));
+                }
                 Act::Injected(fault) => {
                     script.wait(!in_force.is_empty(), at.saturating_sub(last));
                     script.inject(&self.calls[&fault.id]);
@@ -74,7 +76,7 @@ impl Session<'_> {
                 }
                 Act::Reverted(fault) => {
                     script.wait(true, at.saturating_sub(last));
-                    self.broken_under(fault).iter().for_each(|text| script.comment(text));
+                    self.broken_under(fault).iter().for_each(|text| script.remark(text));
                     script.steps.push(format!("  - revert: {}\n", fault.id));
                     in_force.retain(|id| *id != fault.id);
                     if in_force.is_empty() {
@@ -157,7 +159,12 @@ impl Script {
     }
 
     fn comment(&mut self, text: &str) {
-        self.steps.push(format!("  # {}\n", one_line(text, 200)));
+        self.steps.push(format!("  # {text}\n"));
+    }
+
+    /// What was seen, in short.
+    fn remark(&mut self, text: &str) {
+        self.comment(&one_line(text, 200));
     }
 
     fn wait(&mut self, anything: bool, micros: u64) {
@@ -179,7 +186,7 @@ impl Script {
     }
 
     fn recover(&mut self, within: u64, seen: &str) {
-        self.comment(&format!("the steady state {seen}"));
+        self.remark(&format!("the steady state {seen}"));
         self.steps.push(format!("  - recover: {{ within: {} }}\n", Duration::from_secs(within)));
         self.seconds += within;
     }

@@ -164,6 +164,38 @@ fn what_is_long_is_read_whole_on_the_smallest_screen() {
 }
 
 #[test]
+fn a_note_is_seen_whole_while_it_is_typed_afterwards_and_in_what_is_saved() {
+    let words = |from: u32, to: u32| (from..to).map(|n| format!("word{n}")).collect::<Vec<_>>();
+    let (note, pieces) = (words(10, 34).join(" "), words(10, 34));
+    let mut driven = one_fault();
+    driven.wanted.clear();
+    driven.keys(&[Key::Char('n')]).type_in(&note);
+    // a word may be cut where the row ends
+    let screen = driven.screen(80, 24);
+    let shown: String = screen.lines().skip(21).collect();
+    let bare = |text: &str| text.replace([' ', '>'], "");
+    assert_eq!(bare(&shown), bare(&note));
+    driven.keys(&[Key::Enter]);
+    assert_eq!(driven.wanted, [Command::Note(note.clone())]);
+    let noted = Event::Noted { case: Some("logs".into()), text: note.clone() };
+    driven.event(13 * SECOND, noted);
+    let screen = driven.screen(80, 24);
+    assert!(pieces.iter().all(|word| screen.contains(word)), "{screen}");
+    driven.wanted.clear();
+    driven.keys(&[Key::Char('w'), Key::Enter]);
+    let Some(Command::Save { text, .. }) = driven.wanted.pop() else { panic!() };
+    assert!(text.contains(&note), "{text}");
+    // longer than its rows: the cursor is seen, and that there is more before it
+    let mut driven = Driven::up();
+    driven.keys(&[Key::Char('n')]).type_in(&words(100, 200).join(" "));
+    let screen = driven.screen(80, 24);
+    assert!(screen.ends_with("word199") && screen.contains("\n… "), "{screen}");
+    driven.keys(&[Key::Home]);
+    let screen = driven.screen(80, 24);
+    assert!(screen.contains("> word100"), "{screen}");
+}
+
+#[test]
 fn a_fault_is_reverted_by_key_and_time_is_shown_until_then() {
     let mut driven = one_fault();
     driven.input(Input::Clock(30 * SECOND));

@@ -43,8 +43,8 @@ pub fn draw(state: &State, frame: &mut Frame<'_>) {
         Constraint::Length(7 + more / 4),
         Constraint::Length(7 + more / 2),
         length(touches.len()),
-        Constraint::Min(1),
-        length(says.len() + 1),
+        Constraint::Min(0),
+        length(says.len() + foot::height(state, width)),
     ])
     .split(area);
     head::draw(state, paint, frame, rows[0]);
