@@ -18,6 +18,9 @@ use crate::{
 /// is a busy one.
 const LEAST: u64 = 5;
 
+/// What is saved while a fault is in force knows nothing of how it goes on.
+const STILL: &str = "is not known from then on: this was saved with the fault in force";
+
 /// Shorter times between two acts are nobody's intention.
 const SHORTEST_US: u64 = 100_000;
 
@@ -79,7 +82,9 @@ impl Session<'_> {
                     self.broken_under(fault).iter().for_each(|text| script.remark(text));
                     script.steps.push(format!("  - revert: {}\n", fault.id));
                     in_force.retain(|id| *id != fault.id);
-                    if in_force.is_empty() {
+                    if in_force.is_empty() && fault.reverting_us.is_none() {
+                        script.recover(LEAST, STILL);
+                    } else if in_force.is_empty() {
                         self.recover(&mut script, *at, next(&acts, index));
                     }
                     last = *at;
@@ -130,6 +135,9 @@ impl Session<'_> {
         }
         let window: Vec<&SamplePoint> =
             self.samples().filter(|it| it.at_us >= from && it.at_us < until).collect();
+        if window.is_empty() {
+            return script.recover(LEAST, "was not read after it");
+        }
         let Some(last) = window.iter().rposition(|sample| broken(sample).is_some()) else {
             return script.recover(LEAST, "held whenever it was read");
         };

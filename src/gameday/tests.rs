@@ -375,6 +375,9 @@ fn what_is_still_in_force_is_reverted_in_what_is_saved_last_first() {
     let Some(Command::Save { text, .. }) = driven.wanted.pop() else { panic!() };
     let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
     assert!(at("revert: pause-2") < at("revert: read-only-1"), "{text}");
+    // one line says that it broke, and none that it held
+    assert!(at("did not hold: ") < at("the steady state is not known from then on"), "{text}");
+    assert!(!text.contains("held whenever it was read"), "{text}");
 }
 
 #[test]
