@@ -73,6 +73,8 @@ fn a_game_day_by_keys_ends_with_the_reports_of_a_run_and_a_scenario_that_passes(
     pty.keys("\u{15}again.yaml\r");
     pty.see("saved: keelhaul run again.yaml");
     pty.keys("q");
+    pty.see("PASS [");
+    pty.see("reports: reports/");
     assert_eq!(pty.end(), Some(0));
 
     let case = &test.record().cases[0];
