@@ -329,7 +329,7 @@ pub(super) struct ListArgs {
 /// `explain`
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
-    /// The name, as scenarios write it.
+    /// The name, as scenarios write it; a rule of `audit`; a word of the README.
     pub(super) name: String,
 }
 

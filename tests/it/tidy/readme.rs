@@ -11,6 +11,7 @@ use std::{
 use keelhaul::{
     audit::RULES,
     catalog::{self, Family, Item},
+    glossary::WORDS,
     scenario::{self, Beside, Sets},
 };
 
@@ -61,11 +62,20 @@ fn rules() -> String {
     out
 }
 
+/// Words of keelhaul's own.
+fn words() -> String {
+    let mut out = "| word | what it is |\n|---|---|\n".to_owned();
+    for word in WORDS {
+        writeln!(out, "| {} | {} |", word.name.replace('-', " "), word.means).unwrap();
+    }
+    out
+}
+
 /// The text with what stands between `<!-- list:FAMILY -->` and `<!-- end -->` made anew.
 fn with_tables(text: &str) -> String {
     let mut out = text.to_owned();
     let tables = Family::ALL.map(|family| (family.plural(), table(family)));
-    for (name, table) in tables.into_iter().chain([("rules", rules())]) {
+    for (name, table) in tables.into_iter().chain([("rules", rules()), ("words", words())]) {
         let open = format!("<!-- list:{name} -->\n");
         let (before, rest) =
             out.split_once(&open).unwrap_or_else(|| panic!("no `{}`", open.trim()));
