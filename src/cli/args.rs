@@ -476,7 +476,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = SHELL_EXAMPLES)]
 pub(super) struct ShellArgs {
-    /// The run, or the beginning of its id.
+    /// The run, or the beginning of its id; with its slot (`k7f3a9-1`) where cases run side by side and
+    /// several have that service.
     pub(super) run: String,
 
     /// The service.
