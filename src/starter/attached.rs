@@ -4,13 +4,13 @@
 use std::fmt::Write as _;
 
 use super::{
-    Starter, fitting, head_of,
+    Starter, fitting, head_of, no_crash,
     recipes::{ON_OTHERS, Place, RECIPES},
     words, yaml,
 };
 use crate::{
     plan::{Case, Select, chosen::Chosen, expand},
-    runtime::{ContainerFacts, Health, State},
+    runtime::{ContainerFacts, Health, RestartPolicy, State},
     scenario::load_all,
 };
 
@@ -80,6 +80,14 @@ pub fn on_others(all: &[Theirs<'_>], case: &Case) -> Vec<Starter> {
     suite
 }
 
+/// What [`on_others`] leaves out that somebody would look for, each in words.
+#[must_use]
+pub fn left_out_of_others(all: &[Theirs<'_>]) -> Vec<String> {
+    let named = named(all).into_iter();
+    let never = named.filter(|(_, one)| one.facts.restart == RestartPolicy::No);
+    never.map(|(_, one)| no_crash(&one.chosen.name)).collect()
+}
+
 const ALLOW: &str = "allow: [attach] # the container runs already, and is not the run's\n";
 
 /// Nothing of it is refused on the container that was found: who runs it is asked the same.
@@ -131,7 +139,7 @@ mod tests {
     use super::*;
     use crate::{
         faults::testing,
-        runtime::{ContainerMount, Listed, RestartPolicy},
+        runtime::{ContainerMount, Listed},
         scenario::Attach,
     };
 
