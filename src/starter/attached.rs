@@ -151,6 +151,10 @@ mod tests {
 
     /// Names of the files that are written for a container with these mounts.
     fn suite(mounts: Vec<ContainerMount>, restart: RestartPolicy) -> Vec<String> {
+        starters(mounts, restart).into_iter().map(|starter| starter.name).collect()
+    }
+
+    fn starters(mounts: Vec<ContainerMount>, restart: RestartPolicy) -> Vec<Starter> {
         let listed = Listed::default();
         let attach = Attach { container: Some("db".into()), ..Attach::default() };
         let facts = ContainerFacts { mounts, restart, ..testing::container() };
@@ -160,7 +164,22 @@ mod tests {
         let loaded = load_all(&[file], &Default::default(), &Default::default()).unwrap();
         let mut case = expand(&loaded, &Select::default(), 0).unwrap().remove(0);
         case.attach("db", theirs[0].facts.clone()).unwrap();
-        on_others(&theirs, &case).into_iter().map(|starter| starter.name).collect()
+        on_others(&theirs, &case)
+    }
+
+    /// What an idle service makes inconclusive says so, and the step that it offers is one.
+    #[test]
+    fn what_strikes_operations_says_what_to_do_where_there_are_none() {
+        let kept = mount("/data", "volume", "/var/lib/docker/volumes/theirs/_data");
+        for one in starters(vec![kept], RestartPolicy::No) {
+            let strikes = one.text.contains("insert: true");
+            assert_eq!(one.text.contains("nothing is struck"), strikes, "{}", one.text);
+            let offered = one.text.replace("  # - exec:", "  - exec:");
+            assert_eq!(offered != one.text, strikes);
+            let file = ("t.yaml".into(), Ok(offered.clone().into_bytes()));
+            let loaded = load_all(&[file], &Default::default(), &Default::default());
+            assert!(loaded.is_ok(), "{offered}");
+        }
     }
 
     #[test]
