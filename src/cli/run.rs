@@ -83,7 +83,9 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     recorder.emit(Event::RunEnded { verdict, ending });
     memory.keep(&recorder.record());
     progress.finish();
-    finish(args.format, &recorder, (&directory, &unprinted))
+    let read_cases = output::together();
+    let last = Last { directory: &directory, unprinted: &unprinted, read_cases };
+    finish(args.format, &recorder, &last)
 }
 
 /// The engine and what it is, or why there is none.
@@ -99,12 +101,24 @@ pub(super) async fn connected(
     Ok((docker, facts))
 }
 
-/// Writes the reports, prints the last screen, and says how it ended.
+/// What the last screen is about, and what has been printed before it.
+pub(super) struct Last<'a> {
+    /// Where the reports go.
+    pub(super) directory: &'a Path,
+    /// What standard output did not take.
+    pub(super) unprinted: &'a Unprinted,
+    /// Who reads this screen has read a line for each case already.
+    pub(super) read_cases: bool,
+}
+
+/// Writes the reports, prints the last screen, and says how it ended. The screen is what was asked for,
+/// so all of it goes to standard output; what went wrong with the reports does not.
 pub(super) fn finish(
     format: Format,
     recorder: &Recorder,
-    (directory, unprinted): (&Path, &Unprinted),
+    last: &Last<'_>,
 ) -> anyhow::Result<ExitCode> {
+    let Last { directory, unprinted, read_cases } = *last;
     let record = recorder.record();
     let (written, failed) = report::render_all(&record, directory);
     let mut problems: Vec<String> = failed.iter().map(ToString::to_string).collect();
@@ -112,14 +126,18 @@ pub(super) fn finish(
     problems
         .extend(recorder.failure().map(|error| format!("the event file is incomplete: {error}")));
     if format != Format::Json {
-        // the progress has shown the others
-        let look = Look { quiet: true, ..output::look() };
+        let look = Look { quiet: read_cases, ..output::look() };
         print_report(&record, format, look).unwrap_or_else(|error| unprinted.note(&error));
+    }
+    let place = format!("reports: {}", directory.display());
+    if !written.is_empty() && format == Format::Human {
+        output::data(format!("{place}\n")).unwrap_or_else(|error| unprinted.note(&error));
     }
     problems.extend(unprinted.said());
     problems.iter().for_each(|problem| output::say(format!("error: {problem}")));
-    if !written.is_empty() {
-        output::say(format!("reports: {}", directory.display()));
+    if !written.is_empty() && format != Format::Human {
+        // standard output is a document then
+        output::say(place);
     }
     let unwritten = if problems.is_empty() { Verdict::Pass } else { Verdict::Error };
     Ok(report::exit_code(&record, unwritten))

@@ -46,6 +46,7 @@ use crate::{
     protocol::{Capability, IoRule, Outcome, Reading},
     runtime::RuntimeError,
     units::Duration,
+    volumes::VolumeSpec,
 };
 pub use attached::{
     complaints_anywhere, refused_on_attached, refused_there, refused_with_attached,
@@ -296,6 +297,14 @@ macro_rules! faults {
             #[must_use]
             pub fn describe(&self) -> Described {
                 match self { $(Self::$type(fault) => fault.describe(),)+ }
+            }
+
+            /// The same on this volume.
+            #[must_use]
+            pub fn describe_on(&self, volume: Option<&VolumeSpec>) -> Described {
+                let described = self.describe();
+                let undo = match self { $(Self::$type(fault) => fault.undo_on(volume),)+ };
+                Described { undo: undo.unwrap_or_else(|| described.undo.clone()), ..described }
             }
 
             /// The keeper reverts it after this long, whatever the scenario says.

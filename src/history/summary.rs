@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     entry::{CaseEntry, Recovery, RunEntry},
-    standing::{Broken, Flaky, broken, flaky},
+    standing::{Broken, Flaky, Point, broken, flaky},
     trend::{Percentiles, Trend, percentiles, trend},
 };
 use crate::{run::percentile, verdict::Verdict};
@@ -54,6 +54,20 @@ pub struct Summary {
     pub flaky: Vec<Flaky>,
     /// Cases that do not pass now.
     pub broken: Vec<Broken>,
+    /// The runs themselves, newest first.
+    pub listed: Vec<Listed>,
+}
+
+/// A run among many.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Which it is, as `compare` takes it.
+    #[serde(flatten)]
+    pub point: Point,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// Its cases.
+    pub cases: Verdicts,
 }
 
 /// A scenario over many runs.
@@ -117,7 +131,13 @@ pub fn summary(runs: &[RunEntry], of: usize) -> Summary {
         scenarios: names.into_iter().map(|name| scenario(name, runs, of)).collect(),
         flaky: flaky(runs),
         broken: broken(runs),
+        listed: runs.iter().rev().map(listed).collect(),
     }
+}
+
+fn listed(run: &RunEntry) -> Listed {
+    let cases = Verdicts::of(run.cases.iter());
+    Listed { point: Point::of(run), verdict: run.verdict, cases }
 }
 
 impl Verdicts {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{
-    super::detail::explain,
+    super::detail::{explain, notes},
     moments::moments,
     printed::{around, logs},
     readings::readings,
@@ -159,7 +159,7 @@ fn judged(case: &CaseRecord) -> Markup {
             } }
         } } }
         @if all.len() > POINTS { p .dim { "… and " (all.len() - POINTS) " more" } }
-        @for note in &case.notes { p .dim { "note: " (one_line(note, LINE)) } }
+        @for (after, note) in notes(case) { p .dim { (after) " note: " (one_line(note, LINE)) } }
     }
 }
 

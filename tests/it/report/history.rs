@@ -92,6 +92,14 @@ fn many_runs_scenario_by_scenario_with_what_moves_and_what_broke_when() {
             "slower: passed in 5 runs, did not (at once) in 1",
         ],
     );
+    // every run by the name that `compare` takes, also those that passed
+    let (_, listed) = ran.stdout.split_once("runs, newest first").expect("a list of runs");
+    let ids: Vec<&str> =
+        listed.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(ids, ["run6", "run5", "run4", "run3", "run2", "run1"], "{listed}");
+    has(listed, &["run4 (2026-01-02T04:00:00Z, commit c0ffee04): pass, 2 of 2 cases passed"]);
+    let compared = place.history(&["compare", ids[5], ids[2]]);
+    assert_eq!(compared.code, Some(0), "{compared:?}");
     let ran = place.history(&["--format", "json", "--scenario", "flip", "--last", "2"]);
     let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     let summary = &found["summary"];
@@ -334,7 +342,10 @@ fn a_run_adds_itself_and_fails_for_no_history() {
     fs::write(place.file(), "somebody's notes, and nothing that a database begins with").unwrap();
     let ran = without_engine(&place, &[], &[]);
     assert_eq!(ran.code, Some(3), "{ran:?}");
-    has(&ran.stderr, &["warning: this run is not in the history", "reports: "]);
+    has(&ran.stderr, &["warning: this run is not in the history"]);
+    // what was asked for is on the one, what went wrong on the other
+    has(&ran.stdout, &["Summary", "reports: "]);
+    assert!(!ran.stderr.contains("reports: ") && !ran.stdout.contains("warning"), "{ran:?}");
     assert_eq!(ran.stderr.matches("warning").count(), 1, "{ran:?}");
     assert!(fs::read_to_string(place.file()).unwrap().starts_with("somebody's notes"));
 }
