@@ -156,7 +156,7 @@ impl Mounted {
     }
 
     pub(super) fn arm(&self, rules: Vec<IoRule>) {
-        let ask = Ask::Arm { set: "set".into(), seed: 7, rules };
+        let ask = Ask::Arm { set: "set".into(), seed: 7, rules, again: None };
         assert_eq!(self.ask(&ask), Answer::Done);
     }
 
