@@ -133,11 +133,13 @@ soak_weather() {
     die "the kill points need cargo-nextest" "cargo install cargo-nextest --locked" \
       "or run \`scripts/soak.sh scenarios\` alone"
   stage tests cargo nextest run --locked --profile soak --no-run
-  BUILD=$(build_id "$TARGET/debug/keelhaul" tests/it/weather/*.rs)
+  BUILD=$(build_id "$TARGET/debug/keelhaul" tests/it/weather/*.rs tests/it/interpose/*.rs)
   WORK=$TARGET/soak/$BUILD
   mkdir -p "$WORK"
-  mapfile -t tests < <(cargo nextest list --locked --profile soak -E 'test(/^weather::/)' 2>/dev/null |
-    grep -o 'weather::.*')
+  # and the tests of interposers that do more where there is time
+  mapfile -t tests < <(cargo nextest list --locked --profile soak \
+    -E 'test(/^weather::|^interpose::scale::/)' 2>/dev/null |
+    grep -o -e 'weather::.*' -e 'interpose::scale::.*')
   [ "${#tests[@]}" -gt 0 ] || die "no tests found under weather::"
   for test in "${tests[@]}"; do
     soak_test "$test" || return

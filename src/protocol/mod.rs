@@ -74,7 +74,7 @@ pub use read::{
     EventFacts, FileFacts, FsFacts, HostFacts, LoopFacts, MountFacts, NetFacts, OpenFile, Read,
     Reading, Ready, Trial, UserFacts, WriterFacts,
 };
-pub use struck::{LISTED, Struck};
+pub use struck::{Counted, LISTED, Struck};
 pub use time::{ClockFacts, FileTimes, TimeOp, TimesFacts, Told};
 pub use tree::{ArchiveFacts, TreeFacts};
 pub use trial_name::{is_of_set, is_tried, mark_of_set, only};

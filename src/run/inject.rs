@@ -12,6 +12,7 @@ use super::{
     event::Event,
     injection::{Injection, Start, look},
     site::{cx, refresh, site},
+    strikes,
     struck::{armed_by, sets},
     world::World,
 };
@@ -162,7 +163,8 @@ async fn try_inject(
         Some(ready) => ready,
         None => prepare(world, call).await,
     };
-    let Ready { site, prepared } = ready.map_err(|error| error.to_string())?;
+    let Ready { site, mut prepared } = ready.map_err(|error| error.to_string())?;
+    strikes::choose(world, &call.id, &mut prepared.ops);
     let armed = armed_by(&prepared.ops);
     world.rules_are_of(&call.id, sets(&armed));
     let entry = Entry {

@@ -30,7 +30,10 @@ const SET: &str = "disk-7";
 impl Disk {
     fn arm(&self, ops: &[IoOp], action: IoAction) {
         let rules = vec![rule(ops, action)];
-        assert_eq!(self.ask(&Ask::Arm { set: SET.into(), seed: 7, rules }), Answer::Done);
+        assert_eq!(
+            self.ask(&Ask::Arm { set: SET.into(), seed: 7, rules, again: None }),
+            Answer::Done
+        );
     }
 
     fn disarm(&self) {

@@ -19,3 +19,4 @@ mod syncs;
 mod told;
 mod traced;
 mod visibility;
+mod ways;
