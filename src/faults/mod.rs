@@ -29,6 +29,7 @@ mod on_others;
 mod profile;
 mod select;
 mod site;
+mod sole;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;

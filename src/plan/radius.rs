@@ -209,6 +209,7 @@ mod tests {
             source: String::new(),
             volume: volume.into(),
             writable: true,
+            own: None,
         };
         let network = ContainerNetwork {
             id: "n1".into(),

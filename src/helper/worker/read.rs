@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{
     super::HelperError, clock, cut, disk_trial, facts, freeze, hold, host_facts, http, image,
     inner_engine, insertion, interpose, io_trace, label, layer, load, memory_cgroup, metadata, net,
-    page_cache, place, process, quota, throttle, time, trial, visibility, witness::Witnesses,
+    page_cache, place, process, quota, sole, throttle, time, trial, visibility, witness::Witnesses,
     written,
 };
 use crate::protocol::{Read, Reading};
@@ -31,6 +31,7 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
             Reading::Archives(facts::archives(place, below.as_deref())?)
         }
         Read::Writers(place) => Reading::Writers(facts::writers(place)?),
+        Read::Others { place, sole } => Reading::Others(sole::users(place, sole)?),
         Read::Memory(place) => Reading::Memory(memory_cgroup::memory(place)?),
         Read::Processes(place) => Reading::Processes(process::processes(place)?),
         Read::PageCache(place) => Reading::PageCache(page_cache::facts(place)?),

@@ -3,7 +3,9 @@
 //! Only ops that are faults; the making of volumes and every undo stay real. With it a run must be
 //! `inconclusive`, because no effect can be verified.
 
-use crate::protocol::{CutFacts, Dev, FileCutOp, LinkState, Op, Outcome, PendingFacts, PowerOp};
+use crate::protocol::{
+    CutFacts, Dev, FileCutOp, LinkState, Op, Outcome, PendingFacts, PowerOp, SoleOp,
+};
 
 const CUT: PendingFacts =
     PendingFacts { fenced: true, pending: 3, own: 0, undone: 3, overflowed: false };
@@ -34,7 +36,8 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         | Op::SetOomScore { .. }
         | Op::ArmRules { .. }
         | Op::CutFiles(FileCutOp::PlantCanaries { .. })
-        | Op::Freeze { .. } => Outcome::Done,
+        | Op::Freeze { .. }
+        | Op::Sole(SoleOp::Freeze { .. }) => Outcome::Done,
         Op::CutFiles(FileCutOp::Fence { .. } | FileCutOp::Settle { .. }) => Outcome::Pending(CUT),
         Op::GrowTmpfs { .. } | Op::ExhaustMemory { .. } => {
             Outcome::OomKills { before: 0, after: 1 }
