@@ -2,7 +2,7 @@
 //!
 //! Looks at every process of the host, and only reads `/proc`. Not seen are a mount attached nowhere through
 //! which nothing is open, a namespace that no process is in, and an overlay or a loop device that
-//! lies on the filesystem.
+//! lies on the filesystem; nor the host's first process, where nobody may look at that.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
@@ -151,11 +151,15 @@ fn table(task: u32) -> HostResult<MountTable> {
     parse(&fs::read(&path).map_err(|error| HostError::sys("read", path, error))?)
 }
 
-/// What a look comes to; none where who is looked at has ended.
+/// The host's first process: an engine in a sandbox may not look at it, whoever asks.
+const FIRST: u32 = 1;
+
+/// What a look comes to; none where who is looked at has ended, or is the first process and closed to
+/// everybody.
 fn unless_gone<R>(pid: u32, look: impl FnOnce() -> HostResult<R>) -> HostResult<Option<R>> {
     match look() {
         Ok(seen) => Ok(Some(seen)),
-        Err(_) if Identity::of(pid).is_err() => Ok(None),
+        Err(_) if pid == FIRST || Identity::of(pid).is_err() => Ok(None),
         Err(error) => Err(error),
     }
 }
