@@ -26,7 +26,7 @@ lint: ## format check, clippy, shellcheck if it is there
 generate: ## write anew what is generated: schema, catalogue, the README's tables
 	@scripts/generate.sh
 
-soak: ## many repeats of every scenario, then every kill point; resumable (REPEATS=10 MINUTES=55)
+soak: ## many repeats of every scenario, every kill point, states of the twins; resumable (REPEATS=10 MINUTES=55)
 	@scripts/soak.sh
 
 bench: ## measure side by side, results in reports/bench/

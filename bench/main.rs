@@ -7,6 +7,7 @@
 //! the containers it takes the command line's place.
 
 mod fill;
+mod fio;
 mod host;
 mod injection;
 mod ledger;
@@ -34,7 +35,7 @@ pub(crate) struct Bench {
     pub(crate) scratch: PathBuf,
 }
 
-const NAMES: [&str; 6] = ["injection", "overhead", "scaling", "memory", "fill", "ledger"];
+const NAMES: [&str; 7] = ["injection", "overhead", "scaling", "memory", "fill", "fio", "ledger"];
 
 fn main() -> ExitCode {
     // cargo passes `--bench`; the engine never does
@@ -105,6 +106,7 @@ async fn one(name: &str, bench: &Bench) -> anyhow::Result<Vec<Measurement>> {
         "scaling" => scaling::measure(bench),
         "memory" => memory::measure(bench).await,
         "fill" => fill::measure(bench).await,
+        "fio" => fio::measure(bench),
         _ => ledger::measure(),
     }
 }

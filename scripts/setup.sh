@@ -87,6 +87,22 @@ install_packages() {
   fi
 }
 
+# Some tests open the report in a browser; without one they say that they were
+# skipped, so nothing here fails for it. In Debian it is a package of 124 MB,
+# a quarter of a minute; elsewhere (Ubuntu) it is no package at all.
+install_browser() {
+  local name
+  for name in chromium chromium-browser google-chrome; do ! have "$name" || return 0; done
+  if ! have apt-get || ! can_be_root; then
+    say "no chromium: tests in a browser will be skipped"
+    return 0
+  fi
+  apt-cache show chromium >/dev/null 2>&1 || apt_get update || true
+  say "apt-get install chromium"
+  apt_get install --no-install-recommends --no-remove chromium ||
+    say "chromium could not be installed, tests in a browser will be skipped: $(tail -n 1 "$APT_LOG")"
+}
+
 # Somebody whose docker command talks to another engine (rootless, Docker
 # Desktop) wants that one, not a second one beside it.
 check_docker_context() {
@@ -132,6 +148,7 @@ main() {
   local missing=()
   mapfile -t missing < <(missing_packages)
   [ "${#missing[@]}" -eq 0 ] || install_packages "${missing[@]}"
+  [ "$PURPOSE" != test ] || install_browser
   "$ENGINE_UP" || start_engine
   say "ready: $(rustc --version), engine at ${DOCKER_HOST:-unix:///var/run/docker.sock}"
 }

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Many rounds of every scenario, each round with its own seed, and then the
-# tests that kill and stop, with every kill point and many more rounds. In
-# slices: no round begins after MINUTES, and the next call goes on where this
+# Many rounds of every scenario, each round with its own seed, then the tests
+# that kill and stop, with every kill point and many more rounds, and then many
+# more states of the correct twins of every planted bug. In slices: no round begins after MINUTES, and the next call goes on where this
 # one ended. What was seen is written to reports/soak/ after every round, and
 # begun anew when the binary or a scenario has changed. A round or a test is
 # not cut off: it may take half an hour beyond MINUTES.
 #
 #   scripts/soak.sh              REPEATS=10 MINUTES=55 JOBS=2 scripts/soak.sh
 #   scripts/soak.sh scenarios    the scenarios alone
-#   scripts/soak.sh weather      the tests alone
+#   scripts/soak.sh scenarios PATH...   these alone, into a table of their own
+#   scripts/soak.sh weather      the tests that kill and stop alone
+#   scripts/soak.sh corpus       the twins alone, STATES=10000 on each filesystem
 #
 # KEELHAUL  the binary on trial, instead of a release build of this checkout
 #
@@ -21,6 +23,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 REPEATS=${REPEATS:-10}
 MINUTES=${MINUTES:-55}
 JOBS=${JOBS:-$(nproc)}
+STATES=${STATES:-10000}
+# of each twin in a round of the corpus: a round takes a minute or two
+AT_ONCE=50
 RESULTS=reports/soak
 TARGET=${CARGO_TARGET_DIR:-target}
 BINARY=${KEELHAUL:-$TARGET/release/keelhaul}
@@ -38,7 +43,7 @@ soak_round() {
   in_time || return 75
   rm -rf "$out"
   mkdir -p "$out"
-  "$BINARY" run --seed "$seed" --jobs "$JOBS" --out "$out" scenarios >"$out.log" 2>&1 || rc=$?
+  "$BINARY" run --seed "$seed" --jobs "$JOBS" --out "$out" "${CHOSEN[@]}" >"$out.log" 2>&1 || rc=$?
   case $rc in
     0 | 1 | 3 | 5) ;;
     *) die "exit code $rc in round $seed: nothing more is run on this host" "its output is in $out.log" ;;
@@ -79,20 +84,22 @@ write_table() {
   mapfile -t rounds < <(find "$WORK" -name done.md | sort -V)
   [ "${#rounds[@]}" -gt 0 ] || return 0
   {
-    printf '# Every scenario, %d of %d times\n\n' "${#rounds[@]}" "$REPEATS"
+    printf '# %s, %d of %d times\n\n' "$TITLE" "${#rounds[@]}" "$REPEATS"
     printf 'Written by `make soak`, a seed a round, %d cases side by side. Build %s, %s.\n\n' \
       "$JOBS" "$BUILD" "$(sed -n 's/.* · \(engine .*\)/\1/p' "${rounds[0]}")"
     printf '| scenario | passed | did not | skipped | controls caught | mean time | seeds that did not pass |\n'
     printf '|---|--:|--:|--:|--:|--:|---|\n'
     tabulate "${rounds[@]}"
-  } >"$RESULTS/scenarios.md.new"
-  mv "$RESULTS/scenarios.md.new" "$RESULTS/scenarios.md"
+  } >"$TABLE.new"
+  mv "$TABLE.new" "$TABLE"
 }
 
 soak_scenarios() {
-  local seed
+  local seed files
+  CHOSEN=("$@") TITLE='Chosen scenarios' TABLE=$RESULTS/chosen.md
+  if [ $# -eq 0 ]; then CHOSEN=(scenarios) TITLE='Every scenario' TABLE=$RESULTS/scenarios.md; fi
   [ -n "${KEELHAUL:-}" ] || stage build cargo build --release --locked
-  mapfile -t files < <(find scenarios -name '*.yaml' | sort)
+  mapfile -t files < <(find "${CHOSEN[@]}" -name '*.yaml' | sort)
   BUILD=$(build_id "$BINARY" "${files[@]}")
   WORK=$TARGET/soak/$BUILD
   mkdir -p "$WORK"
@@ -126,11 +133,13 @@ soak_weather() {
     die "the kill points need cargo-nextest" "cargo install cargo-nextest --locked" \
       "or run \`scripts/soak.sh scenarios\` alone"
   stage tests cargo nextest run --locked --profile soak --no-run
-  BUILD=$(build_id "$TARGET/debug/keelhaul" tests/it/weather/*.rs)
+  BUILD=$(build_id "$TARGET/debug/keelhaul" tests/it/weather/*.rs tests/it/interpose/*.rs)
   WORK=$TARGET/soak/$BUILD
   mkdir -p "$WORK"
-  mapfile -t tests < <(cargo nextest list --locked --profile soak -E 'test(/^weather::/)' 2>/dev/null |
-    grep -o 'weather::.*')
+  # and the tests of interposers that do more where there is time
+  mapfile -t tests < <(cargo nextest list --locked --profile soak \
+    -E 'test(/^weather::|^interpose::scale::/)' 2>/dev/null |
+    grep -o -e 'weather::.*' -e 'interpose::scale::.*')
   [ "${#tests[@]}" -gt 0 ] || die "no tests found under weather::"
   for test in "${tests[@]}"; do
     soak_test "$test" || return
@@ -143,10 +152,69 @@ soak_weather() {
   if grep -q failed "$RESULTS/weather.md"; then FAILED=1; fi
 }
 
+# Every planted bug and every twin once, by a seed of its own; what the tests
+# say of each filesystem is the result.
+corpus_round() {
+  local seed=$1 file=$WORK/corpus-$1 rc=0
+  [ ! -r "$file.seen" ] || return 0
+  in_time || return 75
+  KEELHAUL_CORPUS="$AT_ONCE:$seed" cargo nextest run --locked --profile soak --no-fail-fast \
+    -E 'test(/^corpus::/)' --success-output immediate >"$file.log" 2>&1 || rc=$?
+  case $rc in
+    0 | 100) ;;
+    *) die "nextest exited with $rc in round $seed" "its output is in $file.log" ;;
+  esac
+  { grep -oE '(ext4|xfs|btrfs): [0-9]+ (twins|of [0-9]+ planted).*' "$file.log" || true; } >"$file.new"
+  [ "$rc" -eq 0 ] || echo "failed" >>"$file.new"
+  mv "$file.new" "$file.seen"
+  say "round $seed of the corpus: exit code $rc, its output is in $file.log"
+}
+
+# A line per filesystem over all rounds.
+write_corpus() {
+  local rounds
+  mapfile -t rounds < <(find "$WORK" -name 'corpus-*.seen' | sort -V)
+  {
+    printf '# Planted bugs and their correct twins, %d of %d rounds\n\n' "${#rounds[@]}" "$1"
+    printf 'Written by `make soak`, %d states of each twin in a round, a seed a round. Build %s.\n\n' \
+      "$AT_ONCE" "$BUILD"
+    printf '| filesystem | planted bugs found | twins | their states | mounted | rounds without a false alarm |\n'
+    printf '|---|--:|--:|--:|--:|--:|\n'
+    awk -F '[: ,]+' '
+      $3 == "twins" { twins[$1] = $2; states[$1] += $4; mounted[$1] += $6; sound[$1]++ }
+      $3 == "of" { found[$1] += $2; bugs[$1] += $4 }
+      END {
+        for (name in bugs)
+          printf "| %s | %d of %d | %d | %d | %d | %d |\n", name, found[name], bugs[name],
+            twins[name], states[name], mounted[name], sound[name]
+      }' "${rounds[@]}" | LC_ALL=C sort
+  } >"$RESULTS/corpus.md.new"
+  mv "$RESULTS/corpus.md.new" "$RESULTS/corpus.md"
+}
+
+soak_corpus() {
+  local seed twins rounds
+  twins=$(find tests/it/corpus/subjects -name '*.rs' ! -name mod.rs | wc -l)
+  # a quarter more: on XFS some twins have fewer states than are asked for
+  rounds=$((STATES * 5 / 4 / (AT_ONCE * twins) + 1))
+  have cargo && cargo nextest --version >/dev/null 2>&1 ||
+    die "the corpus needs cargo-nextest" "cargo install cargo-nextest --locked" \
+      "or run \`scripts/soak.sh scenarios\` alone"
+  stage tests cargo nextest run --locked --profile soak --no-run
+  BUILD=$(build_id "$TARGET/debug/keelhaul" tests/it/corpus/*.rs tests/it/corpus/subjects/*.rs)
+  WORK=$TARGET/soak/$BUILD
+  mkdir -p "$WORK"
+  for ((seed = 1; seed <= rounds; seed++)); do
+    corpus_round "$seed" || return
+    write_corpus "$rounds"
+  done
+  if grep -q failed "$WORK"/corpus-*.seen; then FAILED=1; fi
+}
+
 # Runs a part; ends the script where the slice is over.
 part() {
   local rc=0
-  "$1" || rc=$?
+  "$@" || rc=$?
   if [ "$rc" -eq 75 ]; then say "the slice of $MINUTES min is over; run this again for the rest"; fi
   [ "$rc" -eq 0 ] || exit "$rc"
 }
@@ -155,15 +223,19 @@ main() {
   FAILED=0
   mkdir -p "$RESULTS"
   stage setup scripts/setup.sh
-  [ "${1:-all}" = weather ] || stage subjects scripts/subjects.sh
   case ${1:-all} in
-    scenarios) part soak_scenarios ;;
+    all | scenarios) stage subjects scripts/subjects.sh ;;
+  esac
+  case ${1:-all} in
+    scenarios) part soak_scenarios "${@:2}" ;;
     weather) part soak_weather ;;
+    corpus) part soak_corpus ;;
     all)
       part soak_scenarios
       part soak_weather
+      part soak_corpus
       ;;
-    *) die "unknown part \`$1\`" "scripts/soak.sh [scenarios | weather]" ;;
+    *) die "unknown part \`$1\`" "scripts/soak.sh [scenarios [PATH...] | weather | corpus]" ;;
   esac
   exit "$FAILED"
 }

@@ -9,7 +9,7 @@
 //! helper::{keeper, worker} > interpose > journal > host > protocol
 //! shell, engine > host    (inside their own containers)
 //! everything may use {block, crash_state, ledger, units, errno, diagnostic, verdict, secrets,
-//!     failpoint}
+//!     failpoint, glossary}
 //! ```
 //!
 //! # Invariants
@@ -34,6 +34,7 @@ pub mod errno;
 pub mod failpoint;
 pub mod faults;
 pub mod gameday;
+pub mod glossary;
 pub mod helper;
 pub mod history;
 pub mod host;

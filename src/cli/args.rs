@@ -271,8 +271,9 @@ Examples:
 
 The scenario's services, volumes, workloads and steady state are set up; its steps are left to you.
 Containers that run already are shown first; what could not be given back to them is refused.
-`?` lists the keys. Every fault ends by itself, after 60 s unless you type another time; leaving, a
-terminal that goes away and `SIGTERM` revert everything. Reports are written as for `run`.";
+`?` lists the keys; Ctrl-X is STOP, whatever is typed: it reverts everything. Every fault ends by
+itself, after 60 s unless you type another time; leaving, a terminal that goes away and `SIGTERM`
+revert everything. Reports are written as for `run`.";
 
 /// `gameday`
 #[derive(Debug, Args)]
@@ -328,7 +329,7 @@ pub(super) struct ListArgs {
 /// `explain`
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
-    /// The name, as scenarios write it.
+    /// The name, as scenarios write it; a rule of `audit`; a word of the README.
     pub(super) name: String,
 }
 
@@ -475,7 +476,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = SHELL_EXAMPLES)]
 pub(super) struct ShellArgs {
-    /// The run, or the beginning of its id.
+    /// The run, or the beginning of its id; with its slot (`k7f3a9-1`) where cases run side by side and
+    /// several have that service.
     pub(super) run: String,
 
     /// The service.

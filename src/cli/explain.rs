@@ -1,4 +1,5 @@
-//! `explain`: one fault, probe, volume or workload, from its doc comment and its schema.
+//! `explain`: one fault, probe, volume or workload, from its doc comment and its schema; a key of the
+//! language, a rule, a word.
 
 use std::fmt::Write;
 
@@ -10,7 +11,7 @@ use crate::{
     catalog::{self, Family, Item, Parameter},
     diagnostic::closest,
     faults::Selector,
-    scenario, specimen,
+    glossary, scenario, specimen,
     verdict::ExitCode,
 };
 
@@ -18,7 +19,8 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let found = catalog::find(&args.name);
     let items = found.iter().flatten().map(render);
     let word = args.name.as_str();
-    let more = [language::explanation(word), specimen::explanation(word), of_rule(word)];
+    let more =
+        [language::explanation(word), specimen::explanation(word), of_rule(word), of_words(word)];
     let texts: Vec<String> = items.chain(more.into_iter().flatten()).collect();
     match found {
         Err(error) if texts.is_empty() => {
@@ -32,14 +34,21 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// With the key that was probably meant, where nothing else was.
+/// With the key or the word that was probably meant, where nothing else was.
 fn unknown(word: &str, error: &str) -> String {
-    let meant = closest(word, keys::names()).filter(|_| !error.contains("did you mean"));
+    let known = keys::names().into_iter().chain(glossary::names());
+    let meant = closest(word, known).filter(|_| !error.contains("did you mean"));
     if let Some((what, meant)) = error.split_once("\n\n").map(|(what, _)| what).zip(meant) {
         return format!("{what}\n\nhint: did you mean `{meant}`?");
     }
     let parts: Vec<&str> = language::names().collect();
     format!("{error}; of the language, `{}` and their keys", parts.join("`, `"))
+}
+
+/// A word of keelhaul's own.
+fn of_words(name: &str) -> Option<String> {
+    let found = glossary::find(name)?;
+    Some(format!("{} (word)\n\n{}\n", found.name, found.means))
 }
 
 /// A rule of `audit`.

@@ -9,7 +9,7 @@ use super::{
     attach::{self, Said},
     check, output,
     remember::Memory,
-    run::{self, Unprinted},
+    run::{self, Last, Unprinted},
     set_up::{SetUp, set_up},
     signals,
 };
@@ -60,7 +60,9 @@ pub(super) async fn gameday(args: GamedayArgs) -> anyhow::Result<ExitCode> {
     memory.recall(&recorder);
     recorder.emit(Event::RunEnded { verdict: closed.verdict, ending: closed.ending });
     memory.keep(&recorder.record());
-    run::finish(Format::Human, &recorder, (&directory, &Unprinted::default()))
+    let unprinted = Unprinted::default();
+    let last = Last { directory: &directory, unprinted: &unprinted, read_cases: false };
+    run::finish(Format::Human, &recorder, &last)
 }
 
 /// From the first event of the run to the end of its case.

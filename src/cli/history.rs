@@ -1,6 +1,9 @@
 //! `history`: what many runs came to. Reads one file; only `add` writes to it.
 
-use std::{fs::File, io::BufReader};
+use std::{
+    fs::File,
+    io::{self, BufReader, Write},
+};
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -49,24 +52,32 @@ fn show(args: &HistoryArgs, show: &HistoryShow) -> anyhow::Result<()> {
     let filter = Filter { scenario: show.scenario.clone(), last: show.last, since_us };
     let runs = History::open(&args.out.join(FILE))?.runs(&filter)?;
     let found = history::summary(&runs, usize::from(show.trend));
-    print(args.format, "summary", &found, history::overview)
+    print(args.format, "summary", &found, (history::overview, history::overview_page))
 }
 
 fn compare(args: &HistoryArgs, two: &HistoryCompare) -> anyhow::Result<()> {
     let history = History::open(&args.out.join(FILE))?;
     let (first, second) = (history.run(&two.first)?, history.run(&two.second)?);
     let found = history::compare(&first, &second, f64::from(two.more_than));
-    print(args.format, "comparison", &found, history::changes)
+    print(args.format, "comparison", &found, (history::changes, history::changes_page))
 }
+
+/// What was found as text, and as a page.
+type Shown<T> = (fn(&T) -> String, fn(&T, &mut dyn Write) -> io::Result<()>);
 
 fn print<T: Serialize>(
     format: HistoryFormat,
     name: &str,
     found: &T,
-    human: fn(&T) -> String,
+    (human, html): Shown<T>,
 ) -> anyhow::Result<()> {
     output::data(match format {
         HistoryFormat::Human => human(found),
+        HistoryFormat::Html => {
+            let mut page = Vec::new();
+            html(found, &mut page).context("no page")?;
+            String::from_utf8(page).context("no page")?
+        }
         HistoryFormat::Json => {
             let document = json!({ "version": FORMAT, name: found });
             serde_json::to_string_pretty(&document).context("no JSON")? + "\n"

@@ -115,6 +115,7 @@ async fn of_container(name: &str) -> anyhow::Result<Option<Vec<Starter>>> {
             only_read.push(path.clone());
         }
     }
+    say_left_out(&scenario);
     let (ports, only_read) = (&choices.ports[..], &only_read[..]);
     let origin = Origin { name: "", head: &head, ports, only_read };
     Ok(Some(starter::suite(&origin, &scenario)))
@@ -142,12 +143,19 @@ fn of_compose(file: &Path, out: &Path) -> anyhow::Result<Option<Vec<Starter>>> {
             None => return Ok(None),
         },
     };
+    say_left_out(&scenario);
     let name = file.parent().and_then(Path::file_name).map(|name| words(&name.to_string_lossy()));
     let name = name.unwrap_or_else(|| "suite".into());
     Ok(Some(starter::suite(
         &Origin { name: &name, head: &head, ports: &[], only_read: &[] },
         &scenario,
     )))
+}
+
+fn say_left_out(scenario: &Scenario) {
+    for what in starter::left_out(scenario) {
+        output::say(format!("note: {what}"));
+    }
 }
 
 /// The scenario that a head makes; none where it has problems, which are said.

@@ -1,6 +1,13 @@
 //! Where words go: data to stdout, everything else to stderr. Colour only where it is wanted.
 
-use std::io::{ErrorKind, Write};
+use std::{
+    fs::File,
+    io::{ErrorKind, Write},
+    os::{
+        fd::{AsFd as _, BorrowedFd},
+        unix::fs::MetadataExt as _,
+    },
+};
 
 use anyhow::Error;
 
@@ -18,6 +25,16 @@ pub(super) fn data(text: impl AsRef<str>) -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Both outputs are one terminal, pipe or file: who reads one reads what was said on the other.
+pub(super) fn together() -> bool {
+    let id = |out: BorrowedFd<'_>| {
+        let facts = File::from(out.try_clone_to_owned().ok()?).metadata().ok()?;
+        Some((facts.dev(), facts.ino()))
+    };
+    let (out, beside) = (id(std::io::stdout().as_fd()), id(std::io::stderr().as_fd()));
+    out.is_some() && out == beside
 }
 
 /// How the terminal wants its text.

@@ -70,6 +70,13 @@ pub(super) async fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
 /// The file, and the state in it.
 fn opened(path: &Path) -> Result<(Vec<u8>, CrashState), String> {
     let length = fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if path.is_dir() {
+        return Err(format!(
+            "it is a directory, and no state\n\nhint: `keelhaul run SCENARIO --replay {}` strikes again \
+             what the faults of a run struck",
+            path.display()
+        ));
+    }
     if length > LARGEST {
         return Err(format!("it has {length} bytes, more than any state"));
     }

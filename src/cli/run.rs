@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    io::BufReader,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
@@ -14,7 +15,7 @@ use super::{
     attach, check, commit, output,
     progress::Progress,
     remember::Memory,
-    signals,
+    report as saved, signals,
 };
 use crate::{
     helper::recover,
@@ -25,7 +26,7 @@ use crate::{
         text::one_line,
     },
     run::{
-        self, Event, Listener, Recorder, Redactor, RunRecord, RunStart, Stamped,
+        self, Event, Listener, Recorder, Redactor, RunRecord, RunStart, Stamped, Strikes,
         stages::DockerStages, suite,
     },
     runtime::{self, Docker, Runtime},
@@ -39,6 +40,13 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         output::say("nothing to do: no case is in this shard");
         return Ok(ExitCode::Pass);
     }
+    let again = match args.debugging.replay.as_deref().map(|run| again(run, &args.out, &cases)) {
+        Some(Err(why)) => {
+            output::say(format!("error: {why}"));
+            return Ok(ExitCode::Usage);
+        }
+        found => found.and_then(Result::ok).map(Arc::new),
+    };
     // nothing is there yet that an interruption would have to roll back
     let said = attach::Said { attach: args.attach, yes: args.yes, by: By::Steps };
     if let Some(code) = attach::confirmed(&mut cases, &said).await {
@@ -67,7 +75,8 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             // beside the run: it has all the time that the run takes
             tokio::spawn(recover::sweep(Arc::clone(&docker)));
             let stages = DockerStages::new(docker, engine, run.clone()).with_journals(&directory);
-            suite::run(cases, options(&args), &stages, &recorder, &interrupt).await
+            let options = suite::Options { again, ..options(&args) };
+            suite::run(cases, options, &stages, &recorder, &interrupt).await
         }
         Err(text) => {
             recorder.emit(Event::Noted { case: None, text });
@@ -83,7 +92,9 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     recorder.emit(Event::RunEnded { verdict, ending });
     memory.keep(&recorder.record());
     progress.finish();
-    finish(args.format, &recorder, (&directory, &unprinted))
+    let read_cases = output::together();
+    let last = Last { directory: &directory, unprinted: &unprinted, read_cases };
+    finish(args.format, &recorder, &last)
 }
 
 /// The engine and what it is, or why there is none.
@@ -99,12 +110,24 @@ pub(super) async fn connected(
     Ok((docker, facts))
 }
 
-/// Writes the reports, prints the last screen, and says how it ended.
+/// What the last screen is about, and what has been printed before it.
+pub(super) struct Last<'a> {
+    /// Where the reports go.
+    pub(super) directory: &'a Path,
+    /// What standard output did not take.
+    pub(super) unprinted: &'a Unprinted,
+    /// Who reads this screen has read a line for each case already.
+    pub(super) read_cases: bool,
+}
+
+/// Writes the reports, prints the last screen, and says how it ended. The screen is what was asked for,
+/// so all of it goes to standard output; what went wrong with the reports does not.
 pub(super) fn finish(
     format: Format,
     recorder: &Recorder,
-    (directory, unprinted): (&Path, &Unprinted),
+    last: &Last<'_>,
 ) -> anyhow::Result<ExitCode> {
+    let Last { directory, unprinted, read_cases } = *last;
     let record = recorder.record();
     let (written, failed) = report::render_all(&record, directory);
     let mut problems: Vec<String> = failed.iter().map(ToString::to_string).collect();
@@ -112,14 +135,18 @@ pub(super) fn finish(
     problems
         .extend(recorder.failure().map(|error| format!("the event file is incomplete: {error}")));
     if format != Format::Json {
-        // the progress has shown the others
-        let look = Look { quiet: true, ..output::look() };
+        let look = Look { quiet: read_cases, ..output::look() };
         print_report(&record, format, look).unwrap_or_else(|error| unprinted.note(&error));
+    }
+    let place = format!("reports: {}", directory.display());
+    if !written.is_empty() && format == Format::Human {
+        output::data(format!("{place}\n")).unwrap_or_else(|error| unprinted.note(&error));
     }
     problems.extend(unprinted.said());
     problems.iter().for_each(|problem| output::say(format!("error: {problem}")));
-    if !written.is_empty() {
-        output::say(format!("reports: {}", directory.display()));
+    if !written.is_empty() && format != Format::Human {
+        // standard output is a document then
+        output::say(place);
     }
     let unwritten = if problems.is_empty() { Verdict::Pass } else { Verdict::Error };
     Ok(report::exit_code(&record, unwritten))
@@ -188,7 +215,7 @@ fn traced(event: &Stamped) {
 }
 
 fn options(args: &RunArgs) -> suite::Options {
-    let Debugging { keep, hold, trace_io } = args.debugging;
+    let Debugging { keep, hold, trace_io, .. } = args.debugging;
     suite::Options {
         jobs: usize::from(args.jobs),
         retries: args.retries,
@@ -197,7 +224,24 @@ fn options(args: &RunArgs) -> suite::Options {
         keep,
         hold,
         trace_io,
+        again: None,
     }
+}
+
+/// What faults of an earlier run struck, for cases that are in it; or why not.
+fn again(run: &str, out: &Path, cases: &[Case]) -> Result<Strikes, String> {
+    let events = saved::directory(run, out).join(saved::EVENTS);
+    let file = File::open(&events).map_err(|error| {
+        format!("cannot read `{}`: {error}\n\nhint: {}", events.display(), saved::known(out))
+    })?;
+    let strikes = Strikes::of(run, &RunRecord::read(BufReader::new(file)))?;
+    if cases.iter().any(|case| strikes.has(&case.id)) {
+        return Ok(strikes);
+    }
+    Err(format!(
+        "no case that is to run has struck anything in `{run}`\n\nhint: there it was {}",
+        strikes.cases().join(", ")
+    ))
 }
 
 pub(super) fn start(

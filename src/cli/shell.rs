@@ -84,7 +84,8 @@ fn choose<'a>(
         several => {
             let runs: Vec<_> = several.iter().map(|(_, object)| object.run.as_str()).collect();
             Err(format!(
-                "`{begin}` may be any of `{}`\n\nhint: write more of it",
+                "`{begin}` may be any of `{}`\n\nhint: write more of it: `-0` and so on are the slots of \
+                 a run that does cases side by side",
                 runs.join("`, `")
             ))
         }
@@ -103,7 +104,10 @@ fn no_run(begin: &str, subjects: &[(&str, &ObjectRef)]) -> String {
     }
     let known: Vec<String> =
         runs.iter().map(|(run, names)| format!("`{run}` ({})", names.join(", "))).collect();
-    format!("no run `{begin}`\n\nhint: there are {}", known.join(", "))
+    format!(
+        "no run `{begin}`\n\nhint: there are {}: each a run and its slot (`keelhaul explain slot`)",
+        known.join(", ")
+    )
 }
 
 /// What the scenario calls a container: the rest of its name, after the run.
@@ -218,7 +222,8 @@ mod tests {
         assert_eq!(chosen("kabc", "web"), Ok("id of keelhaul-kabc-1-web"));
         assert_eq!(chosen("kabc-0", "cache-b"), Ok("id of keelhaul-kabc-0-cache-b"));
         let unclear: Result<&str, String> = chosen("ka", "agent");
-        assert!(unclear.unwrap_err().contains("any of `kabc-0`, `kabd-0`"));
+        let said = unclear.unwrap_err();
+        assert!(said.contains("any of `kabc-0`, `kabd-0`") && said.contains("slots"), "{said}");
     }
 
     #[test]
@@ -229,6 +234,7 @@ mod tests {
             said.contains("no run `kz`") && said.contains("`kabc-0` (agent, cache-b)"),
             "{said}"
         );
+        assert!(said.contains("`keelhaul explain slot`"), "{said}");
         let said = choose(&objects, "kabc-0", "helper").unwrap_err();
         assert!(
             said.contains("no service `helper`") && said.contains("`agent`, `cache-b`"),

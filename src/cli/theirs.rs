@@ -49,5 +49,8 @@ pub(super) async fn suite(words: &[String]) -> anyhow::Result<Option<Vec<Starter
             return Ok(None);
         }
     }
+    for what in starter::left_out_of_others(&theirs) {
+        output::say(format!("note: {what}"));
+    }
     Ok(cases.first().map(|case| starter::on_others(&theirs, case)))
 }

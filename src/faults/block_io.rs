@@ -178,7 +178,8 @@ impl DiskAim<'_> {
             )));
         }
         let took_us = tried.iter().map(|one| one.took_us).collect();
-        let arm = Op::ArmRules { interposer: disk.clone(), set: set.clone(), seed: cx.seed, rules };
+        let (seed, again) = (cx.seed, None);
+        let arm = Op::ArmRules { interposer: disk.clone(), set: set.clone(), seed, rules, again };
         let undo = Op::DisarmRules { interposer: disk.clone(), set: set.clone() };
         let root = cx.site.place.clone();
         let before = Before { interposer: disk, set, root, took_us, inserted: None };

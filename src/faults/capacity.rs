@@ -6,7 +6,7 @@ use super::{Cx, Declared, Effect, FaultError, Target, checks, observe::sibling};
 use crate::{
     protocol::{FsFacts, MountFacts, Op, SoleOp},
     units::Percent,
-    volumes::Filesystem,
+    volumes::{Filesystem, VolumeSpec},
 };
 
 /// What runs out, and how much of it is left.
@@ -97,6 +97,14 @@ fn way(cx: &Cx<'_>, fs: &FsFacts) -> Result<Way, FaultError> {
             volume.name
         ))),
         None => Ok(Way::Fill),
+    }
+}
+
+/// What undoes it on such a volume, in words; `filler` is what there is of ours.
+pub(super) fn undo(volume: &VolumeSpec, filler: &str) -> String {
+    match volume.filesystem() {
+        Some(Filesystem::Tmpfs) => "put the tmpfs's limit back".to_owned(),
+        _ => format!("remove {filler}"),
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     protocol::{Capability, FsFacts, Outcome, Read},
     units::{Percent, Size},
+    volumes::VolumeSpec,
 };
 
 /// Uses up the bytes of a volume.
@@ -214,6 +215,10 @@ impl Fault for DiskFull {
             undo: "put the tmpfs's limit back, or remove our file".into(),
             proof: "writing more than what is left there fails with ENOSPC".into(),
         }
+    }
+
+    fn undo_on(&self, volume: Option<&VolumeSpec>) -> Option<String> {
+        volume.map(|volume| capacity::undo(volume, "our file"))
     }
 
     fn subject_may_end_it(&self) -> bool {

@@ -16,6 +16,7 @@ use crate::{
     protocol::{Capability, Outcome, StartTrial},
     runtime::ENGINE_DATA,
     units::Size,
+    volumes::VolumeSpec,
 };
 
 /// Uses up the inodes or the bytes under an engine's data root.
@@ -130,6 +131,13 @@ impl Fault for EngineDataFull {
         let start =
             if self.left() > 0 { "" } else { "; the engine starts nothing for want of room" };
         Described { act, undo, proof: format!("{proof}{start}") }
+    }
+
+    fn undo_on(&self, volume: Option<&VolumeSpec>) -> Option<String> {
+        match self.of {
+            Of::Inodes => self.inodes().undo_on(volume),
+            Of::Bytes => self.bytes().undo_on(volume),
+        }
     }
 
     fn subject_may_end_it(&self) -> bool {

@@ -80,6 +80,10 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
     }
     /// In words, with the parameters in place.
     fn describe(&self) -> Described;
+    /// Its undo in words, where that depends on the volume that the target lies on.
+    fn undo_on(&self, _volume: Option<&VolumeSpec>) -> Option<String> {
+        None
+    }
 
     /// The keeper reverts it after this long, whatever the scenario says.
     fn lasts_at_most(&self) -> Option<Duration> {

@@ -155,6 +155,10 @@ impl Fault for InodeExhaustion {
         }
     }
 
+    fn undo_on(&self, volume: Option<&VolumeSpec>) -> Option<String> {
+        volume.map(|volume| capacity::undo(volume, "our files"))
+    }
+
     fn subject_may_end_it(&self) -> bool {
         true
     }

@@ -261,8 +261,9 @@ impl Aim<'_> {
             )));
         }
         let took_us = tried.iter().map(|one| one.took_us).collect();
+        let (seed, again) = (cx.seed, None);
         let arm =
-            Op::ArmRules { interposer: interposer.clone(), set: set.clone(), seed: cx.seed, rules };
+            Op::ArmRules { interposer: interposer.clone(), set: set.clone(), seed, rules, again };
         let undo = Op::DisarmRules { interposer: interposer.clone(), set: set.clone() };
         let before = Before { interposer, set, root, took_us, inserted: None };
         Ok(Prepared { before, ops: vec![arm], undo: vec![undo] })

@@ -175,12 +175,16 @@ impl<'a> Bytes<'a> {
 
 /// What became of one block.
 pub(super) fn told(tried: &TriedBytes) -> String {
-    let TriedBytes { op, block, attempts, errno, moved, arrived, untouched } = tried;
+    let TriedBytes { op, block, attempts, errno, moved, arrived, untouched, astray } = tried;
     let said = match errno {
         Some(errno) => errno.clone(),
         None => format!("{moved} of {block} bytes moved"),
     };
     let wrong = block.saturating_sub(arrived + untouched);
     let nth = if *attempts == 1 { String::new() } else { format!(" at attempt {attempts}") };
-    format!("{}: {said}{nth}, {arrived} arrived, {untouched} untouched, {wrong} wrong", op.name())
+    let elsewhere = if *astray == 0 { String::new() } else { format!(", {astray} elsewhere") };
+    format!(
+        "{}: {said}{nth}, {arrived} arrived, {untouched} untouched, {wrong} wrong{elsewhere}",
+        op.name()
+    )
 }

@@ -92,7 +92,7 @@ impl Aim<'_> {
             expected: rules.clone(),
         };
         let (interposer, seed) = (name.clone(), cx.seed);
-        let arm = Op::ArmRules { interposer, set: set.clone(), seed, rules };
+        let arm = Op::ArmRules { interposer, set: set.clone(), seed, rules, again: None };
         let withdraw = InsertionOp::Withdraw { place: root.clone(), init, name: name.clone() };
         let inserted = Some(Inserted { init, root: id });
         let before = Before { interposer: name, set, root, took_us, inserted };

@@ -47,6 +47,7 @@ use crate::{
     protocol::{Capability, IoRule, Outcome, Reading},
     runtime::RuntimeError,
     units::Duration,
+    volumes::VolumeSpec,
 };
 pub use attached::{
     complaints_anywhere, refused_on_attached, refused_there, refused_with_attached,
@@ -93,6 +94,7 @@ mod lost_fsync;
 mod lost_mount;
 mod lying_flush;
 mod memory_limit;
+mod misdirected_write;
 mod mode;
 mod mount_flags;
 mod mtime_skew;
@@ -298,6 +300,14 @@ macro_rules! faults {
                 match self { $(Self::$type(fault) => fault.describe(),)+ }
             }
 
+            /// The same on this volume.
+            #[must_use]
+            pub fn describe_on(&self, volume: Option<&VolumeSpec>) -> Described {
+                let described = self.describe();
+                let undo = match self { $(Self::$type(fault) => fault.undo_on(volume),)+ };
+                Described { undo: undo.unwrap_or_else(|| described.undo.clone()), ..described }
+            }
+
             /// The keeper reverts it after this long, whatever the scenario says.
             #[must_use]
             pub fn lasts_at_most(&self) -> Option<Duration> {
@@ -400,6 +410,7 @@ faults! {
     "lost-mount" => lost_mount::LostMount,
     "lying-flush" => lying_flush::LyingFlush,
     "memory-limit" => memory_limit::MemoryLimit,
+    "misdirected-write" => misdirected_write::MisdirectedWrite,
     "mode" => mode::Mode,
     "mount-flags" => mount_flags::MountFlags,
     "mtime-skew" => mtime_skew::MtimeSkew,

@@ -15,6 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    panics::Panics,
     play,
     state::{Command, Input, State},
     terminal::Screen,
@@ -76,6 +77,7 @@ impl Inputs {
 /// When there is no terminal: then nothing was started.
 pub async fn run(mut state: State, game: Game, inputs: Inputs) -> std::io::Result<Closed> {
     let (screen, left) = Screen::take(inputs.told.clone())?;
+    let panics = Panics::hear();
     let (ask, asked) = unbounded_channel();
     let (recorder, interrupt) = (game.recorder.clone(), game.interrupt.clone());
     let mut case = tokio::spawn(play::play(game, asked, inputs.told.clone()));
@@ -97,6 +99,7 @@ pub async fn run(mut state: State, game: Game, inputs: Inputs) -> std::io::Resul
         }
     };
     let _ = timeout(LEAVING, left).await;
+    panics.print(std::io::stderr());
     Ok(closed)
 }
 

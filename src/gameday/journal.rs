@@ -1,5 +1,6 @@
 //! An event as a line of the console's log; the event file has everything. Pure.
 
+use super::line;
 use crate::{
     report::{points::phase_word, text::one_line},
     run::{CaseRecord, Event},
@@ -23,7 +24,10 @@ pub(super) fn line(event: &Event, case: Option<&CaseRecord>) -> Option<String> {
         Event::Recovered { recovery_us: Some(took), .. } => {
             format!("recovered in {} ms", took / 1000)
         }
-        Event::Noted { text, .. } | Event::Attention { text, .. } => format!("note: {text}"),
+        Event::Noted { text, .. } => {
+            return Some(format!("note: {}", one_line(text, line::LONGEST)));
+        }
+        Event::Attention { text, .. } => format!("note: {text}"),
         Event::Saved { again, .. } => format!("saved: {again}"),
         Event::RolledBack { report, recover, .. } => match recover {
             Some(command) if !report.complete() => format!("rollback incomplete: {command}"),

@@ -41,6 +41,8 @@ pub enum Key {
     End,
     /// Ctrl-U: takes away everything before the cursor.
     Clear,
+    /// Ctrl-X: STOP, also where characters are typed.
+    Stop,
     /// Ctrl-C.
     Interrupt,
 }
@@ -57,6 +59,13 @@ pub(super) fn press(state: &mut State, key: Key) -> Vec<Command> {
         return Vec::new();
     }
     let half = std::mem::take(&mut state.half_stop);
+    if key == Key::Stop {
+        // what is being typed is not lost, and what only had to be confirmed is not injected
+        if state.mode.typed().is_none() {
+            state.mode = Mode::Watch;
+        }
+        return stop(state);
+    }
     if state.too_small() {
         // nothing is chosen that cannot be seen, and the way out is always there
         return if key == Key::Char('S') { stop(state) } else { Vec::new() };

@@ -1,7 +1,7 @@
 //! One line that is typed: characters and a cursor. Pure.
 
-/// Longer is no line that a person types.
-const LONGEST: usize = 1000;
+/// Bytes. Longer is no line that a person types.
+pub(super) const LONGEST: usize = 1000;
 
 /// A line that is being typed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Line {
 
     /// Puts a character at the cursor. Control characters are none.
     pub fn insert(&mut self, c: char) {
-        if !c.is_control() && self.before.len() + self.after.len() < LONGEST {
+        if !c.is_control() && self.before.len() + self.after.len() + c.len_utf8() <= LONGEST {
             self.before.push(c);
         }
     }

@@ -13,6 +13,7 @@ mod keys;
 mod line;
 mod offer;
 mod painter;
+mod panics;
 mod play;
 mod queue;
 mod script;

@@ -6,7 +6,7 @@ use std::fmt;
 use super::call::LASTS;
 use crate::{
     faults::{self, FaultRow, FaultSpec, Kind, OnOthers, Scope},
-    plan::text::blast_radius,
+    plan::text::{blast_radius, volume_of},
     scenario::Scenario,
 };
 
@@ -90,7 +90,7 @@ fn offer(
     let fault: FaultSpec = serde_saphyr::from_str(&example).ok()?;
     let lasts = fault.kind() == Kind::State;
     let end = if lasts { format!(", for: {LASTS}") } else { String::new() };
-    let described = fault.describe();
+    let described = fault.describe_on(volume_of(&fault, scenario));
     Some(Offer {
         name: row.name,
         line: format!("inject: {{ {example} }}{end}"),

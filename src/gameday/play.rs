@@ -187,7 +187,7 @@ fn what_stopped(ends: &[Stopped], dropped: usize, run: &str) -> Result<String, S
     let left: Vec<&str> = ends.iter().filter(|one| one.is_left()).map(|one| &*one.id).collect();
     if !left.is_empty() {
         return Err(format!(
-            "NOT reverted: {}; S: try again; after q: keelhaul recover {run}",
+            "NOT reverted: {}; Ctrl-X: try again; after q: keelhaul recover {run}",
             left.join(", ")
         ));
     }
@@ -382,7 +382,7 @@ mod tests {
         assert_eq!(answer(&mut heard).await, "injected");
         scene.world(|world| world.keeper.stuck = true);
         ask.send(Command::Stop).unwrap();
-        let said = "NOT reverted: pause-1; S: try again; after q: keelhaul recover r0";
+        let said = "NOT reverted: pause-1; Ctrl-X: try again; after q: keelhaul recover r0";
         assert_eq!(answer(&mut heard).await, said);
         scene.world(|world| world.keeper.stuck = false);
         ask.send(Command::Stop).unwrap();

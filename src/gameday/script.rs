@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::call::Call;
+use super::{call::Call, line};
 use crate::{
     probes::Sample,
     report::text::one_line,
@@ -17,6 +17,9 @@ use crate::{
 /// A recovery that was measured may take twice as long, and this long in any case: the next machine
 /// is a busy one.
 const LEAST: u64 = 5;
+
+/// What is saved while a fault is in force knows nothing of how it goes on.
+const STILL: &str = "is not known from then on: this was saved with the fault in force";
 
 /// Shorter times between two acts are nobody's intention.
 const SHORTEST_US: u64 = 100_000;
@@ -61,7 +64,9 @@ impl Session<'_> {
         let (acts, mut last) = (self.acts(closed), 0);
         for (index, (at, act)) in acts.iter().enumerate() {
             match act {
-                Act::Noted(text) => script.comment(&format!("{}: {text}", clock(*at))),
+                Act::Noted(text) => {
+                    script.comment(&format!("{}: {}", clock(*at), one_line(text, line::LONGEST)));
+                }
                 Act::Injected(fault) => {
                     script.wait(!in_force.is_empty(), at.saturating_sub(last));
                     script.inject(&self.calls[&fault.id]);
@@ -74,10 +79,12 @@ impl Session<'_> {
                 }
                 Act::Reverted(fault) => {
                     script.wait(true, at.saturating_sub(last));
-                    self.broken_under(fault).iter().for_each(|text| script.comment(text));
+                    self.broken_under(fault).iter().for_each(|text| script.remark(text));
                     script.steps.push(format!("  - revert: {}\n", fault.id));
                     in_force.retain(|id| *id != fault.id);
-                    if in_force.is_empty() {
+                    if in_force.is_empty() && fault.reverting_us.is_none() {
+                        script.recover(LEAST, STILL);
+                    } else if in_force.is_empty() {
                         self.recover(&mut script, *at, next(&acts, index));
                     }
                     last = *at;
@@ -128,6 +135,9 @@ impl Session<'_> {
         }
         let window: Vec<&SamplePoint> =
             self.samples().filter(|it| it.at_us >= from && it.at_us < until).collect();
+        if window.is_empty() {
+            return script.recover(LEAST, "was not read after it");
+        }
         let Some(last) = window.iter().rposition(|sample| broken(sample).is_some()) else {
             return script.recover(LEAST, "held whenever it was read");
         };
@@ -157,7 +167,12 @@ impl Script {
     }
 
     fn comment(&mut self, text: &str) {
-        self.steps.push(format!("  # {}\n", one_line(text, 200)));
+        self.steps.push(format!("  # {text}\n"));
+    }
+
+    /// What was seen, in short.
+    fn remark(&mut self, text: &str) {
+        self.comment(&one_line(text, 200));
     }
 
     fn wait(&mut self, anything: bool, micros: u64) {
@@ -179,7 +194,7 @@ impl Script {
     }
 
     fn recover(&mut self, within: u64, seen: &str) {
-        self.comment(&format!("the steady state {seen}"));
+        self.remark(&format!("the steady state {seen}"));
         self.steps.push(format!("  - recover: {{ within: {} }}\n", Duration::from_secs(within)));
         self.seconds += within;
     }

@@ -77,6 +77,17 @@ pub enum Command {
     Interrupt,
 }
 
+/// A line of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logged {
+    /// When, in microseconds since the start.
+    pub at_us: u64,
+    /// What.
+    pub text: String,
+    /// It is a note, and to be read whole.
+    pub noted: bool,
+}
+
 /// Which list the arrow keys move in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Focus {
@@ -110,6 +121,19 @@ pub enum Mode {
     Quit,
 }
 
+impl Mode {
+    /// The line in which characters are typed, where keys are no commands.
+    #[must_use]
+    pub fn typed(&self) -> Option<&Line> {
+        match self {
+            Self::Find(line, _) | Self::Form(line) | Self::Note(line) | Self::Save(line) => {
+                Some(line)
+            }
+            Self::Watch | Self::Confirm(..) | Self::Help | Self::Quit => None,
+        }
+    }
+}
+
 /// The console.
 pub struct State {
     /// The scenario whose set-up it is.
@@ -139,7 +163,7 @@ pub struct State {
     pub pending: VecDeque<Call>,
     notes: Vec<(u64, String)>,
     /// The newest lines of the log.
-    pub log: VecDeque<(u64, String)>,
+    pub log: VecDeque<Logged>,
     /// The list that the arrow keys move in.
     pub focus: Focus,
     /// Where faults can be aimed at.
@@ -244,7 +268,8 @@ impl State {
 
     fn event(&mut self, stamped: &Stamped) {
         if let Some(text) = journal::line(&stamped.event, self.case()) {
-            self.log.push_back((stamped.at_us, text));
+            let noted = matches!(stamped.event, Event::Noted { .. });
+            self.log.push_back(Logged { at_us: stamped.at_us, text, noted });
             if self.log.len() > LOGGED {
                 self.log.pop_front();
             }

@@ -18,7 +18,7 @@ use ratatui::{
     crossterm::{
         cursor::Show,
         event::{self, Event, KeyCode, KeyEventKind, KeyModifiers},
-        execute, queue,
+        queue,
         terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
     },
 };
@@ -67,12 +67,6 @@ impl Screen {
         enable_raw_mode()?;
         let over = Arc::new(AtomicBool::new(false));
         let screen = Self { terminal, page, painter, over: Arc::clone(&over) };
-        // what a panic prints is to be read afterwards
-        let usual = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            restore();
-            usual(panic);
-        }));
         std::thread::spawn(move || read(&over, &told));
         Ok((screen, left))
     }
@@ -123,13 +117,6 @@ impl Write for Page {
     }
 }
 
-/// A terminal that is gone needs no more.
-fn restore() {
-    // first: it waits for nobody, and a terminal that takes nothing more may keep the other waiting
-    let _ = disable_raw_mode();
-    let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
-}
-
 fn read(over: &AtomicBool, told: &UnboundedSender<Input>) {
     while !over.load(Ordering::Relaxed) {
         let input = match event::poll(POLL) {
@@ -164,6 +151,7 @@ fn input(event: &Event) -> Option<Input> {
 fn key(code: KeyCode, control: bool) -> Option<Key> {
     Some(match code {
         KeyCode::Char('c') if control => Key::Interrupt,
+        KeyCode::Char('x') if control => Key::Stop,
         KeyCode::Char('u') if control => Key::Clear,
         KeyCode::Char('a') if control => Key::Home,
         KeyCode::Char('e') if control => Key::End,

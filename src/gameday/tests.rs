@@ -1,7 +1,9 @@
 //! Sessions driven by keys and events, and their pictures.
 
 use super::{
-    Command, Input, Key, offers, places,
+    Command, Input, Key,
+    line::Line,
+    offers, places,
     testing::{Driven, SECOND, checker},
 };
 use crate::{
@@ -162,6 +164,38 @@ fn what_is_long_is_read_whole_on_the_smallest_screen() {
 }
 
 #[test]
+fn a_note_is_seen_whole_while_it_is_typed_afterwards_and_in_what_is_saved() {
+    let words = |from: u32, to: u32| (from..to).map(|n| format!("word{n}")).collect::<Vec<_>>();
+    let (note, pieces) = (words(10, 34).join(" "), words(10, 34));
+    let mut driven = one_fault();
+    driven.wanted.clear();
+    driven.keys(&[Key::Char('n')]).type_in(&note);
+    // a word may be cut where the row ends
+    let screen = driven.screen(80, 24);
+    let shown: String = screen.lines().skip(21).collect();
+    let bare = |text: &str| text.replace([' ', '>'], "");
+    assert_eq!(bare(&shown), bare(&note));
+    driven.keys(&[Key::Enter]);
+    assert_eq!(driven.wanted, [Command::Note(note.clone())]);
+    let noted = Event::Noted { case: Some("logs".into()), text: note.clone() };
+    driven.event(13 * SECOND, noted);
+    let screen = driven.screen(80, 24);
+    assert!(pieces.iter().all(|word| screen.contains(word)), "{screen}");
+    driven.wanted.clear();
+    driven.keys(&[Key::Char('w'), Key::Enter]);
+    let Some(Command::Save { text, .. }) = driven.wanted.pop() else { panic!() };
+    assert!(text.contains(&note), "{text}");
+    // longer than its rows: the cursor is seen, and that there is more before it
+    let mut driven = Driven::up();
+    driven.keys(&[Key::Char('n')]).type_in(&words(100, 200).join(" "));
+    let screen = driven.screen(80, 24);
+    assert!(screen.ends_with("word199") && screen.contains("\n… "), "{screen}");
+    driven.keys(&[Key::Home]);
+    let screen = driven.screen(80, 24);
+    assert!(screen.contains("> word100"), "{screen}");
+}
+
+#[test]
 fn a_fault_is_reverted_by_key_and_time_is_shown_until_then() {
     let mut driven = one_fault();
     driven.input(Input::Clock(30 * SECOND));
@@ -189,6 +223,39 @@ fn stop_is_one_key_or_two_spaces() {
     let mut driven = one_fault();
     driven.keys(&[Key::Char(' '), Key::Down, Key::Char(' ')]);
     assert_eq!(driven.wanted, []);
+}
+
+#[test]
+fn one_key_stops_wherever_one_is_and_keeps_what_is_typed() {
+    let lines: [&[Key]; 4] =
+        [&[Key::Char('n')], &[Key::Char('/')], &[Key::Char('w')], &[Key::Char('i'), Key::Clear]];
+    for open in lines {
+        let mut driven = one_fault();
+        driven.wanted.clear();
+        driven.keys(open).type_in("S  ").keys(&[Key::Stop]);
+        assert_eq!(driven.wanted, [Command::Stop], "{open:?}");
+        let screen = driven.screen(80, 24);
+        assert!(screen.contains("STOP: reverting everything"), "{screen}");
+        let typed = driven.state.mode.typed().map(Line::text);
+        assert!(typed.is_some_and(|text| text.contains("S  ")), "{open:?}");
+    }
+    let beyond = "inject: { read-only: { target: agent:/data, break_open_files: true } }";
+    let mut driven = one_fault();
+    driven.choose(1, "read-only").keys(&[Key::Clear]).type_in(beyond);
+    driven.keys(&[Key::Enter, Key::Char('y')]).wanted.clear();
+    driven.keys(&[Key::Stop, Key::Enter]);
+    assert_eq!(driven.wanted, [Command::Stop], "what was to be confirmed is not injected");
+    for open in [Key::Char('?'), Key::Char('q')] {
+        let mut driven = one_fault();
+        driven.wanted.clear();
+        driven.keys(&[open, Key::Stop]);
+        assert_eq!(driven.wanted, [Command::Stop], "{open:?}");
+    }
+    let mut driven = one_fault();
+    driven.wanted.clear();
+    driven.input(Input::Size(60, 10));
+    driven.keys(&[Key::Stop]);
+    assert_eq!(driven.wanted, [Command::Stop]);
 }
 
 #[test]
@@ -308,6 +375,9 @@ fn what_is_still_in_force_is_reverted_in_what_is_saved_last_first() {
     let Some(Command::Save { text, .. }) = driven.wanted.pop() else { panic!() };
     let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
     assert!(at("revert: pause-2") < at("revert: read-only-1"), "{text}");
+    // one line says that it broke, and none that it held
+    assert!(at("did not hold: ") < at("the steady state is not known from then on"), "{text}");
+    assert!(!text.contains("held whenever it was read"), "{text}");
 }
 
 #[test]

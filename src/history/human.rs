@@ -1,16 +1,18 @@
-//! The history and a comparison as text.
+//! The history and a comparison as text; `html` has the same as pages.
 
 use std::fmt::Write as _;
 
 use super::{
     compare::Comparison,
     standing::{Broken, Point},
-    summary::{Objective, Scenario, Summary},
+    summary::{Listed, Objective, Scenario, Summary},
 };
 use crate::report::text::{count, span};
 
 /// Lines of a list; JSON has them all.
 const LINES: usize = 50;
+/// Runs by name; JSON has them all.
+const RUNS: usize = 10;
 /// Digits of a commit that are shown.
 const COMMIT: usize = 12;
 
@@ -48,7 +50,28 @@ pub fn overview(summary: &Summary) -> String {
         format!("{case}: passed in {}, did not (at once) in {not}", count(passed, "run"))
     });
     list(&mut text, "flaky, with the same scenario", &flaky.collect::<Vec<_>>());
+    runs(&mut text, summary);
     text
+}
+
+/// The newest by name.
+fn runs(text: &mut String, summary: &Summary) {
+    let newest: Vec<String> = summary.listed.iter().take(RUNS).map(listed).collect();
+    list(text, "runs, newest first (`keelhaul history compare A B`)", &newest);
+    let more = summary.listed.len() - newest.len();
+    if more > 0 {
+        let _ = writeln!(text, "  … and {more} more: `--format json` has them all");
+    }
+}
+
+fn listed(one: &Listed) -> String {
+    let (cases, verdict) = (&one.cases, one.verdict);
+    let tried = count(cases.tried(), "case");
+    let caught = match cases.controls {
+        0 => String::new(),
+        controls => format!(", {} of {} caught", cases.caught, count(controls, "control")),
+    };
+    format!("{}: {verdict}, {} of {tried} passed{caught}", point(&one.point), cases.pass)
 }
 
 fn scenario(text: &mut String, one: &Scenario) {
@@ -102,7 +125,7 @@ fn broken(one: &Broken) -> String {
     format!("{case}: {verdict}, {} since {since}; {passed}", count(one.runs, "run"))
 }
 
-fn point(point: &Point) -> String {
+pub(super) fn point(point: &Point) -> String {
     let commit = point.commit.as_ref().map_or_else(String::new, |commit| {
         let id: String = commit.id.chars().take(COMMIT).collect();
         format!(", commit {id}")

@@ -110,7 +110,7 @@ pub(super) fn broken(runs: &[RunEntry]) -> Vec<Broken> {
 }
 
 impl Point {
-    fn of(run: &RunEntry) -> Self {
+    pub(super) fn of(run: &RunEntry) -> Self {
         Self { run: run.run.clone(), started: run.started(), commit: run.commit.clone() }
     }
 }

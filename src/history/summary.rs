@@ -6,10 +6,13 @@ use serde::Serialize;
 
 use super::{
     entry::{CaseEntry, Recovery, RunEntry},
-    standing::{Broken, Flaky, broken, flaky},
+    standing::{Broken, Flaky, Point, broken, flaky},
     trend::{Percentiles, Trend, percentiles, trend},
 };
 use crate::{run::percentile, verdict::Verdict};
+
+/// Runs of which an objective tells each.
+const LAST: usize = 20;
 
 /// Cases by what they came to; controls are counted apart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -51,6 +54,20 @@ pub struct Summary {
     pub flaky: Vec<Flaky>,
     /// Cases that do not pass now.
     pub broken: Vec<Broken>,
+    /// The runs themselves, newest first.
+    pub listed: Vec<Listed>,
+}
+
+/// A run among many.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Which it is, as `compare` takes it.
+    #[serde(flatten)]
+    pub point: Point,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// Its cases.
+    pub cases: Verdicts,
 }
 
 /// A scenario over many runs.
@@ -83,6 +100,19 @@ pub struct Objective {
     pub took: Option<Percentiles>,
     /// Of the medians of each run.
     pub trend: Option<Trend>,
+    /// The last runs that measured it, oldest first.
+    pub last: Vec<Median>,
+}
+
+/// A recovery in one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Median {
+    /// Run id.
+    pub run: String,
+    /// Start of the run, RFC 3339.
+    pub started: String,
+    /// Of all cells and repeats that came; none when none did.
+    pub p50_us: Option<u64>,
 }
 
 /// What these runs, oldest first, come to; a trend sets the last `of` runs against those before.
@@ -101,7 +131,13 @@ pub fn summary(runs: &[RunEntry], of: usize) -> Summary {
         scenarios: names.into_iter().map(|name| scenario(name, runs, of)).collect(),
         flaky: flaky(runs),
         broken: broken(runs),
+        listed: runs.iter().rev().map(listed).collect(),
     }
+}
+
+fn listed(run: &RunEntry) -> Listed {
+    let cases = Verdicts::of(run.cases.iter());
+    Listed { point: Point::of(run), verdict: run.verdict, cases }
 }
 
 impl Verdicts {
@@ -137,12 +173,12 @@ impl Verdicts {
 
 fn scenario(name: &str, runs: &[RunEntry], of: usize) -> Scenario {
     // run by run, so that a run with many cells counts once in a trend
-    let by_run: Vec<Vec<&CaseEntry>> = runs
+    let by_run: Vec<InRun<'_, CaseEntry>> = runs
         .iter()
-        .map(|run| run.cases.iter().filter(|case| case.scenario == name).collect::<Vec<_>>())
-        .filter(|cases| !cases.is_empty())
+        .map(|run| (run, run.cases.iter().filter(|case| case.scenario == name).collect()))
+        .filter(|(_, cases): &InRun<'_, CaseEntry>| !cases.is_empty())
         .collect();
-    let all = || by_run.iter().flatten().copied();
+    let all = || by_run.iter().flat_map(|(_, cases)| cases).copied();
     let took: Vec<u64> = all().filter(|case| case.counts()).map(|case| case.took_us).collect();
     Scenario {
         name: name.to_owned(),
@@ -153,36 +189,41 @@ fn scenario(name: &str, runs: &[RunEntry], of: usize) -> Scenario {
     }
 }
 
-fn objectives(by_run: &[Vec<&CaseEntry>], of: usize) -> Vec<Objective> {
-    let mut series: BTreeMap<&str, Vec<Vec<&Recovery>>> = BTreeMap::new();
-    for cases in by_run {
+/// What one run has of something.
+type InRun<'a, T> = (&'a RunEntry, Vec<&'a T>);
+
+fn objectives(by_run: &[InRun<'_, CaseEntry>], of: usize) -> Vec<Objective> {
+    let mut series: BTreeMap<&str, Vec<InRun<'_, Recovery>>> = BTreeMap::new();
+    for (run, cases) in by_run {
         let mut in_run: BTreeMap<&str, Vec<&Recovery>> = BTreeMap::new();
         for one in cases.iter().filter(|case| case.counts()).flat_map(|case| &case.recoveries) {
             in_run.entry(&one.objective).or_default().push(one);
         }
         for (name, found) in in_run {
-            series.entry(name).or_default().push(found);
+            series.entry(name).or_default().push((*run, found));
         }
     }
     series.into_iter().map(|(name, runs)| objective(name, &runs, of)).collect()
 }
 
-fn objective(name: &str, runs: &[Vec<&Recovery>], of: usize) -> Objective {
-    let all: Vec<&Recovery> = runs.iter().flatten().copied().collect();
+fn objective(name: &str, runs: &[InRun<'_, Recovery>], of: usize) -> Objective {
+    let all: Vec<&Recovery> = runs.iter().flat_map(|(_, found)| found).copied().collect();
     let came: Vec<u64> = all.iter().filter_map(|one| one.took_us).collect();
-    let medians: Vec<u64> = runs
-        .iter()
-        .filter_map(|run| {
-            let came: Vec<u64> = run.iter().filter_map(|one| one.took_us).collect();
-            percentile(&came, 50)
-        })
-        .collect();
+    let medians: Vec<Median> = runs.iter().map(median).collect();
+    let values: Vec<u64> = medians.iter().filter_map(|one| one.p50_us).collect();
+    let skip = medians.len().saturating_sub(LAST);
     Objective {
         name: name.to_owned(),
         limit_us: all.last().and_then(|one| one.limit_us),
         measured: all.len(),
         never: all.len() - came.len(),
         took: percentiles(&came),
-        trend: trend(&medians, of),
+        trend: trend(&values, of),
+        last: medians.into_iter().skip(skip).collect(),
     }
+}
+
+fn median((run, found): &InRun<'_, Recovery>) -> Median {
+    let came: Vec<u64> = found.iter().filter_map(|one| one.took_us).collect();
+    Median { run: run.run.clone(), started: run.started(), p50_us: percentile(&came, 50) }
 }

@@ -59,6 +59,7 @@ pub(super) fn told(op: IoOp, known: &[u8], moved: &Moved, attempts: u64) -> Trie
         moved: moved.said.unwrap_or_default() as u64,
         arrived: same(known),
         untouched: same(&moved.before),
+        astray: 0,
     }
 }
 

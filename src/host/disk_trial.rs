@@ -97,7 +97,10 @@ impl DiskTries {
         loop {
             let known = [KNOWN[usize::from(attempts % 2 == 1)]; CHUNK];
             attempts += 1;
+            let before = self.beside(op, &known);
             let tried = told(op.as_io(), &known, &self.moved(op, known), attempts);
+            let astray = self.beside(op, &known).saturating_sub(before);
+            let tried = TriedBytes { astray, ..tried };
             if tried.hit() || attempts >= most {
                 return tried;
             }
@@ -114,6 +117,15 @@ impl DiskTries {
         let written = pwrite(&self.direct, &known.0[..], at);
         let (read, now) = self.there(at);
         Moved { said: written.and(read), before, now }
+    }
+
+    /// How many of these bytes are where a write lands that goes astray.
+    fn beside(&self, op: DiskOp, known: &[u8]) -> u64 {
+        if op != DiskOp::Write {
+            return 0;
+        }
+        let (_, found) = self.there(self.chunks[op as usize] - TrialChunk::ASTRAY);
+        found.iter().zip(known).filter(|(found, known)| found == known).count() as u64
     }
 
     fn there(&self, at: u64) -> (Result<usize, Errno>, Vec<u8>) {

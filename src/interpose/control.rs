@@ -17,7 +17,9 @@ use super::{
 };
 use crate::{
     block::{Kept, Profile},
-    protocol::{CutFacts, CutProfile, IoRule, PastFacts, PendingFacts, RuleFacts, TraceFacts},
+    protocol::{
+        Counted, CutFacts, CutProfile, IoRule, PastFacts, PendingFacts, RuleFacts, TraceFacts,
+    },
 };
 
 /// A question.
@@ -32,6 +34,9 @@ pub enum Ask {
         seed: u64,
         /// Its rules.
         rules: Vec<IoRule>,
+        /// Just these are hit, whatever the rules' triggers say; none where the triggers decide.
+        #[serde(default)]
+        again: Option<Vec<Counted>>,
     },
     /// Put a set out of force.
     Disarm {
@@ -185,7 +190,7 @@ fn answer(stream: &UnixStream, who: &dyn Controlled) -> std::io::Result<()> {
 /// What is asked of whatever has rules; back what is not.
 fn about_rules(who: &impl Ruled, ask: Ask) -> Result<Answer, Ask> {
     Ok(match ask {
-        Ask::Arm { set, seed, rules } => match who.arm(&set, seed, rules) {
+        Ask::Arm { set, seed, rules, again } => match who.arm(&set, (seed, rules), again) {
             Ok(()) => Answer::Done,
             Err(why) => Answer::Refused(why),
         },

@@ -1,7 +1,7 @@
 //! What every interposer does with its rules: puts them in force, and out of it.
 
 use super::{armed::Armed, rules::RuleSet, timer::Timer};
-use crate::protocol::{IoRule, RuleFacts};
+use crate::protocol::{Counted, IoRule, RuleFacts};
 
 /// Something in which rules strike.
 pub(super) trait Ruled {
@@ -17,12 +17,18 @@ pub(super) trait Ruled {
     /// What a set has done; none where there never was one.
     fn facts(&self, set: &str) -> Option<RuleFacts>;
 
-    /// Puts a set in force.
+    /// Puts a set in force: what it hits is decided by its triggers and the seed, or is named.
     ///
     /// # Errors
     /// In words, when a path is no glob.
-    fn arm(&self, set: &str, seed: u64, rules: Vec<IoRule>) -> Result<(), String> {
+    fn arm(
+        &self,
+        set: &str,
+        (seed, rules): (u64, Vec<IoRule>),
+        again: Option<Vec<Counted>>,
+    ) -> Result<(), String> {
         let rules = RuleSet::new(seed, rules).map_err(|error| error.to_string())?;
+        let rules = rules.striking(again);
         let before = self.armed().arm(set, rules, self.timer().begin());
         before.into_iter().for_each(|before| self.timer().end(before));
         self.rearmed();

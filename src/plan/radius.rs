@@ -7,12 +7,12 @@ use std::{
     path::Path,
 };
 
-use super::Case;
+use super::{Case, text::volume_of};
 use crate::{
     faults::{Changes, FaultSpec},
     probes::ProbeSpec,
     runtime::{ContainerFacts, Listed},
-    scenario::{Action, Step},
+    scenario::{Action, Scenario, Step},
 };
 
 /// Who decides what is done.
@@ -86,7 +86,7 @@ fn done_to(one: &mut Touched<'_>, service: &str, case: &Case) {
     for (index, step) in case.scenario.steps.iter().enumerate() {
         for fault in case.faults(index) {
             if fault.target().service == service {
-                add(injected(&fault));
+                add(injected(&fault, &case.scenario));
                 let stops = fault.on_others().changes() == Some(Changes::Processes);
                 one.lifecycle.extend(stops.then(|| fault.name()));
             }
@@ -104,8 +104,8 @@ fn done_to(one: &mut Touched<'_>, service: &str, case: &Case) {
     }
 }
 
-fn injected(fault: &FaultSpec) -> String {
-    let described = fault.describe();
+fn injected(fault: &FaultSpec, scenario: &Scenario) -> String {
+    let described = fault.describe_on(volume_of(fault, scenario));
     let borne = fault.on_others().borne().map(|what| format!("; {what}")).unwrap_or_default();
     format!("{}: {}; undo: {}{borne}", fault.name(), described.act, described.undo)
 }

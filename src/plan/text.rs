@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use super::Case;
 use crate::{
-    faults::{FaultSpec, Kind, Profile, Scope},
+    faults::{FaultSpec, Kind, Profile, Scope, Target},
     scenario::{Action, Condition, InjectStep, ProbeItem, Scenario, Step},
+    volumes::VolumeSpec,
 };
 
 /// Renders a case for `keelhaul plan`.
@@ -140,7 +141,7 @@ fn condition(text: &mut String, heading: &str, when: &Condition) {
 
 /// One fault on one object.
 fn injection(text: &mut String, heading: &str, id: &str, fault: &FaultSpec, scenario: &Scenario) {
-    let described = fault.describe();
+    let described = fault.describe_on(volume_of(fault, scenario));
     line(text, 2, heading, &format!("{id}{}", described.act));
     line(text, 4, "undo", &described.undo);
     line(text, 4, "proof", &described.proof);
@@ -168,15 +169,23 @@ fn over_time(text: &mut String, step: &InjectStep) {
     }
 }
 
+/// The volume that the target of a fault lies on.
+pub(crate) fn volume_of<'a>(fault: &FaultSpec, scenario: &'a Scenario) -> Option<&'a VolumeSpec> {
+    scenario.volumes.get(volume_name(fault, scenario)?)
+}
+
+fn volume_name<'a>(fault: &FaultSpec, scenario: &'a Scenario) -> Option<&'a str> {
+    let Target { service, path, .. } = fault.target();
+    let (path, mounts) = (path.as_ref()?, &scenario.services.get(service)?.mounts);
+    let under = mounts.iter().filter(|(point, _)| path.starts_with(point.as_str()));
+    under.max_by_key(|(point, _)| point.len()).map(|(_, mount)| mount.volume.as_str())
+}
+
 /// Exactly what a fault may touch.
 pub(crate) fn blast_radius(fault: &FaultSpec, scenario: &Scenario) -> String {
     let target = fault.target();
     let once = if fault.kind() == Kind::Event { " (once)" } else { "" };
-    let volume = target.path.as_ref().and_then(|path| {
-        let mounts = &scenario.services.get(&target.service)?.mounts;
-        let under = mounts.iter().filter(|(point, _)| path.starts_with(point.as_str()));
-        under.max_by_key(|(point, _)| point.len()).map(|(_, mount)| mount.volume.as_str())
-    });
+    let volume = volume_name(fault, scenario);
     match (fault.scope(), volume) {
         (Scope::Superblock, Some(volume)) => {
             let users: Vec<_> = scenario

@@ -31,6 +31,13 @@ use crate::{
 /// again, with another image too. Nothing could have been lost, or
 /// nothing was acknowledged, or a wrong state is not wrong again: inconclusive. It stands under
 /// `verify` only.
+///
+/// What it counts: a *moment* is after any write or flush of the disk's; a *state* is the disk as a cut
+/// at that moment may leave it, with some of the writes lost that no flush had made durable; it is
+/// *alike* where an earlier one had the same content and no more was promised; *recoveries* are the
+/// different contents of the file that the states come to. A service that does not sync leaves few
+/// states, often one: what it wrote is in memory, the disk has got nothing of it, and in that one state
+/// everything acknowledged is lost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Explore {
@@ -156,17 +163,18 @@ fn is_below(file: &str) -> bool {
     file.split('/').all(|part| !["", ".", ".."].contains(&part))
 }
 
-fn observed(report: &ExploreReport) -> String {
+fn observed(report: &ExploreReport, most: u64) -> String {
     let forgotten = match report.forgotten {
         0 => String::new(),
         count => format!("; the disk remembers nothing of its first {count} events"),
     };
     format!(
-        "{} states of {} planned, {} of them alike, at {} of {} moments ({} in every way), by {} \
-         profiles; {} volatile writes, {} acknowledged, {} different recoveries; {} states a \
-         second{forgotten}",
+        "{} states of {} planned{}, {} of them alike, at {} of {} moments ({} in every way), by {} \
+         profiles; {} writes that a cut may lose, {} records acknowledged, {} different recoveries; \
+         {} states a second{forgotten}",
         report.states,
         report.planned,
+        few(report, most),
         report.alike,
         report.points,
         report.all_points,
@@ -176,6 +184,17 @@ fn observed(report: &ExploreReport) -> String {
         report.acknowledged,
         report.recovered,
         report.per_second()
+    )
+}
+
+/// Why there are fewer states than there might be.
+fn few(report: &ExploreReport, most: u64) -> String {
+    if report.planned == 0 || report.planned >= most {
+        return String::new();
+    }
+    format!(
+        " (all there are, of {most} at most: a cut leaves what has reached the disk, and what is not \
+         synced is in memory)"
     )
 }
 
@@ -193,8 +212,8 @@ fn kept(report: &ExploreReport) -> String {
     }
 }
 
-fn judge(report: &ExploreReport) -> Sample {
-    let observed = observed(report);
+fn judge(report: &ExploreReport, most: u64) -> Sample {
+    let observed = observed(report, most);
     let number = report.wrong as f64;
     if let Some(why) = report.vacuous() {
         return Sample::proves_nothing(observed, why).number(number);
@@ -206,9 +225,10 @@ fn judge(report: &ExploreReport) -> Sample {
         };
         let first = report.first.as_ref().map(|first| format!("; {first}")).unwrap_or_default();
         format!(
-            "{} of {} states break a promise{unmountable}{first}{}",
+            "{} of {} states break a promise{}{unmountable}{first}{}",
             report.wrong,
             report.states,
+            few(report, most),
             kept(report)
         )
     });
@@ -287,7 +307,9 @@ impl Probe for Explore {
         cx.helper().load(LoadCall::Explore { name: name.clone(), explore }).await?;
         loop {
             match cx.helper().load(LoadCall::Explored { name: name.clone() }).await? {
-                LoadReply::Explored(report) if report.done => return Ok(judge(&report)),
+                LoadReply::Explored(report) if report.done => {
+                    return Ok(judge(&report, self.states));
+                }
                 LoadReply::Explored(_) => sleep(LOOK).await,
                 other => return Err(ProbeError::Unexpected(format!("{other:?}"))),
             }
@@ -321,6 +343,20 @@ mod tests {
         }
     }
 
+    fn wrong() -> WrongState {
+        WrongState {
+            cut: 812,
+            profile: Profile::Drop,
+            acknowledged: 7,
+            kept: vec![crate::block::Kept::Nothing],
+            lost_at_first: 1,
+            lost: vec![LostWrite { offset: 4096, length: Some(4096), torn: false }],
+            digest: "00".into(),
+            wrong: "1 of 7 acknowledged records lost".into(),
+            confirmed: true,
+        }
+    }
+
     #[tokio::test]
     async fn no_broken_promise_in_states_that_could_break_one_holds() {
         let world = World::default();
@@ -337,19 +373,9 @@ mod tests {
     #[tokio::test]
     async fn a_broken_promise_says_how_many_and_shows_the_first() {
         let world = World::default();
-        let first = WrongState {
-            cut: 812,
-            profile: Profile::Drop,
-            acknowledged: 7,
-            kept: vec![crate::block::Kept::Nothing],
-            lost_at_first: 1,
-            lost: vec![LostWrite { offset: 4096, length: Some(4096), torn: false }],
-            digest: "00".into(),
-            wrong: "1 of 7 acknowledged records lost".into(),
-            confirmed: true,
-        };
-        world.set().keeper.explored = ExploreReport { wrong: 3, first: Some(first), ..report() };
-        let violation = probe("").read(&world).await.unwrap().violation.unwrap();
+        let first = Some(wrong());
+        world.set().keeper.explored = ExploreReport { wrong: 3, first, ..report() };
+        let violation = probe(", states: 40").read(&world).await.unwrap().violation.unwrap();
         assert!(violation.starts_with("3 of 40 states break a promise; cut at 812"), "{violation}");
         assert!(violation.ends_with("1 of 7 acknowledged records lost"), "{violation}");
         let state = Some(KeptFile::Written { path: "reports/a-1.crash".into() });
@@ -360,6 +386,25 @@ mod tests {
         let told = "; `keelhaul replay reports/a-1.crash` judges it again; what came to it is not kept: \
                     it takes too much";
         assert!(violation.ends_with(told), "{violation}");
+    }
+
+    #[tokio::test]
+    async fn fewer_states_than_asked_for_say_why() {
+        let world = World::default();
+        let few = ExploreReport { planned: 1, states: 1, wrong: 1, ..report() };
+        let first = Some(wrong());
+        world.set().keeper.explored = ExploreReport { first, ..few };
+        let sample = probe(", states: 100").read(&world).await.unwrap();
+        let why = "of 100 at most: a cut leaves what has reached the disk";
+        assert!(sample.observed.contains(why), "{}", sample.observed);
+        let violation = sample.violation.unwrap();
+        assert!(
+            violation.starts_with("1 of 1 states break a promise (all there are"),
+            "{violation}"
+        );
+        world.set().keeper.explored = report();
+        let sample = probe(", states: 40").read(&world).await.unwrap();
+        assert!(!sample.observed.contains("all there are"), "{}", sample.observed);
     }
 
     #[tokio::test]

@@ -67,7 +67,9 @@ fn default_timeout() -> Duration {
 impl Http {
     fn judge(&self, reply: &HttpReply) -> Result<Option<String>, ProbeError> {
         let mut wrong = Wrong::default();
-        wrong.unless(reply.status == self.status, || format!("status is not {}", self.status));
+        wrong.unless(reply.status == self.status, || {
+            format!("the status is {}, not {}", reply.status, self.status)
+        });
         if let Some(pattern) = &self.body {
             let found = pattern.compile().map_err(ProbeError::Unusable)?.is_match(&reply.body);
             wrong.unless(found, || format!("body does not match `{pattern}`"));
@@ -192,6 +194,9 @@ mod tests {
             world.set().http = reply(status, body);
             assert!(!probe.read(&world).await.unwrap().holds(), "{body}");
         }
+        world.set().http = reply(500, r#"{"state":"ERR","n":[1]}"#);
+        let why = probe.read(&world).await.unwrap().violation;
+        assert_eq!(why.as_deref(), Some("the status is 500, not 503"), "it says what it was");
     }
 
     #[tokio::test]

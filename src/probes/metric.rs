@@ -140,7 +140,7 @@ impl Probe for Metric {
             Ok(reply) if reply.status == 200 => self.judge(&reply.body),
             Ok(reply) => {
                 let observed = format!("status {}, body {}", reply.status, brief(&reply.body));
-                Sample::outside(observed, "status is not 200")
+                Sample::outside(observed, format!("the status is {}, not 200", reply.status))
             }
             Err(reason) => Sample::outside("no answer", format!("no answer: {reason}")),
         })

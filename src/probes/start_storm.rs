@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     Probe, ProbeCx, ProbeError, Sample,
     subject::{self, Wrong},
+    unexpected,
 };
 use crate::{
-    protocol::{Capability, EngineOp},
-    runtime::{ContainerSpec, RuntimeError, labels},
+    protocol::{Capability, EngineOp, Place, Read, Reading},
+    runtime::{ContainerSpec, PROGRAM, RuntimeError, labels},
     units::Duration,
 };
 
@@ -32,9 +33,12 @@ pub struct StartStorm {
     #[serde(default = "default_count")]
     #[schemars(range(min = 1, max = 100))]
     count: u32,
-    /// What each runs.
-    #[serde(default = "default_command")]
-    command: Vec<String>,
+    /// They are reference subjects, and start on the engine that the service is: one of the image
+    /// `keelhaul/engine`.
+    #[serde(default)]
+    inside: bool,
+    /// What each runs; the reference subject without it.
+    command: Option<Vec<String>>,
     /// Half of the starts take this long at most.
     p50: Option<Duration>,
     /// 95 of 100 starts take this long at most.
@@ -46,11 +50,6 @@ pub struct StartStorm {
 
 fn default_count() -> u32 {
     10
-}
-
-/// The reference subject, as in its own containers.
-fn default_command() -> Vec<String> {
-    ["/keelhaul", "specimen"].map(str::to_owned).into()
 }
 
 const MOST: u32 = 100;
@@ -130,11 +129,22 @@ impl StartStorm {
         Storm::of(starts)
     }
 
+    /// On an engine of the scenario's own.
+    async fn inside(&self, cx: &dyn ProbeCx, place: &Place) -> Result<Storm, ProbeError> {
+        let starts = (0..self.count).map(|_| cx.helper().read(Read::TryStart(place.clone())));
+        let starts = join_all(starts).await.into_iter().map(|reading| match reading? {
+            Reading::Started(trial) => Ok(trial.map(Time::from_micros)),
+            other => Err(unexpected(&other)),
+        });
+        Ok(Storm::of(starts.collect::<Result<_, ProbeError>>()?))
+    }
+
     fn spec(&self, run: &str, image: &str, number: u32) -> ContainerSpec {
+        let command = || [PROGRAM, "specimen"].map(str::to_owned).into();
         ContainerSpec {
             name: format!("keelhaul-{run}-storm-{number}"),
             image: image.to_owned(),
-            entrypoint: Some(self.command.clone()),
+            entrypoint: Some(self.command.clone().unwrap_or_else(command)),
             labels: labels::of(run, labels::ROLE_SUBJECT, ""),
             ..ContainerSpec::default()
         }
@@ -152,6 +162,10 @@ impl Probe for StartStorm {
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "start-storm: { service: agent, count: 10, p50: 2s, p95: 5s }";
 
+    fn needs(&self) -> &'static [Capability] {
+        if self.inside { &[Capability::InnerEngine] } else { Self::NEEDS }
+    }
+
     fn service(&self) -> Option<&str> {
         Some(&self.service)
     }
@@ -161,7 +175,9 @@ impl Probe for StartStorm {
             |name, most: Option<Duration>| most.map(|most| format!(", {name} at most {most}"));
         let bounds: String =
             [bound("p50", self.p50), bound("p95", self.p95)].into_iter().flatten().collect();
-        format!("{}: {} starts at once{bounds}, {} may fail", self.service, self.count, self.failed)
+        let inside = if self.inside { " on its engine" } else { "" };
+        let Self { service, count, failed, .. } = self;
+        format!("{service}: {count} starts at once{inside}{bounds}, {failed} may fail")
     }
 
     fn check(&self) -> Vec<String> {
@@ -172,8 +188,13 @@ impl Probe for StartStorm {
                 self.count
             )
         });
-        wrong.unless(!self.command.is_empty(), || {
+        wrong.unless(self.command.as_ref().is_none_or(|command| !command.is_empty()), || {
             "nothing is run\n\nhint: write `command: [/bin/true]`".into()
+        });
+        wrong.unless(!self.inside || self.command.is_none(), || {
+            "the engine in a service has no image but the reference subject's\n\nhint: leave \
+             `command` out"
+                .into()
         });
         wrong.list()
     }
@@ -186,8 +207,12 @@ impl Probe for StartStorm {
         let Some(place) = cx.place(&self.service, "/") else {
             return Ok(Sample::outside("no container", subject::NEVER));
         };
-        let image = cx.runtime().inspect(&place.container).await?.image;
-        let storm = self.storm(cx, &image).await;
+        let storm = if self.inside {
+            self.inside(cx, &place).await?
+        } else {
+            let image = cx.runtime().inspect(&place.container).await?.image;
+            self.storm(cx, &image).await
+        };
         let sample = Sample::judged(storm.words(), self.judge(&storm));
         Ok(match storm.percentile(95) {
             Some(time) => sample.number(time.as_secs_f64() * 1e3),
@@ -233,9 +258,22 @@ mod tests {
         assert!(!sample.holds() && sample.observed.starts_with("0 of 3 started"), "{sample:?}");
     }
 
+    #[tokio::test]
+    async fn inside_it_is_the_inner_engine_that_starts_them() {
+        let world = World::default();
+        world.set().inner.started = Ok(1500);
+        let sample = probe(", inside: true, count: 3, p95: 1ms").read(&world).await.unwrap();
+        assert!(sample.observed.starts_with("3 of 3 started; p50 1 ms"), "{sample:?}");
+        assert!(!sample.holds());
+        world.set().inner.started = Err("no space left on device".into());
+        let sample = probe(", inside: true, count: 3").read(&world).await.unwrap();
+        assert!(sample.violation.unwrap().contains("no space left"));
+    }
+
     #[test]
     fn static_complaints() {
         assert_eq!(probe(", count: 0, command: []").check().len(), 2);
+        assert_eq!(probe(", inside: true, command: [/x]").check().len(), 1);
         assert_eq!(probe("").check().len(), 0);
     }
 }

@@ -70,6 +70,10 @@ pub struct TrialChunk {
 }
 
 impl TrialChunk {
+    /// A write that goes astray lands so many bytes before its own chunk, where its set has a chunk for
+    /// reads and nobody else has one.
+    pub const ASTRAY: u64 = CHUNK as u64;
+
     /// For a set of rules, the n-th trial of it, and a kind of request.
     #[must_use]
     pub fn of(set: &str, round: u64, op: DiskOp) -> Self {

@@ -65,6 +65,9 @@ pub struct TriedBytes {
     pub arrived: u64,
     /// Bytes in whose place still is what was there before.
     pub untouched: u64,
+    /// As a write to a disk: bytes that have arrived where those of a trial do that go astray.
+    #[serde(default)]
+    pub astray: u64,
 }
 
 impl TriedBytes {

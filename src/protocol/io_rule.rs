@@ -177,6 +177,11 @@ pub enum IoAction {
     LoseSync,
     /// A write to a disk says that it is done, and is not.
     LoseWrite,
+    /// A write to a disk says that it is done, and is done at another place.
+    Misdirect {
+        /// Up to so far away.
+        distance: Size,
+    },
     /// A look at attributes is told these.
     TellAttributes(ToldAttributes),
     /// A look at how much room there is is told this.

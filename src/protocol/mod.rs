@@ -28,6 +28,7 @@ mod memory;
 mod op;
 mod op_parts;
 mod op_place;
+mod patience;
 mod place;
 mod power;
 mod quota;
@@ -77,7 +78,7 @@ pub use read::{
     Trial, UserFacts, WriterFacts,
 };
 pub use sole::{Has, OtherUser, Sole, SoleOp};
-pub use struck::{LISTED, Struck};
+pub use struck::{Counted, LISTED, Struck};
 pub use time::{ClockFacts, FileTimes, TimeOp, TimesFacts, Told};
 pub use tree::{ArchiveFacts, TreeFacts};
 pub use trial_name::{is_of_set, is_tried, mark_of_set, only};

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Dev, Ending, EngineOp, FileCutOp, FileId, FileOwner, Init, InotifyStock, InsertionOp,
+    Counted, Dev, Ending, EngineOp, FileCutOp, FileId, FileOwner, Init, InotifyStock, InsertionOp,
     Interposer, IoLimits, IoRule, LinkState, MountFlag, Place, PowerOp, QuotaGroup, QuotaWas,
     SoleOp, TimeOp,
 };
@@ -450,6 +450,10 @@ pub enum Op {
         seed: u64,
         /// The rules.
         rules: Vec<IoRule>,
+        /// Just these are hit, whatever the rules' triggers say; none where the triggers decide. Trials
+        /// are hit by the triggers in any case.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        again: Option<Vec<Counted>>,
     },
     /// Put a set of rules out of force. Nothing to do once the interposer has ended; one that does
     /// not answer is cut off, so that whoever waits for it gets an error.

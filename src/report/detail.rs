@@ -8,6 +8,13 @@ use crate::{
     run::{CaseRecord, Origin, SamplePoint},
 };
 
+/// Notes of a case, each with the time since the case began.
+pub(crate) fn notes(case: &CaseRecord) -> impl Iterator<Item = (String, &str)> {
+    let after = move |at: &u64| format!("+{}", span(at.saturating_sub(case.started_us)));
+    let times = case.notes_us.iter().map(after).chain(std::iter::repeat(String::new()));
+    times.zip(case.notes.iter().map(String::as_str))
+}
+
 /// The last reading for an assertion that was out of tolerance, or could not be taken.
 pub(crate) fn broken_sample<'a>(case: &'a CaseRecord, assertion: &str) -> Option<&'a SamplePoint> {
     let bad = |sample: &&SamplePoint| sample.result.as_ref().map_or(true, |it| !it.holds());

@@ -8,7 +8,7 @@ use std::{collections::HashMap, io::Write, time::Duration};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
 use super::{
-    detail::{explain, fault_trace, logs},
+    detail::{explain, fault_trace, logs, notes},
     points::{Point, first_broken, points},
     suites::{Case, Suite, suites},
     text::{LINE, clip, one_line},
@@ -201,11 +201,12 @@ fn description(case: &CaseRecord, point: &Point) -> String {
 /// Fault trace, notes and logs of a case's last attempt; reruns carry their own.
 fn case_output(case: &Case<'_>) -> String {
     let last = case.last();
-    let notes = last.notes.iter().map(|note| format!("note: {}\n", one_line(note, LINE)));
+    let noted =
+        notes(last).map(|(after, note)| format!("{after:<10} note: {}\n", one_line(note, LINE)));
     let heading = format!("=== {} ===", one_line(&last.start.case, 300));
-    let notes: String = notes.collect();
+    let noted: String = noted.collect();
     let log = if last.verdict() > Verdict::Skipped { LOG } else { LOG_PASSED };
-    format!("{heading}\n{}\n{notes}{}", fault_trace(last), logs(last, log, usize::MAX))
+    format!("{heading}\n{}\n{noted}{}", fault_trace(last), logs(last, log, usize::MAX))
 }
 
 /// What a suite ran on, and how to run it again.

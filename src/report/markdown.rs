@@ -5,11 +5,11 @@
 use std::io::{self, Write};
 
 use super::{
-    detail::{explain, logs},
+    detail::{explain, logs, notes},
     points::{Point, points},
     run_trouble,
     suites::{Case, Suite, suites},
-    text::{count, one_line, span},
+    text::{LINE, count, one_line, span},
     totals::{Totals, loss, percentiles, proven, recovery},
     trouble::unproven,
 };
@@ -45,8 +45,8 @@ pub fn write(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
         .flat_map(|suite| &suite.cases)
         .filter(|case| case.flaky() || case.last().verdict() != Verdict::Pass);
     add(&mut page, PAGE, "case", broken.map(details));
-    let noted = suites.iter().flat_map(|suite| &suite.cases).map(Case::last);
-    add(&mut page, PAGE, "note", noted.flat_map(notes));
+    let last = suites.iter().flat_map(|suite| &suite.cases).map(Case::last);
+    add(&mut page, PAGE, "note", last.flat_map(noted));
     out.write_all(page.as_bytes())
 }
 
@@ -161,9 +161,10 @@ fn in_short(case: &Case<'_>) -> String {
     format!("\n**{word}**: {}: {}\n", escape(&told.start.case), escape(why))
 }
 
-fn notes(case: &CaseRecord) -> impl Iterator<Item = String> {
+fn noted(case: &CaseRecord) -> impl Iterator<Item = String> {
     let id = escape(&case.start.case);
-    case.notes.iter().map(move |note| format!("\n**note**: {id}: {}\n", escape(note)))
+    notes(case)
+        .map(move |(after, note)| format!("\n**note**: {id}: {after} {}\n", escaped(note, LINE)))
 }
 
 fn reasons(case: &CaseRecord) -> &[String] {
@@ -189,8 +190,13 @@ fn fenced(text: &str) -> String {
 
 /// One line of plain text: no markup, no table border, no HTML.
 fn escape(text: &str) -> String {
+    escaped(text, VALUE)
+}
+
+/// The same of about `max` bytes.
+fn escaped(text: &str, max: usize) -> String {
     let mut out = String::new();
-    for c in one_line(text, VALUE).chars() {
+    for c in one_line(text, max).chars() {
         match c {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),

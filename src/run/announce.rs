@@ -4,6 +4,7 @@ use super::{
     assert::whole_micros,
     event::{CaseStart, Event, FORMAT, RunStart},
     recorder::Recorder,
+    strikes::Strikes,
 };
 use crate::{
     plan::Case,
@@ -58,9 +59,11 @@ pub fn is_run_id(text: &str) -> bool {
         && slot.bytes().all(|digit| digit.is_ascii_digit())
 }
 
-/// Records that a case begins.
-pub(super) fn announce(recorder: &Recorder, case: &Case, attempt: u32) {
-    recorder.emit(Event::CaseStarted(Box::new(start_of(case, attempt))));
+/// Records that a case begins, in which what an earlier run struck may be struck again.
+pub(super) fn announce(recorder: &Recorder, case: &Case, attempt: u32, strikes: Option<&Strikes>) {
+    let mut start = start_of(case, attempt);
+    start.again.extend(strikes.map(|strikes| format!(" --replay {}", word(strikes.run()))));
+    recorder.emit(Event::CaseStarted(Box::new(start)));
 }
 
 /// Records that a case begins whose own steps are left out: `run` would do something else.

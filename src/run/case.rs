@@ -20,6 +20,7 @@ use super::{
     redact::Redactor,
     setup, steady,
     steps::Walk,
+    strikes::Strikes,
     verify,
     world::{Stop, World},
 };
@@ -44,6 +45,8 @@ pub(super) struct Stage {
     pub(super) hold: bool,
     /// Trace every operation on volumes with an interposer of files.
     pub(super) trace_io: bool,
+    /// What faults of an earlier run struck is struck again.
+    pub(super) again: Option<Arc<Strikes>>,
     /// What is injected is not known before: volumes must be ready for anything.
     pub(super) by_hand: bool,
 }
@@ -97,7 +100,7 @@ impl Begun {
         stage.recorder.redact(Redactor::of(&case));
         match stage.by_hand {
             true => announce_by_hand(&stage.recorder, &case),
-            false => announce(&stage.recorder, &case, attempt),
+            false => announce(&stage.recorder, &case, attempt, stage.again.as_deref()),
         }
         let which = (case.id.clone(), attempt);
         let helper: Arc<dyn HelperLink> =

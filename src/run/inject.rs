@@ -12,6 +12,7 @@ use super::{
     event::Event,
     injection::{Injection, Start, look},
     site::{cx, refresh, site},
+    strikes,
     struck::{armed_by, sets},
     world::World,
 };
@@ -49,9 +50,19 @@ struct Applied {
     done: Instant,
 }
 
+/// Why an injection was not done to the end.
+pub(super) enum NotDone {
+    /// Everything is being reverted.
+    CalledOff,
+    /// It does not fit what is there, and nothing was done.
+    Refused(String),
+    /// It was begun.
+    Failed(String),
+}
+
 /// Injects, and looks whether the effect is there. Every outcome is recorded; an error says why
 /// nothing was injected.
-pub(super) async fn inject(world: &Arc<World>, call: &Call<'_>) -> Result<Arc<Injection>, String> {
+pub(super) async fn inject(world: &Arc<World>, call: &Call<'_>) -> Result<Arc<Injection>, NotDone> {
     let early = match call.may_be_refused {
         true => Some(prepare(world, call).await),
         false => None,
@@ -61,7 +72,7 @@ pub(super) async fn inject(world: &Arc<World>, call: &Call<'_>) -> Result<Arc<In
     {
         let why = error.to_string();
         refused(world, call, &why);
-        return Err(why);
+        return Err(NotDone::Refused(why));
     }
     announce(world, call);
     let started = Instant::now();
@@ -79,7 +90,7 @@ pub(super) async fn inject(world: &Arc<World>, call: &Call<'_>) -> Result<Arc<In
         }
         Err(error) => {
             finish(world, &call.id, Verdict::Error, &error, Duration::ZERO, started, Vec::new());
-            Err(error)
+            Err(NotDone::Failed(error))
         }
     }
 }
@@ -152,7 +163,8 @@ async fn try_inject(
         Some(ready) => ready,
         None => prepare(world, call).await,
     };
-    let Ready { site, prepared } = ready.map_err(|error| error.to_string())?;
+    let Ready { site, mut prepared } = ready.map_err(|error| error.to_string())?;
+    strikes::choose(world, &call.id, &mut prepared.ops);
     let armed = armed_by(&prepared.ops);
     world.rules_are_of(&call.id, sets(&armed));
     let entry = Entry {

@@ -11,7 +11,7 @@ use super::{
     event::Origin,
     expect::{Patience, Watched, wait_until_all_hold},
     expiry,
-    inject::{self, Call},
+    inject::{self, Call, NotDone},
     injection::Injection,
     loads,
     revert::{self, Gone},
@@ -33,14 +33,6 @@ pub(super) struct Injections {
     all: Vec<Arc<Injection>>,
     expiries: Vec<AbortOnDropHandle<()>>,
     starts: Vec<AbortOnDropHandle<()>>,
-}
-
-/// Why an injection by hand was not done to the end.
-pub(super) enum NotDone {
-    /// Everything is being reverted.
-    CalledOff,
-    /// In words.
-    Failed(String),
 }
 
 impl Injections {
@@ -139,7 +131,7 @@ impl Injections {
                 // once something was injected, a refusal ends what was begun
                 let may_be_refused = injected.is_empty();
                 let call = Call { id: name, step: id, fault, part, first: None, may_be_refused };
-                let (injection, end) = self.one(world, &call).await.map_err(NotDone::Failed)?;
+                let (injection, end) = self.one(world, &call).await?;
                 self.expiries.extend(end);
                 injected.push(injection);
             }
@@ -152,7 +144,7 @@ impl Injections {
         &mut self,
         world: &Arc<World>,
         call: &Call<'_>,
-    ) -> Result<(Arc<Injection>, Option<AbortOnDropHandle<()>>), String> {
+    ) -> Result<(Arc<Injection>, Option<AbortOnDropHandle<()>>), NotDone> {
         let injection = inject::inject(world, call).await?;
         self.starts.extend(starts::follow(world, &injection));
         self.all.push(Arc::clone(&injection));

@@ -44,6 +44,7 @@ mod staging;
 mod starts;
 mod steady;
 mod steps;
+mod strikes;
 mod struck;
 pub mod suite;
 #[cfg(test)]
@@ -66,4 +67,5 @@ pub use record::{
 pub use recorder::{Listener, Recorder};
 pub use redact::Redactor;
 pub use replay::replay;
+pub use strikes::Strikes;
 pub(crate) use verify::percentile;

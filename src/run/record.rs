@@ -71,6 +71,9 @@ pub struct CaseRecord {
     pub logs: Vec<LogRecord>,
     /// Notes.
     pub notes: Vec<String>,
+    /// When each of them was written, in microseconds since the run started.
+    #[serde(default)]
+    pub notes_us: Vec<u64>,
     /// The rollback, and the command that finishes it when it is incomplete.
     pub rollback: Option<(RollbackReport, Option<String>)>,
     /// What was left behind; none when it was not checked.
@@ -279,6 +282,7 @@ impl CaseRecord {
             explored: Vec::new(),
             logs: Vec::new(),
             notes: Vec::new(),
+            notes_us: Vec::new(),
             rollback: None,
             residue: None,
             verdict: None,
@@ -290,6 +294,11 @@ impl CaseRecord {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         self.verdict.as_ref().map_or(Verdict::Error, |(verdict, _)| *verdict)
+    }
+
+    fn note(&mut self, at: u64, text: String) {
+        self.notes.push(text);
+        self.notes_us.push(at);
     }
 
     fn apply(&mut self, at: u64, event: &Event) {
@@ -340,9 +349,9 @@ impl CaseRecord {
             Event::LogCollected { service, text, lines_us, .. } => {
                 self.logs.push(LogRecord { service, text, lines_us });
             }
-            Event::Noted { text, .. } | Event::Attention { text, .. } => self.notes.push(text),
+            Event::Noted { text, .. } | Event::Attention { text, .. } => self.note(at, text),
             Event::IoTraced { volume, trace, .. } => {
-                self.notes.push(format!("trace of `{volume}`: {trace}"));
+                self.note(at, format!("trace of `{volume}`: {trace}"));
             }
             Event::Saved { again, .. } => self.start.again = again,
             Event::RolledBack { report, recover, .. } => self.rollback = Some((report, recover)),

@@ -70,6 +70,7 @@ impl Staging {
             keep: false,
             hold: false,
             trace_io: false,
+            again: None,
             by_hand: false,
         }
     }

@@ -1,6 +1,6 @@
 //! What a fault on I/O did to operations, one by one: asked for once it is over.
 
-use super::{event::Event, injection::Injection, world::World};
+use super::{event::Event, injection::Injection, strikes, world::World};
 use crate::protocol::{Op, Read, Reading};
 
 /// A set of rules, and the interposer that it was armed in.
@@ -33,8 +33,10 @@ pub(super) async fn tell(world: &World, injection: &Injection) {
         let Ok(Reading::Rules(Some(facts))) =
             world.helper.read(Read::Rules { interposer, set }).await
         else {
+            strikes::judge(world, &injection.id, None);
             continue;
         };
+        strikes::judge(world, &injection.id, Some(&facts.struck));
         if facts.hit > 0 {
             let (case, fault) = (world.id(), injection.id.clone());
             world.emit(Event::Struck { case, fault, hit: facts.hit, struck: facts.struck });

@@ -25,6 +25,7 @@ use super::{
     interrupt::{Interrupt, ROLLBACK},
     recorder::Recorder,
     staging::{CLOSING, Staging},
+    strikes::Strikes,
 };
 use crate::{
     helper::HelperLink,
@@ -83,6 +84,8 @@ pub struct Options {
     pub hold: bool,
     /// Trace every operation on volumes with an interposer of files.
     pub trace_io: bool,
+    /// What faults of an earlier run struck is struck again.
+    pub again: Option<Arc<Strikes>>,
 }
 
 struct Suite {
@@ -224,8 +227,9 @@ impl Suite {
     }
 
     async fn attempt(&self, case: &Case, open: &OpenStage, earlier: &[u64], last: bool) -> Ended {
-        let Options { keep, hold, trace_io, .. } = self.options;
-        let stage = Stage { keep, hold, trace_io, ..self.staging.stage(open) };
+        let Options { keep, hold, trace_io, ref again, .. } = self.options;
+        let again = again.clone();
+        let stage = Stage { keep, hold, trace_io, again, ..self.staging.stage(open) };
         let mut number = 1;
         loop {
             let attempt = Attempt { number, earlier, last };
@@ -265,7 +269,7 @@ impl Suite {
 
     /// Records a case that this host cannot run.
     fn unrun(&self, case: &Case, verdict: Verdict, why: &str) {
-        announce(&self.recorder, case, 1);
+        announce(&self.recorder, case, 1, self.options.again.as_deref());
         self.recorder.emit(Event::CaseEnded {
             case: case.id.clone(),
             verdict,

@@ -20,6 +20,7 @@ use super::{
     printed::Moment,
     recorded::Recorded,
     recorder::Recorder,
+    strikes::Strikes,
 };
 use crate::{
     helper::HelperLink,
@@ -48,6 +49,8 @@ pub(super) struct World {
     pub(super) by_hand: bool,
     /// Every operation on volumes with an interposer of files is traced.
     pub(super) trace_io: bool,
+    /// What faults of an earlier run struck is struck again.
+    pub(super) again: Option<Arc<Strikes>>,
     pub(super) loads: LoadWatch,
     pub(super) recorded: Recorded,
     pub(super) interrupt: Interrupt,
@@ -115,6 +118,7 @@ impl World {
             recorder: stage.recorder.clone(),
             by_hand: stage.by_hand,
             trace_io: stage.trace_io,
+            again: stage.again.clone(),
             loads: LoadWatch::default(),
             recorded: Recorded::default(),
             stop: interrupt.child(),

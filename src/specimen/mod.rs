@@ -29,6 +29,7 @@
 //! - `frozen for too long: going on`
 //! - of a job: `backup: …`, `backup skipped: …`, `backup FAILED: …`, with its reason, and so for
 //!   `restore`, `drill`, `mirror`, `hold` and `release`
+//! - `tenant: 900 files left behind, 150 held open`
 //! - `shared: writes record N`, `shared: cut N bytes of an unfinished record`
 //! - `config: VALUE`, `config: EMFILE (…): polling every 10s`, `config: watched`
 //! - `cleanup: 92% in use: deleted N temporary files`, once per crossing
@@ -79,6 +80,7 @@ mod space;
 mod spool;
 mod stop;
 mod temp;
+mod tenant;
 mod terms;
 mod uplink;
 mod watch;

@@ -4,13 +4,13 @@
 use std::fmt::Write as _;
 
 use super::{
-    Starter, fitting, head_of,
+    Starter, fitting, head_of, no_crash,
     recipes::{ON_OTHERS, Place, RECIPES},
     words, yaml,
 };
 use crate::{
     plan::{Case, Select, chosen::Chosen, expand},
-    runtime::{ContainerFacts, Health, State},
+    runtime::{ContainerFacts, Health, RestartPolicy, State},
     scenario::load_all,
 };
 
@@ -80,6 +80,14 @@ pub fn on_others(all: &[Theirs<'_>], case: &Case) -> Vec<Starter> {
     suite
 }
 
+/// What [`on_others`] leaves out that somebody would look for, each in words.
+#[must_use]
+pub fn left_out_of_others(all: &[Theirs<'_>]) -> Vec<String> {
+    let named = named(all).into_iter();
+    let never = named.filter(|(_, one)| one.facts.restart == RestartPolicy::No);
+    never.map(|(_, one)| no_crash(&one.chosen.name)).collect()
+}
+
 const ALLOW: &str = "allow: [attach] # the container runs already, and is not the run's\n";
 
 /// Nothing of it is refused on the container that was found: who runs it is asked the same.
@@ -131,7 +139,7 @@ mod tests {
     use super::*;
     use crate::{
         faults::testing,
-        runtime::{ContainerMount, Listed, OwnFilesystem, RestartPolicy},
+        runtime::{ContainerMount, Listed, OwnFilesystem},
         scenario::Attach,
     };
 
@@ -143,6 +151,10 @@ mod tests {
 
     /// Names of the files that are written for a container with these mounts.
     fn suite(mounts: Vec<ContainerMount>, restart: RestartPolicy) -> Vec<String> {
+        starters(mounts, restart).into_iter().map(|starter| starter.name).collect()
+    }
+
+    fn starters(mounts: Vec<ContainerMount>, restart: RestartPolicy) -> Vec<Starter> {
         let listed = Listed::default();
         let attach = Attach { container: Some("db".into()), ..Attach::default() };
         let facts = ContainerFacts { mounts, restart, ..testing::container() };
@@ -152,7 +164,22 @@ mod tests {
         let loaded = load_all(&[file], &Default::default(), &Default::default()).unwrap();
         let mut case = expand(&loaded, &Select::default(), 0).unwrap().remove(0);
         case.attach("db", theirs[0].facts.clone()).unwrap();
-        on_others(&theirs, &case).into_iter().map(|starter| starter.name).collect()
+        on_others(&theirs, &case)
+    }
+
+    /// What an idle service makes inconclusive says so, and the step that it offers is one.
+    #[test]
+    fn what_strikes_operations_says_what_to_do_where_there_are_none() {
+        let kept = mount("/data", "volume", "/var/lib/docker/volumes/theirs/_data");
+        for one in starters(vec![kept], RestartPolicy::No) {
+            let strikes = one.text.contains("insert: true");
+            assert_eq!(one.text.contains("nothing is struck"), strikes, "{}", one.text);
+            let offered = one.text.replace("  # - exec:", "  - exec:");
+            assert_eq!(offered != one.text, strikes);
+            let file = ("t.yaml".into(), Ok(offered.clone().into_bytes()));
+            let loaded = load_all(&[file], &Default::default(), &Default::default());
+            assert!(loaded.is_ok(), "{offered}");
+        }
     }
 
     #[test]

@@ -12,12 +12,13 @@ mod yaml;
 
 use std::fmt::Write as _;
 
-pub use attached::{Theirs, by_hand, on_others};
+pub use attached::{Theirs, by_hand, left_out_of_others, on_others};
 pub use container::{OnHost, Original};
 pub use instead::Instead;
 use recipes::{Place, RECIPES};
 
 use crate::{
+    runtime::RestartPolicy,
     scenario::{Depends, Scenario, Service},
     units::Duration,
 };
@@ -74,6 +75,20 @@ pub fn suite(origin: &Origin<'_>, scenario: &Scenario) -> Vec<Starter> {
         })
     });
     each.collect()
+}
+
+/// What a suite leaves out that somebody would look for, each in words.
+#[must_use]
+pub fn left_out(scenario: &Scenario) -> Vec<String> {
+    let never = lasting(scenario).filter(|(_, service)| service.restart == RestartPolicy::No);
+    never.map(|(name, _)| no_crash(name)).collect()
+}
+
+fn no_crash(service: &str) -> String {
+    format!(
+        "no crash of `{service}`: it has no restart policy, so nothing would start it again \
+         (`restart: unless-stopped` would)"
+    )
 }
 
 /// The services that stay: one whose end others wait for is over before anything can be broken.

@@ -90,7 +90,7 @@ pub(super) const ON_OTHERS: &[Recipe] = &[
         steps: |place| {
             let fault =
                 "io-error: { target: {}, ops: [create, write], errno: ENOSPC, insert: true }";
-            place.state(fault, "full")
+            place.struck(fault, "full")
         },
     },
     Recipe {
@@ -99,7 +99,7 @@ pub(super) const ON_OTHERS: &[Recipe] = &[
         applies: |place| place.may_write() && place.kind != "tmpfs",
         volume: |_| None,
         steps: |place| {
-            place.state("io-latency: { target: {}, latency: 200ms, insert: true }", "slow")
+            place.struck("io-latency: { target: {}, latency: 200ms, insert: true }", "slow")
         },
     },
     Recipe {
@@ -186,9 +186,27 @@ impl<'a> Place<'a> {
 
     /// A fault that lasts until it is reverted.
     fn state(&self, fault: &str, name: &str) -> String {
+        self.lasting(fault, name, "")
+    }
+
+    /// The same of one that strikes operations: where there are none, it proves nothing.
+    fn struck(&self, fault: &str, name: &str) -> String {
+        let path = self.mount.map(|(path, _)| path).unwrap_or_default();
+        let command = format!("echo keelhaul >'{path}/keelhaul-probe' || true");
+        let (service, command) =
+            (yaml::text(self.service), yaml::list(&["sh".into(), "-c".into(), command]));
+        self.lasting(fault, name, &format!(
+            "  # It strikes what is read and written there while it is in force. An idle service does neither:\n  \
+             # nothing is struck, and the case is `inconclusive`. Then wait longer, give it a workload\n  \
+             # (`keelhaul explain ledger`), or have it write, with its own shell; the file stays:\n  \
+             # - exec: {{ service: {service}, command: {command} }}\n"
+        ))
+    }
+
+    fn lasting(&self, fault: &str, name: &str, remark: &str) -> String {
         let fault = self.fault(fault);
         format!(
-            "\nsteps:\n  - {{ inject: {{ {fault} }}, as: {name} }}\n  - wait: 2s # what must hold meanwhile? `expect` says it\n  - {{ revert: {name} }}\n  - recover\n{}",
+            "\nsteps:\n  - {{ inject: {{ {fault} }}, as: {name} }}\n{remark}  - wait: 2s # what must hold meanwhile? `expect` says it\n  - {{ revert: {name} }}\n  - recover\n{}",
             self.end()
         )
     }

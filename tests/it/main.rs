@@ -1,6 +1,7 @@
 //! Behaviour through the public surface.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod corpus;
 mod docker;
 mod harness;
 mod interpose;

@@ -11,6 +11,7 @@ Examples:
   keelhaul history                               every run so far, scenario by scenario
   keelhaul history --scenario disk-full --last 20
   keelhaul history --since 7d --format json
+  keelhaul history --format html >history.html   the same as a page, with the trends drawn
   keelhaul history compare k7f3a9 latest         what changed between two runs
   keelhaul history add artifacts/k7f3a9          a run of another machine
 
@@ -97,6 +98,8 @@ pub(in crate::cli) enum HistoryFormat {
     Human,
     /// One object.
     Json,
+    /// A page that needs no network.
+    Html,
 }
 
 /// From when on.

@@ -13,6 +13,8 @@ pub(crate) struct IoWorld {
     pub(crate) struck: Option<(Option<&'static str>, u64)>,
     /// What becomes of a trial's bytes: errno, moved, arrived and untouched; all arrive without it.
     pub(crate) bytes: Option<(Option<&'static str>, u64, u64, u64)>,
+    /// How many of them arrive where those do that go astray.
+    pub(crate) astray: u64,
     /// What the syncs of a trial get: the first, the next, and another open file's.
     pub(crate) syncs: [Option<&'static str>; 3],
     /// What is read after the first that fails.
@@ -99,6 +101,7 @@ impl IoWorld {
     fn bytes_tried(&self, op: IoOp, block: u64) -> TriedBytes {
         let (errno, moved, arrived, untouched) = self.bytes.unwrap_or((None, block, block, 0));
         let errno = errno.map(str::to_owned);
-        TriedBytes { op, block, attempts: 1, errno, moved, arrived, untouched }
+        let astray = self.astray;
+        TriedBytes { op, block, attempts: 1, errno, moved, arrived, untouched, astray }
     }
 }

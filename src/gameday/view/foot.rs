@@ -67,13 +67,15 @@ pub(super) fn log(state: &State, paint: Paint, frame: &mut Frame<'_>, area: Rect
     let block = Block::new().borders(Borders::TOP).title(" Log ").border_style(paint.faint());
     let inside = block.inner(area);
     let (height, width) = (usize::from(inside.height), usize::from(inside.width));
-    let first = state.log.len().saturating_sub(height);
-    let lines: Vec<Line<'_>> = state
-        .log
-        .iter()
-        .skip(first)
-        .map(|(at, text)| Line::from(fit(&format!("{} {text}", clock(*at)), width)))
-        .collect();
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    for logged in state.log.iter().rev().take(height) {
+        let text = format!("{} {}", clock(logged.at_us), logged.text);
+        // what somebody typed is not cut
+        let rows = if logged.noted { height.max(1) } else { 1 };
+        lines.extend(wrap(&text, width, rows).into_iter().rev().map(Line::from));
+    }
+    lines.truncate(height);
+    lines.reverse();
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }
 
@@ -105,13 +107,30 @@ fn above(state: &State, paint: Paint) -> (String, Style) {
         }
         (None, Mode::Form(_)) => "Enter: inject   Esc: back   Ctrl-U: clear   `for:` is its time",
         (None, Mode::Find(..)) => "a fault by name: Enter: type it   Esc: back",
-        (None, Mode::Note(_)) => {
-            return ("note, with its time: Enter   Esc: back".into(), paint.strong());
-        }
+        (None, Mode::Note(_)) => "note, with its time: Enter   Esc: back",
         (None, Mode::Save(_)) => "save as a scenario: Enter   Esc: back",
         (None, Mode::Watch | Mode::Help) => "",
     };
     said.unwrap_or((hint.to_owned(), paint.strong()))
+}
+
+/// Rows of a line that is typed. On the smallest screen the log makes way for the second and third.
+const TYPED: usize = 3;
+/// What stands before what is typed.
+const PROMPT: usize = 2;
+
+/// Rows that the keys, or the line that is typed, take at this width.
+pub(super) fn height(state: &State, width: usize) -> usize {
+    state.mode.typed().map_or(1, |line| rows(line, width).min(TYPED))
+}
+
+/// Rows of all of a line, with room for the cursor behind it.
+fn rows(line: &line::Line, width: usize) -> usize {
+    line.text().chars().count() / room(width) + 1
+}
+
+fn room(width: usize) -> usize {
+    width.saturating_sub(PROMPT).max(1)
 }
 
 /// What keys do just now, under what is to be read.
@@ -124,23 +143,36 @@ pub(super) fn keys(state: &State, says: Vec<Line<'_>>, frame: &mut Frame<'_>, ar
         (None, Mode::Watch | Mode::Help) => KEYS,
         (None, Mode::Form(_) | Mode::Find(..) | Mode::Note(_) | Mode::Save(_)) => "",
     };
-    let y = area.bottom().saturating_sub(1);
     let mut lines = says;
     lines.push(Line::from(below));
     frame.render_widget(Paragraph::new(lines), area);
-    if let Mode::Form(line) | Mode::Find(line, _) | Mode::Note(line) | Mode::Save(line) =
-        &state.mode
-    {
-        typed(line, frame, Rect { y, height: 1, ..area });
+    if let Some(line) = state.mode.typed().filter(|_| state.ending.is_none()) {
+        let height = u16::try_from(height(state, usize::from(area.width))).unwrap_or(1);
+        let y = area.bottom().saturating_sub(height);
+        typed(line, frame, Rect { y, height, ..area });
     }
 }
 
-/// The line that is typed, moved so that its cursor is seen.
-fn typed(line: &line::Line, frame: &mut Frame<'_>, row: Rect) {
-    let room = usize::from(row.width).saturating_sub(3);
-    let skip = line.cursor().saturating_sub(room);
-    let text: String = line.text().chars().skip(skip).take(room + 1).collect();
-    frame.render_widget(Paragraph::new(format!("> {text}")), row);
-    let column = u16::try_from(line.cursor() - skip).unwrap_or_default();
-    frame.set_cursor_position(Position::new(row.x + 2 + column, row.y));
+/// The line that is typed, over as many rows as there are; of more than those, the one with the cursor
+/// and those before it.
+fn typed(line: &line::Line, frame: &mut Frame<'_>, area: Rect) {
+    let (width, height) = (usize::from(area.width), usize::from(area.height));
+    let (row, column) = (line.cursor() / room(width), line.cursor() % room(width));
+    let skip = (row + 1).saturating_sub(height);
+    let text: Vec<char> = line.text().chars().collect();
+    let shown = (skip..rows(line, width)).take(height).map(|index| {
+        let mark = match (index, index == skip) {
+            (0, _) => "> ",
+            (_, true) => "… ",
+            _ => "  ",
+        };
+        let part = text.iter().skip(index * room(width)).take(room(width));
+        Line::from(mark.chars().chain(part.copied()).collect::<String>())
+    });
+    frame.render_widget(Paragraph::new(shown.collect::<Vec<_>>()), area);
+    let place = |cells: usize| u16::try_from(cells).unwrap_or_default();
+    frame.set_cursor_position(Position::new(
+        area.x + place(PROMPT + column),
+        area.y + place(row - skip),
+    ));
 }

@@ -15,6 +15,8 @@ use crate::{
 };
 
 const TITLE: &str = "keelhaul gameday ";
+/// The one key that does the same wherever one is.
+const STOP: &str = "Ctrl-X: STOP";
 const SO_FAR: &str = " · so far: ";
 
 pub(super) fn draw(state: &State, paint: Paint, frame: &mut Frame<'_>, area: Rect) {
@@ -36,24 +38,39 @@ pub(super) fn draw(state: &State, paint: Paint, frame: &mut Frame<'_>, area: Rec
         Span::raw(SO_FAR),
         Span::styled(verdict.word(), word),
     ]);
-    frame.render_widget(Paragraph::new(vec![first, second(state, paint)]), area);
+    frame.render_widget(
+        Paragraph::new(vec![first, second(state, paint, usize::from(area.width))]),
+        area,
+    );
 }
 
-fn second(state: &State, paint: Paint) -> Line<'static> {
+fn second(state: &State, paint: Paint, width: usize) -> Line<'static> {
     let number = state.in_force.len();
     let style = if number == 0 { paint.good() } else { paint.alarm() };
-    let mut spans = vec![Span::styled(format!(" IN FORCE: {number} "), style)];
+    let first = format!(" IN FORCE: {number} ");
+    let room = width.saturating_sub(first.chars().count() + STOP.len());
+    let rest = format!("{:room$}", fit(&more(state), room.saturating_sub(1)));
+    Line::from(vec![
+        Span::styled(first, style),
+        Span::raw(rest),
+        Span::styled(STOP, if number == 0 { paint.faint() } else { paint.strong() }),
+    ])
+}
+
+/// When the next fault ends by itself, and what is acknowledged meanwhile.
+fn more(state: &State) -> String {
+    let mut text = String::new();
     // what was not reverted in its time is not in force by its time either
     let ends = state.in_force.iter().filter_map(|(id, at)| Some(((*at)?, id)));
     let soonest = ends.filter(|(at, _)| *at > state.now_us).min();
     if let Some((at, id)) = soonest {
         let left = clock(at.saturating_sub(state.now_us));
-        spans.push(Span::raw(format!(" {id} reverts itself in {left}")));
+        text += &format!(" {id} reverts itself in {left}");
     }
     for (workload, rate) in state.case().map(ack_rates).unwrap_or_default() {
-        spans.push(Span::raw(format!("  {workload} {rate:.0} acks/s")));
+        text += &format!("  {workload} {rate:.0} acks/s");
     }
-    Line::from(spans)
+    text
 }
 
 /// The heaviest of what was judged.

@@ -14,7 +14,8 @@ const HELP: [&str; 19] = [
     "i, Enter         type the chosen fault, then Enter: inject it",
     "                 beyond its volume it asks for y and Enter",
     "r                revert the chosen fault, or the last one",
-    "S, space space   STOP: revert everything, now",
+    "Ctrl-X           STOP: revert everything, now, whatever is typed",
+    "S, space space   the same, where no line is open",
     "n                a note, with its time, into the reports",
     "w                save what was done as a scenario",
     "q                roll back, verify, write the reports, leave",
@@ -24,7 +25,6 @@ const HELP: [&str; 19] = [
     "`for: 60s` unless you type another. It does not need this",
     "terminal, and neither does the rollback: when it dies,",
     "everything is reverted and the reports are written.",
-    "",
     "ok holds · NOT does not · ??? could not be read",
     "any key: back",
 ];

@@ -43,8 +43,8 @@ pub fn draw(state: &State, frame: &mut Frame<'_>) {
         Constraint::Length(7 + more / 4),
         Constraint::Length(7 + more / 2),
         length(touches.len()),
-        Constraint::Min(1),
-        length(says.len() + 1),
+        Constraint::Min(0),
+        length(says.len() + foot::height(state, width)),
     ])
     .split(area);
     head::draw(state, paint, frame, rows[0]);
@@ -73,7 +73,7 @@ fn too_small(state: &State, frame: &mut Frame<'_>, area: Rect) {
         Line::from(format!("{}x{} is too small", area.width, area.height)),
         Line::from(format!("make it {columns}x{rows} or larger")),
         Line::from(format!("IN FORCE: {}", state.in_force.len())),
-        Line::from("the run goes on; S: STOP"),
+        Line::from("the run goes on; Ctrl-X or S: STOP"),
         Line::from("Ctrl-C: roll back and leave"),
     ];
     frame.render_widget(Paragraph::new(lines), area);

@@ -42,6 +42,8 @@ const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long anything quick may take.
 pub(super) const QUICK: Duration = Duration::from_secs(15);
+/// What a question may take on its way beyond its own time.
+const PASSING_ON: Duration = Duration::from_secs(5);
 /// How long acts may take: fills and images are slow; every op has its own deadline besides.
 pub(super) const SLOW: Duration = Duration::from_secs(300);
 
@@ -283,11 +285,7 @@ fn odd(answer: &Answer) -> HelperError {
 
 impl Helper {
     async fn observe(&self, read: Read) -> Result<Reading> {
-        let within = match read.itself() {
-            Read::Http { request, .. } => Duration::from_millis(request.timeout_ms + 5000),
-            Read::Tree(_) | Read::File { .. } | Read::Replay(_) => Duration::from_secs(65),
-            _ => QUICK,
-        };
+        let within = read.patience() + PASSING_ON;
         match self.inner.link().await?.call(Ask::Read(read), within, "a read").await? {
             Answer::Reading(reading) => Ok(reading),
             other => Err(odd(&other)),

@@ -247,11 +247,7 @@ impl Keeper {
     }
 
     async fn read(&self, question: Read) -> Result<Answer, HelperError> {
-        let within = match question.itself() {
-            Read::Http { request, .. } => Duration::from_millis(request.timeout_ms + 3000),
-            Read::Tree(_) | Read::File { .. } | Read::Replay(_) => Duration::from_secs(60),
-            _ => Duration::from_secs(10),
-        };
+        let within = question.patience();
         let trial = match question.itself() {
             Read::TryCreate(place)
             | Read::TryWrite { place, .. }

@@ -9,7 +9,10 @@ use super::{
     cut, detach, disk, fill, freeze, hold, image, inner_engine, insertion, interpose, link, memory,
     metadata, mount, page_cache, process, quota, snapshot, sole, stream, throttle, time, tmpfs,
 };
-use crate::protocol::{Op, Outcome};
+use crate::{
+    interpose::control::Ask,
+    protocol::{Op, Outcome},
+};
 
 /// Performs one op.
 pub(super) fn act(op: &Op, cx: &Context) -> Done {
@@ -103,8 +106,10 @@ fn act_on_interposer(op: &Op, cx: &Context) -> Done {
         Op::Insertion(op) => insertion::act(op, cx),
         Op::Interpose { interposer } => interpose::make(interposer, cx),
         Op::EndInterposer { name } => interpose::end(name, cx),
-        Op::ArmRules { interposer, set, seed, rules } => {
-            interpose::arm(interposer, set, (*seed, rules), cx)
+        Op::ArmRules { interposer, set, seed, rules, again } => {
+            let (set, seed, again) = (set.clone(), *seed, again.clone());
+            let arm = Ask::Arm { set, seed, rules: rules.clone(), again };
+            interpose::arm(interposer, &arm, cx)
         }
         Op::CutFiles(op) => cut::act(op, cx),
         Op::DisarmRules { interposer, set } => interpose::disarm(interposer, set, cx),

@@ -34,7 +34,7 @@ use crate::{
         control::{self, Answer, Ask},
         serve::{Orders, READY, Serve, facts_file},
     },
-    protocol::{Backing, Interposer, IoRule, Outcome, RuleFacts},
+    protocol::{Backing, Interposer, Outcome, RuleFacts},
 };
 
 /// The verb of the process.
@@ -237,9 +237,8 @@ fn processes(name: &str) -> HostResult<Vec<Identity>> {
 }
 
 /// Puts rules in force.
-pub(super) fn arm(name: &str, set: &str, (seed, rules): (u64, &[IoRule]), cx: &Context) -> Done {
-    let ask = Ask::Arm { set: set.to_owned(), seed, rules: rules.to_vec() };
-    match self::ask(name, &ask, cx)? {
+pub(super) fn arm(name: &str, arm: &Ask, cx: &Context) -> Done {
+    match ask(name, arm, cx)? {
         Answer::Done => Ok(Outcome::Done),
         Answer::Refused(why) => Err(HelperError::Refused(why)),
         other => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),

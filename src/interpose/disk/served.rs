@@ -18,7 +18,7 @@ use super::{power::Powered, struck::Struck};
 use crate::{
     interpose::{
         later::later,
-        rules::{Rot, Span},
+        rules::{Rot, Span, Strike},
     },
     protocol::DiskOp,
 };
@@ -80,13 +80,22 @@ fn written(data: &[u8], reply: ReplyWrite) {
     reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX));
 }
 
-/// Writes those of the bytes that lie in these spans, and says that it was all of them.
-fn write(disk: &Powered, offset: u64, data: &[u8], kept: &[Span], reply: ReplyWrite) {
+/// Where the parts of a write land: some may be lost, and some go astray.
+fn landing(strike: &Strike, span: Span, end: u64) -> Vec<(Span, u64)> {
+    let kept = strike.loses_write.as_ref().map_or(vec![span], |lost| lost.outside(span));
+    match &strike.astray {
+        Some(astray) => kept.into_iter().flat_map(|part| astray.landing(part, end)).collect(),
+        None => kept.into_iter().map(|part| (part, part.0)).collect(),
+    }
+}
+
+/// Writes these parts of the bytes, each to its place, and says that it was all of them.
+fn write(disk: &Powered, offset: u64, data: &[u8], parts: &[(Span, u64)], reply: ReplyWrite) {
     let part = |(at, length): Span| {
         let from = usize::try_from(at - offset).ok()?;
         data.get(from..from + usize::try_from(length).ok()?)
     };
-    let mut parts = kept.iter().filter_map(|span| Some((span.0, part(*span)?)));
+    let mut parts = parts.iter().filter_map(|(span, place)| Some((*place, part(*span)?)));
     match parts.try_for_each(|(at, bytes)| disk.write(at, bytes)) {
         Ok(()) => written(data, reply),
         Err(why) => reply.error(errno(why)),
@@ -181,11 +190,11 @@ impl Filesystem for Served {
         let span = (offset, data.len() as u64);
         let strike = self.struck.strike(DiskOp::Write, span, || self.disk.is_fresh(span));
         if strike.is_none() {
-            return write(&self.disk, offset, data, &[span], reply);
+            return write(&self.disk, offset, data, &[(span, offset)], reply);
         }
         let (disk, data) = (Arc::clone(&self.disk), data.to_vec());
-        let kept = strike.loses_write.as_ref().map_or(vec![span], |lost| lost.outside(span));
-        let write = move |reply| write(&disk, offset, &data, &kept, reply);
+        let parts = landing(&strike, span, disk.size());
+        let write = move |reply| write(&disk, offset, &data, &parts, reply);
         later(&self.struck.timer, &strike, reply, write);
     }
 

@@ -4,6 +4,7 @@
 //! before on that path, never a draw. So the same seed hits the same operations whatever the
 //! threads do.
 
+mod astray;
 mod bytes;
 mod compiled;
 mod cover;
@@ -21,6 +22,7 @@ use crate::{
     errno::Errno,
     protocol::{IoOp, ReadBack, Retry, ToldAttributes, ToldRoom},
 };
+pub use astray::Astray;
 pub use bytes::Harm;
 pub use compiled::{BadGlob, Globs};
 pub use cover::{Cover, Span};
@@ -96,6 +98,8 @@ pub struct Strike {
     pub loses_sync: bool,
     /// As a write to a disk: likewise, of the bytes that are meant.
     pub loses_write: Option<Cover>,
+    /// As a write to a disk: it is done elsewhere.
+    pub astray: Option<Astray>,
     /// What a look at attributes is told.
     pub attributes: Option<ToldAttributes>,
     /// What a look at how much room there is is told.
@@ -167,6 +171,7 @@ impl Strike {
         self.rot = self.rot.take().or(other.rot);
         self.loses_sync |= other.loses_sync;
         self.loses_write = self.loses_write.take().or(other.loses_write);
+        self.astray = self.astray.take().or(other.astray);
         self.attributes = self.attributes.or(other.attributes);
         self.room = self.room.or(other.room);
         self.late = [self.late, other.late].into_iter().flatten().max_by_key(|late| late.time);
@@ -201,10 +206,11 @@ impl fmt::Display for Strike {
         let failed = errno.map(|errno| Errno(errno).to_string());
         let lost = (self.loses_sync || self.loses_write.is_some())
             .then(|| "not done, and said to be".to_owned());
+        let astray = self.astray.as_ref().map(|_| "done elsewhere".to_owned());
         let told = self.attributes.map(|_| "told other attributes".to_owned());
         let room = self.room.map(|_| "told of other room".to_owned());
         let before = self.late.map(|late| format!("told what was there {:?} before", late.time));
-        let parts = [hangs, late, kept, harmed, rotten, lost, told, room, before, failed];
+        let parts = [hangs, late, kept, harmed, rotten, lost, astray, told, room, before, failed];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         f.write_str(&parts.join(", "))
     }

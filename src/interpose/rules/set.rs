@@ -1,7 +1,7 @@
 //! A set of rules with its counts: shared by every thread that serves operations.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -10,13 +10,13 @@ use std::{
 };
 
 use super::{
-    BadGlob, Call, Hang, Late, Rot, Strike,
+    Astray, BadGlob, Call, Hang, Late, Rot, Strike,
     bytes::{Harm, kept},
     compiled::Compiled,
     decide::{Count, Hash, fires},
 };
 use crate::{
-    protocol::{IoAction, IoOp, IoRule, LISTED, Struck},
+    protocol::{Counted, IoAction, IoOp, IoRule, LISTED, Struck},
     units::Percent,
 };
 
@@ -31,6 +31,8 @@ const SHARDS: usize = 16;
 pub struct RuleSet {
     seed: u64,
     rules: Vec<Compiled>,
+    /// Just these are hit; none where the triggers decide.
+    again: Option<HashSet<Counted>>,
     counts: [Mutex<Counts>; SHARDS],
     matched: AtomicU64,
     hit: AtomicU64,
@@ -46,7 +48,13 @@ impl RuleSet {
         let rules: Result<_, _> = rules.into_iter().map(Compiled::new).collect();
         let counts = std::array::from_fn(|_| Mutex::default());
         let (matched, hit, struck) = Default::default();
-        Ok(Self { seed, rules: rules?, counts, matched, hit, struck })
+        Ok(Self { seed, rules: rules?, again: None, counts, matched, hit, struck })
+    }
+
+    /// These, hitting of all but trials and looks of our own just what is named, where something is.
+    #[must_use]
+    pub fn striking(self, again: Option<Vec<Counted>>) -> Self {
+        Self { again: again.map(|which| which.into_iter().collect()), ..self }
     }
 
     /// No rules, and what these have counted and listed.
@@ -55,7 +63,7 @@ impl RuleSet {
         let counts = std::array::from_fn(|_| Mutex::default());
         let ((matched, hit), struck) = (self.counted(), Mutex::new(self.struck()));
         let (matched, hit) = (AtomicU64::new(matched), AtomicU64::new(hit));
-        Self { seed: 0, rules: Vec::new(), counts, matched, hit, struck }
+        Self { seed: 0, rules: Vec::new(), again: None, counts, matched, hit, struck }
     }
 
     /// Whether some rule may ever be about the bytes of the file that is opened by this path.
@@ -108,7 +116,7 @@ impl RuleSet {
         name_of: &dyn Fn(u32) -> Option<String>,
     ) -> Strike {
         let mut strike = Strike::default();
-        let (mut matched, mut number) = (false, None);
+        let (mut matched, mut first) = (false, None);
         for (index, rule) in self.rules.iter().enumerate() {
             if !rule.reaches(call, since) || !rule.matches(call, name_of) {
                 continue;
@@ -119,32 +127,41 @@ impl RuleSet {
                 && when.until.is_none_or(|until| since < until.0);
             if rule.is_due(call) && in_window {
                 strike.add(act(rule, call, (self.seed, Hash::of(self.seed))));
+                first = first.or(Some((index, None)));
                 continue;
             }
             let count = self.count(index, call);
             let hash = self.hash(index, call, count);
-            if in_window && fires(when, count, hash) {
+            let named = self.names(index, call, count);
+            if named.unwrap_or_else(|| in_window && fires(when, count, hash)) {
                 strike.add(act(rule, call, (self.seed, hash)));
-                number = number.or(Some(count.n));
+                first = first.or(Some((index, Some(count.n))));
             }
         }
         if matched && !call.trial && !call.ours {
             self.matched.fetch_add(1, Ordering::Relaxed);
             if !strike.is_none() {
-                self.list(call, since, number, &strike);
+                self.list(call, since, first.unwrap_or_default(), &strike);
             }
         }
         strike
     }
 
     /// Counts a hit, and lists it where it is one of the first.
-    fn list(&self, call: &Call<'_>, since: Duration, number: Option<u64>, strike: &Strike) {
+    fn list(
+        &self,
+        call: &Call<'_>,
+        since: Duration,
+        (rule, number): (usize, Option<u64>),
+        strike: &Strike,
+    ) {
         if self.hit.fetch_add(1, Ordering::Relaxed) >= LISTED {
             return;
         }
         let (offset, bytes) = call.span.unzip();
         let struck = Struck {
             at_us: u64::try_from(since.as_micros()).unwrap_or(u64::MAX),
+            rule: u32::try_from(rule).unwrap_or(u32::MAX),
             op: call.op,
             path: call.path.to_owned(),
             offset,
@@ -156,8 +173,17 @@ impl RuleSet {
         self.struck.lock().unwrap_or_else(PoisonError::into_inner).push(struck);
     }
 
+    /// Whether it is named as one to be hit; none where the triggers decide.
+    fn names(&self, rule: usize, call: &Call<'_>, count: Count) -> Option<bool> {
+        let again = self.again.as_ref().filter(|_| !call.trial && !call.ours)?;
+        let (rule, path) = (u32::try_from(rule).ok()?, call.path.to_owned());
+        Some(again.contains(&Counted { rule, op: call.op, path, number: count.n }))
+    }
+
+    /// Looks of our own are counted for themselves: how often we look must not decide which of the
+    /// service's operations are hit.
     fn count(&self, rule: usize, call: &Call<'_>) -> Count {
-        let path = Hash::of(0).and(call.path.as_bytes()).bits();
+        let path = Hash::of(u64::from(call.ours)).and(call.path.as_bytes()).bits();
         let shard = &self.counts[usize::try_from(path % SHARDS as u64).unwrap_or_default()];
         let mut counts = shard.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry((rule, call.op, path)).or_default();
@@ -203,6 +229,9 @@ fn act(rule: &Compiled, call: &Call<'_>, (seed, hash): (u64, Hash)) -> Strike {
             Strike { errno: Some(errno), fails_sync: Some((retry, read_back)), ..none }
         }
         IoAction::LoseWrite => Strike { loses_write: Some(cover()), ..none },
+        IoAction::Misdirect { distance } => {
+            Strike { astray: Some(Astray::of(distance, cover(), call.trial, seed)), ..none }
+        }
         IoAction::LoseSync => Strike { loses_sync: true, ..none },
         IoAction::Remember => none,
         IoAction::TellAttributes(told) => Strike { attributes: Some(told), ..none },

@@ -3,10 +3,13 @@
 use maud::{Markup, html};
 
 use super::{
-    super::detail::explain,
+    super::detail::{explain, notes},
     moments::moments,
     printed::{around, logs},
+    readings::readings,
+    series::lanes,
     timeline::timeline,
+    trend::trends,
     word,
 };
 use crate::{
@@ -18,21 +21,23 @@ use crate::{
         totals::percentiles,
     },
     run::{CaseRecord, FaultRecord, RunRecord},
-    verdict::Verdict,
 };
 
 /// Broken points that are explained; the table has them all.
 const EXPLAINED: usize = 5;
 /// Points of a case in the table.
 const POINTS: usize = 100;
-/// The drawing, and the logs, may each have this part of a case's bytes.
+/// The readings, and the logs, may each have this part of a case's bytes.
 const PART: usize = 3;
+/// Bytes of a stroke of the drawing and its line in the table, about.
+const STROKE: usize = 500;
 
 /// What is shown when a case is opened, in about `room` bytes.
 pub(super) fn inside(record: &RunRecord, case: &Case<'_>, room: usize) -> Markup {
     let last = case.last();
     let end_us = last.ended_us.unwrap_or(record.took_us);
     let moments = moments(last);
+    let lanes = lanes(last, room / PART / STROKE);
     html! {
         @if let Some(about) = &last.start.about { p { (one_line(about, LINE)) } }
         @if let Some((_, reasons)) = &last.verdict {
@@ -44,11 +49,13 @@ pub(super) fn inside(record: &RunRecord, case: &Case<'_>, room: usize) -> Markup
         @if case.flaky() || !case.earlier().is_empty() {
             p .dim { "Attempt " (last.start.attempt) ", after " (count(case.earlier().len(), "attempt")) " that did not pass." }
         }
-        div .scroll { (timeline(last, &moments.all, end_us, room / PART)) }
-        (around(last, &moments, room / PART / 2))
+        (timeline(last, &moments.all, &lanes, end_us))
+        (readings(last, &lanes))
         (broken(last))
+        (around(last, &moments, room / PART / 2))
         (faults(last))
         (ledgers(last))
+        (trends(last))
         (judged(last))
         (logs(last, room / PART / 2))
         (again(last))
@@ -63,9 +70,9 @@ fn broken(case: &CaseRecord) -> Markup {
     html! {
         @for point in all.iter().filter(|point| point.broke()).take(shown) {
             h3 { (word(point.verdict.unwrap_or_default())) " " (point.name) }
-            table { @for (name, text) in explain(case, point) {
-                tr { th { (name) } td { (one_line(&text, LINE)) } }
-            } }
+            div .scroll { table .explained { @for (name, text) in explain(case, point) {
+                tr { th scope="row" { (name) } td { (one_line(&text, LINE)) } }
+            } } }
         }
     }
 }
@@ -74,8 +81,8 @@ fn faults(case: &CaseRecord) -> Markup {
     html! {
         @if !case.faults.is_empty() {
             h3 { "Faults" }
-            div .scroll { table {
-                thead { tr { th { "fault" } th { "what was done" } th { "effect" } th { "end" } } }
+            div .scroll { table .faults {
+                thead { tr { th { "fault" } th { "what was done" } th { "effect, as it was seen" } th { "end" } } }
                 tbody { @for fault in &case.faults { (fault_row(case, fault)) } }
             } }
         }
@@ -93,12 +100,12 @@ fn fault_row(case: &CaseRecord, fault: &FaultRecord) -> Markup {
                 @for note in &fault.notes { br; span .dim { (one_line(note, LINE)) } }
             }
             td { @match &fault.injected {
-                Some((at, true, evidence)) => { (word(Verdict::Pass)) " at +" (after(*at)) ": " (one_line(evidence, LINE)) }
-                Some((at, false, evidence)) => { (word(Verdict::Inconclusive)) " at +" (after(*at)) ", not seen: " (one_line(evidence, LINE)) }
-                None => { (word(Verdict::Error)) " never judged" }
+                Some((at, true, evidence)) => { span .word .pass { "proven" } " at +" (after(*at)) ": " (one_line(evidence, LINE)) }
+                Some((at, false, evidence)) => { span .word .inconclusive { "not seen" } " at +" (after(*at)) ": " (one_line(evidence, LINE)) }
+                None => { span .word .error { "never judged" } }
             } }
             td { @if let Some((at, gone, evidence, _)) = &fault.reverted {
-                @if *gone { "gone" } @else { span .fail { "still seen" } }
+                @if *gone { span .word .pass { "gone" } } @else { span .word .fail { "still seen" } }
                 " at +" (after(*at)) ": " (one_line(evidence, LINE))
             } }
         }
@@ -122,7 +129,7 @@ fn ledgers(case: &CaseRecord) -> Markup {
     html! {
         @if !case.ledgers.is_empty() {
             h3 { "Records" }
-            div .scroll { table {
+            div .scroll { table .counts {
                 thead { tr {
                     th { "workload" } th { "acknowledged" } th { "refused" } th { "unknown" } th { "lost" }
                     th { "corrupt" } th { "torn" } th { "phantom" } th { "duplicated" } th { "reordered" }
@@ -152,7 +159,7 @@ fn judged(case: &CaseRecord) -> Markup {
             } }
         } } }
         @if all.len() > POINTS { p .dim { "… and " (all.len() - POINTS) " more" } }
-        @for note in &case.notes { p .dim { "note: " (one_line(note, LINE)) } }
+        @for (after, note) in notes(case) { p .dim { (after) " note: " (one_line(note, LINE)) } }
     }
 }
 

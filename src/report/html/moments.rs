@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use super::scale::{LEFT, RIGHT};
 use crate::{
     faults::Kind,
     report::text::{one_line, span},
@@ -15,9 +14,6 @@ use crate::{
 const MOMENTS: usize = 16;
 /// Faults of a case whose first notice is looked for: each look goes through all readings.
 const FAULTS: usize = 4 * MOMENTS;
-/// Room that a mark's words take beside it, in units of the drawing.
-const WORDS: f64 = 170.0;
-
 /// Something that happened.
 pub(super) struct Moment {
     /// When, in microseconds since the run started.
@@ -40,13 +36,6 @@ pub(super) struct Mark {
     pub(super) class: &'static str,
     /// A few words.
     pub(super) said: String,
-}
-
-impl Mark {
-    /// Whether its words stand to the left of it: who noticed comes before who is well again.
-    pub(super) fn to_the_left(&self, x: f64) -> bool {
-        if self.class == "noticed" { x - WORDS > LEFT } else { x + WORDS > RIGHT }
-    }
 }
 
 /// The moments of a case, in the order of time.
@@ -138,15 +127,19 @@ fn recovered(recovery: &RecoveryRecord) -> Option<Moment> {
     let Some(took) = recovery.recovery_us else {
         let objective = recovery.objective_us?;
         let text = format!("not recovered within the objective of {}", span(objective));
-        let mark = Some(Mark { class: "never", said: format!("not within {}", span(objective)) });
+        let mark =
+            Some(Mark { class: "never", said: format!("not recovered in {}", span(objective)) });
         return Some(Moment { at_us: recovery.from_us + objective, text, mark });
     };
     let allowed = recovery.objective_us.map(|time| format!(" of {}", span(time)));
     let measured = format!("{}{}", span(took), allowed.unwrap_or_default());
     // of what was never seen to be out nothing was measured
     let (text, said) = match recovery.at_first_look {
-        true => (format!("steady at the first look, after {}", span(took)), "steady".to_owned()),
-        false => (format!("recovered in {measured}"), measured),
+        true => (
+            format!("steady at the first look, after {}", span(took)),
+            "steady all along".to_owned(),
+        ),
+        false => (format!("recovered in {measured}"), format!("recovered in {measured}")),
     };
     let mark = Some(Mark { class: "back", said });
     Some(Moment { at_us: recovery.from_us + took, text, mark })

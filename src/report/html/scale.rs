@@ -1,9 +1,10 @@
 //! From time and value to a place in the drawing.
 
-/// Where the plot begins and ends, in units of the drawing; what is left of it is for names.
-pub(super) const LEFT: f64 = 230.0;
+/// Where the plot begins and ends, in percent of the drawing's width: the drawing is as wide as the
+/// screen, and its text has one size on all of them.
+const LEFT: f64 = 1.0;
 /// See [`LEFT`].
-pub(super) const RIGHT: f64 = 990.0;
+const RIGHT: f64 = 99.0;
 /// Ticks of the time axis, at most this many and the first.
 const TICKS: u64 = 8;
 
@@ -19,10 +20,15 @@ impl Scale {
         Self { from_us, span_us: until_us.saturating_sub(from_us).max(1) }
     }
 
-    /// The place of a moment; one outside is put at the edge.
+    /// The place of a moment in percent; one outside is put at the edge.
     pub(super) fn x(self, at_us: u64) -> f64 {
         let share = at_us.saturating_sub(self.from_us) as f64 / self.span_us as f64;
         round(LEFT + share.min(1.0) * (RIGHT - LEFT))
+    }
+
+    /// Whether a moment is in the drawing.
+    pub(super) fn has(self, at_us: u64) -> bool {
+        at_us <= self.from_us.saturating_add(self.span_us)
     }
 
     /// Microseconds since the case started.
@@ -57,6 +63,27 @@ pub(super) fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
+/// A number that was read, with three digits that say something: `0.42`, `27.7`, `104 857 600`.
+pub(super) fn figure(value: f64) -> String {
+    let digits = match value.abs() {
+        0.0..10.0 => 2,
+        10.0..100.0 => 1,
+        _ => 0,
+    };
+    let text = format!("{value:.digits$}");
+    if digits > 0 {
+        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    }
+    let mut grouped = String::new();
+    for (index, digit) in text.chars().enumerate() {
+        if index > 0 && digit.is_ascii_digit() && (text.len() - index).is_multiple_of(3) {
+            grouped.push('\u{202f}');
+        }
+        grouped.push(digit);
+    }
+    grouped.replace("-\u{202f}", "-")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,9 +93,18 @@ mod tests {
         let scale = Scale::new(1_000_000, 3_000_000);
         assert_eq!(
             [1_000_000, 2_000_000, 9_000_000, 0].map(|at| scale.x(at)),
-            [LEFT, 610.0, RIGHT, LEFT]
+            [LEFT, 50.0, RIGHT, LEFT]
         );
+        assert!(scale.has(3_000_000) && !scale.has(3_000_001));
         assert_eq!(Scale::new(5, 5).x(5), LEFT);
+    }
+
+    #[test]
+    fn figures_are_short() {
+        let all = [0.0, 0.421, 4.0, 27.65, 105.13, 104_857_600.0, -123_456.0].map(figure);
+        let space = |text: &str| text.replace(' ', "\u{202f}");
+        let expected = ["0", "0.42", "4", "27.6", "105", "104 857 600", "-123 456"];
+        assert_eq!(all.to_vec(), expected.map(space));
     }
 
     #[test]

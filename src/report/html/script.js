@@ -1,31 +1,46 @@
-// Filters: by text, by verdict, with or without controls. Without scripts everything is shown.
+// Filters: by text, by verdict, with or without controls; a page has those that fit it. Without scripts everything is shown.
 (() => {
+  const all = (what) => [...document.querySelectorAll(what)];
   const form = document.querySelector('form');
-  const cases = [...document.querySelectorAll('[data-case]')];
-  const empty = document.getElementById('empty');
-  form.hidden = false;
-  const apply = () => {
+  const filter = () => {
     const text = form.text.value.trim().toLowerCase();
-    const shown = new Set([...form.querySelectorAll('[name=verdict]:checked')].map((box) => box.value));
-    let count = 0;
-    for (const one of cases) {
-      const fits = one.dataset.case.toLowerCase().includes(text) && shown.has(one.dataset.verdict)
-        && (form.controls.checked || one.dataset.control === 'no');
-      one.hidden = !fits;
-      count += fits && one.tagName === 'DETAILS' ? 1 : 0;
+    const boxes = all('[name=verdict]');
+    const shown = new Set(boxes.filter((box) => box.checked).map((box) => box.value));
+    const controls = !form.controls || form.controls.checked;
+    for (const one of all('[data-case]')) {
+      one.hidden = !(one.dataset.case.toLowerCase().includes(text)
+        && (boxes.length === 0 || shown.has(one.dataset.verdict))
+        && (controls || one.dataset.control === 'no'));
     }
-    empty.hidden = count > 0;
+    const rows = all('[data-case]:not(details)');
+    const count = rows.filter((row) => !row.hidden).length;
+    form.shown.value = count === rows.length ? '' : `${count} of ${rows.length} shown`;
+    document.getElementById('empty').hidden = count > 0;
   };
-  form.addEventListener('input', apply);
-  form.addEventListener('submit', (event) => event.preventDefault());
-  // whoever follows a link wants to see what is behind it, and a print has everything
-  const open = () => {
+  const fold = (open) => all('details.case:not([hidden])').forEach((one) => { one.open = open; });
+  if (form) {
+    form.hidden = false;
+    form.addEventListener('input', filter);
+    form.addEventListener('submit', (event) => event.preventDefault());
+    form.unfold?.addEventListener('click', () => fold(true));
+    form.fold?.addEventListener('click', () => fold(false));
+    filter();
+  }
+  // whoever follows a link wants to see what is behind it
+  const follow = () => {
     const there = location.hash && document.getElementById(location.hash.slice(1));
-    if (there && there.tagName === 'DETAILS') there.open = true;
+    if (there && there.tagName === 'DETAILS') {
+      there.open = true;
+      there.scrollIntoView();
+    }
   };
-  addEventListener('hashchange', open);
-  addEventListener('beforeprint', () => document.querySelectorAll('details.case, details.moment')
-    .forEach((one) => { one.open = true; }));
-  open();
-  apply();
+  addEventListener('hashchange', follow);
+  // a print has everything that is not filtered away, and leaves the page as it was
+  let folded = [];
+  addEventListener('beforeprint', () => {
+    folded = all('details:not([open])');
+    folded.forEach((one) => { one.open = true; });
+  });
+  addEventListener('afterprint', () => folded.forEach((one) => { one.open = false; }));
+  follow();
 })();

@@ -3,11 +3,13 @@
 use crate::{
     protocol::LoadStats,
     report::text::one_line,
-    run::{CaseRecord, SamplePoint},
+    run::{CaseRecord, SamplePoint, percentile},
 };
 
 /// Points of a line.
 const POINTS: usize = 200;
+/// So many times what is usual between two readings, and this long, and nobody looked between them.
+const GAP: (u64, u64) = (4, 500_000);
 
 /// What readings say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,16 +52,49 @@ pub(super) struct Run {
     pub(super) from_us: u64,
     pub(super) until_us: u64,
     pub(super) readings: usize,
+    /// The least and the greatest number that was read, where numbers were.
+    pub(super) numbers: Option<(f64, f64)>,
     /// What was observed last.
     pub(super) observed: String,
 }
 
+impl Run {
+    fn of(sample: &SamplePoint) -> Self {
+        let (from_us, until_us) = (sample.at_us, sample.at_us);
+        let numbers = number(sample).map(|number| (number, number));
+        let (says, observed) = (Says::of(sample), observed(sample));
+        Self { says, from_us, until_us, readings: 1, numbers, observed }
+    }
+
+    fn add(&mut self, sample: &SamplePoint) {
+        self.until_us = sample.at_us;
+        self.readings += 1;
+        self.observed = observed(sample);
+        if let Some(number) = number(sample) {
+            let (least, most) = self.numbers.unwrap_or((number, number));
+            self.numbers = Some((least.min(number), most.max(number)));
+        }
+    }
+}
+
 /// The readings for one assertion by one probe.
 pub(super) struct Lane {
-    pub(super) name: String,
+    /// The assertion's id.
+    pub(super) id: String,
+    /// The probe in words.
+    pub(super) probe: String,
     pub(super) runs: Vec<Run>,
     /// Numbers that were read, where there are any.
     pub(super) numbers: Vec<(u64, f64)>,
+}
+
+impl Lane {
+    /// The least and the greatest number, where they differ: a flat line says no more than its strokes.
+    pub(super) fn range(&self) -> Option<(f64, f64)> {
+        let numbers = || self.numbers.iter().map(|(_, number)| *number);
+        let range = (numbers().reduce(f64::min)?, numbers().reduce(f64::max)?);
+        (range.0 < range.1).then_some(range)
+    }
 }
 
 /// A lane for each probe of each assertion, in order of the first reading; with at most so many
@@ -79,30 +114,35 @@ pub(super) fn lanes(case: &CaseRecord, most: usize) -> Vec<Lane> {
     }
     let each = (most / keys.len().max(1)).max(4);
     let lane = |((assertion, probe), samples): ((&str, &str), Vec<&SamplePoint>)| Lane {
-        name: one_line(&format!("{assertion}: {probe}"), 300),
+        id: one_line(assertion, 100),
+        probe: one_line(probe, 300),
         runs: runs(&samples, each),
         numbers: numbers(&samples),
     };
     keys.into_iter().zip(grouped).map(lane).collect()
 }
 
+/// How long two readings may lie apart and say something of the time between them: what was not looked
+/// at is drawn as nothing. Microseconds.
+pub(super) fn gap_us(at_us: impl Iterator<Item = u64>) -> u64 {
+    let all: Vec<u64> = at_us.collect();
+    let apart: Vec<u64> = all.windows(2).map(|two| two[1].saturating_sub(two[0])).collect();
+    let usual = percentile(&apart, 50).unwrap_or(0);
+    usual.saturating_mul(GAP.0).max(GAP.1)
+}
+
 /// The last of too many runs goes on to the end, and counts what it hides.
 fn runs(samples: &[&SamplePoint], most: usize) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
+    let gap_us = gap_us(samples.iter().map(|sample| sample.at_us));
     for sample in samples {
-        let says = Says::of(sample);
         let full = runs.len() >= most;
-        let observed = observed(sample);
+        let next = |run: &Run| {
+            run.says == Says::of(sample) && sample.at_us.saturating_sub(run.until_us) <= gap_us
+        };
         match runs.last_mut() {
-            Some(run) if run.says == says || full => {
-                run.until_us = sample.at_us;
-                run.readings += 1;
-                run.observed = observed;
-            }
-            _ => {
-                let (from_us, until_us) = (sample.at_us, sample.at_us);
-                runs.push(Run { says, from_us, until_us, readings: 1, observed });
-            }
+            Some(run) if full || next(run) => run.add(sample),
+            _ => runs.push(Run::of(sample)),
         }
     }
     runs
@@ -116,12 +156,13 @@ fn observed(sample: &SamplePoint) -> String {
 }
 
 fn numbers(samples: &[&SamplePoint]) -> Vec<(u64, f64)> {
-    let read = samples.iter().filter_map(|sample| {
-        let number = sample.result.as_ref().ok()?.number?;
-        number.is_finite().then_some((sample.at_us, number))
-    });
+    let read = samples.iter().filter_map(|sample| Some((sample.at_us, number(sample)?)));
     let read: Vec<_> = read.collect();
     thinned(&read)
+}
+
+fn number(sample: &SamplePoint) -> Option<f64> {
+    sample.result.as_ref().ok()?.number.filter(|number| number.is_finite())
 }
 
 /// What a workload did over time.
@@ -172,6 +213,13 @@ fn thinned(points: &[(u64, f64)]) -> Vec<(u64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gap_is_what_is_far_from_usual() {
+        assert_eq!(gap_us([0, 1, 2, 3].map(|at| at * 300_000).into_iter()), 1_200_000);
+        assert_eq!(gap_us([0, 1, 2, 900].map(|at| at * 1000).into_iter()), 500_000);
+        assert_eq!(gap_us([7].into_iter()), 500_000);
+    }
 
     #[test]
     fn a_peak_survives_thinning() {

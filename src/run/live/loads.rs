@@ -24,7 +24,7 @@ impl Live {
         let load = workload.load(&world.run, place, world.case.seed);
         let call = LoadCall::Start { name: world.load_name(name), load };
         let started = world.helper.load(call).await;
-        started.map(drop).map_err(|error| LiveError::Refused(error.to_string()))
+        started.map(drop).map_err(|error| LiveError::Failed(error.to_string()))
     }
 
     /// How a load goes.
@@ -35,8 +35,8 @@ impl Live {
         let call = LoadCall::Stats { name: self.world.load_name(name) };
         match self.world.helper.load(call).await {
             Ok(LoadReply::Stats(stats)) => Ok(stats),
-            Ok(other) => Err(LiveError::Refused(format!("{other:?}"))),
-            Err(error) => Err(LiveError::Refused(error.to_string())),
+            Ok(other) => Err(LiveError::Failed(format!("{other:?}"))),
+            Err(error) => Err(LiveError::Failed(error.to_string())),
         }
     }
 
@@ -47,7 +47,7 @@ impl Live {
     pub async fn judge_load(&self, name: &str) -> Result<LedgerReport, LiveError> {
         let call = LoadCall::Judge { name: self.world.load_name(name) };
         let unread =
-            |why: String| LiveError::Refused(format!("`{name}` cannot be read back: {why}"));
+            |why: String| LiveError::Failed(format!("`{name}` cannot be read back: {why}"));
         match timeout(JUDGING, self.world.helper.load(call)).await {
             Ok(Ok(LoadReply::Ledger(Ok(report)))) => Ok(*report),
             Ok(Ok(LoadReply::Ledger(Err(why)))) => Err(unread(why)),

@@ -27,8 +27,8 @@ use super::{
     case::{Attempt, Begun, Stage},
     event::Event,
     expect::{Patience, Watched, steady_state, wait_until_all_hold},
+    inject::NotDone,
     injection::Injection,
-    injections::NotDone,
     interrupt::Interrupt,
     recorder::Recorder,
     recover,
@@ -194,7 +194,8 @@ impl Live {
                 taken_back(begun, &id).await?;
                 Err(self.over().unwrap_or(match why {
                     NotDone::CalledOff => LiveError::Stopped,
-                    NotDone::Failed(why) => LiveError::Refused(why),
+                    NotDone::Refused(why) => LiveError::Refused(why),
+                    NotDone::Failed(why) => LiveError::Failed(why),
                 }))
             }
         }

@@ -17,6 +17,10 @@ pub enum LiveError {
     /// It does not fit the subjects, or cannot be done to them as they are. Nothing was done.
     #[error("{0}")]
     Refused(String),
+    /// It was tried, and the engine, the helper or the subject did not do it. What there was of an
+    /// injection was undone again.
+    #[error("{0}")]
+    Failed(String),
     /// This host lacks what it needs. Nothing was done.
     #[error("this host cannot do it: {0}")]
     Unavailable(String),

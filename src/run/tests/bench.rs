@@ -110,6 +110,7 @@ impl Bench {
             keep: false,
             hold: false,
             trace_io: false,
+            again: None,
         };
         let prepare = Arc::new(|_: &mut World| {});
         let (lines, missing, reports) = Default::default();

@@ -200,8 +200,8 @@ async fn what_the_keeper_refuses_was_begun_and_breaks_the_case() {
     let (live, scene, recorder) = open("").await;
     let (doing, detail) = ("killing".to_owned(), "busy".to_owned());
     scene.engine.fail("kill", 1, RuntimeError::Refused { doing, detail });
-    let refused = live.inject(&fault("kill: { target: agent }"), MINUTE).await;
-    assert!(refused.is_err(), "{refused:?}");
+    let failed = live.inject(&fault("kill: { target: agent }"), MINUTE).await;
+    assert!(matches!(failed, Err(LiveError::Failed(_))), "it was begun: {failed:?}");
     assert_eq!(found(&recorder, "kill-1.effect"), Some(Verdict::Error));
     assert_eq!(live.close(false).await.unwrap().verdict, Verdict::Error);
 }

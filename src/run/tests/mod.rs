@@ -12,6 +12,7 @@ mod observing;
 mod openings;
 mod recovery;
 mod selecting;
+mod strikes;
 mod suites;
 mod tracing;
 

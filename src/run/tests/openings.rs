@@ -49,6 +49,7 @@ async fn open(fails: bool, end: End) -> (ExitCode, String) {
         keep: false,
         hold: false,
         trace_io: false,
+        again: None,
     };
     let (recorder, interrupt) = (Recorder::new(None, Vec::new()), CancellationToken::new());
     let user = interrupt.clone();

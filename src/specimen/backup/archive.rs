@@ -21,13 +21,9 @@ pub(super) fn write(
     sink: &File,
     named: &Path,
     parts: &[Part],
-    bandwidth: Option<u64>,
+    reading: Reading,
 ) -> Result<Manifest, JobError> {
-    let mut writer = Writer {
-        tar: Builder::new(sink),
-        manifest: Manifest::new(),
-        pace: Pace { bandwidth, since: Instant::now(), bytes: 0 },
-    };
+    let mut writer = Writer { tar: Builder::new(sink), manifest: Manifest::new(), reading };
     for part in parts {
         for path in part.paths()? {
             let name = Path::new(part.name).join(&path);
@@ -51,7 +47,7 @@ pub(super) fn write(
 struct Writer<W: Write> {
     tar: Builder<W>,
     manifest: Manifest,
-    pace: Pace,
+    reading: Reading,
 }
 
 impl<W: Write> Writer<W> {
@@ -66,7 +62,7 @@ impl<W: Write> Writer<W> {
         }
         // What is appended from here on is not of this moment.
         let file = File::open(source)?.take(meta.len());
-        let mut content = Hashing::new(Paced { inner: file, pace: &mut self.pace });
+        let mut content = Hashing::new(Counted { inner: file, reading: &mut self.reading });
         self.tar.append_data(&mut header, name, &mut content)?;
         let (size, sha256) = content.finish();
         if size != meta.len() {
@@ -91,31 +87,40 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// Keeps the copy from taking the disk for itself.
-struct Pace {
+/// What reading costs: the disk is not taken for itself, memory may be.
+pub(super) struct Reading {
+    /// Bytes per second.
     bandwidth: Option<u64>,
     since: Instant,
     bytes: u64,
+    /// Everything that was read.
+    kept: Option<Vec<u8>>,
 }
 
-impl Pace {
-    fn wait(&mut self, bytes: u64) {
-        let Some(bandwidth) = self.bandwidth.filter(|bandwidth| *bandwidth > 0) else { return };
-        self.bytes += bytes;
+impl Reading {
+    pub(super) fn new(bandwidth: Option<u64>, keep: bool) -> Self {
+        let bandwidth = bandwidth.filter(|bandwidth| *bandwidth > 0);
+        Self { bandwidth, since: Instant::now(), bytes: 0, kept: keep.then(Vec::new) }
+    }
+
+    fn took(&mut self, part: &[u8]) {
+        self.bytes += part.len() as u64;
+        self.kept.iter_mut().for_each(|kept| kept.extend_from_slice(part));
+        let Some(bandwidth) = self.bandwidth else { return };
         let due = Duration::from_micros(self.bytes.saturating_mul(1_000_000) / bandwidth);
         thread::sleep(due.saturating_sub(self.since.elapsed()));
     }
 }
 
-struct Paced<'a, R> {
+struct Counted<'a, R> {
     inner: R,
-    pace: &'a mut Pace,
+    reading: &'a mut Reading,
 }
 
-impl<R: Read> Read for Paced<'_, R> {
+impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.pace.wait(read as u64);
+        self.reading.took(&buffer[..read]);
         Ok(read)
     }
 }

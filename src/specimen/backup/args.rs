@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::args::duration;
+use super::super::tenant::TenantArgs;
 use super::super::weakness::{self, Weakness, WeaknessChoice};
 
 /// A job beside the service.
@@ -21,6 +22,8 @@ pub enum Job {
     Hold(HoldArgs),
     /// Let it go on, and say for how long it held still
     Release(ReleaseArgs),
+    /// Live beside it on its volume, and leave files behind
+    Tenant(TenantArgs),
 }
 
 impl Job {
@@ -32,6 +35,7 @@ impl Job {
             Self::Mirror(_) => "mirror",
             Self::Hold(_) => "hold",
             Self::Release(_) => "release",
+            Self::Tenant(_) => "tenant",
         }
     }
 
@@ -44,6 +48,7 @@ impl Job {
             Self::Mirror(args) => &args.bugs,
             Self::Hold(args) => &args.bugs,
             Self::Release(args) => &args.bugs,
+            Self::Tenant(_) => return false,
         };
         bugs.has(weakness)
     }
@@ -94,6 +99,10 @@ pub struct TakeArgs {
     /// Read no faster than this many bytes per second, as in `1MiB`
     #[arg(long, value_name = "SIZE")]
     pub bandwidth: Option<bytesize::ByteSize>,
+
+    /// Keep in memory what was read, as a job does that stores no block twice
+    #[arg(long)]
+    pub deduplicate: bool,
 
     /// The service goes on by itself after this time
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]

@@ -110,7 +110,7 @@ impl JobError {
     }
 
     /// For `map_err`: what was being done, and to what.
-    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(in super::super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::Io { doing, path: path.to_owned(), error }
     }
 }

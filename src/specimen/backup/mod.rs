@@ -34,6 +34,7 @@ mod target;
 use std::thread;
 
 use super::console::Console;
+use super::tenant;
 use super::weakness::Weakness;
 pub use args::Job;
 pub use error::JobError;
@@ -61,6 +62,7 @@ fn once(job: &Job, console: &Console) -> Result<(), JobError> {
         Job::Mirror(args) => mirror::mirror(args),
         Job::Hold(args) => hold::hold(args),
         Job::Release(args) => hold::release(args),
+        Job::Tenant(args) => tenant::live(args, console),
     };
     let verb = job.verb();
     match done {

@@ -8,7 +8,7 @@ use super::super::console::Console;
 use super::super::weakness::Weakness;
 use super::JobError;
 use super::agent::Agent;
-use super::archive;
+use super::archive::{self, Reading};
 use super::args::TakeArgs;
 use super::parts::{self, Part};
 use super::retention;
@@ -38,8 +38,8 @@ fn take(args: &TakeArgs) -> Result<String, JobError> {
     let pending = target.begin()?;
     let hot = args.bugs.has(Weakness::NoFreeze);
     let frozen = if hot { None } else { Some(agent.freeze(args.freeze_limit)?) };
-    let bandwidth = args.bandwidth.map(|size| size.as_u64());
-    let manifest = archive::write(&pending.file, pending.name(), &parts_of(args), bandwidth)?;
+    let reading = Reading::new(args.bandwidth.map(|size| size.as_u64()), args.deduplicate);
+    let manifest = archive::write(&pending.file, pending.name(), &parts_of(args), reading)?;
     let held = frozen.map_or(Ok(Default::default()), super::agent::Frozen::end)?;
     let path = pending.publish()?;
     Ok(format!(

@@ -44,6 +44,15 @@ pub(super) fn inject(pty: &Pty, fault: &str) {
     pty.keys("\r");
 }
 
+fn stop_while_a_note_is_typed(pty: &Pty) {
+    pty.keys("nSTOP as\u{18}");
+    pty.see("everything was reverted");
+    pty.see("IN FORCE: 0");
+    pty.see("> STOP as");
+    pty.keys("\u{1b}");
+    pty.see("Tab lists");
+}
+
 #[test]
 fn a_game_day_by_keys_ends_with_the_reports_of_a_run_and_a_scenario_that_passes() {
     let test = Test::new();
@@ -58,14 +67,14 @@ fn a_game_day_by_keys_ends_with_the_reports_of_a_run_and_a_scenario_that_passes(
     pty.see("recovered in");
     inject(&pty, "read-only");
     pty.see("IN FORCE: 1");
-    pty.keys("S");
-    pty.see("everything was reverted");
-    pty.see("IN FORCE: 0");
+    stop_while_a_note_is_typed(&pty);
     pty.keys("w");
     pty.see("save as a scenario");
     pty.keys("\u{15}again.yaml\r");
     pty.see("saved: keelhaul run again.yaml");
     pty.keys("q");
+    pty.see("PASS [");
+    pty.see("reports: reports/");
     assert_eq!(pty.end(), Some(0));
 
     let case = &test.record().cases[0];

@@ -54,6 +54,16 @@ fn touch(path: &str) -> i32 {
     0
 }
 
+/// One byte after the other, each by a call of its own; what fails is left out.
+fn appends(path_and_count: &str) -> i32 {
+    let (path, count) = path_and_count.split_once(' ').unwrap();
+    let mut file = std::fs::File::options().append(true).create(true).open(path).unwrap();
+    for n in 0..count.parse::<u8>().unwrap() {
+        let _ = file.write_all(&[n]);
+    }
+    0
+}
+
 #[test]
 fn guest() {
     let Some(action) =
@@ -115,6 +125,7 @@ fn guest() {
             0
         }
         "touch" => touch(rest),
+        "appends" => appends(rest),
         "connect" => match std::os::unix::net::UnixStream::connect(rest) {
             Ok(_) => 0,
             Err(error) => error.raw_os_error().unwrap_or(1),

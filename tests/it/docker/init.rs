@@ -90,6 +90,20 @@ fn a_compose_file_gets_a_scenario_for_each_mount_and_fault() {
     assert!(again.stderr.contains("is there already"), "{}", again.stderr);
 }
 
+#[test]
+fn a_scenario_that_is_not_written_says_why() {
+    let test = Test::new();
+    test.scenario("compose.yaml", &COMPOSE.replace("    restart: unless-stopped\n", ""));
+    let ran = test.keelhaul(&["init", "--compose", "compose.yaml", "--out", "suite"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(!ran.stdout.contains("app-crash"), "{}", ran.stdout);
+    let why = "note: no crash of `app`: it has no restart policy";
+    assert!(ran.stderr.contains(why), "{}", ran.stderr);
+    test.scenario("compose.yaml", COMPOSE);
+    let ran = test.keelhaul(&["init", "--compose", "compose.yaml", "--out", "other"]);
+    assert!(ran.stdout.contains("app-crash") && !ran.stderr.contains("no crash"), "{ran:?}");
+}
+
 /// Where each is, and what becomes of it; nothing more is left out.
 #[test]
 fn what_a_run_does_not_have_is_left_out_and_named() {

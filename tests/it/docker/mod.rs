@@ -16,6 +16,7 @@ mod pty;
 mod recover;
 mod refusals;
 mod replay;
+mod replayed_strikes;
 mod run_directory;
 mod runtime;
 mod shell;

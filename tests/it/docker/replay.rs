@@ -73,7 +73,9 @@ fn a_kept_state_gives_the_same_verdict_every_time_and_leaves_nothing() {
     let (ran, first) = replayed(&test, file);
     assert_eq!((ran.code, &first["verdict"]), (Some(1), &"fail".into()), "{ran:?}");
     assert_eq!(first["wrong"], first["state"]["wrong"], "as when it was kept");
-    assert_eq!(replayed(&test, file).1, first);
+    for _ in 0..2 {
+        assert_eq!(replayed(&test, file).1, first);
+    }
     // those of others, who replay at the same time, go too
     let until = Instant::now() + DEADLINE;
     while !disks().is_empty() {

@@ -32,6 +32,8 @@ fn the_journal_and_every_log_are_copied_and_names_are_safe() {
     test.scenario("cells.yaml", CELLS);
     let ran = test.keelhaul(&["run", "cells.yaml", "--controls", "never", "--jobs", "2"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
+    // whoever keeps standard output alone has every case
+    assert_eq!(ran.stdout.matches("PASS").count(), 2, "{ran:?}");
     for slot in [0, 1] {
         let copy = fs::read_to_string(test.latest().join(format!("journal-{slot}.jsonl"))).unwrap();
         let lines: Vec<serde_json::Value> =

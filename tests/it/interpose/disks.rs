@@ -13,9 +13,12 @@ use keelhaul::{
     host::{disk_trial::DiskTries, fuse},
     interpose::control::{Answer, Ask},
     protocol::{DiskOp, IoAction, IoOp, PendingFacts, RuleFacts, TriedOp},
-    units::Percent,
+    units::{Percent, Size},
 };
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::{
+    fs::{Mode, OFlags, open, openat},
+    io::{pread, pwrite},
+};
 
 use super::{
     mounted::{can_be_tried, rule},
@@ -27,7 +30,10 @@ const SET: &str = "disk-7";
 impl Disk {
     fn arm(&self, ops: &[IoOp], action: IoAction) {
         let rules = vec![rule(ops, action)];
-        assert_eq!(self.ask(&Ask::Arm { set: SET.into(), seed: 7, rules }), Answer::Done);
+        assert_eq!(
+            self.ask(&Ask::Arm { set: SET.into(), seed: 7, rules, again: None }),
+            Answer::Done
+        );
     }
 
     fn disarm(&self) {
@@ -150,7 +156,7 @@ fn a_full_pool_takes_what_was_written_before_and_nothing_new() {
     assert_eq!(write_and_sync(&mut old, &[1; 8192]), None);
     assert_eq!(write_and_sync(&mut new, b"x"), None);
     disk.arm(&[IoOp::Write], IoAction::NoRoom { errno: libc::ENOSPC });
-    rustix::io::pwrite(&old, &[2; 8192], 0).unwrap();
+    pwrite(&old, &[2; 8192], 0).unwrap();
     old.sync_data().unwrap();
     assert_eq!(write_and_sync(&mut new, &[3; 64 << 10]), Some(libc::ENOSPC));
     let full = &disk.tried(0, &[DiskOp::Write], WITHIN)[0];
@@ -172,8 +178,49 @@ fn a_silent_disk_shows_in_what_is_read_back_alone() {
     disk.arm(&[IoOp::Write], IoAction::LoseWrite);
     let lost = disk.tries(1).of_bytes(DiskOp::Write, 1);
     assert_eq!((lost.errno.clone(), lost.moved, lost.arrived), (None, 4096, 0), "{lost:?}");
+    assert_eq!(lost.astray, 0);
+    disk.arm(&[IoOp::Write], IoAction::Misdirect { distance: Size(64 << 10) });
+    let strayed = disk.tries(2).of_bytes(DiskOp::Write, 1);
+    assert_eq!((strayed.errno.clone(), strayed.arrived), (None, 0), "{strayed:?}");
+    assert_eq!((strayed.untouched, strayed.astray), (4096, 4096), "{strayed:?}");
     disk.disarm();
-    for (round, op) in [(2, DiskOp::Read), (3, DiskOp::Write)] {
+    for (round, op) in [(3, DiskOp::Read), (4, DiskOp::Write)] {
         assert!(!disk.tries(round).of_bytes(op, 1).hit());
     }
+}
+
+#[repr(align(4096))]
+struct Block([u8; 4096]);
+
+/// What every block of the device begins with, read past every cache.
+fn blocks(device: &OwnedFd, count: u8) -> Vec<u8> {
+    let mut block = Box::new(Block([0; 4096]));
+    let begins = (0..u64::from(count)).map(|nth| {
+        pread(device, &mut block.0[..], nth * 4096).unwrap();
+        block.0[0]
+    });
+    begins.collect()
+}
+
+#[test]
+fn a_write_that_goes_astray_hits_another_block_and_leaves_its_own() {
+    if !can_be_tried() {
+        return;
+    }
+    let content: Vec<u8> = (0..64).flat_map(|nth| [nth; 4096]).collect();
+    let disk = Disk::begin_with(|image| std::fs::write(image, &content).unwrap());
+    let device = open(&disk.node, OFlags::RDWR | OFlags::DIRECT, Mode::empty()).unwrap();
+    let before = blocks(&device, 64);
+    disk.arm(&[IoOp::Write], IoAction::Misdirect { distance: Size(64 << 10) });
+    let hit = |byte| -> Vec<usize> {
+        assert_eq!(pwrite(&device, &Box::new(Block([byte; 4096])).0, 20 * 4096), Ok(4096));
+        let now = blocks(&device, 64);
+        (0..64).filter(|nth| now[*nth] != before[*nth]).collect()
+    };
+    let [elsewhere] = hit(0xe1)[..] else { panic!("{:?}", blocks(&device, 64)) };
+    assert!(elsewhere != 20 && (4..=36).contains(&elsewhere), "{elsewhere}");
+    assert_eq!(hit(0xe2), [elsewhere], "the same place leads to the same other one");
+    assert_eq!(blocks(&device, 64)[elsewhere], 0xe2);
+    disk.disarm();
+    assert_eq!(hit(0xe3), if elsewhere < 20 { [elsewhere, 20] } else { [20, elsewhere] });
 }

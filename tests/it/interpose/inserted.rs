@@ -97,7 +97,7 @@ fn insert(shell: &Shell, socket: &Path) -> Child {
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line.trim(), READY);
-    let arm = Ask::Arm { set: "set".into(), seed: 7, rules };
+    let arm = Ask::Arm { set: "set".into(), seed: 7, rules, again: None };
     assert_eq!(control::ask(socket, &arm, PATIENCE).unwrap(), Answer::Done);
     child
 }

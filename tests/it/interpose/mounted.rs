@@ -23,7 +23,7 @@ pub(super) struct Ext4 {
 }
 
 /// Whether interposers can be tried here; says so where not.
-pub(super) fn can_be_tried() -> bool {
+pub(crate) fn can_be_tried() -> bool {
     let root = rustix::process::geteuid().is_root();
     let can = root && Path::new("/dev/fuse").exists() && Path::new("/dev/loop-control").exists();
     if !can {
@@ -40,13 +40,19 @@ fn run(program: &str, args: &[&str]) {
 
 impl Ext4 {
     pub(super) fn new() -> Self {
+        Self::with_room_for(10_000)
+    }
+
+    /// Of so many small files.
+    pub(super) fn with_room_for(files: u64) -> Self {
         let dir = tempfile::Builder::new().prefix("kh-ext4").tempdir().unwrap();
         let image = dir.path().join("image");
-        fs::File::create(&image).unwrap().set_len(128 << 20).unwrap();
+        fs::File::create(&image).unwrap().set_len((128 << 20) + files * 512).unwrap();
         let at = dir.path().join("fs");
         fs::create_dir(&at).unwrap();
         let (image, at) = (image.to_str().unwrap(), at.to_str().unwrap());
-        run("mkfs.ext4", &["-q", "-F", "-b", "4096", image]);
+        let inodes = (files + 30_000).to_string();
+        run("mkfs.ext4", &["-q", "-F", "-b", "4096", "-N", &inodes, image]);
         run("mount", &["-o", "loop", image, at]);
         Self { dir }
     }
@@ -156,7 +162,7 @@ impl Mounted {
     }
 
     pub(super) fn arm(&self, rules: Vec<IoRule>) {
-        let ask = Ask::Arm { set: "set".into(), seed: 7, rules };
+        let ask = Ask::Arm { set: "set".into(), seed: 7, rules, again: None };
         assert_eq!(self.ask(&ask), Answer::Done);
     }
 
@@ -182,7 +188,7 @@ impl Drop for Mounted {
 }
 
 /// A rule about every file.
-pub(super) fn rule(ops: &[IoOp], action: IoAction) -> IoRule {
+pub(crate) fn rule(ops: &[IoOp], action: IoAction) -> IoRule {
     IoRule {
         paths: vec!["**".into()],
         ops: ops.to_vec(),

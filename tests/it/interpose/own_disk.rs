@@ -21,18 +21,18 @@ use keelhaul::{
 };
 
 /// Whatever is waited for has come by then.
-pub(super) const WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const WITHIN: Duration = Duration::from_secs(10);
 
 /// A disk with an ext4 on it, until it is dropped.
-pub(super) struct Disk {
+pub(crate) struct Disk {
     dir: tempfile::TempDir,
     mark: String,
-    pub(super) node: PathBuf,
+    pub(crate) node: PathBuf,
     child: Child,
 }
 
 impl Disk {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::begin_with(|image| {
             File::create(image).unwrap().set_len(32 << 20).unwrap();
             let mut mkfs = Command::new("mkfs.ext4");
@@ -42,7 +42,7 @@ impl Disk {
     }
 
     /// One that begins with what is put into a file.
-    pub(super) fn begin_with(put: impl FnOnce(&Path)) -> Self {
+    pub(crate) fn begin_with(put: impl FnOnce(&Path)) -> Self {
         static LAST: AtomicU32 = AtomicU32::new(0);
         let dir = tempfile::Builder::new().prefix("kh-disk").tempdir().unwrap();
         let number = LAST.fetch_add(1, Ordering::Relaxed);
@@ -66,11 +66,11 @@ impl Disk {
         Self { dir, mark, node, child }
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub(super) fn ask(&self, ask: &Ask) -> Answer {
+    pub(crate) fn ask(&self, ask: &Ask) -> Answer {
         control::ask(&self.dir.path().join("socket"), ask, WITHIN).unwrap()
     }
 }
@@ -88,7 +88,7 @@ impl Drop for Disk {
 }
 
 /// A process that another test is just starting holds what we have closed, until it runs.
-pub(super) fn mounted(node: &Path) -> OwnedFd {
+pub(crate) fn mounted(node: &Path) -> OwnedFd {
     let until = Instant::now() + WITHIN;
     loop {
         match fuse::mount_device("ext4", node, &["ro".to_owned()]) {

@@ -26,14 +26,14 @@ use super::{
 };
 
 impl Disk {
-    pub(super) fn mark(&self) -> u64 {
+    pub(crate) fn mark(&self) -> u64 {
         match self.ask(&Ask::Mark) {
             Answer::At(at) => at,
             other => panic!("{other:?}"),
         }
     }
 
-    pub(super) fn past(&self) -> PastFacts {
+    pub(crate) fn past(&self) -> PastFacts {
         let until = Instant::now() + WITHIN;
         assert_eq!(self.ask(&Ask::OpenPast), Answer::Done);
         loop {
@@ -79,7 +79,7 @@ fn files(node: &Path) -> Files {
 
 type Files = BTreeMap<String, String>;
 
-pub(super) fn claim(node: &Path) -> OwnedFd {
+pub(crate) fn claim(node: &Path) -> OwnedFd {
     let until = Instant::now() + WITHIN;
     loop {
         if let Some(claimed) = loop_device::claim(node).unwrap() {

@@ -12,6 +12,7 @@ use keelhaul::protocol::{IoAction, IoOp, IoRule};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::mounted::{Ext4, Mounted, can_be_tried, rule};
+use crate::weather::soak;
 
 /// Files that are open at once.
 const OPEN: usize = 10_000;
@@ -20,6 +21,10 @@ const TREE: usize = 4_000;
 const DESCRIPTORS: usize = 400;
 /// Memory of one open file is well below this.
 const BYTES_EACH: usize = 8 << 10;
+/// Memory of one file that the kernel knows and nobody has open.
+const BYTES_KNOWN: usize = 640;
+/// Beside that: the cache of descriptors, threads, and what an allocator keeps.
+const BYTES_AT_MOST: usize = 4 << 20;
 
 fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
@@ -109,4 +114,36 @@ fn a_tree_of_more_files_than_descriptors_is_walked_and_read() {
     assert!(memory < TREE * BYTES_EACH, "{memory}");
     fs::remove_dir_all(mounted.at().join("0")).unwrap();
     assert!(!mounted.at().join("0").exists());
+}
+
+/// Every file of a tree is looked at: each is known to the kernel then, and to us. A million of them
+/// where there is time.
+#[test]
+fn memory_has_a_bound_that_is_known_with_a_million_files() {
+    if !can_be_tried() {
+        return;
+    }
+    let files = if soak() { 1_000_000 } else { 20_000 };
+    let ext4 = Ext4::with_room_for(files as u64);
+    let beneath = ext4.directory("d");
+    for n in 0..files {
+        let sub = beneath.join((n / 1000).to_string());
+        if n % 1000 == 0 {
+            fs::create_dir(&sub).unwrap();
+        }
+        File::create_new(sub.join(n.to_string())).unwrap();
+    }
+    let mounted = Mounted::with_descriptors(&beneath, Vec::new(), &DESCRIPTORS.to_string());
+    let (before, started) = (resident(&mounted), Instant::now());
+    for walk in 0..2 {
+        for n in 0..files {
+            let path = mounted.at().join((n / 1000).to_string()).join(n.to_string());
+            assert_eq!(fs::metadata(path).unwrap().len(), 0);
+        }
+        let memory = resident(&mounted).saturating_sub(before);
+        let (held, took) = (descriptors(&mounted), started.elapsed());
+        say(&format!("{files} files, walk {walk}: {held} descriptors, {memory} bytes, {took:?}"));
+        assert!(held < DESCRIPTORS, "{held}");
+        assert!(memory < files * BYTES_KNOWN + BYTES_AT_MOST, "{memory}");
+    }
 }

@@ -10,7 +10,7 @@ use std::{
 use keelhaul::{
     host::io_trial::Tries,
     interpose::control::{Answer, Ask},
-    protocol::{IoAction, IoOp, IoRule, Trigger, mark_of_set},
+    protocol::{Counted, IoAction, IoOp, IoRule, Struck, Trigger, mark_of_set},
 };
 
 use super::mounted::{Ext4, MARK, Mounted, can_be_tried, rule};
@@ -101,6 +101,40 @@ fn what_is_struck_is_not_done_and_the_same_seed_strikes_the_same() {
 }
 
 #[test]
+fn what_was_struck_is_struck_again_under_another_seed_and_by_any_trigger() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let share = |share: &str| {
+        let when = Trigger { probability: Some(share.parse().unwrap()), ..Trigger::default() };
+        vec![IoRule { when, ..rule(&[IoOp::Write], EIO) }]
+    };
+    let kept = |name: &str, (seed, rules, again): (u64, Vec<IoRule>, Option<Vec<Counted>>)| {
+        let mounted = Mounted::over(&ext4.directory(name), rules.clone());
+        let arm = Ask::Arm { set: "set".into(), seed, rules, again };
+        assert_eq!(mounted.ask(&arm), Answer::Done);
+        let mut file = File::create(mounted.at().join("file")).unwrap();
+        let kept: Vec<u8> = (0..100).filter(|n| file.write_all(&[*n]).is_ok()).collect();
+        (kept, mounted.facts().struck)
+    };
+    let (first, struck) = kept("first", (7, share("30%"), None));
+    let (other, _) = kept("other", (8, share("30%"), None));
+    assert_ne!(first, other, "the seed decides");
+    let named: Vec<Counted> = struck.iter().filter_map(Struck::counted).collect();
+    assert_eq!(named.len(), 100 - first.len());
+    for (name, share) in [("again", share("30%")), ("rarely", share("1%"))] {
+        let (again, struck_again) = kept(name, (8, share, Some(named.clone())));
+        assert_eq!(again, first, "{name}");
+        let counted: Vec<Counted> = struck_again.iter().filter_map(Struck::counted).collect();
+        assert_eq!(counted, named, "{name}");
+    }
+    // where nothing was struck nothing is
+    let (none, struck) = kept("none", (7, share("100%"), Some(Vec::new())));
+    assert_eq!((none.len(), struck.len()), (100, 0));
+}
+
+#[test]
 fn many_wait_side_by_side_and_go_on_at_once_when_disarmed() {
     if !can_be_tried() {
         return;
@@ -168,7 +202,7 @@ fn a_trial_is_struck_by_its_own_rules_and_for_what_it_tries() {
     let mounted = Mounted::over(&ext4.directory("d"), error(IoOp::Read));
     let arm = |set: &str, op| {
         let (set, seed, rules) = (set.to_owned(), 1, error(op));
-        assert_eq!(mounted.ask(&Ask::Arm { set, seed, rules }), Answer::Done);
+        assert_eq!(mounted.ask(&Ask::Arm { set, seed, rules, again: None }), Answer::Done);
     };
     arm("one", IoOp::Read);
     arm("other", IoOp::Open);

@@ -11,7 +11,7 @@ use keelhaul::{
 };
 use rusqlite::Connection;
 
-use super::made::Made;
+use super::{chromium::Chromium, made::Made};
 use crate::harness::{Ran, Test};
 
 /// Reports that the engine is not asked about at the end.
@@ -92,6 +92,14 @@ fn many_runs_scenario_by_scenario_with_what_moves_and_what_broke_when() {
             "slower: passed in 5 runs, did not (at once) in 1",
         ],
     );
+    // every run by the name that `compare` takes, also those that passed
+    let (_, listed) = ran.stdout.split_once("runs, newest first").expect("a list of runs");
+    let ids: Vec<&str> =
+        listed.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(ids, ["run6", "run5", "run4", "run3", "run2", "run1"], "{listed}");
+    has(listed, &["run4 (2026-01-02T04:00:00Z, commit c0ffee04): pass, 2 of 2 cases passed"]);
+    let compared = place.history(&["compare", ids[5], ids[2]]);
+    assert_eq!(compared.code, Some(0), "{compared:?}");
     let ran = place.history(&["--format", "json", "--scenario", "flip", "--last", "2"]);
     let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     let summary = &found["summary"];
@@ -334,7 +342,10 @@ fn a_run_adds_itself_and_fails_for_no_history() {
     fs::write(place.file(), "somebody's notes, and nothing that a database begins with").unwrap();
     let ran = without_engine(&place, &[], &[]);
     assert_eq!(ran.code, Some(3), "{ran:?}");
-    has(&ran.stderr, &["warning: this run is not in the history", "reports: "]);
+    has(&ran.stderr, &["warning: this run is not in the history"]);
+    // what was asked for is on the one, what went wrong on the other
+    has(&ran.stdout, &["Summary", "reports: "]);
+    assert!(!ran.stderr.contains("reports: ") && !ran.stdout.contains("warning"), "{ran:?}");
     assert_eq!(ran.stderr.matches("warning").count(), 1, "{ran:?}");
     assert!(fs::read_to_string(place.file()).unwrap().starts_with("somebody's notes"));
 }
@@ -358,10 +369,55 @@ fn the_page_draws_the_recoveries_of_earlier_runs_and_nothing_without_them() {
         made.push(event);
     }
     let page = page(&made.end(Verdict::Pass).record());
-    assert_eq!(page.matches("class=\"spark\"").count(), 1);
-    assert_eq!(page.matches("came\" cx=").count(), 6, "five earlier ones and this");
-    assert_eq!(page.matches("never\" cx=").count(), 1);
+    assert_eq!(page.matches("class=\"spark\"").count(), 2, "in the list and in the case");
+    assert_eq!(page.matches("came\" cx=").count(), 2 * 6, "five earlier ones and this");
+    assert_eq!(page.matches("never\" cx=").count(), 2);
     has(&page, &["run3 (2026-01-02T03:00:00Z): never", "this run: 1.500s"]);
+    let table = page.split("<h3>Recovery times over the last runs</h3>").nth(1).unwrap();
+    let cells: Vec<&str> = table.split("<td>").skip(2).take(5).collect();
+    has(cells[0], &["1.500s of 5.000s"]);
+    has(cells[1], &["6, never in 1"]);
+    // of 1.0, 1.0, 1.1, 2.0 and 2.2 s
+    assert_eq!(cells[2..], ["1.100s</td>", "2.200s</td>", "+36 %</td>"]);
+}
+
+#[test]
+fn the_history_and_a_comparison_are_pages() {
+    let place = Place::new();
+    place.six();
+    let ran = place.history(&["--format", "html", "--trend", "3"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let parts =
+        ["6 runs from", "Does not pass now", "run5 (", "Flaky", "half within", "never came in 1"];
+    has(&ran.stdout, &parts);
+    assert_eq!(ran.stdout.matches("class=\"spark\"").count(), 1, "of `slower`");
+    assert_eq!(ran.stdout.matches("came\" cx=").count(), 5);
+    assert_eq!(ran.stdout.matches("never\" cx=").count(), 1);
+    let ran = place.history(&["compare", "run4", "latest", "--format", "html"]);
+    has(&ran.stdout, &["run4 → run6", "2 cases in both", "Came to something else", "+120 %"]);
+    let ran = place.history(&["compare", "run1", "run2", "--format", "html"]);
+    has(&ran.stdout, &["and nothing changed"]);
+    let ran = place.history(&["--since", "2026-02-02", "--format", "html"]);
+    has(&ran.stdout, &["No run fits."]);
+}
+
+#[test]
+fn the_pages_of_the_history_open_in_a_browser() {
+    let Some(mut browser) = Chromium::start("the pages of the history") else { return };
+    let place = Place::new();
+    place.six();
+    for args in [&["--format", "html"][..], &["compare", "run4", "run6", "--format", "html"]] {
+        browser.show(390, "screen", "light");
+        browser.open(&place.history(args).stdout);
+        assert_eq!(browser.complaints(), Vec::<String>::new());
+        assert_eq!(browser.requests(), Vec::<String>::new());
+        assert_eq!(browser.eval("document.documentElement.scrollWidth"), 390);
+    }
+    browser.open(&place.history(&["--format", "html"]).stdout);
+    browser.click("[name=text]");
+    browser.write("slow");
+    let rows = "[...document.querySelectorAll('tbody[data-case] tr')].filter((row) => row.checkVisibility()).length";
+    assert_eq!(browser.eval(rows), 3, "its name, its cases, its recovery");
 }
 
 #[test]

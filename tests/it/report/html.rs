@@ -22,10 +22,12 @@ fn every_case_has_its_verdict_its_timeline_and_the_line_that_runs_it_again() {
     let mut names: Vec<&str> = record.cases.iter().map(|case| case.start.case.as_str()).collect();
     names.sort_unstable();
     names.dedup();
-    assert_eq!(page.matches("<svg").count(), names.len());
+    assert_eq!(page.matches("<svg class=\"timeline\"").count(), names.len());
     for name in names {
         assert!(page.contains(&format!("data-case=\"{name}\" data-verdict=")), "{name}");
     }
+    let why = "<p class=\"why\">`recover`: not green within 5s</p>";
+    assert!(page.contains(why), "why it failed stands in the list: {page}");
     assert!(page.contains("keelhaul run scenarios/"));
     assert!(page.contains("0 of 512 inodes free"), "the evidence of an effect");
     let first = page.split("<details class=\"case\"").nth(1).unwrap();
@@ -47,7 +49,7 @@ fn readings_that_say_the_same_are_one_stroke_with_what_was_observed() {
     assert_eq!((strokes("ok"), strokes("bad")), (2, 1), "{page}");
     assert!(page.contains("3 × holds") && page.contains("2 × violated"), "{page}");
     assert!(page.contains("0 free"));
-    assert!(page.contains("<polyline class=\"number\""), "numbers are drawn");
+    assert!(page.contains("<path class=\"number\""), "numbers are drawn");
 }
 
 #[test]
@@ -107,4 +109,16 @@ fn a_run_cut_short_says_so() {
     let page = page(&made.record());
     assert!(page.contains("cut short"), "{page}");
     assert!(page.contains("never started"), "{page}");
+}
+
+/// A note says when.
+#[test]
+fn notes_have_their_time() {
+    let mut made = Made::run(1);
+    made.case("a", "", 1).case_end(Verdict::Pass, &[]).end(Verdict::Pass);
+    let mut record = made.record();
+    record.cases[0].notes = vec!["the pager rang".to_owned()];
+    record.cases[0].notes_us = vec![record.cases[0].started_us + 28_004_000];
+    let shown = page(&record);
+    assert!(shown.contains("+28.004s note: the pager rang"), "{shown}");
 }

@@ -41,9 +41,11 @@ fn notes_are_shown_of_every_case_and_no_line_runs_again_what_was_done_by_hand() 
     let mut record = made.record();
     assert!(page(&record).contains("Run it again"));
     record.cases[0].start.again.clear();
-    record.cases[0].notes = vec!["users see <503>".to_owned()];
+    record.cases[0].notes = vec![format!("users see <503>{}, all of them", " again".repeat(120))];
+    record.cases[0].notes_us = vec![record.cases[0].started_us + 28_004_000];
     let page = page(&record);
-    assert!(page.contains("**note**: by-hand: users see &lt;503&gt;"), "{page}");
+    assert!(page.contains("**note**: by-hand: +28.004s users see &lt;503&gt; again"), "{page}");
+    assert!(page.contains("again, all of them\n"), "what somebody wrote is whole: {page}");
     assert!(!page.contains("Run it again"), "{page}");
 }
 

@@ -2,6 +2,7 @@
 
 mod any;
 mod browser;
+mod chromium;
 mod files;
 mod history;
 mod html;

@@ -42,8 +42,8 @@ fn page(printed: &[(u64, &str)]) -> String {
 
 /// The elements of the timeline with this tag and class, with what is in them.
 fn drawn(page: &str, tag: &str, class: &str) -> Vec<String> {
-    let svg = page.split("<svg viewBox=\"0 0 1000 ").nth(1).expect("a timeline");
-    let svg = svg.split("</svg>").next().unwrap();
+    let svg = page.split("<svg class=\"timeline\"").nth(1).expect("a timeline");
+    let svg = svg.split("</svg></div>").next().unwrap();
     let element = format!(r#"(?s)<{tag} class="{class}"[^>]*>(.*?)</{tag}>"#);
     let found = Regex::new(&element).unwrap();
     found.captures_iter(svg).map(|found| found[1].to_owned()).collect()
@@ -67,14 +67,11 @@ fn folds(page: &str, class: &str) -> Vec<(String, String)> {
 #[test]
 fn load_is_drawn_with_its_rate_and_both_percentiles() {
     let page = page(&[]);
-    let lines = drawn(&page, "polyline", "load");
-    let titles = [
-        "<title>records: acknowledged/s, at most 50</title>",
-        "<title>records: p50, p99 ms, p99, at most 9</title>",
-    ];
+    let lines = drawn(&page, "path", "load");
+    let titles = ["<title>acknowledged/s, at most 50</title>", "<title>p99 ms, at most 9</title>"];
     assert_eq!(lines, titles);
-    let median = drawn(&page, "polyline", "median");
-    assert_eq!(median, ["<title>records: p50, p99 ms, p50, at most 2</title>"]);
+    let median = drawn(&page, "path", "median");
+    assert_eq!(median, ["<title>p50 ms, at most 2</title>"]);
 }
 
 #[test]
@@ -82,10 +79,17 @@ fn recovery_is_drawn_against_its_objective() {
     let page = page(&[]);
     let bands = drawn(&page, "rect", "recovered");
     assert_eq!(bands, ["<title>recover: recovered in 1.200s</title>"]);
-    let objectives = drawn(&page, "line", "objective");
+    // it ends long after the case
+    assert_eq!(drawn(&page, "line", "objective").len(), 0);
+    let mut late = Made::run(1);
+    late.case("late", "", 1).recovered(None).case_end(Verdict::Fail, &[]);
+    late.events.last_mut().unwrap().at_us = 20_000_000;
+    let mut out = Vec::new();
+    html::write(&late.record(), &mut out).unwrap();
+    let objectives = drawn(&String::from_utf8(out).unwrap(), "line", "objective");
     assert_eq!(objectives, ["<title>objective: 5.000s</title>"]);
     assert_eq!(drawn(&page, "line", "mark back").len(), 1);
-    assert!(page.contains(">1.200s of 5.000s</text>"), "{page}");
+    assert!(page.contains(">recovered in 1.200s of 5.000s</text>"), "{page}");
 }
 
 #[test]
@@ -215,6 +219,12 @@ fn the_page_says_what_was_run_where_and_with_which_seed() {
     for part in said.into_iter().chain(["Debian GNU/Linux 12", "cgroup v2"]) {
         assert!(head.contains(part), "{part}: {head}");
     }
+    let facts = page.split("Command and environment").nth(1).expect("all that is known");
+    for part in
+        ["keelhaul run", "SHA-256 of the binary abc", "unix:///var/run/docker.sock", "API 1.41"]
+    {
+        assert!(facts.contains(part), "{part}: {facts}");
+    }
     let case = page.split("<h3>Run it again</h3>").nth(1).expect("how to run it again");
     for part in ["--seed 42", "scenarios/full.yaml", "volume=ext4", "sha256:1234"] {
         assert!(case.contains(part), "{part}: {case}");
@@ -239,6 +249,67 @@ fn it_is_light_and_dark_and_fit_for_paper_and_for_phones() {
     }
     let print = style.split("@media print").nth(1).expect("a style for paper");
     assert!(print.contains("form { display: none; }") && print.contains("max-height: none"));
-    assert!(page.contains("beforeprint"), "what is folded is on paper");
+    assert!(
+        page.contains("beforeprint") && print.contains("details-content"),
+        "what is folded is on paper"
+    );
     assert!(page.contains("content=\"width=device-width"), "phones show it at their width");
+}
+
+#[test]
+fn every_reading_has_its_value_in_a_table() {
+    let page = page(&[]);
+    let table = page.split("All readings: 3 readings by 2 probes").nth(1).expect("the readings");
+    let table = table.split("</table>").next().unwrap();
+    for part in ["status 200", "status 503", "nothing yet", ">holds<", ">violated<", "+1.200s"] {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+    let mut made = Made::run(1);
+    made.case("c", "", 1).phase(Phase::Steps);
+    for free in [3.0, 1.5, 2.0] {
+        made.sample("seen", Sample::within(format!("{free} free")).number(free));
+    }
+    made.case_end(Verdict::Pass, &[]).end(Verdict::Pass);
+    let mut out = Vec::new();
+    html::write(&made.record(), &mut out).unwrap();
+    let page = String::from_utf8(out).unwrap();
+    assert!(page.contains("<td>1.5 to 3</td>") && page.contains("<td>2 free</td>"), "{page}");
+}
+
+#[test]
+fn what_is_steady_all_along_has_no_recovery_drawn() {
+    let mut made = made(&[]);
+    let page = |made: &Made| {
+        let mut out = Vec::new();
+        html::write(&made.record(), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(drawn(&page(&made), "rect", "recovered").len(), 1);
+    let shows_nothing = page(made.that_shows_nothing());
+    assert_eq!(drawn(&shows_nothing, "rect", "recovered").len(), 0);
+    assert!(shows_nothing.contains(">steady all along</text>"), "{shows_nothing}");
+}
+
+#[test]
+fn where_nobody_looked_nothing_is_drawn() {
+    let mut made = Made::run(1);
+    made.case("c", "", 1).phase(Phase::Steps);
+    for free in [1.0, 2.0, 3.0, 4.0] {
+        made.sample("seen", Sample::within(format!("{free} free")).number(free));
+    }
+    let strokes = |made: &Made| {
+        let mut out = Vec::new();
+        html::write(&made.record(), &mut out).unwrap();
+        let page = String::from_utf8(out).unwrap();
+        let line = Regex::new("<path class=\"number\" d=\"([^\"]*)\"").unwrap();
+        let line = line.captures(&page).expect("numbers are drawn")[1].matches('M').count();
+        (drawn(&page, "line", "run ok").len(), line)
+    };
+    assert_eq!(strokes(&made), (1, 1));
+    // a minute later it is looked at again
+    for (index, free) in [5.0, 6.0].into_iter().enumerate() {
+        made.sample("seen", Sample::within(format!("{free} free")).number(free));
+        made.events.last_mut().unwrap().at_us = 60_000_000 + index as u64 * 100_000;
+    }
+    assert_eq!(strokes(&made), (2, 2));
 }

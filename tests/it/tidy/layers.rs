@@ -17,6 +17,7 @@ const BASE: &[&str] = &[
     "verdict",
     "secrets",
     "failpoint",
+    "glossary",
 ];
 
 /// Each stack from top to bottom: a module uses its own row and the rows below.

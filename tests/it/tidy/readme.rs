@@ -11,10 +11,12 @@ use std::{
 use keelhaul::{
     audit::RULES,
     catalog::{self, Family, Item},
+    glossary::WORDS,
     scenario::{self, Beside, Sets},
 };
 
 use super::{Source, is_current, root, sources};
+use crate::harness::Test;
 
 fn readme() -> String {
     fs::read_to_string(root().join("README.md")).unwrap()
@@ -61,11 +63,20 @@ fn rules() -> String {
     out
 }
 
+/// Words of keelhaul's own.
+fn words() -> String {
+    let mut out = "| word | what it is |\n|---|---|\n".to_owned();
+    for word in WORDS {
+        writeln!(out, "| {} | {} |", word.name.replace('-', " "), word.means).unwrap();
+    }
+    out
+}
+
 /// The text with what stands between `<!-- list:FAMILY -->` and `<!-- end -->` made anew.
 fn with_tables(text: &str) -> String {
     let mut out = text.to_owned();
     let tables = Family::ALL.map(|family| (family.plural(), table(family)));
-    for (name, table) in tables.into_iter().chain([("rules", rules())]) {
+    for (name, table) in tables.into_iter().chain([("rules", rules()), ("words", words())]) {
         let open = format!("<!-- list:{name} -->\n");
         let (before, rest) =
             out.split_once(&open).unwrap_or_else(|| panic!("no `{}`", open.trim()));
@@ -86,15 +97,25 @@ fn its_tables_are_current() {
     is_current("README.md", &with_tables(&readme()));
 }
 
-/// A file as a reader has one.
-const COMPOSE: &str = "
-services:
-  db:
-    image: postgres:15
-    volumes: [ 'db_data:/var/lib/postgresql/data' ]
-    healthcheck: { test: [ CMD, pg_isready ] }
-volumes: { db_data: }
-";
+/// The Compose file that its reader has saved.
+fn compose(text: &str) -> &str {
+    let mut found =
+        blocks(text, "yaml").into_iter().filter(|block| block.starts_with("# compose.yaml\n"));
+    found.next().expect("a Compose file")
+}
+
+#[test]
+fn its_compose_file_gets_a_suite_that_checks() {
+    let test = Test::new();
+    test.scenario("compose.yaml", compose(&readme()));
+    let ran = test.keelhaul(&["init", "--compose", "compose.yaml", "--out", "storage-tests"]);
+    assert_eq!((ran.code, ran.stdout.contains("db-crash.yaml")), (Some(0), true), "{ran:?}");
+    assert!(!ran.stderr.contains("note:"), "nothing of it is left out: {}", ran.stderr);
+    for verb in ["check", "plan"] {
+        let ran = test.keelhaul(&[verb, "storage-tests"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+}
 
 #[test]
 fn its_scenarios_check() {
@@ -105,7 +126,7 @@ fn its_scenarios_check() {
         .map(|(at, block)| (PathBuf::from(format!("readme-{at}.yaml")), Ok(block.into())))
         .collect();
     assert!(!files.is_empty(), "the README shows no scenario");
-    let read = |path: &Path| Ok((path == Path::new("compose.yaml")).then(|| COMPOSE.into()));
+    let read = |path: &Path| Ok((path == Path::new("compose.yaml")).then(|| compose(&text).into()));
     let beside = Beside { read: &read, directory: Path::new("/") };
     scenario::load_beside(&files, &Sets::new(), &BTreeMap::new(), beside).unwrap();
 }

@@ -273,6 +273,11 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: agent, limit: 32MiB }",
         Trace::MemoryBelow(64 << 20),
     ),
+    struck(
+        "misdirected-write",
+        "{ target: \"agent:/data\" }",
+        Trace::Disk("/data", OnDisk::Strays),
+    ),
     state(
         ("mode", ""),
         (DOCKER, "/data"),

@@ -199,7 +199,8 @@ impl Trace {
     pub(super) fn in_force(self, init: i32) -> bool {
         let root = |path: &str| format!("/proc/{init}/root{path}");
         match self {
-            _ if init == 0 => false,
+            // what a dead process does not see is no effect
+            _ if init == 0 || !lives(init) => false,
             Self::Stacked(path) => mounts(init, path) > 1,
             Self::Mounted(path) => mounts(init, path) > 0,
             Self::Lost(path) => mounts(init, path) == 0,

@@ -32,6 +32,6 @@ fn say(text: &str) {
 }
 
 /// Everything, and not what fits into a minute.
-fn soak() -> bool {
+pub(crate) fn soak() -> bool {
     std::env::var("KEELHAUL_SOAK").is_ok_and(|value| value == "1")
 }

@@ -73,6 +73,8 @@ pub(super) enum OnDisk {
     Rots,
     /// A write says that it was done, and was not.
     Forgets,
+    /// Likewise, and was done at another place.
+    Strays,
     /// No block is taken that was never written.
     IsFull,
 }
@@ -80,7 +82,7 @@ pub(super) enum OnDisk {
 /// Reads the disk under this path, past every cache: what is on it is not looked at. What a silent
 /// fault does is seen behind the filesystem's end.
 pub(super) fn shows(wanted: OnDisk, path: String) -> bool {
-    if matches!(wanted, OnDisk::Rots | OnDisk::Forgets | OnDisk::IsFull) {
+    if matches!(wanted, OnDisk::Rots | OnDisk::Forgets | OnDisk::Strays | OnDisk::IsFull) {
         return shows_behind(wanted, &path).unwrap_or(false);
     }
     let (answer, answered) = std::sync::mpsc::channel();
@@ -130,11 +132,16 @@ fn shows_behind(wanted: OnDisk, path: &str) -> Result<bool, Errno> {
     for set in 0..SETS {
         let at = end + TrialChunk::of(&set.to_string(), ROUNDS.start + look, op).offset();
         let written = pwrite(&disk, &new.0[..], at);
-        let mut there = Box::new(Block([0; 4096]));
-        let read = pread(&disk, &mut there.0[..], at);
+        let holds = |at| {
+            let mut there = Box::new(Block([0; 4096]));
+            pread(&disk, &mut there.0[..], at).map(|_| there.0 == new.0)
+        };
         let is_so = match wanted {
             OnDisk::IsFull => written == Err(Errno::NOSPC),
-            _ => written.is_ok() && read.is_ok() && there.0 != new.0,
+            _ => {
+                let strays = wanted != OnDisk::Strays || holds(at - TrialChunk::ASTRAY)?;
+                written.is_ok() && holds(at) == Ok(false) && strays
+            }
         };
         if is_so {
             return Ok(true);

@@ -416,6 +416,12 @@ impl<'a> File<'a> {
             }
             Some(Err(_)) | None => {}
         }
+        let what = format!("volume `{}`", entry.key);
+        let wrong = values::no_switches(&what, &entry.value, &[values::EXTERNAL]);
+        if !wrong.is_empty() {
+            wrong.into_iter().for_each(|problem| self.report(problem));
+            return None;
+        }
         let outside = volume::outside(&entry.value);
         if let Some(outside) = outside.filter(|_| !self.does_without("", ANYTHING)) {
             let text = format!(

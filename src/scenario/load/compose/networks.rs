@@ -12,6 +12,7 @@ use crate::scenario::load::{
 const SECTION: &str = "networks";
 /// Without a way out.
 const INTERNAL: &str = "internal";
+const IPV6: &str = "enable_ipv6";
 
 /// Names alone, or maps with options.
 pub(super) fn joined(service: &mut Service<'_, '_>, part: &Entry) {
@@ -51,6 +52,14 @@ pub(super) fn declared(file: &mut File<'_>, services: &[Entry]) {
             continue;
         }
         let Some(value) = file.interpolated(&network.value) else { continue };
+        let what = format!("network `{}`", network.key);
+        let wrong = values::no_switches(&what, &value, &[values::EXTERNAL, IPV6, INTERNAL]);
+        if !wrong.is_empty() {
+            if !file.does_without(SECTION, &network.key) {
+                wrong.into_iter().for_each(|problem| file.report(problem));
+            }
+            continue;
+        }
         // what keeps its services apart goes first: it is not left out with the rest
         let mut foreign: Vec<&Entry> = value.entries().iter().filter_map(foreign).collect();
         foreign.sort_by_key(|option| option.key != INTERNAL);
@@ -71,8 +80,8 @@ fn foreign(option: &Entry) -> Option<&Entry> {
     let foreign = match option.key.as_str() {
         "driver" => build::word(&option.value).is_some_and(|driver| driver != "bridge"),
         // a map in old files: with its name
-        "external" => values::flag(&option.value) != Some(false),
-        "enable_ipv6" | INTERNAL => values::flag(&option.value) == Some(true),
+        values::EXTERNAL => values::flag(&option.value) != Some(false),
+        IPV6 | INTERNAL => values::flag(&option.value) == Some(true),
         _ => false,
     };
     foreign.then_some(option)

@@ -1,6 +1,16 @@
 //! Values as Compose writes them: switches, sizes, durations, commands, files of variables. Pure.
 
-use crate::scenario::load::node::{Node, Value};
+use super::build;
+use crate::{
+    diagnostic::closest,
+    scenario::load::{
+        node::{Node, Value},
+        problem::Problem,
+    },
+};
+
+/// It is there already, and not the run's to make.
+pub(super) const EXTERNAL: &str = "external";
 
 /// A switch, which is a text where it stood in quotes or came of a variable; none for anything else.
 pub(super) fn flag(node: &Node) -> Option<bool> {
@@ -13,6 +23,24 @@ pub(super) fn flag(node: &Node) -> Option<bool> {
         },
         _ => None,
     }
+}
+
+/// What is wrong with a value that is no switch.
+pub(super) fn no_switch(what: &str, node: &Node) -> Problem {
+    let word = build::word(node).unwrap_or_default();
+    let meant = closest(word, ["true", "false"]);
+    let hint = meant.map(|meant| format!("\n\nhint: did you mean `{meant}`?")).unwrap_or_default();
+    Problem::on(node, format!("{what} wants `true` or `false`, not {}{hint}", node.words()))
+}
+
+/// The same of a map of a section: `external` may be one, with the name of what is there already.
+pub(super) fn no_switches(what: &str, map: &Node, keys: &[&str]) -> Vec<Problem> {
+    let entries = map.entries().iter().filter(|entry| keys.contains(&entry.key.as_str()));
+    let wrong = entries.filter(|entry| {
+        let named = entry.key == EXTERNAL && matches!(entry.value.value, Value::Map(_));
+        flag(&entry.value).is_none() && !named
+    });
+    wrong.map(|entry| no_switch(&format!("`{}` of {what}", entry.key), &entry.value)).collect()
 }
 
 /// Bytes of `512m`, `1g`, `64kb` or `4096`; powers of 1024, as Compose counts.
@@ -114,7 +142,7 @@ pub(super) fn variables(text: &str) -> Vec<(String, String, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::load::{compose::build, node::Span};
+    use crate::scenario::load::node::Span;
 
     #[test]
     fn a_switch_may_be_a_text() {

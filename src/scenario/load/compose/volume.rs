@@ -17,7 +17,8 @@ const DEVICE: &str = "device";
 
 /// What makes it another's: it is there already, another driver keeps it, or an option says where.
 pub(super) fn outside(volume: &Node) -> Option<&Entry> {
-    let external = volume.entry("external").filter(|it| values::flag(&it.value) != Some(false));
+    let external =
+        volume.entry(values::EXTERNAL).filter(|it| values::flag(&it.value) != Some(false));
     let driver = volume.entry("driver").filter(|it| !is_local(&it.value));
     let options = volume.get("driver_opts").map(Node::entries).unwrap_or_default();
     let device = options.iter().find(|option| option.key.eq_ignore_ascii_case(DEVICE));
@@ -73,7 +74,7 @@ pub(super) fn memory(volume: &Node) -> Option<Result<Node, Problem>> {
 
 fn outside_but_for_device(volume: &Node) -> bool {
     let external =
-        volume.entry("external").is_some_and(|it| values::flag(&it.value) != Some(false));
+        volume.entry(values::EXTERNAL).is_some_and(|it| values::flag(&it.value) != Some(false));
     external || volume.entry("driver").is_some_and(|it| !is_local(&it.value))
 }
 

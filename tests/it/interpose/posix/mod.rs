@@ -11,6 +11,7 @@ mod ranges;
 mod rights;
 mod scripts;
 mod times;
+mod uring;
 
 use std::{
     fs::File,
@@ -23,6 +24,8 @@ use keelhaul::protocol::{IoAction, IoOp};
 use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate};
 
 use super::mounted::{Ext4, Mounted, can_be_tried, rule};
+
+pub(super) use uring::on_ring;
 
 /// A name, and what is done in an empty directory of its own.
 type Case = (&'static str, fn(&Path));
@@ -39,6 +42,7 @@ fn all() -> Vec<Case> {
         rights::CASES,
         scripts::CASES,
         times::CASES,
+        uring::CASES,
     ]
     .concat()
 }

@@ -153,7 +153,7 @@ impl Service<'_, '_> {
         let Some(entry) = entry else { return otherwise };
         let found = values::flag(&entry.value);
         if found.is_none() {
-            self.wants(&entry.key, "`true` or `false`", &entry.value);
+            self.unfit(values::no_switch(&format!("`{}`", entry.key), &entry.value));
         }
         found.unwrap_or(otherwise)
     }

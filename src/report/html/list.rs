@@ -1,0 +1,96 @@
+//! The list of all cases, a control below what it is the control of, and what filters it.
+
+use maud::{Markup, html};
+
+use super::{outcome, trend::sparks, word};
+use crate::{
+    report::{
+        suites::Case,
+        text::{LINE, one_line, span},
+        totals::{loss, recovery},
+    },
+    verdict::Verdict,
+};
+
+/// Every verdict, worst first.
+const VERDICTS: [Verdict; 5] =
+    [Verdict::Fail, Verdict::Error, Verdict::Inconclusive, Verdict::Skipped, Verdict::Pass];
+/// Bytes of a reason in the list; the case has all of it.
+const WHY: usize = 240;
+
+/// Hidden until the script has taken them up. A verdict that no case has is not asked about.
+pub(super) fn filters(cases: &[&Case<'_>]) -> Markup {
+    let of = |verdict| cases.iter().filter(|case| case.verdict() == verdict).count();
+    let controls = cases.iter().filter(|case| case.control().is_some()).count();
+    html! {
+        form hidden {
+            input type="search" name="text" placeholder="filter by name" aria-label="filter by name";
+            span .boxes {
+                @for (verdict, count) in VERDICTS.map(|verdict| (verdict, of(verdict))) {
+                    @if count > 0 { label {
+                        input type="checkbox" name="verdict" value=(verdict.word()) checked;
+                        " " (word(verdict)) " " span .dim { (count) }
+                    } }
+                }
+                @if controls > 0 { label {
+                    input type="checkbox" name="controls" checked; " controls " span .dim { (controls) }
+                } }
+            }
+            span .boxes {
+                button type="button" name="unfold" { "unfold" }
+                button type="button" name="fold" { "fold" }
+                output name="shown" .dim {}
+            }
+        }
+    }
+}
+
+/// A row for each case, in the order of the cases.
+pub(super) fn list(cases: &[&Case<'_>]) -> Markup {
+    html! {
+        div .scroll { table .cases {
+            thead { tr {
+                th { "verdict" } th { "case" } th .figure { "time" } th { "recovery time" } th { "data loss" }
+            } }
+            tbody { @for (index, case) in cases.iter().enumerate() { (row(index, case)) } }
+        } }
+        p #empty .dim hidden { "No case fits these filters." }
+    }
+}
+
+fn row(index: usize, case: &Case<'_>) -> Markup {
+    let last = case.last();
+    let took = last.ended_us.unwrap_or(last.started_us).saturating_sub(last.started_us);
+    let recovery = recovery(last).unwrap_or_default();
+    let loss = loss(last).unwrap_or_default();
+    html! {
+        tr data-case=(one_line(&last.start.case, LINE)) data-verdict=(case.verdict().word())
+            data-control=(control(case)) {
+            td { (outcome(case)) @if case.flaky() { " (flaky)" } }
+            td .name {
+                a href={ "#case-" (index) } { (one_line(&last.start.case, 300)) }
+                @if let Some(why) = why(case) { p .why { (why) } }
+            }
+            td .figure data-is="time" { (span(took)) }
+            td data-is=[Some("recovery").filter(|_| !recovery.is_empty())] { (recovery) (sparks(last)) }
+            td data-is=[Some("records").filter(|_| !loss.is_empty())] { (loss) }
+        }
+    }
+}
+
+/// Whether it is one: what the filter reads.
+pub(super) fn control(case: &Case<'_>) -> &'static str {
+    if case.control().is_some() { "yes" } else { "no" }
+}
+
+/// Why a case is no pass, in a line. What a control says of its failure is no reason to look.
+fn why(case: &Case<'_>) -> Option<String> {
+    if case.verdict() == Verdict::Pass {
+        return None;
+    }
+    if let Some(control) = case.uncaught() {
+        return Some(format!("its control {} was not caught", one_line(control, 100)));
+    }
+    let (_, reasons) = case.last().verdict.as_ref()?;
+    reasons.first().map(|reason| one_line(reason, WHY))
+}

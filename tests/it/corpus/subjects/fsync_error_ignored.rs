@@ -1,0 +1,25 @@
+//! The sync fails, and the record is promised all the same.
+
+use std::io::{self, Write as _};
+
+use super::super::{
+    subject::Found,
+    work::{RECORDS, Work},
+};
+
+pub(super) fn work(work: &mut Work<'_>) -> io::Result<()> {
+    let mut log = work.create("log")?;
+    for _ in 0..RECORDS {
+        log.write_all(work.next().as_bytes())?;
+        let synced = log.sync_data();
+        if work.right {
+            synced?;
+        }
+        work.promise();
+    }
+    Ok(())
+}
+
+pub(super) fn read(found: &Found) -> io::Result<Vec<u8>> {
+    found.log("log")
+}

@@ -1,0 +1,28 @@
+//! Everything is done right, on a disk that does not do what it says: nobody can keep that promise, but one who
+//! compares with what others were told can notice.
+
+use std::io::{self, Write as _};
+
+use super::super::{
+    subject::{Found, record},
+    work::{RECORDS, Work},
+};
+
+pub(super) fn work(work: &mut Work<'_>) -> io::Result<()> {
+    let mut log = work.create("log")?;
+    for _ in 0..RECORDS {
+        log.write_all(work.next().as_bytes())?;
+        log.sync_data()?;
+        work.promise();
+    }
+    Ok(())
+}
+
+pub(super) fn read(found: &Found) -> io::Result<Vec<u8>> {
+    let log = found.log("log")?;
+    let records = log.split_inclusive(|byte| *byte == b'\n').filter_map(record).count();
+    if found.right && records < found.told {
+        return Err(io::Error::other(format!("{records} of {} records", found.told)));
+    }
+    Ok(log)
+}

@@ -1,0 +1,87 @@
+//! What a fault on I/O struck in one run is struck again in another, or the run says what did not come.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use keelhaul::{
+    protocol::{Counted, Struck},
+    run::RunRecord,
+    runtime::{Docker, ImageRef, PullPolicy, Runtime, SPECIMEN_IMAGE},
+    verdict::Verdict,
+};
+
+use super::guest;
+use crate::harness::Test;
+
+/// A subject that does nothing, and a program in it that appends to a file byte by byte.
+fn scenario(image: &str, appends: usize) -> String {
+    let entrypoint = serde_json::to_string(&guest::command("wait")).unwrap();
+    let appends =
+        serde_json::to_string(&guest::command(&format!("appends /data/out {appends}"))).unwrap();
+    format!(
+        r#"
+keelhaul: 1
+name: replayed
+volumes: {{ data: {{ docker: {{ interpose: file }} }} }}
+services:
+  agent: {{ image: "{image}", entrypoint: {entrypoint}, mounts: {{ /data: data }}, stop_grace: 1s }}
+steps:
+  - inject: {{ io-error: {{ target: "agent:/data", ops: [write], files: out, when: {{ probability: 40% }} }} }}
+    as: broken
+  - exec: {{ service: agent, command: {appends} }}
+  - revert: broken
+"#
+    )
+}
+
+/// What the fault struck, in order.
+fn struck(record: &RunRecord) -> Vec<Counted> {
+    let (hit, struck) = record.cases[0].faults[0].struck.clone().unwrap();
+    assert_eq!(hit, struck.len() as u64);
+    struck.iter().filter_map(Struck::counted).collect()
+}
+
+/// What became of the replay.
+fn replay(record: &RunRecord) -> (Verdict, String) {
+    let found = record.cases[0].assertions.iter().find(|one| one.id == "broken.replay");
+    let found = found.unwrap_or_else(|| panic!("{record:?}"));
+    (found.verdict.unwrap(), found.message.clone())
+}
+
+#[tokio::test]
+async fn a_replay_strikes_the_same_operations_under_another_seed_and_says_what_did_not_come() {
+    let image = ImageRef { name: SPECIMEN_IMAGE.to_owned(), pull: PullPolicy::Never };
+    let docker = Docker::connect(None).expect("these tests need a container engine");
+    let image = docker.ensure_image(&image).await.unwrap();
+    let test = Test::new();
+    test.scenario("many.yaml", &scenario(&image, 100)).scenario("few.yaml", &scenario(&image, 20));
+    let run = |file: &str, seed: &str, more: &[&str]| {
+        let ran = test.keelhaul(&[&["run", file, "--seed", seed], more].concat());
+        (ran, test.run_id(), test.record())
+    };
+    let (ran, first, record) = run("many.yaml", "1", &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let wanted = struck(&record);
+    assert!((20..80).contains(&wanted.len()), "{wanted:?}");
+    let (_, _, other) = run("many.yaml", "2", &[]);
+    assert_ne!(struck(&other), wanted, "the seed decides");
+
+    let (ran, _, again) = run("many.yaml", "2", &["--replay", &first]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(struck(&again), wanted);
+    let all = wanted.len();
+    assert_eq!(replay(&again), (Verdict::Pass, format!("{all} of {all} that `{first}` struck")));
+    assert!(again.cases[0].start.again.ends_with(&format!(" --replay {first}")));
+
+    // a service that does less is not struck elsewhere instead
+    let (ran, _, fewer) = run("few.yaml", "2", &["--replay", &first]);
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    let came: Vec<Counted> = wanted.iter().filter(|one| one.number <= 20).cloned().collect();
+    assert_eq!(struck(&fewer), came);
+    let (verdict, why) = replay(&fewer);
+    let said = format!("{} of {all} that `{first}` struck; these did not come: write ", came.len());
+    assert!(verdict == Verdict::Inconclusive && why.starts_with(&said), "{why}");
+
+    let unknown = test.keelhaul(&["run", "few.yaml", "--replay", "k000000"]);
+    assert_eq!(unknown.code, Some(2), "{unknown:?}");
+    assert!(unknown.stderr.contains("the newest runs in"), "{unknown:?}");
+}
