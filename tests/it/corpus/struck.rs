@@ -17,7 +17,8 @@ pub(super) fn strike(stage: &Stage, fault: Fault) {
         Fault::LyingFlush => (&[IoOp::Fsync], IoAction::LoseSync),
         Fault::Cut | Fault::SecondCut | Fault::Rot => return,
     };
-    let arm = Ask::Arm { set: "corpus".into(), seed: 7, rules: vec![rule(ops, action)] };
+    let arm =
+        Ask::Arm { set: "corpus".into(), seed: 7, rules: vec![rule(ops, action)], again: None };
     assert_eq!(stage.disk.ask(&arm), Answer::Done);
 }
 

@@ -1,5 +1,5 @@
 //! A headless Chromium that a test drives over a pipe (`--remote-debugging-pipe`): messages of the
-//! DevTools protocol, each ended by a NUL.
+//! `DevTools` protocol, each ended by a NUL.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
