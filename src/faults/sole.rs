@@ -4,9 +4,9 @@
 //! By what the engine says of a mount the plan refuses what is certain to be shared; before the fault
 //! every mount namespace and every open file of the host is looked at, and right before the act again.
 
-use super::{Changes, Cx, FaultError};
+use super::{Changes, Cx, Effect, FaultError};
 use crate::{
-    protocol::{FsFacts, Op, OtherUser, Read, Reading, Sole, SoleOp},
+    protocol::{FsFacts, Op, OtherUser, Outcome, Read, Reading, Sole, SoleOp},
     runtime::{ContainerMount, OWN_FILESYSTEMS},
 };
 
@@ -27,6 +27,12 @@ impl Changes {
             Self::Surroundings | Self::Processes | Self::Files | Self::Mounts => None,
         }
     }
+
+    /// It is done to a whole filesystem, whoever uses that, and so only where nobody else is seen to.
+    #[must_use]
+    pub fn takes_whole(self) -> bool {
+        self.instead().is_some()
+    }
 }
 
 /// Why the filesystem of a mount cannot be its container's alone, by what the engine says; none where it
@@ -44,6 +50,27 @@ pub(super) fn shared_anyway(mount: &ContainerMount) -> Option<String> {
         _ => format!("`{}` is a directory on one of the host's", mount.source),
     };
     Some(why)
+}
+
+/// Whom nobody may look at, in words.
+#[must_use]
+pub fn unseen(pid: u32) -> String {
+    format!(
+        "process {pid} of the host could not be looked at: whether it uses a filesystem that is \
+         filled or frozen, nobody can say"
+    )
+}
+
+/// With what the look right before the act has left open.
+pub(super) fn looked_at(effect: Effect, outcomes: &[Outcome]) -> Effect {
+    let closed = outcomes.iter().find_map(|outcome| match outcome {
+        Outcome::Unseen { pid } => Some(*pid),
+        _ => None,
+    });
+    match closed {
+        Some(pid) => effect.note(unseen(pid)),
+        None => effect,
+    }
 }
 
 /// The same words, whoever has found it out.
@@ -158,6 +185,14 @@ mod tests {
             let why = shared_anyway(&mount).unwrap();
             assert!(why.contains(said), "{why}");
         }
+    }
+
+    #[test]
+    fn who_could_not_be_looked_at_is_said() {
+        let told = |outcomes: &[Outcome]| looked_at(Effect::proven("full"), outcomes).notes;
+        assert_eq!(told(&[Outcome::Done, Outcome::Filled { files: 1, bytes: 7 }]), [""; 0]);
+        let notes = told(&[Outcome::Unseen { pid: 1 }, Outcome::Done]);
+        assert!(notes[0].starts_with("process 1 of the host could not be looked at"), "{notes:?}");
     }
 
     async fn alone(fake: &Fake, attached: bool, fs: &FsFacts) -> Result<Option<Sole>, String> {

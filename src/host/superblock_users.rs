@@ -2,10 +2,11 @@
 //!
 //! Looks at every process of the host, and only reads `/proc`. Not seen are a mount attached nowhere through
 //! which nothing is open, a namespace that no process is in, and an overlay or a loop device that
-//! lies on the filesystem; nor the host's first process, where nobody may look at that.
+//! lies on the filesystem; nor the host's first process, where that is [`closed`].
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
@@ -48,12 +49,23 @@ pub struct SuperblockUser {
     pub held: Held,
 }
 
-/// Everybody else who uses the superblock: mounts first, each by pid.
+/// The host's first process, where it lets nobody look at it: an engine in a sandbox is kept from the
+/// sandbox's own. What it uses, nobody can say.
+#[must_use]
+pub fn closed() -> Option<u32> {
+    let link = fs::read_link(format!("/proc/{FIRST}/ns/mnt"));
+    link.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied).then_some(FIRST)
+}
+
+const FIRST: u32 = 1;
+
+/// Everybody else who uses the superblock, but for who is [`closed`]: mounts first, each by pid.
 ///
 /// # Errors
 /// When a process that lives cannot be looked at: then nobody can say that there is no one.
 pub fn others(asked: &Asked<'_>) -> HostResult<Vec<SuperblockUser>> {
-    let pids = pids()?;
+    let closed = closed();
+    let pids: Vec<u32> = pids()?.into_iter().filter(|pid| Some(*pid) != closed).collect();
     let spaces = spaces(&pids)?;
     let mut mounts: BTreeMap<&Path, Vec<MountEntry>> = BTreeMap::new();
     for (name, space) in &spaces {
@@ -151,15 +163,11 @@ fn table(task: u32) -> HostResult<MountTable> {
     parse(&fs::read(&path).map_err(|error| HostError::sys("read", path, error))?)
 }
 
-/// The host's first process: an engine in a sandbox may not look at it, whoever asks.
-const FIRST: u32 = 1;
-
-/// What a look comes to; none where who is looked at has ended, or is the first process and closed to
-/// everybody.
+/// What a look comes to; none where who is looked at has ended.
 fn unless_gone<R>(pid: u32, look: impl FnOnce() -> HostResult<R>) -> HostResult<Option<R>> {
     match look() {
         Ok(seen) => Ok(Some(seen)),
-        Err(_) if pid == FIRST || Identity::of(pid).is_err() => Ok(None),
+        Err(_) if Identity::of(pid).is_err() => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -178,7 +186,7 @@ impl<'a> Rule<'a> {
     fn of(asked: &'a Asked<'a>, mounts: &BTreeMap<&Path, Vec<MountEntry>>) -> Self {
         let name = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
         let engine = name(asked.engine.pid);
-        let hosts = [engine.clone(), name(1)];
+        let hosts = [engine.clone(), name(FIRST)];
         // our own is nobody else's; and who is in the host's has nothing alone
         let pids = asked.inits.iter().map(|init| init.pid).chain([std::process::id()]);
         let mut theirs: Vec<PathBuf> = pids.filter_map(name).collect();

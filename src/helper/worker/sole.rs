@@ -22,7 +22,7 @@ use crate::{
         container_process::{container_init, container_of, container_processes},
         freeze::{freeze, thaw_device},
         process::Identity,
-        superblock_users::{Asked, Held, SuperblockUser, others},
+        superblock_users::{Asked, Held, SuperblockUser, closed, others},
     },
     protocol::{Dev, Has, OtherUser, Outcome, Place, Sole, SoleOp},
 };
@@ -40,7 +40,7 @@ pub(super) fn act(op: &SoleOp, cx: &Context) -> Done {
     match op {
         SoleOp::Check { place, dev, sole } => {
             check(place, *dev, sole, cx)?;
-            Ok(Outcome::Done)
+            Ok(looked())
         }
         SoleOp::Freeze { place, dev, sole } => {
             check(place, *dev, sole, cx)?;
@@ -48,7 +48,7 @@ pub(super) fn act(op: &SoleOp, cx: &Context) -> Done {
                 same_dev(here.path, *dev)?;
                 freeze(here.path)
             })?;
-            Ok(Outcome::Done)
+            Ok(looked())
         }
         SoleOp::Thaw { place, dev, source, fs_type } => thaw(place, *dev, source, fs_type),
         SoleOp::RemoveFiller { place, dev, marker } => {
@@ -56,6 +56,11 @@ pub(super) fn act(op: &SoleOp, cx: &Context) -> Done {
             removed.ok_or_else(|| not_mounted(place))
         }
     }
+}
+
+/// Nobody else was seen; who was not looked at is said.
+fn looked() -> Outcome {
+    closed().map_or(Outcome::Done, |pid| Outcome::Unseen { pid })
 }
 
 /// Who else uses the filesystem under a path; the first few.
