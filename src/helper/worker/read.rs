@@ -31,7 +31,6 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
             Reading::Archives(facts::archives(place, below.as_deref())?)
         }
         Read::Writers(place) => Reading::Writers(facts::writers(place)?),
-        Read::Others { place, sole } => Reading::Others(sole::users(place, sole)?),
         Read::Memory(place) => Reading::Memory(memory_cgroup::memory(place)?),
         Read::Processes(place) => Reading::Processes(process::processes(place)?),
         Read::PageCache(place) => Reading::PageCache(page_cache::facts(place)?),
@@ -53,7 +52,7 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
     })
 }
 
-/// Tries something, to learn how it goes.
+/// Tries something, or looks all over the host, to learn how it goes.
 fn attempt(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
     Ok(match read {
         Read::TryCreate(place) => Reading::Tried(trial::create(place)?),
@@ -72,6 +71,7 @@ fn attempt(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::TryDiskBytes(attempt) => Reading::BytesTried(disk_trial::bytes(attempt)?),
         Read::Replay(spec) => Reading::Replayed(load::replay(spec, dir)?),
         Read::OnDevice(place) => Reading::OnDevice(disk_trial::places(place)?),
+        Read::Others { place, sole } => Reading::Others(sole::users(place, sole)?),
         Read::TryBytes(attempt) => Reading::BytesTried(trial::bytes(attempt)?),
         Read::TryVisible(attempt) => Reading::VisibleTried(visibility::tried(attempt)?),
         Read::TrySync(attempt) => Reading::SyncTried(trial::sync(attempt)?),

@@ -10,6 +10,8 @@ use crate::protocol::{
 const CUT: PendingFacts =
     PendingFacts { fenced: true, pending: 3, own: 0, undone: 3, overflowed: false };
 
+const POWERLESS: CutFacts = CutFacts { volatile: 9, dropped: 9, canary: Some(false), lied: false };
+
 /// A plausible outcome for an op that is a fault; `None` for what must really happen.
 pub(super) fn outcome(op: &Op) -> Option<Outcome> {
     let link = |inode| LinkState { dev: Dev { major: 8, minor: 1 }, inode, links: 2 };
@@ -42,9 +44,7 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         Op::GrowTmpfs { .. } | Op::ExhaustMemory { .. } => {
             Outcome::OomKills { before: 0, after: 1 }
         }
-        Op::Power(PowerOp::Cut { .. }) => {
-            Outcome::Cut(CutFacts { volatile: 9, dropped: 9, canary: Some(false), lied: false })
-        }
+        Op::Power(PowerOp::Cut { .. }) => Outcome::Cut(POWERLESS),
         Op::HoldInotify { .. } => Outcome::Held { instances: 127, watches: 0 },
         Op::ReplaceByCopy { .. } | Op::CopyUp { .. } => {
             Outcome::Linked { before: link(11), after: link(12) }
