@@ -94,7 +94,7 @@ async fn fill(stand: &Stand, fault: &str) -> anyhow::Result<((f64, f64), f64, f6
     let revert = started.elapsed().as_secs_f64();
     anyhow::ensure!(undone.problems.is_empty(), "not reverted: {:?}", undone.problems);
     let filled = applied.outcomes.iter().find_map(|outcome| match outcome {
-        Outcome::Filled { files, bytes } => Some((factor(*files), factor(*bytes))),
+        Outcome::Filled { files, bytes, .. } => Some((factor(*files), factor(*bytes))),
         _ => None,
     });
     Ok((filled.context("nothing was filled")?, apply, revert))

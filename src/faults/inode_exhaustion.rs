@@ -118,6 +118,14 @@ fn slack(leave: u64, free: u64) -> u64 {
     if leave == 0 { 0 } else { free.saturating_sub(leave) / 20 }
 }
 
+/// Inodes that a service frees of its own accord before anybody looks: a temporary file, an old log.
+const FEW: u64 = 4;
+
+/// The kernel had none for us either.
+fn were_none(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Filled { refused: Some(errno), .. } if errno == "ENOSPC")
+}
+
 async fn try_create(cx: &Cx<'_>) -> Result<Option<String>, FaultError> {
     cx.trial(Read::TryCreate(cx.site.place.clone())).await
 }
@@ -202,14 +210,16 @@ impl Fault for InodeExhaustion {
     async fn verify(
         &self,
         before: &Before,
-        _: &[Outcome],
+        outcomes: &[Outcome],
         cx: &Cx<'_>,
     ) -> Result<Effect, FaultError> {
         let errno = try_create(cx).await?;
         let fs = cx.filesystem(&cx.site.place).await?;
-        let refused = before.leave > 0 || errno.as_deref() == Some("ENOSPC");
+        // the service was refused at once, and has removed a file or two of its own since
+        let freed = outcomes.iter().any(were_none) && fs.inodes_free <= FEW;
+        let refused = before.leave > 0 || errno.as_deref() == Some("ENOSPC") || freed;
         let most = rest(before.leave, &fs) + slack(before.leave, before.free);
-        let exhausted = fs.inodes_free <= most;
+        let exhausted = fs.inodes_free <= most || freed;
         let proven = refused && exhausted && fs.bytes_available > 0;
         let evidence = format!(
             "creating a file: {}; {} inodes and {} bytes free, {} inodes before",
@@ -297,6 +307,24 @@ mod tests {
         assert!(!fault(PLAIN).verify_reverted(&before, &cx).await.unwrap().proven);
         fake.world().fs.bytes_available = 0;
         assert!(!fault(PLAIN).verify(&before, &[], &cx).await.unwrap().proven);
+    }
+
+    #[tokio::test]
+    async fn a_service_that_frees_a_file_at_once_has_seen_it() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "ext4: { size: 64MiB }"));
+        let cx = fake.cx(&site);
+        let before = fault(PLAIN).prepare(&cx).await.unwrap().before;
+        let filled = |refused: Option<&str>| {
+            [Outcome::Filled { files: 9, bytes: 0, refused: refused.map(str::to_owned) }]
+        };
+        fake.world().fs.inodes_free = 2;
+        let verify = async |refused| {
+            fault(PLAIN).verify(&before, &filled(refused), &cx).await.unwrap().proven
+        };
+        assert!(verify(Some("ENOSPC")).await);
+        assert!(!verify(None).await && !verify(Some("EDQUOT")).await);
+        fake.world().fs.inodes_free = 5;
+        assert!(!verify(Some("ENOSPC")).await, "more than a service frees by the way");
     }
 
     #[tokio::test]

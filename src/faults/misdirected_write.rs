@@ -20,8 +20,8 @@ use crate::{
 /// Lets a disk write at another place than it was told to.
 ///
 /// Nothing fails: its own place keeps what it had, and another one loses that. Where that is, the
-/// seed says: the same place leads to the same other one, in whole blocks of 4 KiB, and on the
-/// filesystem's own disk. What is in the page cache is right until it is read anew: inject
+/// seed says: a write of the same place and length lands at the same other one, in whole blocks of
+/// 4 KiB, and on the filesystem's own disk. What is in the page cache is right until it is read anew: inject
 /// `drop-cache`, or restart the service. The filesystem's own blocks may be hit, whatever the
 /// target is, and it may not be mounted again. It takes `interpose: block` at the volume. Use it
 /// to see whether anybody reads what he has written, and knows his own from somebody else's.
@@ -31,7 +31,7 @@ pub struct MisdirectedWrite {
     /// Where the volume is mounted, for all of its disk, or a file on it, for where that lies on the
     /// disk when the fault is injected: `service:/path`.
     pub(super) target: Target,
-    /// How far away from its place a write may land, from `4KiB`.
+    /// How far away a write may land, from where it should begin or end; from `4KiB`.
     #[serde(default = "default_distance")]
     distance: Size,
     /// Only writes that touch this range of the disk.

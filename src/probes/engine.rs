@@ -106,7 +106,7 @@ impl Probe for Engine {
     }
 
     fn deadline(&self) -> Time {
-        Time::from_secs(30)
+        Time::from_secs(60)
     }
 
     async fn read(&self, cx: &dyn ProbeCx) -> Result<Sample, ProbeError> {

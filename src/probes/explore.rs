@@ -192,9 +192,11 @@ fn few(report: &ExploreReport, most: u64) -> String {
     if report.planned == 0 || report.planned >= most {
         return String::new();
     }
+    // of a moment with much that was volatile only some are drawn
+    let which = if report.exhaustive == report.all_points { "all there are, " } else { "" };
     format!(
-        " (all there are, of {most} at most: a cut leaves what has reached the disk, and what is not \
-         synced is in memory)"
+        " ({which}of {most} at most: a cut leaves what has reached the disk, and what is not synced is \
+         in memory)"
     )
 }
 

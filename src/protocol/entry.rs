@@ -59,6 +59,9 @@ pub enum Outcome {
         files: u64,
         /// Bytes allocated.
         bytes: u64,
+        /// The error with which the kernel refused more, by name; none when enough was taken.
+        #[serde(default)]
+        refused: Option<String>,
     },
     /// The limits of a tmpfs, or of a quota, were changed.
     Limited {

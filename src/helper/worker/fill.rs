@@ -33,14 +33,21 @@ pub(super) fn inodes(place: &Place, dev: Dev, marker: &str, leave: u64, cx: &Con
     let reserve = |usage: &FsUsage| usage.inodes_total / HOST_SHARE;
     let filled =
         run(place, dev, marker, leave, cx, reserve, |fill| fill::fill_inodes(fill, threads))?;
-    Ok(Outcome::Filled { files: filled.taken, bytes: 0 })
+    Ok(Outcome::Filled { files: filled.taken, bytes: 0, refused: refused(&filled) })
 }
 
 /// Takes bytes.
 pub(super) fn bytes(place: &Place, dev: Dev, marker: &str, leave: u64, cx: &Context) -> Done {
     let reserve = |usage: &FsUsage| HOST_RESERVE.max(usage.bytes_total / HOST_SHARE);
     let filled = run(place, dev, marker, leave, cx, reserve, fill::fill_bytes)?;
-    Ok(Outcome::Filled { files: 1, bytes: filled.taken })
+    Ok(Outcome::Filled { files: 1, bytes: filled.taken, refused: refused(&filled) })
+}
+
+fn refused(filled: &Filled) -> Option<String> {
+    match filled.stopped {
+        Stop::Exhausted(errno) => Some(errno.to_string()),
+        _ => None,
+    }
 }
 
 fn run(

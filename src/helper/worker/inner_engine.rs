@@ -24,8 +24,11 @@ use crate::{
 
 /// An engine that lists its containers answers at once, or is ill.
 const LISTING: Duration = Duration::from_secs(2);
-/// A start on a full disk is tried more than once by the engine itself.
+/// For a container to be created, and for it to start: on a full disk the engine itself tries more
+/// than once.
 const STARTING: Duration = Duration::from_secs(20);
+/// After it, it is not counted among those that run.
+const REMOVING: Duration = Duration::from_secs(10);
 /// The most of a reply that is read.
 const BODY: usize = 1 << 20;
 /// The command name of the engine.
@@ -58,27 +61,37 @@ pub(super) async fn facts(place: &Place) -> Result<InnerEngineFacts, HelperError
 
 /// Creates, starts and removes a container there.
 pub(super) async fn try_start(place: &Place) -> Result<StartTrial, HelperError> {
-    match timeout(STARTING, start(place)).await {
-        Err(_) => Ok(Err(format!("no answer within {} ms", STARTING.as_millis()))),
-        Ok(tried) => Ok(tried),
-    }
-}
-
-async fn start(place: &Place) -> StartTrial {
     let entrypoint = [PROGRAM, "specimen"];
     let host = json!({ "NetworkMode": "none" });
     let body = json!({ "Image": SPECIMEN_IMAGE, "Entrypoint": entrypoint, "HostConfig": host });
-    let (status, created) = call(place, "POST", "/containers/create", &body).await?;
-    let Some(id) = created["Id"].as_str() else { return Err(said(status, &created)) };
+    let created = in_time(call(place, "POST", "/containers/create", &body)).await;
+    let id = match created {
+        Err(why) => return Ok(Err(why)),
+        Ok((status, reply)) => match reply["Id"].as_str() {
+            Some(id) => id.to_owned(),
+            None => return Ok(Err(said(status, &reply))),
+        },
+    };
     let begun = Instant::now();
-    let started = call(place, "POST", &format!("/containers/{id}/start"), &Value::Null).await;
+    let start = format!("/containers/{id}/start");
+    let started = in_time(call(place, "POST", &start, &Value::Null)).await;
     let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-    // what cannot be removed goes with the engine
-    let _ = call(place, "DELETE", &format!("/containers/{id}?force=1"), &Value::Null).await;
-    match started? {
-        (204, _) => Ok(took),
-        (status, reply) => Err(said(status, &reply)),
-    }
+    let place = place.clone();
+    let removal = tokio::spawn(async move {
+        let _ = call(&place, "DELETE", &format!("/containers/{id}?force=1"), &Value::Null).await;
+    });
+    // a slow one goes on while nobody waits; what cannot be removed goes with the engine
+    let _ = timeout(REMOVING, removal).await;
+    Ok(started.and_then(|(status, reply)| match status {
+        204 => Ok(took),
+        _ => Err(said(status, &reply)),
+    }))
+}
+
+/// What a call comes to, or that it takes longer than any start may.
+async fn in_time<T>(call: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let late = || format!("no answer within {} ms", STARTING.as_millis());
+    timeout(STARTING, call).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// The engine's words.

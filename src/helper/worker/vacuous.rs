@@ -20,8 +20,8 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
             Outcome::Mounted { id: 4711 }
         }
         Op::ExhaustTmpfs { .. } | Op::SetQuota { .. } => Outcome::Limited { size: 4096, inodes: 1 },
-        Op::FillInodes { .. } => Outcome::Filled { files: 1000, bytes: 0 },
-        Op::FillBytes { .. } => Outcome::Filled { files: 1, bytes: 1 << 20 },
+        Op::FillInodes { .. } => Outcome::Filled { files: 1000, bytes: 0, refused: None },
+        Op::FillBytes { .. } => Outcome::Filled { files: 1, bytes: 1 << 20, refused: None },
         Op::BreakFilesystem { .. }
         | Op::DetachMount { .. }
         | Op::KillInit { .. }

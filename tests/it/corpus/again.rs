@@ -4,14 +4,13 @@
 use keelhaul::{block::unpack, crash_state::CrashState, interpose::control::Ask};
 
 use super::{
+    SEED,
     explore::{Recorded, Seen},
     stage::Filesystem,
     subject::Fault,
     subjects::SUBJECTS,
 };
 use crate::interpose::mounted::can_be_tried;
-
-const SEED: u64 = 7;
 
 /// One that promises too early.
 fn recorded() -> Recorded<'static> {

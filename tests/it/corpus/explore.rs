@@ -44,7 +44,9 @@ const SECOND: usize = 24;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Seen {
     Sound,
-    /// It cannot be mounted, or the subject does not go on with it.
+    /// The filesystem does not go on with it.
+    Unmountable(String),
+    /// The subject does not go on with it.
     Refused(String),
     /// A promise is broken, and nobody noticed.
     Wrong(String),
@@ -197,7 +199,7 @@ impl<'a> Recorded<'a> {
     pub(super) fn read_by(&self, node: &Path, ledger: &Log, told: usize) -> Seen {
         let mount = match self.filesystem().mount(node, "ro") {
             Ok(mount) => mount,
-            Err(error) => return Seen::Refused(error.to_string()),
+            Err(error) => return Seen::Unmountable(error.to_string()),
         };
         match self.records(&mount, told) {
             Err(error) => Seen::Refused(error.to_string()),
@@ -220,7 +222,7 @@ impl<'a> Recorded<'a> {
         let packed = self.stage.written("kept", |to| Ask::Keep { cut, kept, to });
         let mut image = unpack(&packed).unwrap();
         if rotten {
-            struck::rot(&mut image);
+            assert!(struck::rot(&mut image) > 0, "nothing of the middle is in one piece");
         }
         let facts = Facts {
             keelhaul: String::new(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    budget,
     explore::{Recorded, Seen},
     median, say,
     stage::Filesystem,
@@ -15,7 +16,6 @@ use crate::interpose::mounted::can_be_tried;
 const WITHIN: usize = 300;
 /// States in which one that is covered must not be.
 const COVERED: usize = 60;
-const SEED: u64 = 7;
 
 fn is_wrong(seen: &Seen) -> bool {
     matches!(seen, Seen::Wrong(_))
@@ -26,7 +26,7 @@ fn found(subject: &Subject, filesystem: Filesystem) -> Option<Duration> {
     let recorded = Recorded::new(subject, false, (filesystem, subject.fault));
     let is_covered = subject.covered_by.contains(&filesystem);
     let most = if is_covered { COVERED } else { WITHIN };
-    let looked = recorded.look((most, SEED), is_wrong);
+    let looked = recorded.look((most, budget().1), is_wrong);
     let (name, on) = (subject.name, filesystem.name());
     match (looked.first, is_covered) {
         (Some(blamed), false) => {

@@ -29,3 +29,16 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
+
+/// States of each twin that a cut may leave: three hundred on each filesystem.
+const STATES: usize = 25;
+const SEED: u64 = 7;
+
+/// How many states of each twin, and by which seed all are drawn: `KEELHAUL_CORPUS=STATES:SEED`, so
+/// that the rounds of a soak differ.
+fn budget() -> (usize, u64) {
+    let Ok(told) = std::env::var("KEELHAUL_CORPUS") else { return (STATES, SEED) };
+    let numbers = told.split_once(':').map(|(states, seed)| (states.parse(), seed.parse()));
+    let Some((Ok(states), Ok(seed))) = numbers else { panic!("KEELHAUL_CORPUS=STATES:SEED") };
+    (states, seed)
+}

@@ -1,11 +1,10 @@
 //! No correct twin is ever blamed: neither in any state that a cut may leave, nor under the fault that brings
 //! its sibling's bug out, where it may refuse to go on.
-//!
-//! `KEELHAUL_CORPUS=STATES:SEED` has another budget, and another seed, for each: so slices of a soak differ.
 
 use std::time::Instant;
 
 use super::{
+    budget,
     explore::{Recorded, Seen},
     say,
     stage::Filesystem,
@@ -14,19 +13,8 @@ use super::{
 };
 use crate::interpose::mounted::can_be_tried;
 
-/// States of each twin that a cut may leave: three hundred on each filesystem.
-const STATES: usize = 25;
-/// And under its fault: a second cut and rot have a disk made for each.
+/// States of each twin under its fault: a second cut and rot have a disk made for each.
 const STRUCK: usize = 6;
-const SEED: u64 = 7;
-
-/// How many states, and by which seed.
-fn budget() -> (usize, u64) {
-    let Ok(told) = std::env::var("KEELHAUL_CORPUS") else { return (STATES, SEED) };
-    let numbers = told.split_once(':').map(|(states, seed)| (states.parse(), seed.parse()));
-    let Some((Ok(states), Ok(seed))) = numbers else { panic!("KEELHAUL_CORPUS=STATES:SEED") };
-    (states, seed)
-}
 
 /// States that were looked at, and mounted.
 fn spared(subject: &Subject, filesystem: Filesystem) -> (usize, usize) {

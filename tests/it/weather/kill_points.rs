@@ -205,7 +205,9 @@ fn helper_of_recover_dies(fixture: &Fixture, role: &'static str, nth: u64) {
     over.store(true, Ordering::Relaxed);
     let lives = watch.join().unwrap();
     assert_eq!(code, 0, "{who}: {text}");
-    assert!(lives > 1 || nth > 1, "{who}: it did not die: {text}");
+    // the engine's own acts are not the worker's to undo
+    let comes_by = nth == 1 && !(role == "worker" && fixture.fault == "pause");
+    assert!(lives > 1 || !comes_by, "{who}: it did not die: {text}");
     assert!(!fixture.trace.in_force(init), "{who}: {text}");
     recover_or_nothing(&id, &env, &who);
     say(&format!("{who}: {lives} lives"));
