@@ -5,12 +5,13 @@ use std::io::IsTerminal as _;
 
 use super::output;
 use crate::{
+    helper::client::closed_here,
     plan::{
         Case,
-        radius::{self, By},
+        radius::{self, By, Found},
     },
     run::attached::{self, NotAttached},
-    runtime::{Docker, Listed, Runtime as _},
+    runtime::{Docker, Runtime as _},
     verdict::ExitCode,
 };
 
@@ -35,20 +36,22 @@ pub(super) async fn confirmed(cases: &mut [Case], said: &Said) -> Option<ExitCod
         ));
         return Some(ExitCode::Usage);
     }
-    let all = match found(cases).await {
-        Ok(all) => all,
+    let found = match found(cases).await {
+        Ok(found) => found,
         Err(code) => return Some(code),
     };
-    output::say(radius::render(cases, &all, said.by));
+    output::say(radius::render(cases, &found, said.by));
     if said.yes || asked() { None } else { Some(ExitCode::Usage) }
 }
 
 /// The containers of all cases, found; what is wrong was said.
-async fn found(cases: &mut [Case]) -> Result<Vec<Listed>, ExitCode> {
+async fn found(cases: &mut [Case]) -> Result<Found, ExitCode> {
     let listed = async {
         let docker = Docker::connect(None)?;
         docker.engine().await?;
-        attached::attach(&docker, cases).await
+        let all = attached::attach(&docker, cases).await?;
+        let closed = if docker.is_local() { closed_here() } else { None };
+        Ok(Found { all, closed })
     };
     listed.await.map_err(|error| {
         output::say(format!("error: {error}"));
@@ -64,8 +67,8 @@ pub(super) async fn shown(cases: &mut [Case]) -> Result<String, ExitCode> {
     if !cases.iter().any(Case::attaches) {
         return Ok(String::new());
     }
-    let all = found(cases).await?;
-    Ok(format!("\n{}", radius::render(cases, &all, By::Steps)))
+    let found = found(cases).await?;
+    Ok(format!("\n{}", radius::render(cases, &found, By::Steps)))
 }
 
 /// The user's own word, where there is a terminal to give it on.

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use super::{Changes, Cx, Declared, FaultError, FaultSpec, OnOthers, Scope};
+use super::{Changes, Declared, FaultSpec, OnOthers, Scope, sole};
 use crate::{
-    protocol::FsFacts,
     runtime::{ContainerMount, reaches_engine},
     volumes::{Filesystem, VolumeSpec},
 };
@@ -33,7 +32,7 @@ pub fn refused_on_attached(fault: &FaultSpec) -> Option<String> {
     }
 }
 
-fn refusal(name: &str, why: &str, hint: &str) -> String {
+pub(super) fn refusal(name: &str, why: &str, hint: &str) -> String {
     format!("`{name}` is refused on a container that runs already: {why}\n\nhint: {hint}")
 }
 
@@ -60,10 +59,6 @@ fn is_the_hosts(source: &str) -> bool {
     reaches_engine(source) || OF_THE_HOST.iter().any(own)
 }
 
-/// What to do instead of filling what others use.
-const STRIKE_ALONE: &str = "`io-error` with `errno: ENOSPC, ops: [create, write], insert: true` lets \
-                            writes fail for this container alone";
-
 /// Why a fault is refused at a place of such a container, by what is mounted there; none where
 /// nothing is. `host_wide` is the scenario's opt-in. Pure.
 #[must_use]
@@ -73,8 +68,13 @@ pub fn refused_there(
     host_wide: bool,
 ) -> Option<String> {
     let kind = mounted.map(|mount| mount.kind.as_str());
+    let changes = fault.on_others().changes()?;
+    if let Some(instead) = changes.instead() {
+        let shared = sole::shared_anyway(mounted?)?;
+        return Some(refusal(fault.name(), &sole::not_alone(&shared), instead));
+    }
     let of_the_host = mounted.is_some_and(|mount| is_the_hosts(&mount.source));
-    let (why, hint) = match (fault.on_others().changes()?, kind) {
+    let (why, hint) = match (changes, kind) {
         (Changes::Files, Some("bind")) if of_the_host => {
             let source = mounted.map_or("", |mount| mount.source.as_str());
             let why = format!("the host itself, or its engine, lives by what is in `{source}`");
@@ -86,10 +86,6 @@ pub fn refused_there(
         ),
         (Changes::Files, Some("bind")) if !host_wide => {
             ("these are files of the host", "write `allow: [attach, host-wide]`")
-        }
-        // a tmpfs is nobody else's
-        (Changes::Room, Some("volume" | "bind")) => {
-            ("whoever else uses the filesystem there would find it full", STRIKE_ALONE)
         }
         // its propagation is not known, and would not come back with it
         (Changes::Mounts, Some("bind")) => (
@@ -105,9 +101,10 @@ pub fn refused_there(
 /// is looked at. Pure.
 #[must_use]
 pub fn complaints_anywhere(fault: &FaultSpec) -> Vec<String> {
-    let volumes: Vec<_> = ["volume", "bind", "tmpfs"]
+    let own = Some(Filesystem::Ext4);
+    let volumes: Vec<_> = [("volume", None), ("volume", own), ("bind", None), ("tmpfs", None)]
         .into_iter()
-        .filter_map(|kind| VolumeSpec::found(kind, "/srv"))
+        .filter_map(|(kind, own)| VolumeSpec::found(kind, "/srv", own))
         .collect();
     let declared = |volume| Declared { volume, is_mount_point: true, host_wide: false };
     let mut always =
@@ -119,35 +116,10 @@ pub fn complaints_anywhere(fault: &FaultSpec) -> Vec<String> {
     always
 }
 
-impl Cx<'_> {
-    /// Refuses to fill what is not the run's, but for a tmpfs that only this container has. The plan
-    /// has refused it by the kind of the mount; this goes by what is there.
-    pub(super) fn may_fill(&self, fs: &FsFacts) -> Result<(), FaultError> {
-        let own = |volume: &super::SiteVolume| volume.spec.filesystem() == Some(Filesystem::Tmpfs);
-        if !self.attached || self.site.volume.as_ref().is_some_and(own) && fs.fs_type == "tmpfs" {
-            return Ok(());
-        }
-        let path = &self.site.place.path;
-        let whose = if fs.is_host {
-            "also holds the engine's data or the host's root"
-        } else {
-            "may be used by others too"
-        };
-        Err(FaultError::Refused(format!(
-            "the filesystem at `{path}` {whose}, and `{}` is not the run's, so it is not \
-             filled\n\nhint: {STRIKE_ALONE}",
-            self.site.service
-        )))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::faults::{
-        TABLE,
-        testing::{self, Fake},
-    };
+    use crate::{faults::TABLE, runtime::OwnFilesystem};
 
     fn fault(yaml: &str) -> FaultSpec {
         serde_saphyr::from_str(yaml).unwrap()
@@ -155,7 +127,14 @@ mod tests {
 
     fn mounted(kind: &str, source: &str) -> ContainerMount {
         let (destination, kind, source) = ("/x".into(), kind.into(), source.into());
-        ContainerMount { destination, kind, source, volume: String::new(), writable: true }
+        ContainerMount {
+            destination,
+            kind,
+            source,
+            volume: String::new(),
+            writable: true,
+            own: None,
+        }
     }
 
     #[test]
@@ -172,8 +151,8 @@ mod tests {
         assert_eq!(of("crash").changes(), Some(Changes::Processes));
         let inserted = "io-stall: { target: db:/data, insert: true }";
         assert_eq!(refused_on_attached(&fault(inserted)), None);
-        let why = refused_on_attached(&fault("stall: { target: db:/data }")).unwrap();
-        assert!(why.contains("`io-stall` with `insert: true`"), "{why}");
+        let stall = "stall: { target: db:/data }";
+        assert_eq!(refused_on_attached(&fault(stall)), None, "it depends on what is there");
     }
 
     #[test]
@@ -194,13 +173,20 @@ mod tests {
     }
 
     #[test]
-    fn what_others_use_is_not_filled_and_a_tmpfs_is() {
-        for yaml in ["disk-full: { target: db:/x }", "inode-exhaustion: { target: db:/x }"] {
-            let refused = |kind| refused_there(&fault(yaml), Some(&mounted(kind, "/srv/pg")), true);
-            assert_eq!(refused("tmpfs"), None, "{yaml}");
+    fn what_others_use_is_not_filled_or_frozen() {
+        for (yaml, instead) in [
+            ("disk-full: { target: db:/x }", "errno: ENOSPC"),
+            ("inode-exhaustion: { target: db:/x }", "errno: ENOSPC"),
+            ("stall: { target: db:/x }", "`io-stall` with `insert: true`"),
+        ] {
+            let refused = |mount: ContainerMount| refused_there(&fault(yaml), Some(&mount), true);
+            assert_eq!(refused(mounted("tmpfs", "")), None, "{yaml}");
             for kind in ["volume", "bind"] {
-                assert!(refused(kind).unwrap().contains("errno: ENOSPC"), "{yaml} {kind}");
+                let why = refused(mounted(kind, "/srv/pg")).unwrap();
+                assert!(why.contains("is not its alone") && why.contains(instead), "{why}");
             }
+            let own = OwnFilesystem { fs_type: "ext4".into(), shared_with: Vec::new() };
+            assert_eq!(refused(ContainerMount { own: Some(own), ..mounted("volume", "/v") }), None);
         }
     }
 
@@ -209,24 +195,9 @@ mod tests {
         let count = |yaml| complaints_anywhere(&fault(yaml)).len();
         assert_eq!(count("disk-full: { target: db:/data }"), 0);
         assert_eq!(count("read-only: { target: db:/data }"), 0);
+        assert_eq!(count("stall: { target: db:/data }"), 0);
+        assert_eq!(count("stall: { target: db:/data, at_most: 5m }"), 1);
         assert_eq!(count("disk-full: { target: db:/data, percent: 0% }"), 1);
         assert_eq!(count("read-only: { target: db }"), 1);
-    }
-
-    #[test]
-    fn only_a_tmpfs_of_its_own_is_filled() {
-        let fake = Fake::default();
-        let may = |site: &super::super::Site, fs: &str, attached, is_host| {
-            let cx = Cx { attached, ..fake.cx(site) };
-            let fs = FsFacts { is_host, ..testing::fs(fs) };
-            cx.may_fill(&fs).map_err(|error| error.to_string())
-        };
-        let tmpfs = testing::site("/data", "tmpfs: {}");
-        let volume = testing::site("/data", "docker: {}");
-        assert_eq!(may(&tmpfs, "tmpfs", true, false), Ok(()));
-        assert_eq!(may(&volume, "ext4", false, true), Ok(()), "the run's own");
-        let why = may(&volume, "ext4", true, true).unwrap_err();
-        assert!(why.contains("errno: ENOSPC") && why.contains("the host's root"), "{why}");
-        assert!(may(&volume, "tmpfs", true, false).is_err(), "the host's memory");
     }
 }

@@ -4,7 +4,7 @@
 
 use super::{Cx, Declared, Effect, FaultError, Target, checks, observe::sibling};
 use crate::{
-    protocol::{FsFacts, MountFacts, Op},
+    protocol::{FsFacts, MountFacts, Op, SoleOp},
     units::Percent,
     volumes::{Filesystem, VolumeSpec},
 };
@@ -74,6 +74,10 @@ fn way(cx: &Cx<'_>, fs: &FsFacts) -> Result<Way, FaultError> {
             cx.site.place.path
         ))
     })?;
+    // that nobody else uses it was looked at, and is again
+    if cx.attached {
+        return Ok(if fs.fs_type == "tmpfs" { Way::Limit } else { Way::Fill });
+    }
     match volume.spec.filesystem() {
         Some(Filesystem::Tmpfs) if fs.fs_type == "tmpfs" => Ok(Way::Limit),
         Some(_) if fs.is_host => Err(FaultError::Refused(format!(
@@ -132,7 +136,12 @@ async fn limit(cx: &Cx<'_>, fs: &FsFacts, left: Supply) -> Result<(Op, Op), Faul
 
 fn fill(cx: &Cx<'_>, fs: &FsFacts, left: Supply) -> (Op, Op) {
     let (place, dev, marker) = (cx.site.place.clone(), fs.dev, cx.marker());
-    let undo = Op::RemoveFiller { place: place.clone(), dev, marker: marker.clone() };
+    let (at, name) = (place.clone(), marker.clone());
+    let undo = if cx.attached {
+        Op::Sole(SoleOp::RemoveFiller { place: at, dev, marker: name })
+    } else {
+        Op::RemoveFiller { place: at, dev, marker: name }
+    };
     let act = match left {
         Supply::Bytes(leave) => Op::FillBytes { place, dev, marker, leave },
         Supply::Inodes(leave) => Op::FillInodes { place, dev, marker, leave },

@@ -128,6 +128,7 @@ mod tests {
             source: "/v".into(),
             volume: volume.into(),
             writable: true,
+            own: None,
         }
     }
 

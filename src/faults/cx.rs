@@ -1,7 +1,12 @@
 //! What a fault may use.
 
+use std::collections::BTreeMap;
+
 use super::Site;
-use crate::{helper::HelperLink, runtime::Runtime};
+use crate::{
+    helper::HelperLink,
+    runtime::{ContainerFacts, Runtime},
+};
 
 /// What a fault may use.
 #[derive(Clone, Copy)]
@@ -18,6 +23,8 @@ pub struct Cx<'a> {
     pub host_wide: bool,
     /// The container is not the run's: it was there before, and goes on afterwards.
     pub attached: bool,
+    /// Every container that is not the run's and that it acts on, by service.
+    pub all_attached: &'a BTreeMap<String, ContainerFacts>,
     /// Share of the way from what is now to the fault's amount: 1 for all of it, less in the stages
     /// of a ramp.
     pub share: f64,

@@ -2,7 +2,8 @@
 //!
 //! Mechanism: a tmpfs gets its limit moved down to what is in use; others are filled by one
 //! allocation in a directory of ours. Blast radius: the volume's superblock; the host's own only
-//! with `allow: [host-wide]`, and never to its end. Undone by the old limit, or by removing our
+//! with `allow: [host-wide]`, and never to its end; what is not the run's, only where nobody
+//! else uses it. Undone by the old limit, or by removing our
 //! directory.
 
 use schemars::JsonSchema;
@@ -241,11 +242,12 @@ impl Fault for DiskFull {
     async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
         cx.running().await?;
         let fs = cx.filesystem(&cx.site.place).await?;
-        cx.may_fill(&fs)?;
+        let sole = cx.alone(NAME, Changes::Room, &fs).await?;
         self.admit(cx, &fs)?;
         let (op, undo) = capacity::acts(cx, &fs, Supply::Bytes(self.leave(cx, &fs))).await?;
         let before = self.measure(cx, &fs).await?;
-        Ok(Prepared { before, ops: vec![op], undo: vec![undo] })
+        let ops = cx.guard(&fs, sole).into_iter().chain([op]).collect();
+        Ok(Prepared { before, ops, undo: vec![undo] })
     }
 
     async fn verify(
@@ -304,7 +306,7 @@ mod tests {
     use super::*;
     use crate::{
         faults::testing::{self, Fake},
-        protocol::Op,
+        protocol::{Op, SoleOp},
     };
 
     fn fault(yaml: &str) -> DiskFull {
@@ -359,6 +361,16 @@ mod tests {
         assert!(matches!(op, Op::ExhaustTmpfs { leave_bytes: Some(0), leave_inodes: None, .. }));
         let undo = &prepared.undo[0];
         assert!(matches!(undo, Op::SetTmpfsLimits { size: Some(0x200_0000), inodes: None, .. }));
+    }
+
+    #[tokio::test]
+    async fn what_is_a_container_of_others_alone_is_looked_at_again_before_it_is_filled() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "docker: {}"));
+        let cx = Cx { attached: true, ..fake.cx(&site) };
+        let prepared = fault(PLAIN).prepare(&cx).await.unwrap();
+        let [Op::Sole(guard), Op::FillBytes { .. }] = &prepared.ops[..] else { panic!() };
+        assert!(matches!(guard, SoleOp::Check { sole, .. } if sole.containers == ["c1"]));
+        assert!(matches!(&prepared.undo[..], [Op::Sole(SoleOp::RemoveFiller { .. })]));
     }
 
     #[tokio::test]

@@ -191,7 +191,7 @@ impl Fault for InodeExhaustion {
     async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
         cx.running().await?;
         let fs = cx.filesystem(&cx.site.place).await?;
-        cx.may_fill(&fs)?;
+        let sole = cx.alone(NAME, Changes::Room, &fs).await?;
         self.admit(cx, &fs)?;
         let leave = self.leave(cx, &fs);
         let (op, undo) = capacity::acts(cx, &fs, Supply::Inodes(leave)).await?;
@@ -203,7 +203,8 @@ impl Fault for InodeExhaustion {
             )));
         }
         let before = Before { total: fs.inodes_total, free: fs.inodes_free, leave };
-        Ok(Prepared { before, ops: vec![op], undo: vec![undo] })
+        let ops = cx.guard(&fs, sole).into_iter().chain([op]).collect();
+        Ok(Prepared { before, ops, undo: vec![undo] })
     }
 
     async fn verify(

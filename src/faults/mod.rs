@@ -29,6 +29,7 @@ mod on_others;
 mod profile;
 mod select;
 mod site;
+mod sole;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -59,6 +60,7 @@ pub use on_others::{Changes, OnOthers};
 pub use profile::{Part, Profile};
 pub use select::{Pick, Selector};
 pub use site::{Site, SiteVolume};
+pub use sole::unseen;
 pub use target::Target;
 pub use written::Written;
 
@@ -355,7 +357,8 @@ macro_rules! faults {
             ) -> Result<Effect, FaultError> {
                 match self { $(Self::$type(fault) => {
                     let before = recall::<$module::$type>(before)?;
-                    verified(fault, &before, outcomes, cx).await
+                    let effect = verified(fault, &before, outcomes, cx).await?;
+                    Ok(sole::looked_at(effect, outcomes))
                 })+ }
             }
 

@@ -35,6 +35,8 @@ pub enum Changes {
     Files,
     /// What is free of a filesystem, for whoever uses it.
     Room,
+    /// Whether a filesystem answers, for whoever uses it.
+    Answers,
     /// A mount of its own, which is taken away and made again.
     Mounts,
 }

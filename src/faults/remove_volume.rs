@@ -155,6 +155,7 @@ mod tests {
                 source: "/volumes/v".into(),
                 volume: "v".into(),
                 writable: true,
+                own: None,
             }];
             let directory = FileFacts { born_ns: Some(100), ..testing::file(1, 2) };
             world.files.insert("/data".into(), directory);

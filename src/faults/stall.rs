@@ -1,7 +1,7 @@
 //! `stall`: a filesystem that answers no write until it is reverted.
 //!
 //! Mechanism: `FIFREEZE`. Blast radius: the superblock, so only a filesystem on one of the run's
-//! own images is frozen, and nothing overrides that. Undone by `FITHAW`, which the keeper does by
+//! own images is frozen, or one that is a container's alone, and nothing overrides that. Undone by `FITHAW`, which the keeper does by
 //! itself when the time is up, whoever else lives: a process that waits for a frozen filesystem
 //! cannot be killed, and stopping its container would wait with it.
 
@@ -9,11 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
-    checks,
+    Changes, Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope,
+    Target, checks,
 };
 use crate::{
-    protocol::{Capability, Op, Outcome},
+    protocol::{Capability, MountFacts, Op, Outcome, SoleOp},
     units::Duration,
     volumes::Filesystem,
 };
@@ -39,6 +39,8 @@ fn default_at_most() -> Duration {
 
 const NAME: &str = "stall";
 
+const FREEZABLE: &str = "use `ext4: { size: 64MiB }`, `xfs` or `btrfs`";
+
 /// The kernel calls a task hung that waits for two minutes.
 const MOST: Duration = Duration::from_secs(60);
 
@@ -63,6 +65,22 @@ impl Stall {
         }
     }
 
+    /// What freezes it, and what thaws it.
+    async fn acts(&self, cx: &Cx<'_>) -> Result<(Op, Op), FaultError> {
+        let place = cx.site.place.clone();
+        let fs = cx.filesystem(&place).await?;
+        let dev = fs.dev;
+        let Some(sole) = cx.alone(NAME, Changes::Answers, &fs).await? else {
+            let (image, fs_type) = self.image(cx).await?;
+            let freeze = Op::Freeze { place: place.clone(), dev, image: image.clone() };
+            return Ok((freeze, Op::Thaw { place, dev, image, fs_type }));
+        };
+        let MountFacts { source, fs_type, .. } = cx.mount_of(&place).await?;
+        let freeze = SoleOp::Freeze { place: place.clone(), dev, sole };
+        let thaw = SoleOp::Thaw { place, dev, source, fs_type };
+        Ok((Op::Sole(freeze), Op::Sole(thaw)))
+    }
+
     async fn look(&self, cx: &Cx<'_>, within_ms: u64) -> Result<(bool, String), FaultError> {
         let path = &cx.site.place.path;
         Ok(match cx.answers(&cx.site.place, within_ms).await? {
@@ -81,10 +99,7 @@ impl Fault for Stall {
     const SCOPE: Scope = Scope::Superblock;
     const NEEDS: &'static [Capability] = &[];
     const EXAMPLE: &'static str = "stall: { target: agent:/data, at_most: 10s }";
-    const ON_OTHERS: OnOthers = OnOthers::Refused {
-        why: "to freeze a filesystem is to freeze whoever uses it",
-        hint: "`io-stall` with `insert: true` holds up the operations of this container alone",
-    };
+    const ON_OTHERS: OnOthers = OnOthers::changing(Changes::Answers);
 
     fn kind(&self) -> Kind {
         Kind::State
@@ -110,10 +125,16 @@ impl Fault for Stall {
         let mut wrong: Vec<_> = checks::needs_path(NAME, &self.target).into_iter().collect();
         let own = |fs| matches!(fs, Filesystem::Ext4 | Filesystem::Xfs | Filesystem::Btrfs);
         let frozen = declared.volume.and_then(crate::volumes::VolumeSpec::filesystem);
-        if self.target.path.is_some() && !frozen.is_some_and(own) {
+        if self.target.path.is_some() && frozen == Some(Filesystem::Tmpfs) {
+            wrong.push(format!(
+                "the kernel freezes no tmpfs, such as the one at `{}`\n\nhint: \
+                 {FREEZABLE}; `io-stall` stalls any",
+                self.target
+            ));
+        } else if self.target.path.is_some() && !frozen.is_some_and(own) {
             wrong.push(format!(
                 "`{NAME}` freezes a whole filesystem, and the one at `{}` is not the run's own\n\n\
-                 hint: use `ext4: {{ size: 64MiB }}`, `xfs` or `btrfs`",
+                 hint: {FREEZABLE}",
                 self.target
             ));
         }
@@ -128,15 +149,12 @@ impl Fault for Stall {
 
     async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<String>, FaultError> {
         cx.running().await?;
-        let (image, fs_type) = self.image(cx).await?;
-        let place = cx.site.place.clone();
-        let dev = cx.filesystem(&place).await?.dev;
+        let (freeze, thaw) = self.acts(cx).await?;
         let (answers, before) = self.look(cx, PATIENCE_MS).await?;
         if !answers {
             return Err(FaultError::Refused(format!("{before}: it is stalled already")));
         }
-        let ops = vec![Op::Freeze { place: place.clone(), dev, image: image.clone() }];
-        Ok(Prepared { before, ops, undo: vec![Op::Thaw { place, dev, image, fs_type }] })
+        Ok(Prepared { before, ops: vec![freeze], undo: vec![thaw] })
     }
 
     async fn verify(
@@ -199,6 +217,21 @@ mod tests {
         let (fake, site) = (Fake::default(), testing::site("/data", "ext4: { size: 64MiB }"));
         let (mut cx, fault) = (fake.cx(&site), fault("{ target: agent:/data }"));
         cx.host_wide = true;
+        assert!(matches!(fault.prepare(&cx).await, Err(FaultError::Refused(_))));
+    }
+
+    #[tokio::test]
+    async fn what_a_container_of_others_has_alone_is_frozen_without_an_image() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "docker: {}"));
+        let cx = Cx { attached: true, ..fake.cx(&site) };
+        fake.world().mounts.get_mut("/data").unwrap()[0].source = "/dev/loop3".into();
+        let fault = fault("{ target: agent:/data }");
+        let Prepared { ops, undo, .. } = fault.prepare(&cx).await.unwrap();
+        assert!(matches!(&ops[..], [Op::Sole(SoleOp::Freeze { sole, .. })]
+            if sole.containers == ["c1"]));
+        assert!(matches!(&undo[..], [Op::Sole(SoleOp::Thaw { source, fs_type, .. })]
+            if source == "/dev/loop3" && fs_type == "ext4"));
+        fake.world().fs.is_host = true;
         assert!(matches!(fault.prepare(&cx).await, Err(FaultError::Refused(_))));
     }
 

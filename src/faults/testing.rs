@@ -22,9 +22,9 @@ use crate::{
     protocol::{
         Access, AccessFacts, ArchiveFacts, ClockFacts, Dev, Entry, EventFacts, FileFacts, FsFacts,
         HttpReply, Init, InnerEngineFacts, IoFacts, IoLimits, LabelFacts, LinkState, LoadCall,
-        LoadStats, LoopFacts, MemoryFacts, MountFacts, NetFacts, OpenFile, Pace, PaceTrial,
-        PageFacts, Place, ProcessFacts, QuotaFacts, QuotaGroup, Read, Reading, StartTrial,
-        TimesFacts, TreeFacts, Trial, UserFacts, WriterFacts,
+        LoadStats, LoopFacts, MemoryFacts, MountFacts, NetFacts, OpenFile, OtherUser, Pace,
+        PaceTrial, PageFacts, Place, ProcessFacts, QuotaFacts, QuotaGroup, Read, Reading,
+        StartTrial, TimesFacts, TreeFacts, Trial, UserFacts, WriterFacts,
     },
     runtime::{
         ContainerFacts, ContainerNetwork, ExecOutput, Health, MemoryLimit, RestartPolicy,
@@ -122,6 +122,8 @@ pub(crate) struct Beneath {
     pub(crate) upper: Option<u64>,
     /// The label of every path.
     pub(crate) label: LabelFacts,
+    /// Who else uses every filesystem.
+    pub(crate) others: Vec<OtherUser>,
     /// Pages that come into the cgroup from one look at it to the next.
     pub(crate) pages_per_look: u64,
     /// Loop devices of the run.
@@ -137,10 +139,13 @@ impl Beneath {
             Read::Clock { .. } => Reading::Clock(self.clock.clone()),
             Read::Upper(_) => Reading::Upper(self.upper),
             Read::Label(_) => Reading::Label(self.label.clone()),
+            Read::Others { .. } => Reading::Others(self.others.clone()),
             other => self.interposed.answer(other).unwrap_or(Reading::Nothing),
         }
     }
 }
+
+static NO_ATTACHED: BTreeMap<String, ContainerFacts> = BTreeMap::new();
 
 /// The world behind both traits.
 pub(crate) struct Fake {
@@ -252,6 +257,7 @@ impl Fake {
             run: "r1",
             host_wide: false,
             attached: false,
+            all_attached: &NO_ATTACHED,
             share: 1.0,
             first: None,
             kept: false,

@@ -12,6 +12,8 @@ use super::process::Identity;
 
 /// The shortest prefix of a container id that is taken for one.
 const SHORTEST_ID: usize = 12;
+/// Digits of a whole one.
+const LONG_ID: usize = 64;
 
 /// The init process of a container, or `None` when it does not run.
 ///
@@ -57,6 +59,21 @@ pub fn container_processes(id: &str) -> HostResult<Vec<Identity>> {
     Ok(found)
 }
 
+/// The id of the container that a process is in, the innermost where they are nested; none outside.
+#[must_use]
+pub fn container_of(pid: u32) -> Option<String> {
+    named_in(&fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?)
+}
+
+fn named_in(cgroup: &str) -> Option<String> {
+    let paths = cgroup.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    let mut parts = paths
+        .flat_map(|path| path.split('/').rev())
+        .filter_map(|part| part.strip_suffix(".scope").unwrap_or(part).rsplit('-').next());
+    let is_id = |id: &&str| id.len() == LONG_ID && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    parts.find(is_id).map(str::to_owned)
+}
+
 fn check_id(id: &str) -> HostResult<()> {
     if id.len() >= SHORTEST_ID && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(());
@@ -100,6 +117,7 @@ mod tests {
             assert!(names_container(&text, ID), "{text}");
             assert!(names_container(&text, &ID[..12]), "{text}");
             assert!(!names_container(&text, "ffffffffffff"), "{text}");
+            assert_eq!(named_in(&text).as_deref(), Some(ID), "{text}");
         }
     }
 
@@ -108,6 +126,7 @@ mod tests {
         assert!(container_processes("").is_err());
         assert!(container_init("0::/", Some(1)).is_err());
         assert_eq!(container_init("ffffffffffff", Some(std::process::id())), Ok(None));
+        assert_eq!(named_in("0::/system.slice/docker.service\n"), None);
     }
 
     #[test]

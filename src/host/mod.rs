@@ -54,6 +54,7 @@ pub mod snapshot;
 pub mod statfs;
 pub mod stream;
 pub mod subject_program;
+pub mod superblock_users;
 pub mod sync_trial;
 pub mod task;
 pub mod times;

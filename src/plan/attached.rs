@@ -9,7 +9,7 @@ use crate::{
     faults::{Declared, FaultSpec, refused_there},
     runtime::{ContainerFacts, Listed, State},
     scenario::{Allow, Attach, Mount, Scenario},
-    volumes::VolumeSpec,
+    volumes::{Filesystem, VolumeSpec},
 };
 
 /// Where Compose notes the service of a container.
@@ -151,8 +151,13 @@ impl Case {
     /// service was not attached to.
     #[must_use]
     pub fn unfit(&self, fault: &FaultSpec) -> Option<String> {
-        let facts = self.attached.get(&fault.target().service)?;
-        unfit(&self.scenario, fault, facts)
+        let mut facts = self.attached.get(&fault.target().service)?.clone();
+        // what they share among each other is theirs alone
+        let is_ours = |name: &String| self.attached.values().any(|one| one.name == *name);
+        for own in facts.mounts.iter_mut().filter_map(|mount| mount.own.as_mut()) {
+            own.shared_with.retain(|name| !is_ours(name));
+        }
+        unfit(&self.scenario, fault, &facts)
     }
 }
 
@@ -232,7 +237,8 @@ fn hint(attach: &Attach, all: &[Listed]) -> Option<String> {
 /// Mounts and volumes of a service, as the engine has them.
 fn learn(scenario: &mut Scenario, service: &str, facts: &ContainerFacts) {
     for mount in &facts.mounts {
-        let Some(spec) = VolumeSpec::found(&mount.kind, &mount.source) else { continue };
+        let own = mount.own.as_ref().and_then(|own| Filesystem::named(&own.fs_type));
+        let Some(spec) = VolumeSpec::found(&mount.kind, &mount.source, own) else { continue };
         let name = match mount.kind.as_str() {
             "volume" => mount.volume.clone(),
             "bind" => mount.source.clone(),
@@ -280,7 +286,10 @@ fn unfit(scenario: &Scenario, fault: &FaultSpec, facts: &ContainerFacts) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{faults::testing, runtime::ContainerMount};
+    use crate::{
+        faults::testing,
+        runtime::{ContainerMount, OwnFilesystem},
+    };
 
     fn listed(name: &str, id: &str, labels: &[(&str, &str)]) -> Listed {
         let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
@@ -356,6 +365,7 @@ mod tests {
             source: source.into(),
             volume: volume.into(),
             writable: true,
+            own: None,
         };
         let mounts = vec![
             mount("/data", "volume", "/var/lib/docker/volumes/pg/_data", "pg"),
@@ -382,6 +392,25 @@ mod tests {
         let down = ContainerFacts { state: State::Exited, id: "c2".into(), ..facts() };
         let down = case.attach("twin", down).unwrap_err().to_string();
         assert!(down.contains("does not run: it is exited"), "{down}");
+    }
+
+    #[test]
+    fn a_volume_with_its_own_filesystem_is_filled_unless_another_container_has_it() {
+        let unfit = |twin: bool| {
+            let mut case = case("steps: [{ inject: { disk-full: { target: 'db:/data' } } }]\n");
+            let mut db = facts();
+            let shared_with = vec!["shop-web-1".into()];
+            db.mounts[0].own = Some(OwnFilesystem { fs_type: "ext4".into(), shared_with });
+            case.attach("db", db).unwrap();
+            if twin {
+                let (id, name) = ("c2".into(), "shop-web-1".into());
+                case.attach("twin", ContainerFacts { id, name, ..facts() }).unwrap();
+            }
+            case.fits_attached().map_err(|error| error.to_string())
+        };
+        let why = unfit(false).unwrap_err();
+        assert!(why.contains("container `shop-web-1` has volume `pg` too"), "{why}");
+        assert_eq!(unfit(true), Ok(()), "both are attached to");
     }
 
     #[test]

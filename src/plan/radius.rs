@@ -9,7 +9,7 @@ use std::{
 
 use super::{Case, text::volume_of};
 use crate::{
-    faults::{Changes, FaultSpec},
+    faults::{Changes, FaultSpec, unseen},
     probes::ProbeSpec,
     runtime::{ContainerFacts, Listed},
     scenario::{Action, Scenario, Step},
@@ -24,20 +24,30 @@ pub enum By {
     Hand,
 }
 
+/// What was found beforehand.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// Every container that there is.
+    pub all: Vec<Listed>,
+    /// The process of the host that nobody may look at, as far as is known.
+    pub closed: Option<u32>,
+}
+
 /// A container, and all that the cases do to it.
 struct Touched<'a> {
     facts: &'a ContainerFacts,
     services: BTreeSet<&'a str>,
     /// In the order of the steps; each act once, however many cases have it.
     acts: Vec<String>,
+    /// One of them fills or freezes a whole filesystem.
+    whole: bool,
     /// Names of the faults among them that stop, kill, freeze or start it.
     lifecycle: BTreeSet<&'static str>,
 }
 
-/// Renders the blast radius; empty where no case attaches to anything. `all` is every container that
-/// there is.
+/// Renders the blast radius; empty where no case attaches to anything.
 #[must_use]
-pub fn render(cases: &[Case], all: &[Listed], by: By) -> String {
+pub fn render(cases: &[Case], found: &Found, by: By) -> String {
     let touched = touched(cases);
     let mut text = String::new();
     if touched.is_empty() {
@@ -47,7 +57,11 @@ pub fn render(cases: &[Case], all: &[Listed], by: By) -> String {
     let _ =
         writeln!(text, "blast radius: {} {containers} that keelhaul did not make", touched.len());
     for one in touched.values() {
-        container(&mut text, one, all, by);
+        container(&mut text, one, &found.all, by);
+    }
+    let whole = by == By::Hand || touched.values().any(|one| one.whole);
+    if let Some(pid) = found.closed.filter(|_| whole) {
+        let _ = writeln!(text, "\n  {}", unseen(pid));
     }
     text
 }
@@ -60,6 +74,7 @@ fn touched(cases: &[Case]) -> BTreeMap<&str, Touched<'_>> {
                 facts,
                 services: BTreeSet::new(),
                 acts: Vec::new(),
+                whole: false,
                 lifecycle: BTreeSet::new(),
             });
             one.services.insert(service);
@@ -87,7 +102,9 @@ fn done_to(one: &mut Touched<'_>, service: &str, case: &Case) {
         for fault in case.faults(index) {
             if fault.target().service == service {
                 add(injected(&fault, &case.scenario));
-                let stops = fault.on_others().changes() == Some(Changes::Processes);
+                let changes = fault.on_others().changes();
+                one.whole |= changes.is_some_and(Changes::takes_whole);
+                let stops = changes == Some(Changes::Processes);
                 one.lifecycle.extend(stops.then(|| fault.name()));
             }
         }
@@ -106,8 +123,14 @@ fn done_to(one: &mut Touched<'_>, service: &str, case: &Case) {
 
 fn injected(fault: &FaultSpec, scenario: &Scenario) -> String {
     let described = fault.describe_on(volume_of(fault, scenario));
-    let borne = fault.on_others().borne().map(|what| format!("; {what}")).unwrap_or_default();
-    format!("{}: {}; undo: {}{borne}", fault.name(), described.act, described.undo)
+    let mut text = format!("{}: {}; undo: {}", fault.name(), described.act, described.undo);
+    if fault.on_others().changes().is_some_and(Changes::takes_whole) {
+        text.push_str("; only where nobody else is seen to use that filesystem, right before");
+    }
+    if let Some(what) = fault.on_others().borne() {
+        let _ = write!(text, "; {what}");
+    }
+    text
 }
 
 fn container(text: &mut String, one: &Touched<'_>, all: &[Listed], by: By) {
@@ -198,8 +221,14 @@ mod tests {
 
     /// A case with this, and a volume, a tmpfs and a network.
     fn case() -> Case {
-        let yaml = "keelhaul: 1\nname: t\nallow: [attach]\nservices: { db: { attach: { container: x } } }\nsteady_state: [{ exec: { service: db, command: [pg_isready] } }, { http: { service: db, path: / } }]\nsteps:\n  - inject: { read-only: { target: 'db:/data' } }\n  - inject: { crash: { target: db } }\n  - exec: { service: db, command: [sync] }\n";
-        let files = [("t.yaml".into(), Ok(yaml.into()))];
+        case_with("crash: { target: db }")
+    }
+
+    fn case_with(fault: &str) -> Case {
+        let yaml = format!(
+            "keelhaul: 1\nname: t\nallow: [attach]\nservices: {{ db: {{ attach: {{ container: x }} }} }}\nsteady_state: [{{ exec: {{ service: db, command: [pg_isready] }} }}, {{ http: {{ service: db, path: / }} }}]\nsteps:\n  - inject: {{ read-only: {{ target: 'db:/data' }} }}\n  - inject: {{ {fault} }}\n  - exec: {{ service: db, command: [sync] }}\n"
+        );
+        let files = [("t.yaml".into(), Ok(yaml.into_bytes()))];
         let loaded = crate::scenario::load_all(&files, &Default::default(), &Default::default());
         let mut case =
             crate::plan::expand(&loaded.unwrap(), &Default::default(), 7).unwrap().remove(0);
@@ -209,6 +238,7 @@ mod tests {
             source: String::new(),
             volume: volume.into(),
             writable: true,
+            own: None,
         };
         let network = ContainerNetwork {
             id: "n1".into(),
@@ -246,7 +276,8 @@ mod tests {
             Listed { ours: true, ..other("keelhaul-k1", &["pg"], &[]) },
             other("web", &[], &["shop_default"]),
         ];
-        let text = render(&[case(), case()], &all, By::Steps);
+        let found = Found { all: all.into(), closed: Some(1) };
+        let text = render(&[case(), case()], &found, By::Steps);
         let expected = "\
 blast radius: 1 container that keelhaul did not make
 
@@ -281,15 +312,26 @@ blast radius: 1 container that keelhaul did not make
     }
 
     #[test]
+    fn who_could_not_be_looked_at_is_said_where_a_whole_filesystem_is_taken() {
+        let found = Found { closed: Some(1), ..Found::default() };
+        let text = render(&[case_with("disk-full: { target: 'db:/run' }")], &found, By::Steps);
+        assert!(text.contains("; only where nobody else is seen to use that filesystem"), "{text}");
+        let told = "\n\n  process 1 of the host could not be looked at";
+        assert!(text.contains(told), "{text}");
+        assert!(!render(&[case()], &found, By::Steps).contains(told));
+        assert!(render(&[case()], &found, By::Hand).contains(told));
+    }
+
+    #[test]
     fn without_such_containers_there_is_nothing_to_say() {
-        assert_eq!(render(&[], &[], By::Steps), "");
+        assert_eq!(render(&[], &Found::default(), By::Steps), "");
     }
 
     #[test]
     fn by_hand_anything_may_happen_that_can_be_given_back() {
         let mut case = case();
         case.scenario.steps.clear();
-        let text = render(&[case], &[], By::Hand);
+        let text = render(&[case], &Found::default(), By::Hand);
         assert!(text.contains("as a probe: pg_isready"), "{text}");
         assert!(text.contains("touched by faults that you inject by hand"), "{text}");
         assert!(!text.contains("never stopped"), "{text}");

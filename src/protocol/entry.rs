@@ -43,6 +43,11 @@ pub enum Outcome {
     Done,
     /// There was nothing to do.
     Already,
+    /// It was done where nobody else was seen, and not everybody could be looked at.
+    Unseen {
+        /// The process of the host that nobody may look at.
+        pid: u32,
+    },
     /// A mount was stacked.
     Mounted {
         /// Its mount id.

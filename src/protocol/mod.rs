@@ -12,6 +12,7 @@ mod entry;
 mod explore;
 mod file_cut;
 mod histogram;
+mod host_facts;
 mod http;
 mod inner_engine;
 mod inotify;
@@ -32,6 +33,7 @@ mod place;
 mod power;
 mod quota;
 mod read;
+mod sole;
 mod struck;
 mod time;
 mod tree;
@@ -50,6 +52,7 @@ pub use explore::{
 };
 pub use file_cut::{CutProfile, DurableAttempt, FileCutOp, PendingFacts, TriedDurable};
 pub use histogram::Histogram;
+pub use host_facts::{HostFacts, Ready};
 pub use http::{HttpReply, HttpRequest};
 pub use inner_engine::{Ending, InnerEngineFacts, StartTrial};
 pub use inotify::InotifyStock;
@@ -71,9 +74,10 @@ pub use place::{Dev, Init, Place, ProcessFacts};
 pub use power::{CUT_CANARY, CutFacts, PowerOp, UNSYNCED_CANARY, canaries};
 pub use quota::{QuotaFacts, QuotaGroup, QuotaWas};
 pub use read::{
-    EventFacts, FileFacts, FsFacts, HostFacts, LoopFacts, MountFacts, NetFacts, OpenFile, Read,
-    Reading, Ready, Trial, UserFacts, WriterFacts,
+    EventFacts, FileFacts, FsFacts, LoopFacts, MountFacts, NetFacts, OpenFile, Read, Reading,
+    Trial, UserFacts, WriterFacts,
 };
+pub use sole::{Has, OtherUser, Sole, SoleOp};
 pub use struck::{Counted, LISTED, Struck};
 pub use time::{ClockFacts, FileTimes, TimeOp, TimesFacts, Told};
 pub use tree::{ArchiveFacts, TreeFacts};

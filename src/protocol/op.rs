@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Counted, Dev, Ending, EngineOp, FileCutOp, FileId, FileOwner, Init, InotifyStock, InsertionOp,
     Interposer, IoLimits, IoRule, LinkState, MountFlag, Place, PowerOp, QuotaGroup, QuotaWas,
-    TimeOp,
+    SoleOp, TimeOp,
 };
 use crate::units::Percent;
 
@@ -161,6 +161,8 @@ pub enum Op {
         /// Its type: `ext4`.
         fs_type: String,
     },
+    /// Something done to a whole filesystem that is not the run's.
+    Sole(SoleOp),
     /// Set the limits of a container's I/O on one device, if they are what they were. Nothing to do
     /// once `init` is gone: its cgroup went with it.
     LimitIo {

@@ -42,6 +42,7 @@ impl Op {
             | Self::ExhaustMemory { place, .. }
             | Self::SetOomScore { place, .. } => Some(place),
             Self::Insertion(op) => Some(op.place()),
+            Self::Sole(op) => Some(op.place()),
             Self::Time(op) => Some(op.place()),
             Self::CutFiles(op) => op.place(),
             Self::Power(op) => op.place(),

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AccessFacts, ArchiveFacts, ByteAttempt, ByteRange, ClockFacts, Dev, DiskAttempt,
-    DurableAttempt, EscapeFacts, FlushAttempt, HttpReply, HttpRequest, Init, InnerEngineFacts,
-    IoAttempt, IoFacts, LabelFacts, LinkState, MemoryFacts, Pace, PaceTrial, PageFacts, Place,
-    ProcessFacts, QuotaFacts, QuotaGroup, ReplaySpec, Replayed, RuleFacts, StartTrial, SyncAttempt,
-    TimesFacts, TracePiece, TreeFacts, TriedBytes, TriedDurable, TriedOp, TriedSync, TriedVisible,
-    VisibleAttempt,
+    DurableAttempt, EscapeFacts, FlushAttempt, HostFacts, HttpReply, HttpRequest, Init,
+    InnerEngineFacts, IoAttempt, IoFacts, LabelFacts, LinkState, MemoryFacts, OtherUser, Pace,
+    PaceTrial, PageFacts, Place, ProcessFacts, QuotaFacts, QuotaGroup, ReplaySpec, Replayed,
+    RuleFacts, Sole, StartTrial, SyncAttempt, TimesFacts, TracePiece, TreeFacts, TriedBytes,
+    TriedDurable, TriedOp, TriedSync, TriedVisible, VisibleAttempt,
 };
 
 /// A question to the worker.
@@ -203,6 +203,13 @@ pub enum Read {
     OnDevice(Place),
     /// Every mount in the container's namespace. → `Mounts`
     AllMounts(Place),
+    /// Who else uses the filesystem under this path, beside those who may; the first few. → `Others`
+    Others {
+        /// A path on the filesystem.
+        place: Place,
+        /// Who may use it.
+        sole: Sole,
+    },
     /// Memory of the container's cgroup; the path is not used. → `Memory`
     Memory(Place),
     /// The container's processes, its init among them; the path is not used. → `Processes`
@@ -297,6 +304,8 @@ pub enum Reading {
     OnDevice(Vec<ByteRange>),
     /// Loop devices.
     Loops(Vec<LoopFacts>),
+    /// Who else uses a filesystem.
+    Others(Vec<OtherUser>),
     /// A container's memory.
     Memory(MemoryFacts),
     /// A container's processes, by pid.
@@ -337,50 +346,6 @@ pub struct UserFacts {
     pub own_namespace: bool,
     /// A process outside the container that is the same user: `sshd (pid 612)`.
     pub shared_with: Option<String>,
-}
-
-/// Whether something can be used here, and why not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ready {
-    /// It can.
-    Yes,
-    /// It cannot, for this reason.
-    No(String),
-}
-
-/// What the host's kernel offers, as seen by the worker.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HostFacts {
-    /// `uname -r`.
-    pub kernel: String,
-    /// Names in `/proc/filesystems`.
-    pub filesystems: Vec<String>,
-    /// 1 or 2.
-    pub cgroup_version: u8,
-    /// Effective capabilities of the worker, without `CAP_`.
-    pub capabilities: Vec<String>,
-    /// Loop devices can be attached.
-    pub loop_devices: Ready,
-    /// `mount_setattr` works (kernel ≥ 5.12).
-    pub mount_setattr: Ready,
-    /// The memory cgroups of containers can be looked at.
-    pub memory_cgroup: Ready,
-    /// The I/O of a container can be limited: there is a controller of block I/O.
-    pub io_limits: Ready,
-    /// An interposer can be mounted.
-    pub fuse: Ready,
-    /// The wall clock of a process can be shifted.
-    pub wall_clock: Ready,
-    /// `SELinux` is enforcing.
-    pub selinux: Ready,
-    /// The engine's local socket answers in the helper.
-    pub engine_socket: Ready,
-    /// Another engine can be started in a container.
-    pub inner_engine: Ready,
-    /// This boot.
-    pub boot_id: String,
 }
 
 /// One mount.

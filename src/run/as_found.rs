@@ -88,6 +88,7 @@ mod tests {
             source: "/var/lib/docker/volumes/pg/_data".into(),
             volume: "pg".into(),
             writable: false,
+            own: None,
         });
         assert_eq!(
             differences(&before, &now),

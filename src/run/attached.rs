@@ -20,8 +20,8 @@ use crate::{
         attached::{AttachError, find},
     },
     runtime::{
-        ContainerFacts, ContainerMount, ContainerSpec, Docker, ImageRef, Listed, PullPolicy,
-        Runtime as _, RuntimeError, SPECIMEN_IMAGE, State, labels,
+        ContainerFacts, ContainerSpec, Docker, ImageRef, Listed, OwnFilesystem, PullPolicy,
+        Runtime as _, RuntimeError, SPECIMEN_IMAGE, State, VolumeBeneath, labels,
     },
 };
 
@@ -55,7 +55,7 @@ pub async fn attach(docker: &Docker, cases: &mut [Case]) -> Result<Vec<Listed>, 
         for (service, wanted) in wanted.collect::<Vec<_>>() {
             let found = find(&service, &wanted, &all)?;
             let mut facts = docker.inspect(&found.id).await?;
-            unveil(docker, &mut facts.mounts).await?;
+            unveil(docker, &mut facts, &all).await?;
             case.secrets.extend(secrets(docker, &found.id).await?);
             case.attach(&service, facts)?;
         }
@@ -64,15 +64,33 @@ pub async fn attach(docker: &Docker, cases: &mut [Case]) -> Result<Vec<Listed>, 
     Ok(all)
 }
 
-/// A volume that is a directory of the host by another name is that directory.
-async fn unveil(docker: &Docker, mounts: &mut [ContainerMount]) -> Result<(), RuntimeError> {
-    for mount in mounts.iter_mut().filter(|mount| mount.kind == "volume") {
-        if let Some(directory) = docker.directory_beneath(&mount.volume).await? {
-            (mount.kind, mount.source) = ("bind".into(), directory);
-            mount.volume.clear();
+/// What its volumes stand for: one that is a directory of the host by another name is that directory.
+async fn unveil(
+    docker: &Docker,
+    facts: &mut ContainerFacts,
+    all: &[Listed],
+) -> Result<(), RuntimeError> {
+    for mount in facts.mounts.iter_mut().filter(|mount| mount.kind == "volume") {
+        match docker.volume_beneath(&mount.volume).await? {
+            VolumeBeneath::Own => {}
+            VolumeBeneath::Directory(directory) => {
+                (mount.kind, mount.source) = ("bind".into(), directory);
+                mount.volume.clear();
+            }
+            VolumeBeneath::Filesystem(fs_type) => {
+                let shared_with = others_with(&mount.volume, &facts.id, all);
+                mount.own = Some(OwnFilesystem { fs_type, shared_with });
+            }
         }
     }
     Ok(())
+}
+
+/// Names of the other running containers that have a volume.
+fn others_with(volume: &str, own: &str, all: &[Listed]) -> Vec<String> {
+    let has = |one: &&Listed| one.mounts.iter().any(|mount| mount == volume);
+    let others = all.iter().filter(|one| one.running && one.id != own).filter(has);
+    others.map(|one| one.name.clone()).collect()
 }
 
 /// Values of its environment that are not its image's: no report may show them.

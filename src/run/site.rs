@@ -56,6 +56,7 @@ pub(super) fn cx<'a>(world: &'a World, site: &'a Site) -> Cx<'a> {
         // whatever the scenario allows: it speaks of the host, not of somebody's containers
         host_wide: world.case.scenario.allow.contains(&Allow::HostWide) && !attached,
         attached,
+        all_attached: &world.case.attached,
         share: 1.0,
         first: None,
     }

@@ -148,6 +148,19 @@ pub struct ContainerMount {
     pub volume: String,
     /// Mounted writable.
     pub writable: bool,
+    /// The filesystem that the engine mounts for this volume; none where nobody has asked the engine, and
+    /// for a directory of the engine's or of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<OwnFilesystem>,
+}
+
+/// A filesystem that a volume brings along.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnFilesystem {
+    /// As the volume's options have it: `ext4`.
+    pub fs_type: String,
+    /// Names of the other running containers that have the volume.
+    pub shared_with: Vec<String>,
 }
 
 /// A container on a network.

@@ -24,17 +24,20 @@ pub(crate) use docker::scripted;
 pub use docker::{
     AGENT_ID, ApiVersion, Attached, DEFAULT_SOCKET, Docker, ENGINE_DATA, ENGINE_HOST, ENGINE_IMAGE,
     ENGINE_PATH, ENGINE_PORT, ENGINE_SOCKET, HOST_DEVICES, LINKED_FILES, MINIMUM_API, OWN_IMAGE,
-    Output, PROGRAM, ProgramError, ProgramFacts, RUN_DIRECTORY, SPECIMEN_IMAGE, build_hash,
-    program, take_program,
+    Output, PROGRAM, ProgramError, ProgramFacts, RUN_DIRECTORY, SPECIMEN_IMAGE, VolumeBeneath,
+    build_hash, program, take_program,
 };
 pub use facts::{
     Checked, ContainerFacts, ContainerMount, ContainerNetwork, EngineFacts, ExecOutput, Health,
-    MemoryLimit, ObjectKind, ObjectRef, Printed, State,
+    MemoryLimit, ObjectKind, ObjectRef, OwnFilesystem, Printed, State,
 };
 pub use spec::{
     ContainerSpec, ENGINE_CAPABILITIES, HELPER_CAPABILITIES, HealthCheck, HelperSpec, ImageRef,
     MountSource, MountSpec, NetworkSpec, PullPolicy, RestartPolicy, ShellSpec, Ulimit, VolumeSpec,
 };
+
+/// Types of filesystems that a volume may bring along, for itself alone.
+pub const OWN_FILESYSTEMS: [&str; 4] = ["btrfs", "ext4", "tmpfs", "xfs"];
 
 /// What a call to the engine came to.
 pub type Result<T> = std::result::Result<T, RuntimeError>;

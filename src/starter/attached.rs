@@ -139,14 +139,14 @@ mod tests {
     use super::*;
     use crate::{
         faults::testing,
-        runtime::{ContainerMount, Listed},
+        runtime::{ContainerMount, Listed, OwnFilesystem},
         scenario::Attach,
     };
 
     fn mount(destination: &str, kind: &str, source: &str) -> ContainerMount {
         let (destination, source) = (destination.into(), source.into());
         let volume = if kind == "volume" { "theirs".into() } else { String::new() };
-        ContainerMount { destination, kind: kind.into(), source, volume, writable: true }
+        ContainerMount { destination, kind: kind.into(), source, volume, writable: true, own: None }
     }
 
     /// Names of the files that are written for a container with these mounts.
@@ -198,6 +198,14 @@ mod tests {
             "db-run-tmpfs-full.yaml",
         ];
         assert_eq!(suite(kept, RestartPolicy::Always), expected);
+        let own = |others: &[&str]| {
+            let shared_with = others.iter().map(ToString::to_string).collect();
+            let own = Some(OwnFilesystem { fs_type: "ext4".into(), shared_with });
+            let found = ContainerMount { own, ..mount("/data", "volume", "/v") };
+            suite(vec![found], RestartPolicy::No)
+        };
+        assert!(own(&[]).contains(&"db-data-disk-full.yaml".to_owned()), "{:?}", own(&[]));
+        assert!(!own(&["web"]).contains(&"db-data-disk-full.yaml".to_owned()));
     }
 
     #[test]

@@ -31,6 +31,16 @@ pub struct Docker {
     /// Whose promises of what a sync makes durable are kept until a `power-cut`, with `interpose: file`;
     /// those of `posix-strict` without it.
     durability: Option<Durability>,
+    /// The filesystem that was found there: the run has not made it.
+    #[serde(skip)]
+    found: Option<Filesystem>,
+}
+
+impl Docker {
+    /// One that was there before, and brings a filesystem along.
+    pub(super) fn found(filesystem: Filesystem) -> Self {
+        Self { found: Some(filesystem), ..Self::default() }
+    }
 }
 
 fn local() -> String {
@@ -42,11 +52,11 @@ impl Volume for Docker {
     const EXAMPLE: &'static str = "docker: {}";
 
     fn filesystem(&self) -> Option<Filesystem> {
-        None
+        self.found
     }
 
     fn shares_host(&self) -> bool {
-        self.driver == "local" && self.options.is_empty()
+        self.driver == "local" && self.options.is_empty() && self.found.is_none()
     }
 
     fn interpose(&self) -> Option<Layer> {

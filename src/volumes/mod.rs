@@ -44,6 +44,20 @@ pub enum Filesystem {
     Btrfs,
 }
 
+impl Filesystem {
+    /// The one that the kernel calls so.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "tmpfs" => Some(Self::Tmpfs),
+            "ext4" => Some(Self::Ext4),
+            "xfs" => Some(Self::Xfs),
+            "btrfs" => Some(Self::Btrfs),
+            _ => None,
+        }
+    }
+}
+
 /// Why a volume could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum VolumeError {
@@ -144,11 +158,12 @@ pub struct VolumeRow {
 
 impl VolumeSpec {
     /// What is mounted in a container that the run did not make: by the engine's word for its kind,
-    /// and where it comes from. None for what no fault can be aimed at.
+    /// where it comes from, and the filesystem that a volume brings along. None for what no fault can be
+    /// aimed at.
     #[must_use]
-    pub fn found(kind: &str, source: &str) -> Option<Self> {
+    pub fn found(kind: &str, source: &str, own: Option<Filesystem>) -> Option<Self> {
         match kind {
-            "volume" => Some(Self::Docker(docker::Docker::default())),
+            "volume" => Some(Self::Docker(own.map(docker::Docker::found).unwrap_or_default())),
             "bind" => Some(Self::Bind(bind::Bind::at(source))),
             "tmpfs" => Some(Self::Tmpfs(tmpfs::Tmpfs::default())),
             _ => None,

@@ -8,7 +8,7 @@ use std::{path::Path, time::Duration};
 
 use crate::{
     journal::Slot,
-    protocol::{EngineOp, EntryId, Op, Outcome, Place},
+    protocol::{EngineOp, EntryId, Op, Outcome, Place, SoleOp},
 };
 
 /// When an undo op can be done.
@@ -73,6 +73,8 @@ pub(super) fn deadline(op: &Op) -> Duration {
             | Op::SeedBind { .. }
             | Op::RemoveBind { .. }
             | Op::WriteImage { .. }
+            // who else uses a filesystem is asked of every process
+            | Op::Sole(SoleOp::Check { .. } | SoleOp::Freeze { .. } | SoleOp::RemoveFiller { .. })
     );
     Duration::from_secs(if slow { 120 } else { 5 })
 }

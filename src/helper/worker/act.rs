@@ -7,7 +7,7 @@ use super::{
     super::HelperError,
     context::{Context, Done},
     cut, detach, disk, fill, freeze, hold, image, inner_engine, insertion, interpose, link, memory,
-    metadata, mount, page_cache, process, quota, snapshot, stream, throttle, time, tmpfs,
+    metadata, mount, page_cache, process, quota, snapshot, sole, stream, throttle, time, tmpfs,
 };
 use crate::{
     interpose::control::Ask,
@@ -58,6 +58,7 @@ fn act_on_device(op: &Op, cx: &Context) -> Done {
     match op {
         Op::Freeze { place, dev, image } => freeze::stall(place, *dev, image, cx),
         Op::Thaw { place, dev, image, fs_type } => freeze::resume(place, *dev, image, fs_type, cx),
+        Op::Sole(op) => sole::act(op, cx),
         Op::LimitIo { init, dev, from, to, .. } => throttle::limit(*init, *dev, *from, *to),
         Op::SetQuota { place, dev, group, used } => quota::set(place, *dev, *group, *used, cx),
         Op::RestoreQuota { place, dev, to } => quota::restore(place, *dev, *to),

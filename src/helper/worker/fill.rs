@@ -94,17 +94,26 @@ fn run(
 /// Removes the filler, wherever the filesystem can still be reached. Where it cannot, it is mounted
 /// no more, and belongs to the run or has gone with its last user.
 pub(super) fn remove(place: &Place, dev: Dev, marker: &str) -> Done {
+    Ok(remove_by_ways(place, dev, marker)?.unwrap_or(Outcome::Already))
+}
+
+/// Removes the filler where the filesystem is mounted; none where it is not.
+pub(super) fn remove_by_ways(
+    place: &Place,
+    dev: Dev,
+    marker: &str,
+) -> Result<Option<Outcome>, HelperError> {
     let mut last = None;
     for way in ways(place)? {
         match remove_at(way.target, &way.path, dev, marker) {
-            Ok(Some(0)) => return Ok(Outcome::Already),
-            Ok(Some(_)) => return Ok(Outcome::Done),
+            Ok(Some(0)) => return Ok(Some(Outcome::Already)),
+            Ok(Some(_)) => return Ok(Some(Outcome::Done)),
             Ok(None) => {}
             Err(error) if error.is(libc::ENOENT) || !way.target.is_alive() => {}
             Err(error) => last = Some(error),
         }
     }
-    last.map_or(Ok(Outcome::Already), |error| Err(error.into()))
+    last.map_or(Ok(None), |error| Err(error.into()))
 }
 
 fn remove_at(target: Identity, path: &str, dev: Dev, marker: &str) -> HostResult<Option<u64>> {

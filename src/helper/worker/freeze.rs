@@ -45,13 +45,8 @@ pub(super) fn stall(place: &Place, dev: Dev, name: &str, cx: &Context) -> Done {
 /// Thaws it: through its container, through the engine's mount, or, when nobody has it mounted any
 /// more, through its device, which a frozen filesystem stays on.
 pub(super) fn resume(place: &Place, dev: Dev, name: &str, fs_type: &str, cx: &Context) -> Done {
-    for way in ways(place)? {
-        let thawed = inside(way.target, &way.path, |here| {
-            if dev_of(here.path)? == dev { thaw(here.path).map(Some) } else { Ok(None) }
-        });
-        if let Ok(Some(thawed)) = thawed {
-            return Ok(if thawed { Outcome::Done } else { Outcome::Already });
-        }
+    if let Some(done) = resume_by_ways(place, dev)? {
+        return Ok(done);
     }
     let mut done = Outcome::Already;
     for node in devices(cx, name)? {
@@ -60,6 +55,19 @@ pub(super) fn resume(place: &Place, dev: Dev, name: &str, fs_type: &str, cx: &Co
         }
     }
     Ok(done)
+}
+
+/// Thaws it where it is mounted; none where it is not.
+pub(super) fn resume_by_ways(place: &Place, dev: Dev) -> Result<Option<Outcome>, HelperError> {
+    for way in ways(place)? {
+        let thawed = inside(way.target, &way.path, |here| {
+            if dev_of(here.path)? == dev { thaw(here.path).map(Some) } else { Ok(None) }
+        });
+        if let Ok(Some(thawed)) = thawed {
+            return Ok(Some(if thawed { Outcome::Done } else { Outcome::Already }));
+        }
+    }
+    Ok(None)
 }
 
 /// The loop devices of an image of the run.

@@ -42,6 +42,7 @@ mod quota;
 mod read;
 mod serve;
 mod snapshot;
+mod sole;
 mod stream;
 mod throttle;
 mod time;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{
     super::HelperError, clock, cut, disk_trial, facts, freeze, hold, host_facts, http, image,
     inner_engine, insertion, interpose, io_trace, label, layer, load, memory_cgroup, metadata, net,
-    page_cache, place, process, quota, throttle, time, trial, visibility, witness::Witnesses,
+    page_cache, place, process, quota, sole, throttle, time, trial, visibility, witness::Witnesses,
     written,
 };
 use crate::protocol::{Read, Reading};
@@ -52,7 +52,7 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
     })
 }
 
-/// Tries something, to learn how it goes.
+/// Tries something, or looks all over the host, to learn how it goes.
 fn attempt(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
     Ok(match read {
         Read::TryCreate(place) => Reading::Tried(trial::create(place)?),
@@ -71,6 +71,7 @@ fn attempt(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::TryDiskBytes(attempt) => Reading::BytesTried(disk_trial::bytes(attempt)?),
         Read::Replay(spec) => Reading::Replayed(load::replay(spec, dir)?),
         Read::OnDevice(place) => Reading::OnDevice(disk_trial::places(place)?),
+        Read::Others { place, sole } => Reading::Others(sole::users(place, sole)?),
         Read::TryBytes(attempt) => Reading::BytesTried(trial::bytes(attempt)?),
         Read::TryVisible(attempt) => Reading::VisibleTried(visibility::tried(attempt)?),
         Read::TrySync(attempt) => Reading::SyncTried(trial::sync(attempt)?),

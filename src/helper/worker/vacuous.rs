@@ -3,10 +3,14 @@
 //! Only ops that are faults; the making of volumes and every undo stay real. With it a run must be
 //! `inconclusive`, because no effect can be verified.
 
-use crate::protocol::{CutFacts, Dev, FileCutOp, LinkState, Op, Outcome, PendingFacts, PowerOp};
+use crate::protocol::{
+    CutFacts, Dev, FileCutOp, LinkState, Op, Outcome, PendingFacts, PowerOp, SoleOp,
+};
 
 const CUT: PendingFacts =
     PendingFacts { fenced: true, pending: 3, own: 0, undone: 3, overflowed: false };
+
+const POWERLESS: CutFacts = CutFacts { volatile: 9, dropped: 9, canary: Some(false), lied: false };
 
 /// A plausible outcome for an op that is a fault; `None` for what must really happen.
 pub(super) fn outcome(op: &Op) -> Option<Outcome> {
@@ -34,14 +38,13 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         | Op::SetOomScore { .. }
         | Op::ArmRules { .. }
         | Op::CutFiles(FileCutOp::PlantCanaries { .. })
-        | Op::Freeze { .. } => Outcome::Done,
+        | Op::Freeze { .. }
+        | Op::Sole(SoleOp::Freeze { .. }) => Outcome::Done,
         Op::CutFiles(FileCutOp::Fence { .. } | FileCutOp::Settle { .. }) => Outcome::Pending(CUT),
         Op::GrowTmpfs { .. } | Op::ExhaustMemory { .. } => {
             Outcome::OomKills { before: 0, after: 1 }
         }
-        Op::Power(PowerOp::Cut { .. }) => {
-            Outcome::Cut(CutFacts { volatile: 9, dropped: 9, canary: Some(false), lied: false })
-        }
+        Op::Power(PowerOp::Cut { .. }) => Outcome::Cut(POWERLESS),
         Op::HoldInotify { .. } => Outcome::Held { instances: 127, watches: 0 },
         Op::ReplaceByCopy { .. } | Op::CopyUp { .. } => {
             Outcome::Linked { before: link(11), after: link(12) }

@@ -23,7 +23,7 @@ use crate::{
         namespace::in_mount_ns,
         process::Identity,
     },
-    protocol::{Op, Place},
+    protocol::{Op, Place, SoleOp},
 };
 
 /// What follows an act at once, on a busy machine.
@@ -45,7 +45,10 @@ impl Witnesses {
     pub(super) fn before(&self, op: &Op) {
         let Some(place) = op.place() else { return };
         // a filesystem that was broken for everybody heals when its last user goes
-        let lets_go = matches!(op, Op::BreakFilesystem { .. } | Op::Freeze { .. });
+        let lets_go = matches!(
+            op,
+            Op::BreakFilesystem { .. } | Op::Freeze { .. } | Op::Sole(SoleOp::Freeze { .. })
+        );
         // without one it is as it was before there were any: the proof needs the service alive
         let witness = if lets_go { None } else { start(place).ok().flatten() };
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -84,6 +84,12 @@ impl Docker {
         Self::at(Address::Unix(path.to_owned()))
     }
 
+    /// Whether it listens on a socket of this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        matches!(self.address, Address::Unix(_))
+    }
+
     fn at(address: Address) -> Result<Self> {
         let client = match &address {
             Address::Unix(path) => {

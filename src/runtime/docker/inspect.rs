@@ -43,6 +43,7 @@ fn facts(answer: ContainerInspectResponse) -> ContainerFacts {
         source: String::new(),
         volume: String::new(),
         writable: !options.split(',').any(|option| option == "ro"),
+        own: None,
     }));
     mounts.sort_by(|one, other| one.destination.cmp(&other.destination));
     let id = answer.id.unwrap_or_default();
@@ -118,6 +119,7 @@ fn mount(point: MountPoint) -> ContainerMount {
         source: if kind == "tmpfs" { String::new() } else { point.source.unwrap_or_default() },
         volume: point.name.unwrap_or_default(),
         writable: point.rw.unwrap_or_default(),
+        own: None,
         kind,
     }
 }

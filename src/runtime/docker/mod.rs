@@ -53,6 +53,7 @@ pub use helper::{ENGINE_SOCKET, HOST_DEVICES, RUN_DIRECTORY};
 pub use images::{ENGINE_IMAGE, OWN_IMAGE, SPECIMEN_IMAGE};
 pub use inner_engine::{ENGINE_DATA, ENGINE_HOST, ENGINE_PATH, ENGINE_PORT};
 pub use layer::{AGENT_ID, LINKED_FILES, PROGRAM};
+pub use objects::VolumeBeneath;
 pub use program::{ProgramError, ProgramFacts, build_hash, program, take_program};
 
 /// The oldest API with all that we need: Docker 19.03.

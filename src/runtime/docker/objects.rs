@@ -9,6 +9,32 @@ use bollard::query_parameters::{
 use super::Docker;
 use crate::runtime::{ObjectKind, ObjectRef, Result, RuntimeError, labels};
 
+/// What a volume stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VolumeBeneath {
+    /// A directory of its own, wherever its driver keeps it.
+    Own,
+    /// A directory of the host, by another name.
+    Directory(String),
+    /// A filesystem of this type, which the engine mounts for it.
+    Filesystem(String),
+}
+
+/// What is mounted, as `docker volume create --opt` has it.
+fn beneath(options: &Labels) -> VolumeBeneath {
+    let of = |key: &str| options.get(key).map(String::as_str).unwrap_or_default();
+    let bound = of("o").split(',').any(|word| matches!(word, "bind" | "rbind"));
+    let (kind, device) = (of("type"), of("device"));
+    if !bound && crate::runtime::OWN_FILESYSTEMS.contains(&kind) {
+        return VolumeBeneath::Filesystem(kind.to_owned());
+    }
+    // a disk is mounted, a directory is bound
+    if device.starts_with('/') && !device.starts_with("/dev/") {
+        return VolumeBeneath::Directory(device.to_owned());
+    }
+    VolumeBeneath::Own
+}
+
 type Filters = Option<HashMap<String, Vec<String>>>;
 type Labels = HashMap<String, String>;
 
@@ -52,20 +78,16 @@ impl Docker {
         Ok(age.unwrap_or(Duration::MAX))
     }
 
-    /// The directory of the host that a volume stands for, by the options of the `local` driver; none
-    /// where it has one of its own, or is gone.
+    /// What a volume stands for, by the options of the `local` driver.
     ///
     /// # Errors
     /// What the call came to.
-    pub async fn directory_beneath(&self, volume: &str) -> Result<Option<String>> {
+    pub async fn volume_beneath(&self, volume: &str) -> Result<VolumeBeneath> {
         let call = self.call("looking at", "volume", volume);
         match call.run(self.client.inspect_volume(volume)).await {
-            Err(RuntimeError::Gone { .. }) => Ok(None),
-            Ok(volume) => {
-                let device = volume.options.get("device").filter(|path| path.starts_with('/'));
-                // a disk is mounted, a directory is bound
-                Ok(device.filter(|path| !path.starts_with("/dev/")).cloned())
-            }
+            Err(RuntimeError::Gone { .. }) => Ok(VolumeBeneath::Own),
+            Ok(volume) if volume.driver == "local" => Ok(beneath(&volume.options)),
+            Ok(_) => Ok(VolumeBeneath::Own),
             Err(error) => Err(error),
         }
     }
@@ -154,4 +176,25 @@ impl Docker {
 fn object(kind: ObjectKind, id: String, name: String, found: &Labels) -> ObjectRef {
     let label = |key: &str| found.get(key).cloned().unwrap_or_default();
     ObjectRef { kind, id, name, run: label(labels::RUN), role: label(labels::ROLE) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_is_what_its_options_mount() {
+        let of = |words: &str| {
+            let pairs = words.split(' ').filter_map(|word| word.split_once('='));
+            beneath(&pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+        };
+        let filesystem = |name: &str| VolumeBeneath::Filesystem(name.to_owned());
+        assert_eq!(of(""), VolumeBeneath::Own);
+        assert_eq!(of("type=tmpfs device=tmpfs o=size=8m"), filesystem("tmpfs"));
+        assert_eq!(of("type=ext4 device=/dev/loop5"), filesystem("ext4"));
+        let directory = VolumeBeneath::Directory("/srv/pg".into());
+        assert_eq!(of("type=none device=/srv/pg o=bind"), directory);
+        assert_eq!(of("type=ext4 device=/srv/pg o=ro,rbind"), directory);
+        assert_eq!(of("type=nfs device=:/export o=addr=10.0.0.1"), VolumeBeneath::Own);
+    }
 }

@@ -360,6 +360,7 @@ fn mount(spec: &MountSpec) -> ContainerMount {
         source,
         volume,
         writable: !spec.read_only,
+        own: None,
     }
 }
 

@@ -119,12 +119,12 @@ const IN_FORCE: &str = "  - inject: { read-only: { target: 'db:/memory' } }
     as: full
 ";
 
-const HELD: &str = "  - expect: [{ container: { service: db, state: exited } }]
+pub(super) const HELD: &str = "  - expect: [{ container: { service: db, state: exited } }]
     within: 100ms
     as: never
 ";
 
-const RUN: [&str; 4] = ["run", "theirs.yaml", "--attach", "--yes"];
+pub(super) const RUN: [&str; 4] = ["run", "theirs.yaml", "--attach", "--yes"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suite_for_a_container_as_it_runs_checks_and_nothing_is_touched() {

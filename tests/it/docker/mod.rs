@@ -1,5 +1,6 @@
 //! Tests that need a container engine.
 
+mod alone;
 mod attach;
 mod audit;
 mod debugging;
