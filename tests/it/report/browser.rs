@@ -1,7 +1,8 @@
 //! The page for people in a real browser: it opens without a complaint and asks for nothing, its
 //! filters filter, and it fits a phone, paper and the dark.
 //!
-//! Where there is no Chromium each test says by its name that it was skipped.
+//! Where there is no Chromium each test says by its name that it was skipped; it fails instead where
+//! `KEELHAUL_BROWSER=required`.
 
 use std::{
     fs::File,

@@ -13,8 +13,8 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// What it is called, from distribution to distribution.
-pub(super) const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+use super::browsers;
+
 /// For one answer; the largest page is slow to open on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -30,29 +30,16 @@ pub(super) struct Chromium {
     dir: TempDir,
 }
 
-/// The program; none where there is none.
-fn program() -> Option<&'static str> {
-    let runs = |name: &&str| {
-        let mut asked = Command::new(name);
-        let asked = asked.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
-        asked.status().is_ok_and(|status| status.success())
-    };
-    NAMES.into_iter().find(runs)
-}
-
 impl Chromium {
-    /// None where there is no Chromium; says so then.
+    /// None where there is none and none is demanded; says so then.
     pub(super) fn start(test: &str) -> Option<Self> {
-        let Some(program) = program() else {
-            let names = NAMES.join(", ");
-            let _ = writeln!(std::io::stderr(), "skipped: {test}: none of {names} is here");
-            return None;
-        };
+        let program = browsers::wanted(test)?;
         let dir = tempfile::Builder::new().prefix("kh-page").tempdir().unwrap();
         let profile = dir.path().join("profile");
         let mut child = Command::new("sh")
             // it reads from 3 and writes to 4
-            .args(["-c", "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1", "sh", program])
+            .args(["-c", "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1", "sh"])
+            .arg(program)
             .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
             .args(["--no-first-run", "--disable-extensions", "--remote-debugging-pipe"])
             .arg(format!("--user-data-dir={}", profile.display()))
