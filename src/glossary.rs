@@ -48,7 +48,7 @@ pub const WORDS: &[Word] = &[
     ),
     word(
         "slot",
-        "The place in which a run does one case after the other: one without `--jobs`, and each with a helper. Objects at the engine are named and labelled by run and slot: `k7f3a9-0` is the first slot of run `k7f3a9`. Where a run is asked for, either will do.",
+        "The place in which a run does one case after the other: one without `--jobs`, and each with a helper. Objects at the engine are named and labelled by run and slot: `k7f3a9-0` is the first slot of run `k7f3a9`. `shell` and `recover` take it in place of a run.",
     ),
     word("helper", "A container of keelhaul's own that breaks things; there is one for each slot."),
     word(

@@ -14,7 +14,7 @@ use super::{
     signals,
 };
 use crate::{
-    gameday::{self, Draft, Game, Inputs, State},
+    gameday::{self, Draft, Game, Inputs, PanicsLast, State},
     helper::recover,
     plan::{Case, radius::By},
     report::Format,
@@ -52,6 +52,7 @@ pub(super) async fn gameday(args: GamedayArgs) -> anyhow::Result<ExitCode> {
         case.file = directory.join(&case.file);
         fs::write(&case.file, text).with_context(|| format!("`{}`", case.file.display()))?;
     }
+    let _said_last = PanicsLast;
     let inputs = Inputs::default();
     let recorder = Recorder::new(Some(log), vec![inputs.listener()]);
     recorder.keep_files_in(&directory);

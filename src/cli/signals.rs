@@ -9,7 +9,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::output;
-use crate::verdict::ExitCode;
+use crate::{gameday, verdict::ExitCode};
 
 /// Exit code of a process that was interrupted twice: the keeper rolls back by itself, and nobody
 /// has seen yet that it did.
@@ -57,7 +57,10 @@ async fn watch(token: CancellationToken) {
         }
         // said by another thread: a terminal that takes nothing more keeps nothing else waiting
         if token.is_cancelled() {
-            let said = std::thread::spawn(|| output::say(LEAVING));
+            let said = std::thread::spawn(|| {
+                output::say(LEAVING);
+                gameday::print_panics();
+            });
             let patience = Instant::now() + SAYING;
             while !said.is_finished() && Instant::now() < patience {
                 sleep(LOOK).await;

@@ -15,8 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    panics::Panics,
-    play,
+    panics, play,
     state::{Command, Input, State},
     terminal::Screen,
 };
@@ -27,7 +26,7 @@ use crate::{
     verdict::{Ending, Verdict},
 };
 
-/// What is printed afterwards waits so long for a terminal that takes nothing.
+/// What is done afterwards waits so long for a terminal that takes nothing.
 const LEAVING: Duration = Duration::from_millis(300);
 
 /// The clocks on the screen go at this pace.
@@ -77,7 +76,7 @@ impl Inputs {
 /// When there is no terminal: then nothing was started.
 pub async fn run(mut state: State, game: Game, inputs: Inputs) -> std::io::Result<Closed> {
     let (screen, left) = Screen::take(inputs.told.clone())?;
-    let panics = Panics::hear();
+    panics::hear();
     let (ask, asked) = unbounded_channel();
     let (recorder, interrupt) = (game.recorder.clone(), game.interrupt.clone());
     let mut case = tokio::spawn(play::play(game, asked, inputs.told.clone()));
@@ -99,7 +98,6 @@ pub async fn run(mut state: State, game: Game, inputs: Inputs) -> std::io::Resul
         }
     };
     let _ = timeout(LEAVING, left).await;
-    panics.print(std::io::stderr());
     Ok(closed)
 }
 

@@ -30,5 +30,6 @@ pub use console::{Game, Inputs, run};
 pub use draft::Draft;
 pub use keys::Key;
 pub use offer::{Offer, Place, offers, places};
+pub use panics::{PanicsLast, print_panics};
 pub use state::{Command, Input, SMALLEST, State};
 pub use view::draw;

@@ -117,7 +117,19 @@ impl Write for Page {
     }
 }
 
+/// Ends the console when the reader of keys breaks: Ctrl-C is only a key there, and nobody could type it.
+struct Reader<'a>(&'a UnboundedSender<Input>);
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = self.0.send(Input::Key(Key::Interrupt));
+        }
+    }
+}
+
 fn read(over: &AtomicBool, told: &UnboundedSender<Input>) {
+    let _reader = Reader(told);
     while !over.load(Ordering::Relaxed) {
         let input = match event::poll(POLL) {
             Ok(false) => continue,
@@ -170,4 +182,28 @@ fn key(code: KeyCode, control: bool) -> Option<Key> {
         KeyCode::End => Key::End,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    #[test]
+    fn a_reader_that_breaks_ends_the_console() {
+        let (told, mut come) = unbounded_channel();
+        let read = |breaks: bool| {
+            let told = told.clone();
+            let reader = std::thread::spawn(move || {
+                let _reader = Reader(&told);
+                assert!(!breaks, "as a parser of keys might");
+            });
+            reader.join().is_err()
+        };
+        assert!(!read(false));
+        assert!(come.try_recv().is_err(), "it only ended");
+        assert!(read(true));
+        assert!(matches!(come.try_recv(), Ok(Input::Key(Key::Interrupt))));
+    }
 }

@@ -164,6 +164,20 @@ fn what_is_long_is_read_whole_on_the_smallest_screen() {
 }
 
 #[test]
+fn a_note_in_wide_characters_is_seen_whole() {
+    let note: String = "日本語のメモ".chars().cycle().take(100).collect();
+    let bare = |text: &str| text.replace([' ', '>', '\n'], "");
+    let mut driven = one_fault();
+    driven.keys(&[Key::Char('n')]).type_in(&note);
+    let screen = driven.screen(80, 24);
+    assert!(bare(&screen).ends_with(&note), "{screen}");
+    driven.keys(&[Key::Enter]);
+    driven.event(13 * SECOND, Event::Noted { case: Some("logs".into()), text: note.clone() });
+    let screen = driven.screen(80, 24);
+    assert!(bare(&screen).contains(&note), "{screen}");
+}
+
+#[test]
 fn a_note_is_seen_whole_while_it_is_typed_afterwards_and_in_what_is_saved() {
     let words = |from: u32, to: u32| (from..to).map(|n| format!("word{n}")).collect::<Vec<_>>();
     let (note, pieces) = (words(10, 34).join(" "), words(10, 34));

@@ -6,9 +6,9 @@ use maud::{Markup, html};
 
 use super::{
     compare::{Changed, Comparison, Moved},
-    human::point,
+    human::{point, tally},
     standing::{Broken, Flaky},
-    summary::{Objective, Scenario, Summary, Verdicts},
+    summary::{Listed, Objective, Scenario, Summary, Verdicts},
 };
 use crate::{
     report::{
@@ -17,6 +17,9 @@ use crate::{
     },
     verdict::Verdict,
 };
+
+/// Runs by name; JSON has them all.
+const RUNS: usize = 200;
 
 /// `keelhaul history --format html`.
 ///
@@ -31,6 +34,7 @@ pub fn overview_page(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
             (broken(&summary.broken))
             (flaky(&summary.flaky))
             (scenarios(&summary.scenarios))
+            (runs(&summary.listed))
         } @else { p .dim { "No run fits." } }
     };
     page("keelhaul: history", &body, out)
@@ -103,6 +107,16 @@ fn scenarios(all: &[Scenario]) -> Markup {
             @for one in all { tbody data-case=(one.name) { (scenario(one)) } }
         } }
         p #empty .dim hidden { "No scenario fits this filter." }
+    }
+}
+
+/// The newest by name, as `compare` takes them.
+fn runs(all: &[Listed]) -> Markup {
+    let row = |one: &Listed| html! { td { (point(&one.point)) } td { (word(one.verdict)) } td { (tally(&one.cases)) } };
+    let rows: Vec<Markup> = all.iter().take(RUNS).map(row).collect();
+    html! {
+        (table("Runs, newest first", &["run", "verdict", "cases"], &rows))
+        @if all.len() > RUNS { p .dim { "… and " (all.len() - RUNS) " more: " code { "--format json" } " has them all" } }
     }
 }
 

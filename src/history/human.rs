@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{
     compare::Comparison,
     standing::{Broken, Point},
-    summary::{Listed, Objective, Scenario, Summary},
+    summary::{Listed, Objective, Scenario, Summary, Verdicts},
 };
 use crate::report::text::{count, span};
 
@@ -65,13 +65,17 @@ fn runs(text: &mut String, summary: &Summary) {
 }
 
 fn listed(one: &Listed) -> String {
-    let (cases, verdict) = (&one.cases, one.verdict);
+    format!("{}: {}, {}", point(&one.point), one.verdict, tally(&one.cases))
+}
+
+/// `12 of 14 cases passed, 7 of 7 controls caught`.
+pub(super) fn tally(cases: &Verdicts) -> String {
     let tried = count(cases.tried(), "case");
     let caught = match cases.controls {
         0 => String::new(),
         controls => format!(", {} of {} caught", cases.caught, count(controls, "control")),
     };
-    format!("{}: {verdict}, {} of {tried} passed{caught}", point(&one.point), cases.pass)
+    format!("{} of {tried} passed{caught}", cases.pass)
 }
 
 fn scenario(text: &mut String, one: &Scenario) {

@@ -48,7 +48,9 @@ fn calls(line: &str) -> Vec<Vec<String>> {
     let parts = line.split("&&").map(str::trim).filter_map(|part| part.strip_prefix("keelhaul "));
     // what the shell puts in is a number, everywhere
     let word = |word: &str| if word.starts_with("\"$") { "1".to_owned() } else { word.to_owned() };
-    parts.map(|part| part.split_whitespace().map(word).collect()).collect()
+    // where its words go is the shell's to know
+    let words = |part: &str| part.replace(" 2>&1", "").split_whitespace().map(word).collect();
+    parts.map(words).collect()
 }
 
 /// What the command line says against these words; nothing where it would begin.

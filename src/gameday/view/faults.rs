@@ -8,7 +8,7 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{Paint, fit, pane, shown};
+use super::{Paint, column, fit, pane, shown};
 use crate::{
     faults::Kind,
     gameday::{
@@ -30,7 +30,7 @@ pub(super) fn draw(state: &State, paint: Paint, frame: &mut Frame<'_>, area: Rec
         let mark = if index == state.fault { "> " } else { "  " };
         let (word, style, seen) = words(state, fault, paint);
         let room = width.saturating_sub(3 + word.chars().count());
-        let text = format!("{:room$} ", fit(&format!("{} {}", fault.id, fault.target), room));
+        let text = column(&format!("{} {}", fault.id, fault.target), room) + " ";
         lines.push(Line::from(vec![Span::raw(mark), Span::raw(text), Span::styled(word, style)]));
         let seen = fit(&one_line(&seen, 300), width.saturating_sub(4));
         lines.push(Line::from(Span::styled(format!("    {seen}"), paint.faint())));

@@ -8,7 +8,7 @@ use ratatui::{
     widgets::{Block, Borders, Paragraph},
 };
 
-use super::{LONGEST, Paint, fit, wrap};
+use super::{LONGEST, Paint, cells, fit, wrap};
 use crate::{
     faults::Scope,
     gameday::{
@@ -121,12 +121,8 @@ const PROMPT: usize = 2;
 
 /// Rows that the keys, or the line that is typed, take at this width.
 pub(super) fn height(state: &State, width: usize) -> usize {
-    state.mode.typed().map_or(1, |line| rows(line, width).min(TYPED))
-}
-
-/// Rows of all of a line, with room for the cursor behind it.
-fn rows(line: &line::Line, width: usize) -> usize {
-    line.text().chars().count() / room(width) + 1
+    let rows = |line: &line::Line| cells::rows(&line.text(), room(width)).len();
+    state.mode.typed().map_or(1, |line| rows(line).min(TYPED))
 }
 
 fn room(width: usize) -> usize {
@@ -157,17 +153,17 @@ pub(super) fn keys(state: &State, says: Vec<Line<'_>>, frame: &mut Frame<'_>, ar
 /// and those before it.
 fn typed(line: &line::Line, frame: &mut Frame<'_>, area: Rect) {
     let (width, height) = (usize::from(area.width), usize::from(area.height));
-    let (row, column) = (line.cursor() / room(width), line.cursor() % room(width));
+    let text = line.text();
+    let rows = cells::rows(&text, room(width));
+    let (row, column) = cells::cursor(&rows, line.cursor());
     let skip = (row + 1).saturating_sub(height);
-    let text: Vec<char> = line.text().chars().collect();
-    let shown = (skip..rows(line, width)).take(height).map(|index| {
+    let shown = rows.iter().enumerate().skip(skip).take(height).map(|(index, row)| {
         let mark = match (index, index == skip) {
             (0, _) => "> ",
             (_, true) => "… ",
             _ => "  ",
         };
-        let part = text.iter().skip(index * room(width)).take(room(width));
-        Line::from(mark.chars().chain(part.copied()).collect::<String>())
+        Line::from(format!("{mark}{row}"))
     });
     frame.render_widget(Paragraph::new(shown.collect::<Vec<_>>()), area);
     let place = |cells: usize| u16::try_from(cells).unwrap_or_default();

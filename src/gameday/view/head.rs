@@ -7,7 +7,7 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{Paint, fit};
+use super::{Paint, column, fit};
 use crate::{
     gameday::{script::clock, state::State},
     report::{points::phase_word, totals::ack_rates},
@@ -49,7 +49,7 @@ fn second(state: &State, paint: Paint, width: usize) -> Line<'static> {
     let style = if number == 0 { paint.good() } else { paint.alarm() };
     let first = format!(" IN FORCE: {number} ");
     let room = width.saturating_sub(first.chars().count() + STOP.len());
-    let rest = format!("{:room$}", fit(&more(state), room.saturating_sub(1)));
+    let rest = column(&more(state), room.saturating_sub(1)) + " ";
     Line::from(vec![
         Span::styled(first, style),
         Span::raw(rest),

@@ -3,6 +3,7 @@
 //! Every meaning is in words; colour only repeats it. What containers print never reaches the screen
 //! as it is.
 
+mod cells;
 mod faults;
 mod foot;
 mod head;
@@ -96,8 +97,8 @@ fn shown(length: usize, chosen: usize, height: usize) -> std::ops::Range<usize> 
 /// so many is cut off, with a sign that it was.
 fn wrap(text: &str, columns: usize, most: usize) -> Vec<String> {
     let (mut lines, mut rest) = (Vec::new(), text.trim());
-    while lines.len() + 1 < most && rest.chars().count() > columns {
-        let end = rest.char_indices().nth(columns).map_or(rest.len(), |(at, _)| at);
+    while lines.len() + 1 < most && cells::width(rest) > columns {
+        let end = cells::split_some(rest, columns).0.len();
         let space = rest[..end].rfind(' ').filter(|_| !rest[end..].starts_with(' '));
         let (line, more) = rest.split_at(space.unwrap_or(end));
         lines.push(line.trim_end().to_owned());
@@ -109,11 +110,18 @@ fn wrap(text: &str, columns: usize, most: usize) -> Vec<String> {
 
 /// A text cut to columns, with a sign that it was.
 fn fit(text: &str, columns: usize) -> String {
-    if text.chars().count() <= columns {
+    if cells::width(text) <= columns {
         return text.to_owned();
     }
-    let cut: String = text.chars().take(columns.saturating_sub(1)).collect();
+    let (cut, _) = cells::split(text, columns.saturating_sub(1));
     format!("{cut}…")
+}
+
+/// The same, filled up to its columns.
+fn column(text: &str, columns: usize) -> String {
+    let text = fit(text, columns);
+    let room = columns.saturating_sub(cells::width(&text));
+    text + &" ".repeat(room)
 }
 
 #[cfg(test)]
@@ -127,5 +135,8 @@ mod tests {
         assert_eq!(wrap("one twoo three", 7, 3), ["one", "twoo", "three"]);
         assert_eq!(wrap("onetwothree", 7, 3), ["onetwot", "hree"]);
         assert_eq!(wrap("one two three four", 5, 2), ["one", "two …"]);
+        assert_eq!(wrap("日本語 日本語日本", 7, 3), ["日本語", "日本語", "日本"]);
+        assert_eq!(fit("日本語", 4), "日…");
+        assert_eq!(column("日本語", 4), "日… ");
     }
 }

@@ -7,7 +7,7 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{Paint, fit, pane};
+use super::{Paint, column, fit, pane};
 use crate::{gameday::state::State, report::text::one_line, run::SamplePoint};
 
 /// Readings in a line.
@@ -45,7 +45,7 @@ fn of(state: &State, probe: &str, two: bool, width: usize, paint: Paint) -> Vec<
     let room = width.saturating_sub(4 + HISTORY + 1);
     let first = Line::from(vec![
         Span::styled(format!("{mark} "), style),
-        Span::raw(format!("{:room$} ", fit(probe, room))),
+        Span::raw(column(probe, room) + " "),
         Span::raw(spark(&last)),
     ]);
     let second = Line::from(Span::styled(

@@ -1,5 +1,5 @@
-//! What the probes read, as a table: the drawing's strokes with their values, for paper and for those
-//! who have no pointer.
+//! What the probes read, as a table: the drawing's strokes, each with what was read last and the range
+//! of its numbers, for paper and for those who have no pointer.
 
 use maud::{Markup, html};
 
@@ -17,7 +17,7 @@ pub(super) fn readings(case: &CaseRecord, lanes: &[Lane]) -> Markup {
     html! {
         @if !lanes.is_empty() {
             details .readings {
-                summary { "All readings: " (count(case.samples.len(), "reading")) " by " (count(lanes.len(), "probe")) }
+                summary { "What the probes read: " (count(case.samples.len(), "reading")) " by " (count(lanes.len(), "probe")) }
                 div .scroll { table {
                     thead { tr { th { "when" } th { "readings" } th { "says" } th { "number" } th { "observed last" } } }
                     @for lane in lanes { tbody {
@@ -39,7 +39,7 @@ fn line(case: &CaseRecord, run: &Run) -> Markup {
         tr {
             td .when { "+" (after(run.from_us)) @if run.readings > 1 { " to +" (after(run.until_us)) } }
             td { (run.readings) }
-            td { span .(run.says.class()) { (run.says.word()) } }
+            td { span .(run.says.class()) { (run.said()) } }
             td { (numbers.unwrap_or_default()) }
             td { (run.observed) }
         }

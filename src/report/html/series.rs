@@ -17,6 +17,8 @@ pub(super) enum Says {
     Holds,
     Violated,
     Unread,
+    /// This and that: there were more changes than there is room for.
+    Mixed,
 }
 
 impl Says {
@@ -33,6 +35,7 @@ impl Says {
             Self::Holds => "holds",
             Self::Violated => "violated",
             Self::Unread => "unreadable",
+            Self::Mixed => "not told apart",
         }
     }
 
@@ -41,17 +44,22 @@ impl Says {
             Self::Holds => "ok",
             Self::Violated => "bad",
             Self::Unread => "unread",
+            Self::Mixed => "mixed",
         }
     }
 }
 
-/// Readings in a row that say the same.
+/// Readings in a row that say the same; or the last of a lane that had no room for more.
 #[derive(Debug, PartialEq)]
 pub(super) struct Run {
     pub(super) says: Says,
     pub(super) from_us: u64,
     pub(super) until_us: u64,
     pub(super) readings: usize,
+    /// Those of them that were violated.
+    violated: usize,
+    /// Changes and gaps within it that are not drawn.
+    hides: usize,
     /// The least and the greatest number that was read, where numbers were.
     pub(super) numbers: Option<(f64, f64)>,
     /// What was observed last.
@@ -63,16 +71,34 @@ impl Run {
         let (from_us, until_us) = (sample.at_us, sample.at_us);
         let numbers = number(sample).map(|number| (number, number));
         let (says, observed) = (Says::of(sample), observed(sample));
-        Self { says, from_us, until_us, readings: 1, numbers, observed }
+        let violated = usize::from(says == Says::Violated);
+        Self { says, from_us, until_us, readings: 1, violated, hides: 0, numbers, observed }
     }
 
     fn add(&mut self, sample: &SamplePoint) {
         self.until_us = sample.at_us;
         self.readings += 1;
+        self.violated += usize::from(Says::of(sample) == Says::Violated);
         self.observed = observed(sample);
         if let Some(number) = number(sample) {
             let (least, most) = self.numbers.unwrap_or((number, number));
             self.numbers = Some((least.min(number), most.max(number)));
+        }
+    }
+
+    /// Takes in what says something else, or comes after a gap.
+    fn hide(&mut self, sample: &SamplePoint) {
+        self.says = Says::Mixed;
+        self.hides += 1;
+        self.add(sample);
+    }
+
+    /// What its readings say, and what is hidden among them.
+    pub(super) fn said(&self) -> String {
+        let word = self.says.word();
+        match self.hides {
+            0 => word.to_owned(),
+            hides => format!("{word} (changes and gaps: {hides}, violated: {})", self.violated),
         }
     }
 }
@@ -131,18 +157,22 @@ pub(super) fn gap_us(at_us: impl Iterator<Item = u64>) -> u64 {
     usual.saturating_mul(GAP.0).max(GAP.1)
 }
 
-/// The last of too many runs goes on to the end, and counts what it hides.
+/// The last of too many runs goes on to the end, says so, and counts what it hides.
 fn runs(samples: &[&SamplePoint], most: usize) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     let gap_us = gap_us(samples.iter().map(|sample| sample.at_us));
-    for sample in samples {
+    let goes_on = |one: &SamplePoint, next: &SamplePoint| {
+        Says::of(one) == Says::of(next) && next.at_us.saturating_sub(one.at_us) <= gap_us
+    };
+    for alike in samples.chunk_by(|one, next| goes_on(one, next)) {
         let full = runs.len() >= most;
-        let next = |run: &Run| {
-            run.says == Says::of(sample) && sample.at_us.saturating_sub(run.until_us) <= gap_us
-        };
+        let (first, more) = (alike[0], &alike[1..]);
         match runs.last_mut() {
-            Some(run) if full || next(run) => run.add(sample),
-            _ => runs.push(Run::of(sample)),
+            Some(run) if full => run.hide(first),
+            _ => runs.push(Run::of(first)),
+        }
+        if let Some(run) = runs.last_mut() {
+            more.iter().for_each(|sample| run.add(sample));
         }
     }
     runs

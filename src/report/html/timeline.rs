@@ -97,6 +97,7 @@ fn legend(case: &CaseRecord, moments: &[&Moment], readings: &[Lane], scale: Scal
         ("ok", "holds", says(Says::Holds)),
         ("bad", "violated", says(Says::Violated)),
         ("unread", "unreadable", says(Says::Unread)),
+        ("mixed", "not told apart: too many changes", says(Says::Mixed)),
         (
             "number",
             "number read (a request's milliseconds)",
@@ -238,7 +239,7 @@ impl Drawing {
         let (after, until_us) = (self.scale.since(run.from_us), self.scale.since(run.until_us));
         html! {
             line .run .(run.says.class()) x1=(percent(from)) x2=(percent(until.max(from + 0.02))) y1=(y) y2=(y) {
-                title { (run.readings) " × " (run.says.word()) ", +" (span(after)) " to +" (span(until_us)) ": " (run.observed) }
+                title { (run.readings) " × " (run.said()) ", +" (span(after)) " to +" (span(until_us)) ": " (run.observed) }
             }
         }
     }

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
     time::{Duration, Instant},
 };
@@ -13,10 +13,13 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// What it is called, from distribution to distribution.
-pub(super) const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
-/// For one answer; the largest page is slow to open on a busy machine.
+use super::browsers;
+
+/// For one answer, for a value that a page comes to, and for the end; the largest page is slow to open
+/// on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// Between two looks at something that is still to come.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// A browser with one page; it ends with this value.
 pub(super) struct Chromium {
@@ -30,29 +33,16 @@ pub(super) struct Chromium {
     dir: TempDir,
 }
 
-/// The program; none where there is none.
-fn program() -> Option<&'static str> {
-    let runs = |name: &&str| {
-        let mut asked = Command::new(name);
-        let asked = asked.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
-        asked.status().is_ok_and(|status| status.success())
-    };
-    NAMES.into_iter().find(runs)
-}
-
 impl Chromium {
-    /// None where there is no Chromium; says so then.
+    /// None where there is none and none is demanded; says so then.
     pub(super) fn start(test: &str) -> Option<Self> {
-        let Some(program) = program() else {
-            let names = NAMES.join(", ");
-            let _ = writeln!(std::io::stderr(), "skipped: {test}: none of {names} is here");
-            return None;
-        };
+        let program = browsers::wanted(test)?;
         let dir = tempfile::Builder::new().prefix("kh-page").tempdir().unwrap();
         let profile = dir.path().join("profile");
         let mut child = Command::new("sh")
             // it reads from 3 and writes to 4
-            .args(["-c", "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1", "sh", program])
+            .args(["-c", "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1", "sh"])
+            .arg(program)
             .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
             .args(["--no-first-run", "--disable-extensions", "--remote-debugging-pipe"])
             .arg(format!("--user-data-dir={}", profile.display()))
@@ -85,6 +75,7 @@ impl Chromium {
         for domain in ["Page", "Runtime", "Log", "Network"] {
             self.ask(&format!("{domain}.enable"), &json!({}));
         }
+        self.ask("Page.setLifecycleEventsEnabled", &json!({ "enabled": true }));
     }
 
     fn next(&mut self, until: Instant, what: &str) -> Value {
@@ -120,11 +111,14 @@ impl Chromium {
         self.go(&url(&file));
     }
 
+    /// What is loaded is known by its loader: an earlier page may still say that it is there.
     fn go(&mut self, to: &str) {
         self.events.clear();
-        self.ask("Page.navigate", &json!({ "url": to }));
+        let went = self.ask("Page.navigate", &json!({ "url": to }));
+        assert!(went["errorText"].is_null() && went["loaderId"].is_string(), "{to}: {went}");
         let until = Instant::now() + PATIENCE;
-        while self.of("Page.loadEventFired").is_empty() {
+        let loaded = |one: &&Value| one["loaderId"] == went["loaderId"] && one["name"] == "load";
+        while !self.of("Page.lifecycleEvent").iter().any(loaded) {
             let event = self.next(until, "the page loads");
             self.events.push(event);
         }
@@ -165,6 +159,20 @@ impl Chromium {
         answer["result"]["value"].take()
     }
 
+    /// Waits until an expression has this value: what a click sets off may come some turns later.
+    #[track_caller]
+    pub(super) fn becomes(&mut self, expression: &str, wanted: impl Into<Value>) {
+        let (wanted, until) = (wanted.into(), Instant::now() + PATIENCE);
+        loop {
+            let value = self.eval(expression);
+            if value == wanted {
+                return;
+            }
+            assert!(Instant::now() < until, "{expression} is {value}, never {wanted}");
+            thread::sleep(LOOK);
+        }
+    }
+
     /// Clicks with the mouse on the first element that fits.
     pub(super) fn click(&mut self, selector: &str) {
         let place = format!(
@@ -177,8 +185,6 @@ impl Chromium {
             let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "clickCount": 1 });
             self.ask("Input.dispatchMouseEvent", &event);
         }
-        // what it sets off may come a turn later
-        self.eval("new Promise((done) => setTimeout(done, 20))");
     }
 
     /// Types a text into what has the focus.
@@ -194,6 +200,32 @@ impl Chromium {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         self.ask("Emulation.setEmulatedMedia", &json!({ "media": media, "features": features }));
     }
+
+    /// Asks it to end, and waits until its side of the pipe is closed. False when it does not end.
+    fn closes(&mut self) -> bool {
+        let close = json!({ "id": self.last + 1, "method": "Browser.close" });
+        let _ = self.asks.write_all(format!("{close}\0").as_bytes());
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.answers.recv_timeout(left) {
+                Ok(_) => {}
+                Err(why) => return why == RecvTimeoutError::Disconnected,
+            }
+        }
+    }
+
+    /// False when something of it stays. Its processes may write for a moment longer than it lives.
+    fn is_removed(&self) -> bool {
+        let until = Instant::now() + PATIENCE;
+        while self.dir.path().exists() && std::fs::remove_dir_all(self.dir.path()).is_err() {
+            if Instant::now() > until {
+                return false;
+            }
+            thread::sleep(LOOK);
+        }
+        true
+    }
 }
 
 fn url(file: &Path) -> String {
@@ -202,8 +234,16 @@ fn url(file: &Path) -> String {
 
 impl Drop for Chromium {
     fn drop(&mut self) {
-        // its other processes end with the pipe
-        let _ = self.child.kill();
+        let closed = self.closes();
+        if !closed {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
+        let removed = self.is_removed();
+        // another panic now would hide what failed
+        if !thread::panicking() {
+            assert!(closed, "it does not end when it is asked to");
+            assert!(removed, "its profile stays: {}", self.dir.path().display());
+        }
     }
 }

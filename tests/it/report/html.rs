@@ -6,6 +6,7 @@ use keelhaul::{
     run::{Phase, RunRecord},
     verdict::Verdict,
 };
+use regex::Regex;
 
 use super::made::Made;
 
@@ -50,6 +51,47 @@ fn readings_that_say_the_same_are_one_stroke_with_what_was_observed() {
     assert!(page.contains("3 × holds") && page.contains("2 × violated"), "{page}");
     assert!(page.contains("0 free"));
     assert!(page.contains("<path class=\"number\""), "numbers are drawn");
+}
+
+#[test]
+fn a_stroke_that_hides_changes_says_so_and_never_that_it_holds() {
+    let mut made = Made::run(1000);
+    // so many that each has room for the fewest strokes only
+    for index in 0..999 {
+        made.good(&format!("good-{index}"), 1);
+    }
+    made.case("flaps", "", 1).phase(Phase::Steps);
+    for at in 0..20 {
+        let holds = at % 2 == 1;
+        let reading = if holds { Sample::within("up") } else { Sample::outside("down", "no") };
+        made.sample("seen", reading);
+    }
+    made.case_end(Verdict::Fail, &["no"]).end(Verdict::Fail);
+    let page = page(&made.record());
+    let case = page.split("data-case=\"flaps\"").last().unwrap();
+    let case = case.split("<details class=\"case\"").next().unwrap();
+    let strokes = Regex::new("class=\"run (\\w+)\".*?<title>([^<]*)</title>").unwrap();
+    let strokes: Vec<(&str, &str)> = strokes
+        .captures_iter(case)
+        .map(|one| one.extract())
+        .map(|(_, [class, said])| (class, said))
+        .collect();
+    let (mixed, told) = strokes.split_last().expect("strokes");
+    assert!(told.len() >= 3 && told.len() < 19, "{strokes:?}");
+    assert!(
+        told.iter().all(|(class, said)| ["ok", "bad"].contains(class) && said.starts_with("1 × ")),
+        "{strokes:?}"
+    );
+    assert_eq!(mixed.0, "mixed", "{strokes:?}");
+    let (readings, hides) = (20 - told.len(), 19 - told.len());
+    let violated = (told.len()..20).filter(|at| at % 2 == 0).count();
+    let says = format!("not told apart (changes and gaps: {hides}, violated: {violated})");
+    assert!(mixed.1.starts_with(&format!("{readings} × {says}, +")), "{strokes:?}");
+    assert!(
+        case.contains(&format!("<span class=\"mixed\">{says}</span>")),
+        "in the table too: {case}"
+    );
+    assert!(case.contains(">not told apart: too many changes<"), "in the legend too");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod any;
 mod browser;
+mod browsers;
 mod chromium;
 mod files;
 mod history;

@@ -257,9 +257,10 @@ fn it_is_light_and_dark_and_fit_for_paper_and_for_phones() {
 }
 
 #[test]
-fn every_reading_has_its_value_in_a_table() {
+fn what_each_probe_read_stands_in_a_table() {
     let page = page(&[]);
-    let table = page.split("All readings: 3 readings by 2 probes").nth(1).expect("the readings");
+    let table =
+        page.split("What the probes read: 3 readings by 2 probes").nth(1).expect("the readings");
     let table = table.split("</table>").next().unwrap();
     for part in ["status 200", "status 503", "nothing yet", ">holds<", ">violated<", "+1.200s"] {
         assert!(table.contains(part), "{part}: {table}");
