@@ -203,6 +203,9 @@ Examples:
   keelhaul run scenarios/ --tag regression --jobs 2 --retries 1
   keelhaul run my.yaml --set image=my-service:edge --hold";
 
+/// Where reports go that nobody sends elsewhere.
+pub(super) const REPORTS: &str = "reports";
+
 /// `run`
 #[derive(Debug, Args)]
 #[command(after_help = RUN_EXAMPLES)]
@@ -211,7 +214,7 @@ pub(super) struct RunArgs {
     pub(super) selection: Selection,
 
     /// Directory of the reports; `latest` in it points to the newest run.
-    #[arg(long, default_value = "reports", value_name = "DIR", help_heading = "Output")]
+    #[arg(long, default_value = REPORTS, value_name = "DIR", help_heading = "Output")]
     pub(super) out: PathBuf,
 
     /// What goes to stdout.
@@ -297,7 +300,7 @@ pub(super) struct GamedayArgs {
     pub(super) case: Option<String>,
 
     /// Directory of the reports; `latest` in it points to the newest run.
-    #[arg(long, default_value = "reports", value_name = "DIR")]
+    #[arg(long, default_value = REPORTS, value_name = "DIR")]
     pub(super) out: PathBuf,
 
     /// Leave this run out of the history next to its reports.
@@ -447,7 +450,7 @@ pub(super) struct RecoverArgs {
     pub(super) force: bool,
 
     /// Directory of the reports: they tell a run of which nothing is left from one that never was.
-    #[arg(long, default_value = "reports", value_name = "DIR")]
+    #[arg(long, default_value = REPORTS, value_name = "DIR")]
     pub(super) out: PathBuf,
 }
 
@@ -459,7 +462,7 @@ pub(super) struct ReportArgs {
     pub(super) run: String,
 
     /// Directory of the reports.
-    #[arg(long, default_value = "reports", value_name = "DIR")]
+    #[arg(long, default_value = REPORTS, value_name = "DIR")]
     pub(super) out: PathBuf,
 
     /// What goes to stdout.

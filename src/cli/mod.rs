@@ -2,6 +2,7 @@
 //!
 //! `anyhow` is used here and nowhere below. Data goes to stdout, progress and logs to stderr.
 
+mod again;
 mod args;
 mod attach;
 mod audit;

@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, File},
-    io::BufReader,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
@@ -11,11 +10,12 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    again,
     args::{Debugging, RunArgs},
     attach, check, commit, output,
     progress::Progress,
     remember::Memory,
-    report as saved, signals,
+    signals,
 };
 use crate::{
     helper::recover,
@@ -26,7 +26,7 @@ use crate::{
         text::one_line,
     },
     run::{
-        self, Event, Listener, Recorder, Redactor, RunRecord, RunStart, Stamped, Strikes,
+        self, Event, Listener, Recorder, Redactor, RunRecord, RunStart, Stamped,
         stages::DockerStages, suite,
     },
     runtime::{self, Docker, Runtime},
@@ -40,13 +40,14 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         output::say("nothing to do: no case is in this shard");
         return Ok(ExitCode::Pass);
     }
-    let again = match args.debugging.replay.as_deref().map(|run| again(run, &args.out, &cases)) {
-        Some(Err(why)) => {
-            output::say(format!("error: {why}"));
-            return Ok(ExitCode::Usage);
-        }
-        found => found.and_then(Result::ok).map(Arc::new),
-    };
+    let again =
+        match args.debugging.replay.as_deref().map(|run| again::strikes(run, &args.out, &cases)) {
+            Some(Err(why)) => {
+                output::say(format!("error: {why}"));
+                return Ok(ExitCode::Usage);
+            }
+            found => found.and_then(Result::ok).map(Arc::new),
+        };
     // nothing is there yet that an interruption would have to roll back
     let said = attach::Said { attach: args.attach, yes: args.yes, by: By::Steps };
     if let Some(code) = attach::confirmed(&mut cases, &said).await {
@@ -226,22 +227,6 @@ fn options(args: &RunArgs) -> suite::Options {
         trace_io,
         again: None,
     }
-}
-
-/// What faults of an earlier run struck, for cases that are in it; or why not.
-fn again(run: &str, out: &Path, cases: &[Case]) -> Result<Strikes, String> {
-    let events = saved::directory(run, out).join(saved::EVENTS);
-    let file = File::open(&events).map_err(|error| {
-        format!("cannot read `{}`: {error}\n\nhint: {}", events.display(), saved::known(out))
-    })?;
-    let strikes = Strikes::of(run, &RunRecord::read(BufReader::new(file)))?;
-    if cases.iter().any(|case| strikes.has(&case.id)) {
-        return Ok(strikes);
-    }
-    Err(format!(
-        "no case that is to run has struck anything in `{run}`\n\nhint: there it was {}",
-        strikes.cases().join(", ")
-    ))
 }
 
 pub(super) fn start(

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     protocol::{ByteRange, Capability, DiskOp, IoAction, Outcome},
     units::Percent,
+    volumes::Layer,
 };
 
 /// Turns bits over on the disk under a filesystem.
@@ -76,6 +77,10 @@ impl Fault for BitRot {
                     with one bit turned over"
                 .into(),
         }
+    }
+
+    fn strikes(&self) -> Option<Layer> {
+        Some(Layer::Block)
     }
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {

@@ -12,7 +12,10 @@ use super::{
     block_io::DiskAim,
     io::{Before, Hit, NEVER_SLOW},
 };
-use crate::protocol::{ByteRange, Capability, DiskOp, IoAction, Outcome, Trigger};
+use crate::{
+    protocol::{ByteRange, Capability, DiskOp, IoAction, Outcome, Trigger},
+    volumes::Layer,
+};
 
 /// Makes what a filesystem asks of its disk fail with EIO.
 ///
@@ -75,6 +78,10 @@ impl Fault for BlockError {
 
     fn subject_may_end_it(&self) -> bool {
         self.when.until.is_some()
+    }
+
+    fn strikes(&self) -> Option<Layer> {
+        Some(Layer::Block)
     }
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {

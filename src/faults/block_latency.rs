@@ -15,6 +15,7 @@ use super::{
 use crate::{
     protocol::{ByteRange, Capability, DiskOp, IoAction, Outcome, TriedOp, Trigger},
     units::Duration,
+    volumes::Layer,
 };
 
 /// Makes what a filesystem asks of its disk take longer.
@@ -105,6 +106,10 @@ impl Fault for BlockLatency {
 
     fn subject_may_end_it(&self) -> bool {
         self.when.until.is_some()
+    }
+
+    fn strikes(&self) -> Option<Layer> {
+        Some(Layer::Block)
     }
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     protocol::{ByteRange, Capability, DiskOp, IoAction, Outcome, Trigger},
     units::Duration,
+    volumes::Layer,
 };
 
 /// Lets what a filesystem asks of its disk hang.
@@ -97,6 +98,10 @@ impl Fault for BlockStall {
 
     fn subject_may_end_it(&self) -> bool {
         self.when.until.is_some()
+    }
+
+    fn strikes(&self) -> Option<Layer> {
+        Some(Layer::Block)
     }
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Cx, Effect, FaultError, Kind, OnOthers, Scope, Target};
 use crate::{
-    protocol::{Capability, IoRule, Op, Outcome},
+    protocol::{Capability, IoAction, IoRule, Op, Outcome},
     units::Duration,
-    volumes::VolumeSpec,
+    volumes::{Layer, VolumeSpec},
 };
 
 /// What a fault has seen, and what it wants done.
@@ -100,6 +100,13 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
     /// the volume's root. Pure.
     fn io_rules(&self, _below: &str) -> Vec<IoRule> {
         Vec::new()
+    }
+
+    /// Where it strikes operations one by one, if it does: between a service and its files, or
+    /// between a filesystem and its disk. Pure.
+    fn strikes(&self) -> Option<Layer> {
+        let strikes = |rule: &IoRule| rule.action != IoAction::Remember;
+        self.io_rules("").iter().any(strikes).then_some(Layer::File)
     }
 
     /// What is wrong with it on this target; each one sentence, with a hint. Pure.

@@ -13,7 +13,10 @@ use super::{
     io::{Before, Hit, NEVER_SLOW},
     io_window::ALWAYS,
 };
-use crate::protocol::{Capability, DiskOp, IoAction, Outcome, TriedDurable};
+use crate::{
+    protocol::{Capability, DiskOp, IoAction, Outcome, TriedDurable},
+    volumes::Layer,
+};
 
 /// Lets a disk say that it is flushed when it is not.
 ///
@@ -68,6 +71,10 @@ impl Fault for LyingFlush {
                     of the power would still take the write"
                     .into(),
         }
+    }
+
+    fn strikes(&self) -> Option<Layer> {
+        Some(Layer::Block)
     }
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {

@@ -15,6 +15,7 @@ use crate::{
     block::CHUNK,
     protocol::{ByteRange, Capability, DiskOp, IoAction, Outcome, Trigger},
     units::Size,
+    volumes::Layer,
 };
 
 /// Lets a disk write at another place than it was told to.
@@ -87,6 +88,10 @@ impl Fault for MisdirectedWrite {
 
     fn subject_may_end_it(&self) -> bool {
         self.when.until.is_some()
+    }
+
+    fn strikes(&self) -> Option<Layer> {
+        Some(Layer::Block)
     }
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {

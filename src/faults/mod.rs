@@ -47,7 +47,7 @@ use crate::{
     protocol::{Capability, IoRule, Outcome, Reading},
     runtime::RuntimeError,
     units::Duration,
-    volumes::VolumeSpec,
+    volumes::{Layer, VolumeSpec},
 };
 pub use attached::{
     complaints_anywhere, refused_on_attached, refused_there, refused_with_attached,
@@ -179,6 +179,12 @@ pub struct FaultRow {
 }
 
 impl FaultRow {
+    /// Where it strikes operations one by one, if it does.
+    #[must_use]
+    pub fn strikes(&self) -> Option<Layer> {
+        serde_saphyr::from_str::<FaultSpec>(self.example).ok()?.strikes()
+    }
+
     /// How it may go over time, as `profile` names it.
     #[must_use]
     pub fn profiles(&self) -> Vec<&'static str> {
@@ -325,6 +331,12 @@ macro_rules! faults {
             #[must_use]
             pub fn io_rules(&self, below: &str) -> Vec<IoRule> {
                 match self { $(Self::$type(fault) => fault.io_rules(below),)+ }
+            }
+
+            /// Where it strikes operations one by one, if it does. Pure.
+            #[must_use]
+            pub fn strikes(&self) -> Option<Layer> {
+                match self { $(Self::$type(fault) => fault.strikes(),)+ }
             }
 
             /// What is wrong with it on this target. Pure.

@@ -11,7 +11,10 @@ use super::{
     Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
     block_io::DiskAim, io::Before, io_bytes::told,
 };
-use crate::protocol::{ByteRange, Capability, DiskOp, IoAction, Outcome, Trigger};
+use crate::{
+    protocol::{ByteRange, Capability, DiskOp, IoAction, Outcome, Trigger},
+    volumes::Layer,
+};
 
 /// Lets a disk say that it has written when it has not.
 ///
@@ -65,6 +68,10 @@ impl Fault for PhantomWrite {
 
     fn subject_may_end_it(&self) -> bool {
         self.when.until.is_some()
+    }
+
+    fn strikes(&self) -> Option<Layer> {
+        Some(Layer::Block)
     }
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {

@@ -14,7 +14,10 @@ use super::{
     io::{Before, Hit, NEVER_SLOW},
     io_window::ALWAYS,
 };
-use crate::protocol::{Capability, DiskOp, IoAction, Outcome};
+use crate::{
+    protocol::{Capability, DiskOp, IoAction, Outcome},
+    volumes::Layer,
+};
 
 /// Leaves a disk without room for blocks that were never written.
 ///
@@ -63,6 +66,10 @@ impl Fault for ThinPoolFull {
                     end, gets ENOSPC"
                     .into(),
         }
+    }
+
+    fn strikes(&self) -> Option<Layer> {
+        Some(Layer::Block)
     }
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {

@@ -58,7 +58,7 @@ fn of_fault(event: &Event) -> Option<String> {
         Event::Reverted { fault, evidence, .. } => {
             format!("NOT seen to be gone: {fault}: {evidence}")
         }
-        Event::Struck { fault, hit, .. } => format!("{fault} struck {hit} operations"),
+        Event::Struck { fault, hit: hit @ 1.., .. } => format!("{fault} struck {hit} operations"),
         _ => return None,
     })
 }

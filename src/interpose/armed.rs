@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::rules::{BadGlob, Call, RuleSet, Sets, Strike};
+use super::rules::{BadGlob, Call, Hits, RuleSet, Sets, Strike};
 use crate::protocol::{IoOp, IoRule, RuleFacts, is_of_set};
 
 /// A set, and whether it is in force.
@@ -62,7 +62,7 @@ impl Armed {
     pub(super) fn disarm(&self, name: &str) -> Option<Sets> {
         let mut sets = self.sets.write().unwrap_or_else(PoisonError::into_inner);
         let one = sets.get(name).filter(|one| one.armed).cloned()?;
-        // calls in progress still hold the old one: what they count is lost to nobody who asks
+        // calls in progress still hold the old one, and count in what both share
         let set = one.set.remembered();
         let known = Arc::clone(&one.name);
         let over = One { name: known, set, since: one.since, armed: false, waits: one.waits };
@@ -165,10 +165,9 @@ impl Armed {
             let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(sets.get(name)?)
         };
-        let (matched, hit) = one.set.counted();
+        let (matched, Hits { number: hit, struck }) = (one.set.matched(), one.set.hits());
         let since_ms = u64::try_from(one.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (out_of_reach, struck) = (reach(&one.set), one.set.struck());
-        let (armed, forgotten) = (one.armed, 0);
+        let (armed, out_of_reach, forgotten) = (one.armed, reach(&one.set), 0);
         Some(RuleFacts { armed, since_ms, matched, hit, out_of_reach, open, forgotten, struck })
     }
 }

@@ -62,7 +62,8 @@ pub fn is_run_id(text: &str) -> bool {
 /// Records that a case begins, in which what an earlier run struck may be struck again.
 pub(super) fn announce(recorder: &Recorder, case: &Case, attempt: u32, strikes: Option<&Strikes>) {
     let mut start = start_of(case, attempt);
-    start.again.extend(strikes.map(|strikes| format!(" --replay {}", word(strikes.run()))));
+    let strikes = strikes.filter(|strikes| strikes.has(&case.id));
+    start.again.extend(strikes.map(|strikes| format!(" --replay {}", word(strikes.place()))));
     recorder.emit(Event::CaseStarted(Box::new(start)));
 }
 

@@ -20,7 +20,7 @@ use super::{
     redact::Redactor,
     setup, steady,
     steps::Walk,
-    strikes::Strikes,
+    strikes::{self, Strikes},
     verify,
     world::{Stop, World},
 };
@@ -160,6 +160,7 @@ impl Begun {
             world.interrupt.bound(REVERTING, LOGS, observers.judge(&world)).await;
         }
         drop(self.walk);
+        strikes::conclude(&world);
 
         let clock = Guards::timeout(&world, world.case.scenario.timeout.0.saturating_sub(took));
         finish(&world).await;

@@ -119,7 +119,8 @@ pub enum Event {
         /// Who called.
         by: Origin,
     },
-    /// What the rules of a fault on I/O did to operations of others, now that they are gone.
+    /// What the rules of a fault on I/O did to operations of others, be it nothing, now that they are gone.
+    /// Without it nobody could say.
     Struck {
         /// Case id.
         case: String,

@@ -166,6 +166,8 @@ async fn try_inject(
     let Ready { site, mut prepared } = ready.map_err(|error| error.to_string())?;
     strikes::choose(world, &call.id, &mut prepared.ops);
     let armed = armed_by(&prepared.ops);
+    // what it strikes is asked of one set, and known before from the fault alone
+    debug_assert_eq!(armed.len(), usize::from(fault.strikes().is_some()), "{}", fault.name());
     world.rules_are_of(&call.id, sets(&armed));
     let entry = Entry {
         what: format!("{} {}", fault.name(), fault.target()),

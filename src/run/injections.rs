@@ -206,7 +206,7 @@ pub(super) async fn get_ready(world: &World) {
 }
 
 /// Id of an injection: its step's, and which of several it is.
-fn name(step_id: &str, step: &InjectStep, fault: &FaultSpec, part: &Part) -> String {
+pub(super) fn name(step_id: &str, step: &InjectStep, fault: &FaultSpec, part: &Part) -> String {
     let object = step.fault.target().select.as_ref().map(|_| fault.target().to_string());
     let number = (part.of > 1).then(|| format!("{}/{}", part.number, part.of));
     let which: Vec<String> = [object, number].into_iter().flatten().collect();

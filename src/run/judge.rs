@@ -48,6 +48,11 @@ impl Findings {
         self.broken.clone()
     }
 
+    /// Whether there is one of this assertion.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.all.iter().any(|finding| finding.id == id)
+    }
+
     /// The first assertion that failed.
     pub(super) fn first_failure(&self) -> Option<&Finding> {
         self.all.iter().find(|finding| finding.verdict == Some(Verdict::Fail))

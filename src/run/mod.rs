@@ -35,6 +35,7 @@ mod recorder;
 mod recover;
 mod redact;
 mod replay;
+mod replayable;
 mod revert;
 mod sampling;
 mod setup;

@@ -114,7 +114,7 @@ pub struct FaultRecord {
     pub reverting_us: Option<u64>,
     /// When its end was judged, whether it was seen, what was observed, and who called.
     pub reverted: Option<(u64, bool, String, Origin)>,
-    /// Of a fault on I/O: how many operations it struck, and the first of them.
+    /// Of a fault on I/O: how many operations it struck, and the first of them; none where nobody could say.
     pub struck: Option<(u64, Vec<Struck>)>,
 }
 
@@ -210,6 +210,27 @@ impl RunRecord {
     /// note.
     #[must_use]
     pub fn read(events: impl BufRead) -> Self {
+        let (mut record, why) = Self::read_so_far(events);
+        record.notes.extend(why);
+        record
+    }
+
+    /// Likewise, of a run that came to its end.
+    ///
+    /// # Errors
+    /// Why not all of it can be read.
+    pub fn read_whole(events: impl BufRead) -> Result<Self, String> {
+        match Self::read_so_far(events) {
+            (_, Some(why)) => Err(why),
+            (record, None) if record.ended.is_none() => {
+                Err("event file cut short: it ends before the run does".to_owned())
+            }
+            (record, None) => Ok(record),
+        }
+    }
+
+    /// What can be read, and why there is no more where it is not all.
+    fn read_so_far(events: impl BufRead) -> (Self, Option<String>) {
         let mut record = Self::default();
         for (index, line) in events.split(b'\n').enumerate() {
             let parsed = line.map_err(|error| error.to_string()).and_then(|bytes| {
@@ -217,22 +238,20 @@ impl RunRecord {
             });
             match parsed {
                 Ok(Stamped { event: Event::RunStarted(start), .. }) if start.format != FORMAT => {
-                    record.notes.push(format!(
+                    let why = format!(
                         "event file of format {}, written by keelhaul {}: this one reads {FORMAT}",
                         start.format, start.version
-                    ));
-                    break;
+                    );
+                    return (record, Some(why));
                 }
                 Ok(stamped) => record.apply(&stamped),
                 Err(error) => {
-                    record
-                        .notes
-                        .push(format!("event file unreadable from line {}: {error}", index + 1));
-                    break;
+                    let why = format!("event file unreadable from line {}: {error}", index + 1);
+                    return (record, Some(why));
                 }
             }
         }
-        record
+        (record, None)
     }
 
     /// The judgement: `error` for a run that was cut short.

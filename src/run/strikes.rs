@@ -3,95 +3,95 @@
 //! An operation is known by its file, its kind and its number among those that the rule counted
 //! there. A service that does the same to each of its files so meets the same faults, whatever its
 //! threads do, the seed is and the triggers say. One that does something else is not bent to it: what
-//! did not come again is told.
+//! did not come again, or came elsewhere, is told, and makes the case inconclusive.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use tokio::time::Instant;
 
 use super::{
     assert::{Outcome, record},
-    record::{CaseRecord, FaultRecord, RunRecord},
+    record::RunRecord,
+    replayable,
     world::World,
 };
 use crate::{
-    protocol::{Counted, Op, Struck},
+    plan::Case,
+    protocol::{Counted, IoAction, Op, Struck},
     scenario::Hypothesis,
     verdict::Verdict,
 };
 
 /// So many of those that did not come are named.
 const NAMED: usize = 5;
-/// Where an operation read or wrote, and how much.
-type Span = (Option<u64>, Option<u64>);
+
+/// Where an operation reads or writes, and how much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span(Option<(u64, u64)>);
 
 /// What one fault struck.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct OfFault {
+pub(super) struct OfFault {
     /// Decided what was done to it.
     seed: u64,
     struck: BTreeMap<Counted, Span>,
 }
 
-/// What the faults of a run struck.
+impl OfFault {
+    pub(super) fn new(seed: u64, struck: &[Struck]) -> Self {
+        Self { seed, struck: counted(struck) }
+    }
+}
+
+/// What faults of a run struck in some cases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Strikes {
-    /// As it was named.
+    /// Its id.
     run: String,
+    /// What a command line calls it.
+    place: String,
     /// By case and fault.
     faults: BTreeMap<(String, String), OfFault>,
 }
 
 impl Strikes {
-    /// Those of a run that is called so. Of a case that was run again, the last attempt counts.
+    /// Those of a run that a command line finds at this `place`, for cases that are to run. Of a case
+    /// that was run again, the last attempt counts.
     ///
     /// # Errors
-    /// In words, with a hint, where it struck nothing, or not all of it is recorded.
-    pub fn of(run: &str, record: &RunRecord) -> Result<Self, String> {
+    /// In words, with a hint, where they struck nothing, where not all of it is known, and where it
+    /// cannot be struck again by these cases.
+    pub fn of(place: &str, record: &RunRecord, cases: &[Case]) -> Result<Self, String> {
+        let run = record.start.as_ref().map_or(place, |start| start.run.as_str()).to_owned();
         let mut faults = BTreeMap::new();
-        for case in &record.cases {
-            // what was not seen to its end may have struck more
-            for fault in case.faults.iter().filter(|fault| fault.reverted.is_some()) {
-                let id = (case.start.case.clone(), fault.id.clone());
-                faults.insert(id, of_fault(run, case, fault)?);
-            }
+        for case in cases {
+            let struck = replayable::of_case(&run, case, &record.cases)?;
+            faults.extend(struck.into_iter().map(|(id, of)| ((case.id.clone(), id), of)));
         }
-        if faults.values().all(|of| of.struck.is_empty()) {
-            return Err(format!(
-                "no fault of `{run}` struck an operation\n\nhint: faults on I/O do, at a volume with an \
-                 interposer: `keelhaul list faults`"
-            ));
+        if faults.values().all(|of: &OfFault| of.struck.is_empty()) {
+            return Err(nothing(&run, record));
         }
-        Ok(Self { run: run.to_owned(), faults })
+        Ok(Self { run, place: place.to_owned(), faults })
     }
 
-    /// What it is called.
+    /// What a command line calls it.
     #[must_use]
-    pub fn run(&self) -> &str {
-        &self.run
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// Whether faults of this case struck something.
     #[must_use]
     pub fn has(&self, case: &str) -> bool {
-        self.cases().iter().any(|one| one == case)
-    }
-
-    /// Cases whose faults struck something.
-    #[must_use]
-    pub fn cases(&self) -> Vec<String> {
-        let struck = self.faults.iter().filter(|(_, of)| !of.struck.is_empty());
-        let mut cases: Vec<String> = struck.map(|((case, _), _)| case.clone()).collect();
-        cases.dedup();
-        cases
+        self.faults.iter().any(|((of, _), fault)| of == case && !fault.struck.is_empty())
     }
 
     fn of_fault(&self, case: &str, fault: &str) -> Option<&OfFault> {
         self.faults.get(&(case.to_owned(), fault.to_owned()))
     }
 
-    /// Whether all that a fault of a case struck was struck again, and in words; none where it did
-    /// not strike there.
+    /// Whether all that a fault of a case struck was struck again, and in words; none where it is not
+    /// recorded.
     pub(super) fn compare(
         &self,
         (case, fault): (&str, &str),
@@ -99,28 +99,38 @@ impl Strikes {
     ) -> Option<Outcome> {
         let known = self.of_fault(case, fault)?;
         Some(match struck {
-            Some(struck) => compare(&self.run, known, struck),
+            Some(struck) => compare(&self.run, known, &counted(struck)),
             None => {
-                let why = "what it struck is not known: its interposer is gone".to_owned();
-                (Verdict::Inconclusive, why)
+                let why =
+                    "what it struck is not known: its interposer is gone, or it is in force still";
+                (Verdict::Inconclusive, why.to_owned())
             }
         })
     }
 }
 
-fn of_fault(run: &str, case: &CaseRecord, fault: &FaultRecord) -> Result<OfFault, String> {
-    let (hit, struck) = fault.struck.clone().unwrap_or_default();
-    if hit > struck.len() as u64 {
-        return Err(format!(
-            "`{}` struck {hit} operations in `{run}`, and the first {} are recorded: they are not all \
-             of them\n\nhint: narrow it with `files` or `when`, and record that",
-            fault.id,
-            struck.len()
-        ));
+/// Why there is nothing to strike again.
+fn nothing(run: &str, record: &RunRecord) -> String {
+    let struck = record
+        .cases
+        .iter()
+        .filter(|case| case.faults.iter().any(|fault| matches!(fault.struck, Some((1.., _)))));
+    let mut others: Vec<&str> = struck.map(|case| case.start.case.as_str()).collect();
+    others.dedup();
+    if others.is_empty() {
+        return format!(
+            "no fault of `{run}` struck an operation\n\nhint: faults on I/O do, at a volume with an \
+             interposer: `keelhaul list faults`"
+        );
     }
-    let span = |one: &Struck| (one.offset, one.bytes);
-    let counted = struck.iter().filter_map(|one| Some((one.counted()?, span(one))));
-    Ok(OfFault { seed: case.start.seed, struck: counted.collect() })
+    let others = others.join(", ");
+    format!("no case that is to run has struck anything in `{run}`\n\nhint: there it was {others}")
+}
+
+/// What rules counted of these, and where each of them was.
+fn counted(struck: &[Struck]) -> BTreeMap<Counted, Span> {
+    let span = |one: &Struck| Span(one.offset.zip(one.bytes));
+    struck.iter().filter_map(|one| Some((one.counted()?, span(one)))).collect()
 }
 
 /// Has the rules among these ops strike what they struck before, where that is asked for.
@@ -128,14 +138,17 @@ pub(super) fn choose(world: &World, fault: &str, ops: &mut [Op]) {
     let Some(strikes) = &world.again else { return };
     let known = strikes.of_fault(&world.case.id, fault);
     for op in ops {
-        let Op::ArmRules { seed, again, .. } = op else { continue };
+        let Op::ArmRules { seed, rules, again, .. } = op else { continue };
         let Some(known) = known else {
-            world.note(format!(
-                "`{fault}` is not replayed: `{}` does not say what it struck there to its end",
-                strikes.run
-            ));
+            let run = &strikes.run;
+            let why =
+                format!("`{run}` did not come to inject it: nothing says what it is to strike");
+            judged(world, fault, (Verdict::Inconclusive, why));
             continue;
         };
+        // an operation is listed with the one rule that struck it
+        let strike = rules.iter().filter(|rule| rule.action != IoAction::Remember);
+        debug_assert!(strike.count() <= 1, "{rules:?}");
         *seed = known.seed;
         *again = Some(known.struck.keys().cloned().collect());
     }
@@ -144,28 +157,74 @@ pub(super) fn choose(world: &World, fault: &str, ops: &mut [Op]) {
 /// Judges whether all that was to be struck again was; `struck` is what was, none where nobody knows.
 pub(super) fn judge(world: &World, fault: &str, struck: Option<&[Struck]>) {
     let Some(strikes) = &world.again else { return };
-    let Some((verdict, why)) = strikes.compare((&world.case.id, fault), struck) else { return };
-    let (id, title) = (format!("{fault}.replay"), "the same operations are struck again");
-    record(world, &id, Hypothesis::Fault, title, Some(verdict), &why, Instant::now());
+    let Some(outcome) = strikes.compare((&world.case.id, fault), struck) else { return };
+    judged(world, fault, outcome);
 }
 
-fn compare(run: &str, known: &OfFault, struck: &[Struck]) -> Outcome {
-    let now: BTreeMap<Counted, Span> =
-        struck.iter().filter_map(|one| Some((one.counted()?, (one.offset, one.bytes)))).collect();
-    let missing: Vec<&Counted> =
-        known.struck.keys().filter(|one| !now.contains_key(*one)).collect();
-    let (all, came) = (known.struck.len(), known.struck.len() - missing.len());
-    let elsewhere =
-        known.struck.iter().filter(|(one, span)| now.get(*one).is_some_and(|now| now != *span));
+/// Judges what was to be struck again by faults that did not come to their end, or not to their
+/// beginning.
+pub(super) fn conclude(world: &World) {
+    let Some(strikes) = &world.again else { return };
+    let of_case = strikes.faults.iter().filter(|((case, _), _)| *case == world.case.id);
+    for ((_, fault), known) in of_case {
+        if !world.findings().has(&id(fault)) {
+            let why = format!(
+                "it was not injected, or not seen to its end: whether the {} operations that `{}` struck \
+                 came again is not known",
+                known.struck.len(),
+                strikes.run
+            );
+            judged(world, fault, (Verdict::Inconclusive, why));
+        }
+    }
+}
+
+/// Of the assertion.
+fn id(fault: &str) -> String {
+    format!("{fault}.replay")
+}
+
+fn judged(world: &World, fault: &str, (verdict, why): Outcome) {
+    let title = "the same operations are struck again";
+    record(world, &id(fault), Hypothesis::Fault, title, Some(verdict), &why, Instant::now());
+}
+
+fn compare(run: &str, known: &OfFault, now: &BTreeMap<Counted, Span>) -> Outcome {
+    let all = known.struck.len();
+    if all == 0 {
+        let why = format!("`{run}` struck nothing with it, and nothing is proven by that");
+        return (Verdict::Inconclusive, why);
+    }
+    let (mut missing, mut elsewhere) = (Vec::new(), Vec::new());
+    for (one, then) in &known.struck {
+        match now.get(one) {
+            None => missing.push(one.to_string()),
+            Some(now) if now != then => elsewhere.push(format!("{one} ({now}, and not {then})")),
+            Some(_) => {}
+        }
+    }
+    let besides = now.keys().filter(|one| !known.struck.contains_key(*one));
+    let told = [
+        ("did not come", missing),
+        ("came elsewhere, and may be others", elsewhere),
+        ("came besides", besides.map(ToString::to_string).collect()),
+    ];
+    let differs = told.iter().any(|(_, which)| !which.is_empty());
+    let came = all - told[0].1.len();
     let mut why = format!("{came} of {all} that `{run}` struck");
-    match elsewhere.count() {
-        0 => {}
-        some => why += &format!(", {some} of them at another offset or of another size"),
+    for (what, which) in told.into_iter().filter(|(_, which)| !which.is_empty()) {
+        let more = if which.len() > NAMED { ", …" } else { "" };
+        let named: Vec<String> = which.into_iter().take(NAMED).collect();
+        why += &format!("; these {what}: {}{more}", named.join(", "));
     }
-    if missing.is_empty() {
-        return (Verdict::Pass, why);
+    (if differs { Verdict::Inconclusive } else { Verdict::Pass }, why)
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some((offset, bytes)) => write!(f, "{bytes} bytes at {offset}"),
+            None => f.write_str("at no place"),
+        }
     }
-    let named: Vec<String> = missing.iter().take(NAMED).map(ToString::to_string).collect();
-    let more = if missing.len() > NAMED { ", …" } else { "" };
-    (Verdict::Inconclusive, format!("{why}; these did not come: {}{more}", named.join(", ")))
 }

@@ -26,20 +26,17 @@ pub(super) fn sets(armed: &[Armed]) -> impl Iterator<Item = &str> {
     armed.iter().map(|armed| armed.set.as_str())
 }
 
-/// Records what the rules of a fault did. Whether it reached anybody is judged elsewhere: an
-/// interposer that has nothing to say leaves no trace.
+/// Records what the rules of a fault did, be it nothing. Whether it reached anybody is judged elsewhere:
+/// an interposer that cannot say, or in which they are still in force, leaves no trace.
 pub(super) async fn tell(world: &World, injection: &Injection) {
     for Armed { interposer, set } in injection.armed.clone() {
-        let Ok(Reading::Rules(Some(facts))) =
-            world.helper.read(Read::Rules { interposer, set }).await
-        else {
-            strikes::judge(world, &injection.id, None);
-            continue;
-        };
-        strikes::judge(world, &injection.id, Some(&facts.struck));
-        if facts.hit > 0 {
-            let (case, fault) = (world.id(), injection.id.clone());
-            world.emit(Event::Struck { case, fault, hit: facts.hit, struck: facts.struck });
+        match world.helper.read(Read::Rules { interposer, set }).await {
+            Ok(Reading::Rules(Some(facts))) if !facts.armed => {
+                strikes::judge(world, &injection.id, Some(&facts.struck));
+                let (case, fault) = (world.id(), injection.id.clone());
+                world.emit(Event::Struck { case, fault, hit: facts.hit, struck: facts.struck });
+            }
+            _ => strikes::judge(world, &injection.id, None),
         }
     }
 }

@@ -18,9 +18,9 @@ pub(in crate::cli) struct Debugging {
     #[arg(long, help_heading = "Debugging")]
     pub(in crate::cli) trace_io: bool,
 
-    /// Faults on I/O strike just the operations that they struck in this earlier run, by its directory
+    /// Faults on files strike just the operations that they struck in this earlier run, by its directory
     /// or its id under `--out`: the n-th of a kind on a file again, whatever `when` and the seed say.
-    /// What does not come again makes the case inconclusive.
+    /// What does not come again makes the case inconclusive; faults on a disk are refused.
     #[arg(long, value_name = "RUN", help_heading = "Debugging")]
     pub(in crate::cli) replay: Option<String>,
 }

@@ -27,7 +27,7 @@ pub use bytes::Harm;
 pub use compiled::{BadGlob, Globs};
 pub use cover::{Cover, Span};
 pub use rot::Rot;
-pub use set::RuleSet;
+pub use set::{Hits, RuleSet};
 pub use sets::Sets;
 pub use syncs::{Found, Syncs};
 

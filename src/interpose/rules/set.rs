@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -34,9 +34,24 @@ pub struct RuleSet {
     /// Just these are hit; none where the triggers decide.
     again: Option<HashSet<Counted>>,
     counts: [Mutex<Counts>; SHARDS],
+    done: Arc<Done>,
+}
+
+/// What a set has done. What is left of the set when it is out of force has it too: calls in progress
+/// still add to it.
+#[derive(Debug, Default)]
+struct Done {
     matched: AtomicU64,
-    hit: AtomicU64,
-    struck: Mutex<Vec<Struck>>,
+    hits: Mutex<Hits>,
+}
+
+/// Operations that were hit; those of trials are not among them.
+#[derive(Debug, Default, Clone)]
+pub struct Hits {
+    /// How many.
+    pub number: u64,
+    /// The first of them.
+    pub struck: Vec<Struck>,
 }
 
 impl RuleSet {
@@ -47,8 +62,7 @@ impl RuleSet {
     pub fn new(seed: u64, rules: Vec<IoRule>) -> Result<Self, BadGlob> {
         let rules: Result<_, _> = rules.into_iter().map(Compiled::new).collect();
         let counts = std::array::from_fn(|_| Mutex::default());
-        let (matched, hit, struck) = Default::default();
-        Ok(Self { seed, rules: rules?, again: None, counts, matched, hit, struck })
+        Ok(Self { seed, rules: rules?, again: None, counts, done: Arc::default() })
     }
 
     /// These, hitting of all but trials and looks of our own just what is named, where something is.
@@ -61,9 +75,7 @@ impl RuleSet {
     #[must_use]
     pub fn remembered(&self) -> Self {
         let counts = std::array::from_fn(|_| Mutex::default());
-        let ((matched, hit), struck) = (self.counted(), Mutex::new(self.struck()));
-        let (matched, hit) = (AtomicU64::new(matched), AtomicU64::new(hit));
-        Self { seed: 0, rules: Vec::new(), again: None, counts, matched, hit, struck }
+        Self { seed: 0, rules: Vec::new(), again: None, counts, done: Arc::clone(&self.done) }
     }
 
     /// Whether some rule may ever be about the bytes of the file that is opened by this path.
@@ -96,16 +108,16 @@ impl RuleSet {
         self.rules.iter().any(|rule| rule.rule.action.touches_bytes())
     }
 
-    /// Operations that matched and that were hit; those of trials are not among them.
+    /// Operations that matched; those of trials are not among them.
     #[must_use]
-    pub fn counted(&self) -> (u64, u64) {
-        (self.matched.load(Ordering::Relaxed), self.hit.load(Ordering::Relaxed))
+    pub fn matched(&self) -> u64 {
+        self.done.matched.load(Ordering::Relaxed)
     }
 
-    /// The first operations that were hit; trials are not among them.
+    /// Those of them that were hit.
     #[must_use]
-    pub fn struck(&self) -> Vec<Struck> {
-        self.struck.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn hits(&self) -> Hits {
+        self.done.hits.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What happens to an operation, `since` the set was armed. Counts it.
@@ -126,20 +138,23 @@ impl RuleSet {
             let in_window = when.from.is_none_or(|from| since >= from.0)
                 && when.until.is_none_or(|until| since < until.0);
             if rule.is_due(call) && in_window {
-                strike.add(act(rule, call, (self.seed, Hash::of(self.seed))));
-                first = first.or(Some((index, None)));
+                let act = act(rule, call, (self.seed, Hash::of(self.seed)));
+                first = first.or((!act.is_none()).then_some((index, None)));
+                strike.add(act);
                 continue;
             }
             let count = self.count(index, call);
             let hash = self.hash(index, call, count);
             let named = self.names(index, call, count);
             if named.unwrap_or_else(|| in_window && fires(when, count, hash)) {
-                strike.add(act(rule, call, (self.seed, hash)));
-                first = first.or(Some((index, Some(count.n))));
+                let act = act(rule, call, (self.seed, hash));
+                // one that does nothing has struck nothing, whatever comes behind it
+                first = first.or((!act.is_none()).then_some((index, Some(count.n))));
+                strike.add(act);
             }
         }
         if matched && !call.trial && !call.ours {
-            self.matched.fetch_add(1, Ordering::Relaxed);
+            self.done.matched.fetch_add(1, Ordering::Relaxed);
             if !strike.is_none() {
                 self.list(call, since, first.unwrap_or_default(), &strike);
             }
@@ -155,7 +170,9 @@ impl RuleSet {
         (rule, number): (usize, Option<u64>),
         strike: &Strike,
     ) {
-        if self.hit.fetch_add(1, Ordering::Relaxed) >= LISTED {
+        let mut hits = self.done.hits.lock().unwrap_or_else(PoisonError::into_inner);
+        hits.number += 1;
+        if hits.number > LISTED {
             return;
         }
         let (offset, bytes) = call.span.unzip();
@@ -170,7 +187,7 @@ impl RuleSet {
             pid: call.pid,
             what: strike.to_string(),
         };
-        self.struck.lock().unwrap_or_else(PoisonError::into_inner).push(struck);
+        hits.struck.push(struck);
     }
 
     /// Whether it is named as one to be hit; none where the triggers decide.
@@ -286,10 +303,18 @@ mod tests {
         assert!(!write_at(&set, 10, false).is_none());
         assert!(write_at(&set, 20, true).is_none());
         assert!(!write_at(&set, 30, true).is_none(), "a trial is struck, and not listed");
-        let [one] = &set.struck()[..] else { panic!("{:?}", set.struck()) };
+        let hits = set.hits();
+        let [one] = &hits.struck[..] else { panic!("{hits:?}") };
         assert_eq!((one.number, one.offset, one.at_us), (Some(2), Some(10), 3000));
         assert_eq!(one.to_string(), "write of `a`, 10 bytes at 10: EIO (input/output error)");
-        assert_eq!(set.remembered().struck().len(), 1, "it outlives its rules");
+        let left = set.remembered();
+        assert_eq!(left.hits().struck.len(), 1, "it outlives its rules");
+        assert!(write_at(&left, 30, false).is_none());
+        // calls that were let in before
+        assert!(write_at(&set, 40, false).is_none());
+        assert!(!write_at(&set, 50, false).is_none());
+        let hits = left.hits();
+        assert_eq!((hits.number, hits.struck.len()), (2, 2), "what comes late is told too");
     }
 
     #[test]
@@ -298,7 +323,8 @@ mod tests {
         for n in 0..4 * LISTED {
             write_at(&set, n, false);
         }
-        assert_eq!(set.counted(), (4 * LISTED, 2 * LISTED));
-        assert_eq!(set.struck().len() as u64, LISTED);
+        let hits = set.hits();
+        assert_eq!((set.matched(), hits.number), (4 * LISTED, 2 * LISTED));
+        assert_eq!(hits.struck.len() as u64, LISTED);
     }
 }

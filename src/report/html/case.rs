@@ -109,7 +109,7 @@ fn fault_row(case: &CaseRecord, fault: &FaultRecord) -> Markup {
                 " at +" (after(*at)) ": " (one_line(evidence, LINE))
             } }
         }
-        @if let Some((hit, struck)) = &fault.struck { tr { td {} td colspan="3" { (trace(*hit, struck)) } } }
+        @if let Some((hit @ 1.., struck)) = &fault.struck { tr { td {} td colspan="3" { (trace(*hit, struck)) } } }
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::fs;
+
 use keelhaul::{
     protocol::{Counted, Struck},
     run::RunRecord,
@@ -58,14 +60,15 @@ async fn a_replay_strikes_the_same_operations_under_another_seed_and_says_what_d
         let ran = test.keelhaul(&[&["run", file, "--seed", seed], more].concat());
         (ran, test.run_id(), test.record())
     };
+    let (_, _, other) = run("many.yaml", "2", &[]);
     let (ran, first, record) = run("many.yaml", "1", &[]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let wanted = struck(&record);
     assert!((20..80).contains(&wanted.len()), "{wanted:?}");
-    let (_, _, other) = run("many.yaml", "2", &[]);
     assert_ne!(struck(&other), wanted, "the seed decides");
 
-    let (ran, _, again) = run("many.yaml", "2", &["--replay", &first]);
+    // by then `latest` is the run itself: what is recorded names the one that it was
+    let (ran, _, again) = run("many.yaml", "2", &["--replay", "latest"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(struck(&again), wanted);
     let all = wanted.len();
@@ -80,6 +83,15 @@ async fn a_replay_strikes_the_same_operations_under_another_seed_and_says_what_d
     let (verdict, why) = replay(&fewer);
     let said = format!("{} of {all} that `{first}` struck; these did not come: write ", came.len());
     assert!(verdict == Verdict::Inconclusive && why.starts_with(&said), "{why}");
+
+    let events = test.path("reports").join(&first).join("events.jsonl");
+    let events = fs::read_to_string(events).unwrap();
+    let half: String = events.split_inclusive('\n').take(events.lines().count() / 2).collect();
+    fs::create_dir(test.path("half")).unwrap();
+    fs::write(test.path("half/events.jsonl"), half).unwrap();
+    let half = test.keelhaul(&["run", "many.yaml", "--replay", "half"]);
+    assert_eq!(half.code, Some(2), "{half:?}");
+    assert!(half.stderr.contains("event file cut short"), "{half:?}");
 
     let unknown = test.keelhaul(&["run", "few.yaml", "--replay", "k000000"]);
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
