@@ -25,6 +25,8 @@ pub enum Act {
     Makes,
     /// It writes behind the end of a file.
     Grows,
+    /// It cuts a file short.
+    Shrinks,
     /// Something else.
     #[default]
     Other,
@@ -95,6 +97,12 @@ impl<U> Pending<U> {
     /// It is about a size, and about no bytes.
     pub(super) fn is_of_size_alone(&self) -> bool {
         self.keys().iter().all(|key| matches!(key, Key::Size(_)))
+    }
+
+    /// It brings bytes to the disk, which may fail: a new size alone, or one that cuts a file short, goes
+    /// by the journal.
+    fn writes_to(&self, file: u64) -> bool {
+        self.is_of_file(file) && !self.is_of_size_alone() && self.about.act != Act::Shrinks
     }
 
     pub(super) fn resizes(&self) -> bool {
@@ -220,10 +228,11 @@ impl<U> Log<U> {
     }
 
     /// What was written to a file is given up: no sync makes it durable. The size that it came to is
-    /// not: the next sync writes that, whatever is in the bytes. `part` takes the two apart.
+    /// not: the next sync writes that, whatever is in the bytes. `part` takes the two apart. Nor is that
+    /// it was cut short.
     pub fn give_up(&mut self, file: u64, part: impl Fn(About, U) -> Vec<(About, U)>) {
         for entry in std::mem::take(&mut self.entries) {
-            if !entry.is_of_file(file) {
+            if !entry.writes_to(file) {
                 self.entries.push(entry);
                 continue;
             }
