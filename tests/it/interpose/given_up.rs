@@ -6,13 +6,14 @@ use std::{
     os::unix::fs::FileExt as _,
 };
 
-use keelhaul::protocol::{
-    CutProfile, Durability, IoAction, IoOp, IoRule, ReadBack, Reported, Retry,
+use keelhaul::{
+    interpose::control::Ask,
+    protocol::{CutProfile, Durability, IoAction, IoOp, IoRule, ReadBack, Reported, Retry},
 };
 use rustix::fs::{FallocateFlags, fallocate};
 
 use super::{
-    cuts::{ALL, cut, sync},
+    cuts::{ALL, cut, facts, sync},
     mounted::{Ext4, Mounted, can_be_tried, rule},
 };
 
@@ -103,4 +104,54 @@ fn that_a_file_was_cut_short_is_not_given_up() {
         tried.give_up();
         assert_eq!(tried.left(CutProfile::Drop), b"0123", "{durability:?}: a sync was well");
     }
+}
+
+#[test]
+fn what_took_the_place_of_what_was_given_up_stays() {
+    let again: [fn(&mut Tried); 2] = [
+        |tried| tried.place().write_all_at(b"good!", 4).unwrap(),
+        // as a journal does that trusts nothing behind its last good record
+        |tried| {
+            tried.file.set_len(4).unwrap();
+            tried.file.write_all(b"good!").unwrap();
+        },
+    ];
+    for (durability, again) in ALL.into_iter().flat_map(|like| again.map(|again| (like, again))) {
+        let Some(mut tried) = Tried::new(durability, "0123") else { return };
+        tried.file.write_all(b"lost!").unwrap();
+        tried.give_up();
+        again(&mut tried);
+        tried.file.sync_data().unwrap();
+        assert_eq!(tried.left(CutProfile::Drop), b"0123good!", "{durability:?}");
+    }
+}
+
+#[test]
+fn what_was_given_up_is_undone_around_what_took_its_place() {
+    let Some(tried) = Tried::new(Durability::Xfs, "0123456789") else { return };
+    tried.place().write_all_at(b"lost-lost-lost", 2).unwrap();
+    tried.give_up();
+    tried.place().write_all_at(b"AB", 4).unwrap();
+    tried.place().write_all_at(b"CD", 12).unwrap();
+    tried.file.sync_all().unwrap();
+    assert_eq!(tried.left(CutProfile::Drop), b"0123AB6789\0\0CD\0\0");
+}
+
+#[test]
+fn no_profile_brings_back_what_was_given_up() {
+    for durability in ALL {
+        let Some(mut tried) = Tried::new(durability, "0123") else { return };
+        tried.file.write_all(b"lost").unwrap();
+        tried.give_up();
+        tried.file.write_all(b"new").unwrap();
+        assert_eq!(facts(tried.mounted.ask(&Ask::Pending)).pending, pending(durability));
+        let left = tried.left(CutProfile::KeepAll);
+        assert_eq!(left, b"0123\0\0\0\0new", "{durability:?}");
+    }
+}
+
+/// Two writes behind the end: on ext4 their sizes are operations of their own, and that of the first
+/// is durable.
+fn pending(durability: Durability) -> u64 {
+    if durability == Durability::Ext4 { 3 } else { 2 }
 }
