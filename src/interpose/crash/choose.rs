@@ -5,11 +5,28 @@ use std::collections::HashSet;
 use super::log::{Keys, Log, Pending};
 use crate::protocol::CutProfile;
 
+/// An operation that a cut takes.
+#[derive(Debug)]
+pub struct Gone<U> {
+    number: u64,
+    own: bool,
+    /// What undoes it.
+    pub undo: U,
+    /// Where it is to be undone, from offsets up to others, where not all of it is.
+    pub within: Option<Vec<(u64, u64)>>,
+}
+
+impl<U> Gone<U> {
+    fn new(of: Pending<U>, within: Option<Vec<(u64, u64)>>) -> Self {
+        Self { number: of.number, own: of.own, undo: of.undo, within }
+    }
+}
+
 /// What a cut takes and what it leaves.
 #[derive(Debug)]
 pub struct Cut<U> {
     /// To be undone, in this order.
-    pub gone: Vec<U>,
+    pub gone: Vec<Gone<U>>,
     /// Durable from now on.
     pub kept: Vec<U>,
     /// How many of those that are gone were not our own.
@@ -17,10 +34,27 @@ pub struct Cut<U> {
 }
 
 impl<U> Log<U> {
-    /// Cuts: nothing is pending afterwards.
+    /// Cuts: nothing is pending afterwards. What was given up is undone whatever the profile, where
+    /// nothing that is kept stands in its place.
     pub fn cut(&mut self, profile: CutProfile, seed: u64) -> Cut<U> {
         let places = self.places(profile, seed);
-        let (gone, kept, undone) = self.part(&places);
+        let (mut gone, mut kept) = (Vec::new(), Vec::new());
+        for (at, entry) in std::mem::take(&mut self.entries).into_iter().enumerate() {
+            if places.contains(&at) {
+                gone.push(Gone::new(entry, None));
+            } else {
+                kept.push(entry);
+            }
+        }
+        let replaced = self.replace(&kept);
+        let lost = std::mem::take(&mut self.lost).into_iter();
+        gone.extend(lost.map(|lost| Gone::new(lost.of, Some(lost.left))));
+        // those of one number are a size and its bytes, which go first
+        gone.sort_by_key(|gone| (gone.number, gone.within.is_some()));
+        gone.reverse();
+        let others = gone.iter().filter(|gone| !gone.own).map(|gone| gone.number);
+        let undone = others.collect::<HashSet<_>>().len() as u64;
+        let kept = kept.into_iter().map(|entry| entry.undo).chain(replaced).collect();
         Cut { gone, kept, undone }
     }
 

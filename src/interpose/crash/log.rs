@@ -5,6 +5,7 @@ use std::{
     ffi::OsString,
 };
 
+use super::lost::Lost;
 use crate::protocol::Durability;
 
 /// What an operation is about. Of two that share a key the later one is built on the earlier.
@@ -25,6 +26,8 @@ pub enum Act {
     Makes,
     /// It writes behind the end of a file.
     Grows,
+    /// It cuts a file short.
+    Shrinks,
     /// Something else.
     #[default]
     Other,
@@ -64,10 +67,8 @@ pub struct Sync {
 pub(super) struct Pending<U> {
     pub(super) number: u64,
     pub(super) about: About,
-    own: bool,
-    /// A sync has given it up: no later one makes it durable.
-    pub(super) lost: bool,
-    undo: U,
+    pub(super) own: bool,
+    pub(super) undo: U,
 }
 
 impl<U> Pending<U> {
@@ -95,6 +96,12 @@ impl<U> Pending<U> {
     /// It is about a size, and about no bytes.
     pub(super) fn is_of_size_alone(&self) -> bool {
         self.keys().iter().all(|key| matches!(key, Key::Size(_)))
+    }
+
+    /// It brings bytes to the disk, which may fail: a new size alone, or one that cuts a file short, goes
+    /// by the journal.
+    fn writes_to(&self, file: u64) -> bool {
+        self.is_of_file(file) && !self.is_of_size_alone() && self.about.act != Act::Shrinks
     }
 
     pub(super) fn resizes(&self) -> bool {
@@ -147,7 +154,10 @@ impl<'a> Keys<'a> {
 /// What is not durable.
 #[derive(Debug)]
 pub struct Log<U> {
+    /// By their numbers.
     pub(super) entries: Vec<Pending<U>>,
+    /// What was given up of operations; such a one is in `entries` too while its size is not durable.
+    pub(super) lost: Vec<Lost<U>>,
     pub(super) durability: Durability,
     next: u64,
 }
@@ -156,7 +166,7 @@ impl<U> Log<U> {
     /// Nothing is pending; syncs will make durable what they do on this filesystem.
     #[must_use]
     pub fn new(durability: Durability) -> Self {
-        Self { entries: Vec::new(), durability, next: 0 }
+        Self { entries: Vec::new(), lost: Vec::new(), durability, next: 0 }
     }
 
     /// A write behind the end of a file is two operations here: its size, and then its bytes.
@@ -167,13 +177,15 @@ impl<U> Log<U> {
 
     /// Forgets every operation; those under way keep their numbers.
     pub fn clear(&mut self) -> Vec<U> {
-        std::mem::take(&mut self.entries).into_iter().map(|entry| entry.undo).collect()
+        let lost = std::mem::take(&mut self.lost).into_iter().map(|lost| lost.of);
+        let entries = std::mem::take(&mut self.entries).into_iter();
+        entries.chain(lost).map(|entry| entry.undo).collect()
     }
 
     /// An operation was done; `own` is none of the subject's.
     pub fn add(&mut self, about: impl Into<About>, own: bool, undo: U) {
         let about = about.into();
-        self.entries.push(Pending { number: self.next, about, own, lost: false, undo });
+        self.entries.push(Pending { number: self.next, about, own, undo });
         self.next += 1;
     }
 
@@ -183,22 +195,29 @@ impl<U> Log<U> {
         self.next
     }
 
+    /// Operations, each once: of one that is in both lists the other half is not counted.
+    fn operations(&self) -> impl Iterator<Item = &Pending<U>> {
+        let is_here = |number| self.entries.binary_search_by_key(&number, |it| it.number).is_ok();
+        let lost = self.lost.iter().map(|lost| &lost.of);
+        self.entries.iter().chain(lost.filter(move |lost| !is_here(lost.number)))
+    }
+
     /// Operations of others.
     #[must_use]
     pub fn pending(&self) -> u64 {
-        self.entries.iter().filter(|entry| !entry.own).count() as u64
+        self.operations().filter(|one| !one.own).count() as u64
     }
 
     /// All of them.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.operations().count()
     }
 
     /// There are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.lost.is_empty()
     }
 
     /// A file is synced; hands out what is durable now.
@@ -216,48 +235,47 @@ impl<U> Log<U> {
     /// Takes those with these numbers out.
     fn take(&mut self, numbers: &HashSet<u64>, own: bool) -> Vec<U> {
         let taken = |entry: &mut Pending<U>| numbers.contains(&entry.number) && (entry.own || !own);
-        self.entries.extract_if(.., taken).map(|entry| entry.undo).collect()
+        let taken: Vec<_> = self.entries.extract_if(.., taken).collect();
+        let replaced = self.replace(&taken);
+        taken.into_iter().map(|entry| entry.undo).chain(replaced).collect()
     }
 
-    /// What was written to a file is given up: no sync makes it durable. The size that it came to is
-    /// not: the next sync writes that, whatever is in the bytes. `part` takes the two apart.
+    /// These are on the disk now: what was given up before is not to be undone where they are. Hands
+    /// out that of which nothing is left.
+    pub(super) fn replace(&mut self, by: &[Pending<U>]) -> Vec<U> {
+        for lost in &mut self.lost {
+            by.iter().for_each(|by| lost.give_way(by));
+        }
+        let replaced = self.lost.extract_if(.., |lost| lost.left.is_empty());
+        replaced.map(|lost| lost.of.undo).collect()
+    }
+
+    /// What was written to a file is given up: it is on no disk, and no sync makes it durable. The
+    /// size that it came to is not: the next sync writes that, whatever is in the bytes. `part` takes
+    /// the two apart. Nor is that it was cut short.
     pub fn give_up(&mut self, file: u64, part: impl Fn(About, U) -> Vec<(About, U)>) {
         for entry in std::mem::take(&mut self.entries) {
-            if !entry.is_of_file(file) {
+            if !entry.writes_to(file) {
                 self.entries.push(entry);
                 continue;
             }
-            let (own, mut number) = (entry.own, entry.number);
+            let (own, number) = (entry.own, entry.number);
             for (about, undo) in part(entry.about, entry.undo) {
-                let one = Pending { number, about, own, lost: false, undo };
-                self.entries.push(Pending { lost: !one.is_of_size_alone(), ..one });
-                number = self.next;
-                self.next += 1;
+                let one = Pending { number, about, own, undo };
+                if one.is_of_size_alone() {
+                    self.entries.push(one);
+                } else {
+                    self.lost.push(Lost::new(one));
+                }
             }
         }
     }
 
-    /// Takes out what was written to a file, last first.
+    /// Takes out what was written to a file, last first; what an earlier sync has given up stays so.
     pub fn take_back(&mut self, file: u64) -> Vec<U> {
         let taken = self.entries.extract_if(.., |entry| entry.is_of_file(file));
         let mut taken: Vec<U> = taken.map(|entry| entry.undo).collect();
         taken.reverse();
         taken
-    }
-
-    /// Takes all out: those at these places to be undone, last first, and the others; and how many
-    /// of the former are of others.
-    pub(super) fn part(&mut self, undone: &HashSet<usize>) -> (Vec<U>, Vec<U>, u64) {
-        let (mut gone, mut kept, mut others) = (Vec::new(), Vec::new(), 0);
-        for (at, entry) in std::mem::take(&mut self.entries).into_iter().enumerate() {
-            if undone.contains(&at) {
-                others += u64::from(!entry.own);
-                gone.push(entry.undo);
-            } else {
-                kept.push(entry.undo);
-            }
-        }
-        gone.reverse();
-        (gone, kept, others)
     }
 }

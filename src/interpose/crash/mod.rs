@@ -29,15 +29,23 @@
 //!   new directories above it. Everything else goes with the transaction, which is whole or not
 //!   there at all; as a sync may end one at any time, a cut leaves a prefix of the other names.
 //!
+//! What a failed sync has given up is on none of them: its pages are marked clean and are not written
+//! again (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020), so a cut
+//! undoes it in every profile, where nothing that was written later is on the disk. Sizes, and that a
+//! file was cut short, are not given up: they are in the journal.
+//!
 //! That a file was cut short is taken for data, which is weaker than any of the three journals is.
 
 mod choose;
 mod log;
+mod lost;
+#[cfg(test)]
+mod lost_tests;
 mod order;
 #[cfg(test)]
 mod order_tests;
 #[cfg(test)]
 mod tests;
 
-pub use choose::Cut;
+pub use choose::{Cut, Gone};
 pub use log::{About, Act, Key, Log, Sync};

@@ -24,8 +24,7 @@ impl<U> Log<U> {
             Durability::Ext4 | Durability::Xfs => self.in_the_log(file, sync),
             Durability::Btrfs => self.logged_by_itself(file, sync.before, |_| false),
         };
-        let written =
-            self.before(sync.before).filter(|entry| !entry.lost && entry.is_of_file(file));
+        let written = self.before(sync.before).filter(|entry| entry.is_of_file(file));
         durable.extend(written.map(|entry| entry.number));
         durable
     }
@@ -67,7 +66,7 @@ impl<U> Log<U> {
             let named = entry.about.files.contains(&file)
                 && (!times_alone || entry.about.act == Act::Makes)
                 || entry.is_of_directory(file);
-            named || !entry.lost && entry.is_of_file(file) && entry.resizes()
+            named || entry.is_of_file(file) && entry.resizes()
         };
         let until = self.before(sync.before).rfind(|entry| is_its_change(entry));
         let until = until.map_or(0, |entry| entry.number + 1);

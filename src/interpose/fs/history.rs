@@ -76,6 +76,23 @@ impl Undo {
             _ => 0,
         }
     }
+
+    /// The same for these bytes alone, from offsets up to others; none says for all.
+    fn within(self, ranges: Option<Vec<(u64, u64)>>) -> Vec<Self> {
+        let (Some(ranges), Self::Bytes { node, offset, old, zeros, .. }) = (ranges, &self) else {
+            return vec![self];
+        };
+        let end = offset + old.len() as u64;
+        let place = |at: u64| usize::try_from(at.clamp(*offset, end) - offset).unwrap_or(old.len());
+        let of_one = |(from, to): (u64, u64)| Self::Bytes {
+            node: Arc::clone(node),
+            offset: from,
+            old: old[place(from)..place(to)].to_vec(),
+            zeros: to.min(end.saturating_add(*zeros)).saturating_sub(from.max(end)),
+            size: None,
+        };
+        ranges.into_iter().map(of_one).collect()
+    }
 }
 
 /// Whether changes are taken.
@@ -274,7 +291,7 @@ impl History {
             let cut = state.log.cut(profile, seed);
             facts.undone = cut.undone;
             let mut made_anew = MadeAnew::new();
-            for undo in cut.gone {
+            for undo in cut.gone.into_iter().flat_map(|gone| gone.undo.within(gone.within)) {
                 // one that cannot be undone is no reason to leave the others half-way
                 settled = settled.and(self.undo(table, &mut made_anew, undo));
             }

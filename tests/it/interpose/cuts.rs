@@ -11,19 +11,19 @@ use std::{
 use keelhaul::{
     host::io_trial::Tries,
     interpose::control::{Answer, Ask},
-    protocol::{CutProfile, Durability, IoAction, IoOp, PendingFacts, ReadBack, Reported, Retry},
+    protocol::{CutProfile, Durability, IoAction, IoOp, PendingFacts},
 };
 
 use super::mounted::{Ext4, MARK, Mounted, can_be_tried, rule};
 
-fn facts(answer: Answer) -> PendingFacts {
+pub(super) fn facts(answer: Answer) -> PendingFacts {
     match answer {
         Answer::Pending(Some(facts)) => facts,
         other => panic!("{other:?}"),
     }
 }
 
-fn cut(mounted: &Mounted, profile: CutProfile) -> PendingFacts {
+pub(super) fn cut(mounted: &Mounted, profile: CutProfile) -> PendingFacts {
     assert!(facts(mounted.ask(&Ask::Fence(Some(0)))).fenced);
     facts(mounted.ask(&Ask::Settle { profile, seed: 1 }))
 }
@@ -48,7 +48,7 @@ fn remembering_like(durability: Durability) -> Option<(Ext4, Mounted)> {
     Some((ext4, mounted))
 }
 
-fn sync(path: &Path) {
+pub(super) fn sync(path: &Path) {
     File::open(path).unwrap().sync_all().unwrap();
 }
 
@@ -124,31 +124,6 @@ fn behind_the_fence_nothing_is_taken_and_before_it_nothing_is_lost() {
     assert_eq!((settled.pending, settled.undone), (2, 0));
     file.write_all(b"4").unwrap();
     assert_eq!(fs::read(mounted.at().join("file")).unwrap(), b"124");
-}
-
-#[test]
-fn what_a_failed_sync_gave_up_no_later_one_keeps() {
-    if !can_be_tried() {
-        return;
-    }
-    let ext4 = Ext4::new();
-    let (errno, reported, retry) = (libc::EIO, Reported::Each, Retry::Succeeds);
-    let read_back = ReadBack::New;
-    let fails = rule(&[IoOp::Fsync], IoAction::FailSync { errno, reported, retry, read_back });
-    let expected = vec![rule(&[], IoAction::Remember), fails.clone()];
-    let mounted = Mounted::over(&ext4.directory("d"), expected);
-    let mut file = File::create(mounted.at().join("file")).unwrap();
-    sync(&mounted.at());
-    mounted.arm(vec![fails]);
-    file.write_all(b"lost").unwrap();
-    assert!(file.sync_all().is_err());
-    file.sync_all().unwrap();
-    mounted.disarm();
-    file.write_all(b"kept").unwrap();
-    file.sync_all().unwrap();
-    cut(&mounted, CutProfile::Drop);
-    let left = fs::read(mounted.at().join("file")).unwrap();
-    assert_eq!(left, b"\0\0\0\0kept", "its size is as durable as what came behind it");
 }
 
 #[test]
@@ -257,7 +232,7 @@ fn a_sync_that_is_lost_makes_nothing_durable_and_the_next_one_everything() {
     assert!(!trial());
 }
 
-const ALL: [Durability; 4] =
+pub(super) const ALL: [Durability; 4] =
     [Durability::PosixStrict, Durability::Ext4, Durability::Xfs, Durability::Btrfs];
 
 /// A file with a content that is durable, and with another one that is renamed over it.

@@ -5,6 +5,7 @@ mod bytes;
 mod cuts;
 mod disks;
 mod fsx;
+mod given_up;
 mod hangs;
 mod inserted;
 mod killed;

@@ -102,7 +102,11 @@ impl Mounted {
 
     /// One that remembers what is not durable, and promises no more than this filesystem does.
     pub(super) fn remembering(beneath: &Path, durability: Durability) -> Self {
-        let expected = vec![rule(&[], IoAction::Remember)];
+        Self::expecting(beneath, vec![rule(&[], IoAction::Remember)], durability)
+    }
+
+    /// Likewise, with rules that may come.
+    pub(super) fn expecting(beneath: &Path, expected: Vec<IoRule>, durability: Durability) -> Self {
         Self::serving(beneath, (expected, durability, None), "unlimited")
     }
 

@@ -1,6 +1,7 @@
 //! Changes of files and names, each done and remembered in one.
 
 use std::{
+    cmp::Ordering,
     ffi::OsStr,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     sync::Arc,
@@ -23,6 +24,15 @@ use super::{
 };
 use crate::interpose::crash::{About, Act, Key};
 
+fn size_of(file: BorrowedFd<'_>) -> Result<u64, Errno> {
+    Ok(u64::try_from(fstat(file)?.st_size).unwrap_or_default())
+}
+
+/// A file gets longer, and nothing is written: it was so long.
+fn grown(node: &Arc<Node>, size: u64) -> (About, Undo) {
+    (vec![Key::Size(node.ino)].into(), Undo::Size { node: Arc::clone(node), size })
+}
+
 /// What is in a file between two offsets before a change, which leaves it so long; not where it is
 /// more than can be remembered.
 fn before(
@@ -32,8 +42,13 @@ fn before(
     (from, to): (u64, u64),
     new_size: impl Fn(u64) -> u64,
 ) -> Result<(About, Undo), Errno> {
-    let size = u64::try_from(fstat(file)?.st_size).unwrap_or_default();
-    let changes_size = new_size(size) != size;
+    let size = size_of(file)?;
+    let act = match new_size(size).cmp(&size) {
+        Ordering::Greater => Act::Grows,
+        Ordering::Less => Act::Shrinks,
+        Ordering::Equal => Act::Other,
+    };
+    let changes_size = act != Act::Other;
     let mut length = to.min(size).saturating_sub(from);
     state.overflowed |= state.bytes + length > MOST_BYTES;
     if state.overflowed {
@@ -44,11 +59,14 @@ fn before(
     let mut keys = vec![Key::Bytes(node.ino, from, to)];
     keys.extend(changes_size.then_some(Key::Size(node.ino)));
     let (node, size) = (Arc::clone(node), changes_size.then_some(size));
-    Ok((keys.into(), Undo::Bytes { node, offset: from, old, zeros: 0, size }))
+    let about = About { act, ..keys.into() };
+    Ok((about, Undo::Bytes { node, offset: from, old, zeros: 0, size }))
 }
 
 /// Ways to allocate that move bytes behind them.
 const MOVING: i32 = libc::FALLOC_FL_COLLAPSE_RANGE | libc::FALLOC_FL_INSERT_RANGE;
+/// With no more than these, no byte that was there is another one.
+const CHANGES_NO_BYTES: i32 = libc::FALLOC_FL_KEEP_SIZE | libc::FALLOC_FL_UNSHARE_RANGE;
 
 impl Fs {
     /// What remembers changes of this file; none where nothing does.
@@ -69,11 +87,8 @@ impl Fs {
         let end = offset + data.len() as u64;
         history.change(&open.node, |state| {
             let grown = |size: u64| size.max(end);
-            let (mut about, undo) = before(state, &open.node, open.file(), (offset, end), grown)?;
-            if matches!(undo, Undo::Bytes { size: Some(_), .. }) {
-                about.act = Act::Grows;
-            }
-            Ok((data::write(open, data, offset)?, Some((about, undo))))
+            let before = before(state, &open.node, open.file(), (offset, end), grown)?;
+            Ok((data::write(open, data, offset)?, Some(before)))
         })
     }
 
@@ -95,8 +110,13 @@ impl Fs {
         let keeps = mode & libc::FALLOC_FL_KEEP_SIZE != 0;
         history.change(&open.node, |state| {
             let new_size = |size: u64| if keeps { size } else { size.max(end) };
-            let before = before(state, &open.node, open.file(), (offset, end), new_size)?;
-            Ok((data::allocate(open, (offset, length), mode)?, Some(before)))
+            let before = if mode & !CHANGES_NO_BYTES == 0 {
+                let size = size_of(open.file())?;
+                (new_size(size) > size).then(|| grown(&open.node, size))
+            } else {
+                Some(before(state, &open.node, open.file(), (offset, end), new_size)?)
+            };
+            Ok((data::allocate(open, (offset, length), mode)?, before))
         })
     }
 
@@ -112,7 +132,12 @@ impl Fs {
             let fd = self.fd(node)?;
             let flags = OFlags::RDONLY | OFlags::CLOEXEC;
             let file = open(path_of(fd.as_fd()), flags, Mode::empty())?;
-            let before = before(state, node, file.as_fd(), (size, u64::MAX), |_| size)?;
+            let there = size_of(file.as_fd())?;
+            let before = if size > there {
+                grown(node, there)
+            } else {
+                before(state, node, file.as_fd(), (size, u64::MAX), |_| size)?
+            };
             Ok((resize()?, Some(before)))
         })
     }
