@@ -86,6 +86,7 @@ impl Stand {
             run: &self.run,
             host_wide: false,
             attached: false,
+            all_attached: &BTreeMap::new(),
             share: 1.0,
             first: None,
             seed: 7,

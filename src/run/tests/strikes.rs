@@ -132,7 +132,7 @@ async fn what_did_not_come_is_named_and_what_is_a_consequence_is_not_awaited() {
     let strikes = of(&record(3, listed).await).unwrap();
     let compare = |now: &[Struck]| strikes.compare(("t", "broken"), Some(now)).unwrap();
     let elsewhere = Struck { offset: Some(5), ..struck(Some(3)) };
-    let (verdict, why) = compare(&[elsewhere.clone()]);
+    let (verdict, why) = compare(std::slice::from_ref(&elsewhere));
     assert_eq!(verdict, Verdict::Inconclusive);
     assert_eq!(
         why,
