@@ -34,6 +34,14 @@ impl Waited {
     }
 }
 
+/// How much more time than usual somebody may take who has been asked at this reading: what the machine
+/// was busy for since, and no more than so much.
+#[must_use]
+pub fn excuse(before: Option<Waited>, most: Duration) -> Duration {
+    let waited = before.zip(Waited::now()).map(|(before, now)| now.since(before));
+    waited.unwrap_or_default().min(most)
+}
+
 /// `some avg10=0.00 avg60=0.00 avg300=0.00 total=MICROSECONDS`
 fn total_in(pressure: &str) -> Option<Duration> {
     let some = pressure.lines().find(|line| line.starts_with("some "))?;

@@ -22,7 +22,7 @@ use super::{
     },
     launch::Connection,
 };
-use crate::host::pressure::Waited;
+use crate::host::pressure::{Waited, excuse};
 
 /// Between two heartbeats.
 const BEAT: Duration = Duration::from_millis(250);
@@ -229,11 +229,6 @@ impl Patience {
             }
         };
         let silent = heard.elapsed();
-        silent > SILENCE && silent > SILENCE + excused(waited)
+        silent > SILENCE && silent > SILENCE + excuse(waited, EXCUSED)
     }
-}
-
-fn excused(before: Option<Waited>) -> Duration {
-    let waited = before.zip(Waited::now()).map(|(before, now)| now.since(before));
-    waited.unwrap_or_default().min(EXCUSED)
 }
