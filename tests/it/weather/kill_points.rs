@@ -1,6 +1,7 @@
 //! Kill points: whoever dies right after a journal write, an act or an undo op, the host comes back.
 //!
-//! Faults × roles × sites × every k take a quarter of an hour: all of them with `KEELHAUL_SOAK=1`.
+//! Faults × roles × sites × every k take an hour: all of them with `KEELHAUL_SOAK=1`, of one fixture
+//! alone with its name in `KEELHAUL_FIXTURE` too.
 //! Without it, one fault at every point of the command line, and the helper at a few points of
 //! faults of two classes; which ones, the build decides.
 
@@ -33,8 +34,7 @@ const MOST: u64 = 40;
 
 #[test]
 fn the_command_line_dies_at_every_point() {
-    let chosen: Vec<&Fixture> =
-        if soak() { FIXTURES.iter().collect() } else { vec![Fixture::called("read-only")] };
+    let chosen = if soak() { all() } else { vec![Fixture::called("read-only")] };
     each(&chosen, |fixture| {
         ["journal", "act", "rollback"].iter().for_each(|site| every_point(fixture, "cli", site));
     });
@@ -50,9 +50,15 @@ fn the_worker_dies_at_its_points() {
     helper_dies("worker", &["act", "rollback"]);
 }
 
+/// Every fixture, or the one that was asked for.
+fn all() -> Vec<&'static Fixture> {
+    let asked = std::env::var("KEELHAUL_FIXTURE");
+    asked.map_or_else(|_| FIXTURES.iter().collect(), |name| vec![Fixture::called(&name)])
+}
+
 fn helper_dies(role: &str, sites: &[&str]) {
     if soak() {
-        return each(FIXTURES, |fixture| {
+        return each(&all(), |fixture| {
             sites.iter().for_each(|site| every_point(fixture, role, site));
         });
     }
