@@ -163,10 +163,13 @@ fn table(task: u32) -> HostResult<MountTable> {
     parse(&fs::read(&path).map_err(|error| HostError::sys("read", path, error))?)
 }
 
-/// What a look comes to; none where who is looked at has ended.
+/// What a look comes to; none where who is looked at has ended, or is about to: it has given back its
+/// namespaces then, and of those the kernel says so (fs/proc/namespaces.c, fs/proc_namespace.c).
 fn unless_gone<R>(pid: u32, look: impl FnOnce() -> HostResult<R>) -> HostResult<Option<R>> {
+    const WITHOUT: [i32; 3] = [libc::ENOENT, libc::ESRCH, libc::EINVAL];
     match look() {
         Ok(seen) => Ok(Some(seen)),
+        Err(error) if WITHOUT.iter().any(|errno| error.is(*errno)) => Ok(None),
         Err(_) if Identity::of(pid).is_err() => Ok(None),
         Err(error) => Err(error),
     }
