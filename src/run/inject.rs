@@ -13,12 +13,12 @@ use super::{
     injection::{Injection, Start, look},
     site::{cx, refresh, site},
     strikes,
-    struck::{armed_by, sets},
+    struck::{Armed, armed_by, sets},
     world::World,
 };
 use crate::{
     faults::{Cx, Effect, FaultError, FaultSpec, Part, Prepared, Site},
-    protocol::{Entry, Outcome},
+    protocol::{Entry, Op, Outcome},
     scenario::Hypothesis,
     verdict::Verdict,
 };
@@ -152,6 +152,16 @@ async fn prepare(world: &Arc<World>, call: &Call<'_>) -> Result<Ready, FaultErro
     Ok(Ready { site, prepared })
 }
 
+/// The rules that its ops arm, which strike again what they struck where that is replayed.
+fn arm(world: &World, call: &Call<'_>, ops: &mut [Op]) -> Vec<Armed> {
+    strikes::choose(world, &call.id, ops);
+    let armed = armed_by(ops);
+    // what it strikes is asked of one set, and known before from the fault alone
+    debug_assert_eq!(armed.len(), usize::from(call.fault.strikes().is_some()));
+    world.rules_are_of(&call.id, sets(&armed));
+    armed
+}
+
 async fn try_inject(
     world: &Arc<World>,
     call: &Call<'_>,
@@ -159,16 +169,12 @@ async fn try_inject(
 ) -> Result<(Injection, Applied), String> {
     let Call { fault, part, .. } = call;
     let lasts = [part.lasts, fault.lasts_at_most()].into_iter().flatten().min();
-    let ready = match early {
+    let early = match early {
         Some(ready) => ready,
         None => prepare(world, call).await,
     };
-    let Ready { site, mut prepared } = ready.map_err(|error| error.to_string())?;
-    strikes::choose(world, &call.id, &mut prepared.ops);
-    let armed = armed_by(&prepared.ops);
-    // what it strikes is asked of one set, and known before from the fault alone
-    debug_assert_eq!(armed.len(), usize::from(fault.strikes().is_some()), "{}", fault.name());
-    world.rules_are_of(&call.id, sets(&armed));
+    let Ready { site, mut prepared } = early.map_err(|error| error.to_string())?;
+    let armed = arm(world, call, &mut prepared.ops);
     let entry = Entry {
         what: format!("{} {}", fault.name(), fault.target()),
         ops: prepared.ops,

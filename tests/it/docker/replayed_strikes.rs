@@ -49,6 +49,17 @@ fn replay(record: &RunRecord) -> (Verdict, String) {
     (found.verdict.unwrap(), found.message.clone())
 }
 
+fn half_a_record_is_refused(test: &Test, first: &str) {
+    let events = test.path("reports").join(first).join("events.jsonl");
+    let events = fs::read_to_string(events).unwrap();
+    let half: String = events.split_inclusive('\n').take(events.lines().count() / 2).collect();
+    fs::create_dir(test.path("half")).unwrap();
+    fs::write(test.path("half/events.jsonl"), half).unwrap();
+    let half = test.keelhaul(&["run", "many.yaml", "--replay", "half"]);
+    assert_eq!(half.code, Some(2), "{half:?}");
+    assert!(half.stderr.contains("event file cut short"), "{half:?}");
+}
+
 #[tokio::test]
 async fn a_replay_strikes_the_same_operations_under_another_seed_and_says_what_did_not_come() {
     let image = ImageRef { name: SPECIMEN_IMAGE.to_owned(), pull: PullPolicy::Never };
@@ -84,15 +95,7 @@ async fn a_replay_strikes_the_same_operations_under_another_seed_and_says_what_d
     let said = format!("{} of {all} that `{first}` struck; these did not come: write ", came.len());
     assert!(verdict == Verdict::Inconclusive && why.starts_with(&said), "{why}");
 
-    let events = test.path("reports").join(&first).join("events.jsonl");
-    let events = fs::read_to_string(events).unwrap();
-    let half: String = events.split_inclusive('\n').take(events.lines().count() / 2).collect();
-    fs::create_dir(test.path("half")).unwrap();
-    fs::write(test.path("half/events.jsonl"), half).unwrap();
-    let half = test.keelhaul(&["run", "many.yaml", "--replay", "half"]);
-    assert_eq!(half.code, Some(2), "{half:?}");
-    assert!(half.stderr.contains("event file cut short"), "{half:?}");
-
+    half_a_record_is_refused(&test, &first);
     let unknown = test.keelhaul(&["run", "few.yaml", "--replay", "k000000"]);
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
     assert!(unknown.stderr.contains("the newest runs in"), "{unknown:?}");
