@@ -164,7 +164,7 @@ fn table(task: u32) -> HostResult<MountTable> {
 }
 
 /// What a look comes to; none where who is looked at has ended, or is about to: it has given back its
-/// namespaces then, and of those the kernel says so (fs/proc/namespaces.c, fs/proc_namespace.c).
+/// namespaces then, and of those the kernel says so (`fs/proc/namespaces.c`, `fs/proc_namespace.c`).
 fn unless_gone<R>(pid: u32, look: impl FnOnce() -> HostResult<R>) -> HostResult<Option<R>> {
     const WITHOUT: [i32; 3] = [libc::ENOENT, libc::ESRCH, libc::EINVAL];
     match look() {
