@@ -35,7 +35,7 @@ const PING: Duration = Duration::from_millis(250);
 /// Without an answer for so long, the worker counts as hanging.
 const HANGS: Duration = Duration::from_millis(1000);
 /// The most time beyond it that a busy machine may take.
-const EXCUSED: Duration = Duration::from_millis(1000);
+const EXCUSED: Duration = Duration::from_secs(2);
 /// The most requests that wait to be sent.
 const QUEUE: usize = 128;
 
