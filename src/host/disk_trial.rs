@@ -76,6 +76,7 @@ impl DiskTries {
 
     fn attempt(&self, op: DiskOp, bytes: &mut [u8; CHUNK]) -> Result<(), Errno> {
         let at = self.chunks[op as usize];
+        self.hear_of_others(at);
         let moved = match op {
             DiskOp::Read => pread(&self.direct, &mut bytes[..], at)?,
             DiskOp::Write => pwrite(&self.direct, &bytes[..], at)?,
@@ -114,6 +115,7 @@ impl DiskTries {
             DiskOp::Write => self.there(at).1,
             _ => vec![0; CHUNK],
         };
+        self.hear_of_others(at);
         let written = pwrite(&self.direct, &known.0[..], at);
         let (read, now) = self.there(at);
         Moved { said: written.and(read), before, now }
@@ -135,14 +137,15 @@ impl DiskTries {
     }
 
     /// Writes a chunk, which says whose flush comes next, and flushes. Of the page cache no more than
-    /// that chunk is written, and an error that somebody else's pages have had is not taken for one
-    /// of ours.
+    /// that chunk is written.
     fn flush(&self, at: u64, bytes: &[u8; CHUNK]) -> Result<usize, Errno> {
-        self.hear_of_others(at);
         pwritev2(&self.cached, &[IoSlice::new(bytes)], at, ReadWriteFlags::DSYNC)
     }
 
-    /// Errors of writeback are told once to every open file: here they are, and are not listened to.
+    /// Takes what is owed for pages of others that were not written back, such as a superblock while
+    /// a rule was in force: it would be told to our next request, as if that had failed. Direct
+    /// requests look for it too (`filemap_write_and_wait_range`, `filemap_check_errors`); a wait for
+    /// a range clears it (`file_check_and_advance_wb_err` in mm/filemap.c), and sends nothing.
     fn hear_of_others(&self, at: u64) {
         let offset = i64::try_from(at).unwrap_or(i64::MAX);
         let (length, wait) = (CHUNK as i64, libc::SYNC_FILE_RANGE_WAIT_BEFORE);
