@@ -151,7 +151,9 @@ impl FaultError {
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
             Self::Refused(_) => true,
-            Self::Helper(HelperError::Refused(_) | HelperError::Os { .. }) => true,
+            Self::Helper(
+                HelperError::Refused(_) | HelperError::Os { .. } | HelperError::NotRunning(_),
+            ) => true,
             Self::Runtime(error) => matches!(error, RuntimeError::Gone { .. }),
             Self::Helper(HelperError::Lost(_) | HelperError::Timeout { .. }) => false,
             Self::Unexpected(_) | Self::ReachedNobody(_) => false,

@@ -2,7 +2,6 @@
 
 use super::{Cx, Effect, FaultError, lifecycle, lifecycle::Before, observe::word};
 use crate::{
-    helper::HelperError,
     protocol::{Init, Outcome},
     runtime::{ContainerFacts, State},
 };
@@ -90,9 +89,7 @@ async fn counted_now(
     let now = match cx.memory().await {
         Ok(memory) => memory.oom_kills,
         // it ends just now, and its cgroup with it
-        Err(FaultError::Helper(HelperError::Refused(_) | HelperError::Os { .. })) => {
-            return Ok(None);
-        }
+        Err(error) if error.is_refusal() => return Ok(None),
         Err(error) => return Err(error),
     };
     let evidence = format!("{}; OOM kills {kills} before, {now} now", word(facts.state));

@@ -41,6 +41,9 @@ pub enum HelperError {
     /// The act was refused before it was tried: identity, blast radius, capability.
     #[error("{0}")]
     Refused(String),
+    /// The kernel knows no process of this container (the beginning of its id) to enter it by.
+    #[error("container `{0}` does not run")]
+    NotRunning(String),
     /// No answer in time.
     #[error("the helper did not answer within {seconds} s to {what}")]
     Timeout {

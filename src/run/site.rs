@@ -1,9 +1,14 @@
 //! Where a fault acts: its target resolved against what runs now.
 
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
 use super::{event::Event, setup, world::World};
 use crate::{
     faults::{Cx, FaultError, FaultSpec, Site, SiteVolume},
-    protocol::{LoadCall, Place},
+    helper::HelperError,
+    protocol::{LoadCall, Place, Read},
     runtime::{ContainerFacts, RuntimeError, State},
     scenario::Allow,
 };
@@ -62,10 +67,30 @@ pub(super) fn cx<'a>(world: &'a World, site: &'a Site) -> Cx<'a> {
     }
 }
 
+/// The engine says so within this of the end of a container's init, however busy the host is.
+const ENGINE_KNOWS: Duration = Duration::from_secs(5);
+
+/// Between two questions to the engine.
+const AGAIN: Duration = Duration::from_millis(50);
+
 /// Why nothing can be looked for in a site any more: its container has ended, and its mounts with
-/// it. None while it lives, and where the engine does not say.
+/// it. None while it lives, and where the engine does not say. The kernel knows of an end before
+/// the engine does: then its word is waited for.
 pub(super) async fn ended(world: &World, site: &Site) -> Option<String> {
-    container_ended(world, &site.service, &site.place.container).await
+    let end = Instant::now() + ENGINE_KNOWS;
+    loop {
+        let said = container_ended(world, &site.service, &site.place.container).await;
+        if said.is_some() || Instant::now() >= end || has_init(world, site).await {
+            return said;
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+/// Whether the kernel knows a process of the container; also where it cannot be asked.
+async fn has_init(world: &World, site: &Site) -> bool {
+    let asked = world.helper.read(Read::Init(site.place.clone())).await;
+    !matches!(asked, Err(HelperError::NotRunning(_)))
 }
 
 /// Likewise of a service's container.

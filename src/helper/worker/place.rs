@@ -59,9 +59,9 @@ pub(super) fn find_init(place: &Place) -> HostResult<Option<Identity>> {
 
 /// The init of a container that must run, or who stands in for it.
 pub(super) fn init(place: &Place) -> Result<Identity, HelperError> {
-    find_init(place)?.or_else(|| witness::of(place)).ok_or_else(|| {
-        HelperError::Refused(format!("container `{}` does not run", short(&place.container)))
-    })
+    find_init(place)?
+        .or_else(|| witness::of(place))
+        .ok_or_else(|| HelperError::NotRunning(short(&place.container).to_owned()))
 }
 
 /// The part of a container's id that people know.

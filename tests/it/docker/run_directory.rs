@@ -17,7 +17,8 @@ services:
     args: [--heartbeat, "${every}"]
     mounts: { /data: data }
 steps:
-  - wait: 10ms
+  - expect: [log: { service: agent, matches: . }]
+    within: 20s
 verify:
   - file: { service: agent, path: /data, exists: true }
 controls:
