@@ -46,7 +46,12 @@ mod docker {
                 name: format!("theirs-{name}-{}", std::process::id()),
                 image: docker.ensure_image(&image).await.unwrap(),
                 entrypoint: Some(vec![PROGRAM.into(), "specimen".into()]),
-                mounts: vec![MountSpec { target: "/data".into(), source, read_only: false }],
+                mounts: vec![MountSpec {
+                    target: "/data".into(),
+                    source,
+                    read_only: false,
+                    relabel: None,
+                }],
                 ..ContainerSpec::default()
             };
             let id = docker.create_container(&spec).await.unwrap();

@@ -7,7 +7,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 
-use rustix::fs::{XattrFlags, fgetxattr, fsetxattr, lgetxattr};
+use rustix::fs::{XattrFlags, fgetxattr, fsetxattr, lgetxattr, lsetxattr};
 
 use super::error::{Context, HostError, HostResult};
 use super::metadata::{Change, Meant, change};
@@ -43,11 +43,22 @@ pub fn set_label(path: &Path, meant: Meant, from: &str, to: &str) -> HostResult<
         if now != from || from == to {
             return Ok(Change::LeftAlone);
         }
-        // the kernel keeps the terminating zero, and so does setfilecon(3)
-        let label = [to.as_bytes(), &[0]].concat();
-        fsetxattr(file, LABEL, &label, XattrFlags::empty()).op("setxattr", path)?;
+        fsetxattr(file, LABEL, &terminated(to), XattrFlags::empty()).op("setxattr", path)?;
         Ok(Change::Made)
     })
+}
+
+/// Gives a file or directory of our own a label, whatever it has.
+///
+/// # Errors
+/// `EINVAL` for a label that the policy does not know; the failed call.
+pub fn give_label(path: &Path, label: &str) -> HostResult<()> {
+    lsetxattr(path, LABEL, &terminated(label), XattrFlags::empty()).op("setxattr", path)
+}
+
+/// The kernel keeps the terminating zero, and so does setfilecon(3).
+fn terminated(label: &str) -> Vec<u8> {
+    [label.as_bytes(), &[0]].concat()
 }
 
 /// What a process acts as.

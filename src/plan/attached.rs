@@ -245,7 +245,7 @@ fn learn(scenario: &mut Scenario, service: &str, facts: &ContainerFacts) {
             _ => format!("{service}:{}", mount.destination),
         };
         let volume = format!("{name}{THEIRS}");
-        let here = Mount { volume: volume.clone(), read_only: !mount.writable };
+        let here = Mount { volume: volume.clone(), read_only: !mount.writable, relabel: None };
         scenario.volumes.insert(volume, spec);
         if let Some(found) = scenario.services.get_mut(service) {
             found.mounts.insert(mount.destination.clone(), here);

@@ -374,6 +374,8 @@ pub enum Op {
         uid: u32,
         /// Group.
         gid: u32,
+        /// Its `SELinux` label; that of the run's directory without one.
+        label: Option<String>,
     },
     /// Put items into a directory made by `CreateBind`: directories `item-00000`, … with one file
     /// `data` each.

@@ -302,7 +302,8 @@ fn mounts_of(service: &Service, volumes: &BTreeMap<String, MountSource>) -> Vec<
         .iter()
         .filter_map(|(target, mount)| {
             let source = volumes.get(&mount.volume)?.clone();
-            Some(MountSpec { target: target.clone(), source, read_only: mount.read_only })
+            let (read_only, relabel) = (mount.read_only, mount.relabel);
+            Some(MountSpec { target: target.clone(), source, read_only, relabel })
         })
         .collect()
 }

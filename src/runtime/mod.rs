@@ -33,7 +33,8 @@ pub use facts::{
 };
 pub use spec::{
     ContainerSpec, ENGINE_CAPABILITIES, HELPER_CAPABILITIES, HealthCheck, HelperSpec, ImageRef,
-    MountSource, MountSpec, NetworkSpec, PullPolicy, RestartPolicy, ShellSpec, Ulimit, VolumeSpec,
+    MountSource, MountSpec, NetworkSpec, PullPolicy, Relabel, RestartPolicy, ShellSpec, Ulimit,
+    VolumeSpec,
 };
 
 /// Types of filesystems that a volume may bring along, for itself alone.

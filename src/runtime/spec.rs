@@ -109,6 +109,18 @@ pub struct MountSpec {
     pub source: MountSource,
     /// Mounted read-only.
     pub read_only: bool,
+    /// Labelled when the container starts; of a bind only.
+    pub relabel: Option<Relabel>,
+}
+
+/// For whom the engine labels a bind where `SELinux` is in force; nothing is done elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Relabel {
+    /// For every container.
+    Shared,
+    /// For this container alone; the next one that does so takes it away.
+    Private,
 }
 
 /// What is mounted.

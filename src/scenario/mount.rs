@@ -7,6 +7,8 @@ use std::{borrow::Cow, fmt};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::runtime::Relabel;
+
 /// What is mounted: `volume`, or `{ volume: NAME, read_only: true }`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Mount {
@@ -14,6 +16,8 @@ pub struct Mount {
     pub volume: String,
     /// Mounted read-only.
     pub read_only: bool,
+    /// Labelled for `SELinux` when the container starts.
+    pub relabel: Option<Relabel>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -24,6 +28,9 @@ struct Options {
     /// Mounted read-only.
     #[serde(default)]
     read_only: bool,
+    /// Labelled for `SELinux` when the container starts: `shared` by all containers as `:z` does, or
+    /// `private` to this one as `:Z` does. For a `bind` volume; those of the engine's own always are.
+    relabel: Option<Relabel>,
 }
 
 struct MountVisitor;
@@ -36,12 +43,13 @@ impl<'de> de::Visitor<'de> for MountVisitor {
     }
 
     fn visit_str<E: de::Error>(self, name: &str) -> Result<Mount, E> {
-        Ok(Mount { volume: name.to_owned(), read_only: false })
+        Ok(Mount { volume: name.to_owned(), read_only: false, relabel: None })
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Mount, A::Error> {
         let options = Options::deserialize(de::value::MapAccessDeserializer::new(map))?;
-        Ok(Mount { volume: options.volume, read_only: options.read_only })
+        let Options { volume, read_only, relabel } = options;
+        Ok(Mount { volume, read_only, relabel })
     }
 }
 

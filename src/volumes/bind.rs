@@ -24,6 +24,10 @@ pub struct Bind {
     mode: Option<Mode>,
     /// Owner of a directory made for the run; root without it.
     owner: Option<Owner>,
+    /// The `SELinux` label of a directory made for the run, such as a home directory has:
+    /// `system_u:object_r:user_home_t:s0`. That of the engine's volumes without it, which every
+    /// container may use.
+    selinux_label: Option<String>,
     /// What lies between the volume and its users: `file` for I/O faults.
     interpose: Option<Layer>,
     /// Whose promises of what a sync makes durable are kept until a `power-cut`, with `interpose: file`;
@@ -79,9 +83,9 @@ impl Volume for Bind {
                  the run's own, or say `allow: [host-wide]`"
             ));
         }
-        if self.mode.is_some() || self.owner.is_some() {
+        if self.mode.is_some() || self.owner.is_some() || self.selinux_label.is_some() {
             wrong.push(format!(
-                "`mode` and `owner` are for a directory that the run makes, and `{path}` is \
+                "`mode`, `owner` and `selinux_label` are for a directory that the run makes, and `{path}` is \
                  yours\n\nhint: leave them out, or leave `path` out"
             ));
         }
@@ -114,6 +118,7 @@ impl Bind {
                 mode: self.mode.map_or(DEFAULT_MODE, |mode| mode.0),
                 uid: owner.uid,
                 gid: owner.gid,
+                label: self.selinux_label.clone(),
             }],
             undo: vec![Op::RemoveBind { name: cx.object.clone() }],
             expires_ms: None,

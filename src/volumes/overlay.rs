@@ -49,7 +49,8 @@ impl Overlay {
     fn entry(&self, cx: &Provision<'_>) -> Entry {
         let beneath = beneath(cx);
         let name = |layer: &str| format!("{}-{layer}", cx.object);
-        let make = |layer| Op::CreateBind { name: name(layer), mode: MODE, uid: 0, gid: 0 };
+        let make =
+            |layer| Op::CreateBind { name: name(layer), mode: MODE, uid: 0, gid: 0, label: None };
         let remove = |layer| Op::RemoveBind { name: name(layer) };
         let own = ["lower", "upper", "work"].into_iter().skip(usize::from(beneath.is_some()));
         let seeded = beneath.and_then(|path| path.rsplit('/').next()).map(str::to_owned);

@@ -87,7 +87,9 @@ fn act_on_processes(op: &Op, cx: &Context) -> Done {
 /// Performs an op on the run's own directory.
 fn act_on_own(op: &Op, cx: &Context) -> Done {
     match op {
-        Op::CreateBind { name, mode, uid, gid } => image::create_bind(cx, name, *mode, *uid, *gid),
+        Op::CreateBind { name, mode, uid, gid, label } => {
+            image::create_bind(cx, name, *mode, (*uid, *gid), label.as_deref())
+        }
         Op::SeedBind { name, items, size } => image::seed_bind(cx, name, *items, *size),
         Op::RemoveBind { name } => image::remove_bind(cx, name),
         Op::CreateImage { name, size } => image::create(cx, name, *size),

@@ -22,6 +22,7 @@ use crate::{
         error::{HostError, HostResult},
         image::{self, Extent},
         loop_device::{self, AttachOptions, Backing},
+        selinux,
     },
     protocol::{LoopFacts, Outcome},
     runtime::HOST_DEVICES,
@@ -58,12 +59,21 @@ fn sys<T>(act: &'static str, path: &Path, result: io::Result<T>) -> HostResult<T
 }
 
 /// Makes a directory for a bind mount.
-pub(super) fn create_bind(cx: &Context, name: &str, mode: u32, uid: u32, gid: u32) -> Done {
+pub(super) fn create_bind(
+    cx: &Context,
+    name: &str,
+    mode: u32,
+    (uid, gid): (u32, u32),
+    label: Option<&str>,
+) -> Done {
     let path = own(&cx.dir, BINDS, name)?;
     sys("mkdir", &path, fs::DirBuilder::new().mode(0o700).create(&path))?;
     sys("chown", &path, std::os::unix::fs::chown(&path, Some(uid), Some(gid)))?;
     // after the owner, and not through mkdir: the umask would take bits away
     sys("chmod", &path, fs::set_permissions(&path, fs::Permissions::from_mode(mode)))?;
+    if let Some(label) = label {
+        selinux::give_label(&path, label)?;
+    }
     Ok(Outcome::Directory { host_path: format!("{}/{BINDS}/{name}", cx.host_dir) })
 }
 

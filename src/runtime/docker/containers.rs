@@ -16,8 +16,8 @@ use bollard::{
 
 use super::{Docker, inner_engine};
 use crate::runtime::{
-    ContainerSpec, HealthCheck, MountSource, MountSpec, NetworkSpec, RestartPolicy, Result, Ulimit,
-    VolumeSpec,
+    ContainerSpec, HealthCheck, MountSource, MountSpec, NetworkSpec, Relabel, RestartPolicy,
+    Result, Ulimit, VolumeSpec,
 };
 
 /// Creating may copy an image's files into a volume.
@@ -102,6 +102,7 @@ fn host(spec: &ContainerSpec) -> HostConfig {
     let memory = spec.memory.map(signed);
     HostConfig {
         mounts: Some(spec.mounts.iter().filter_map(mount).collect()),
+        binds: Some(spec.mounts.iter().filter_map(labelled).collect()),
         tmpfs: Some(spec.mounts.iter().filter_map(tmpfs).collect()),
         memory,
         // the same sum for memory and swap together: no swap
@@ -128,12 +129,12 @@ fn log_config() -> HostConfigLogConfig {
     }
 }
 
-/// A mount of a volume or a bind; tmpfs mounts go another way, see [`tmpfs`].
+/// A mount of a volume or a bind. Others go another way: [`tmpfs`], [`labelled`].
 pub(super) fn mount(spec: &MountSpec) -> Option<Mount> {
     let (typ, source, no_copy) = match &spec.source {
         MountSource::Volume { name, no_copy } => (MountType::VOLUME, name, Some(*no_copy)),
-        MountSource::Bind { path } => (MountType::BIND, path, None),
-        MountSource::Tmpfs { .. } => return None,
+        MountSource::Bind { path } if spec.relabel.is_none() => (MountType::BIND, path, None),
+        MountSource::Bind { .. } | MountSource::Tmpfs { .. } => return None,
     };
     Some(Mount {
         target: Some(spec.target.clone()),
@@ -144,6 +145,17 @@ pub(super) fn mount(spec: &MountSpec) -> Option<Mount> {
             .map(|no_copy| MountVolumeOptions { no_copy: Some(no_copy), ..Default::default() }),
         ..Mount::default()
     })
+}
+
+/// A bind that is labelled, as `SOURCE:TARGET:OPTIONS`: the API's own mounts have no such option.
+fn labelled(spec: &MountSpec) -> Option<String> {
+    let MountSource::Bind { path } = &spec.source else { return None };
+    let relabel = match spec.relabel? {
+        Relabel::Shared => "z",
+        Relabel::Private => "Z",
+    };
+    let access = if spec.read_only { "ro" } else { "rw" };
+    Some(format!("{path}:{}:{access},{relabel}", spec.target))
 }
 
 /// A tmpfs as a line of mount options: the API's own tmpfs mount has no number of inodes.
@@ -221,9 +233,28 @@ mod tests {
             target: "/t".into(),
             source: MountSource::Tmpfs { size: Some(4096), inodes: Some(9), mode: Some(0o1770) },
             read_only: true,
+            relabel: None,
         };
         assert_eq!(tmpfs(&spec), Some(("/t".into(), "ro,size=4096,nr_inodes=9,mode=1770".into())));
         assert_eq!(mount(&spec), None);
+    }
+
+    #[test]
+    fn a_bind_goes_one_way_only() {
+        let spec = |relabel| MountSpec {
+            target: "/t".into(),
+            source: MountSource::Bind { path: "/srv".into() },
+            read_only: false,
+            relabel,
+        };
+        assert!(mount(&spec(None)).is_some() && labelled(&spec(None)).is_none());
+        for (relabel, asked) in [(Relabel::Shared, "z"), (Relabel::Private, "Z")] {
+            let spec = spec(Some(relabel));
+            assert_eq!(
+                (mount(&spec), labelled(&spec)),
+                (None, Some(format!("/srv:/t:rw,{asked}")))
+            );
+        }
     }
 
     #[test]

@@ -114,6 +114,7 @@ fn run_directory(spec: &HelperSpec) -> Option<Mount> {
         target: RUN_DIRECTORY.to_owned(),
         source: MountSource::Volume { name: spec.volume.clone(), no_copy: true },
         read_only: false,
+        relabel: None,
     })?;
     let mut of_run = spec.labels.clone();
     of_run.insert(labels::ROLE.to_owned(), labels::ROLE_JOURNAL.to_owned());

@@ -3,7 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::Cx;
-use crate::{diagnostic::suggest, runtime::ENGINE_DATA, scenario::Depends, volumes::Filesystem};
+use crate::{
+    diagnostic::suggest,
+    runtime::ENGINE_DATA,
+    scenario::Depends,
+    volumes::{Filesystem, VolumeSpec},
+};
 
 /// What keelhaul's own labels begin with.
 const OWN_LABELS: &str = "keelhaul.";
@@ -111,6 +116,11 @@ fn mounts(cx: &mut Cx<'_>) {
                 cx.report(&path, text);
                 continue;
             };
+            if mount.relabel.is_some()
+                && let Some(text) = relabelled(volume)
+            {
+                cx.report(&path, text);
+            }
             if volume.filesystem() != Some(Filesystem::Tmpfs) {
                 continue;
             }
@@ -128,6 +138,18 @@ fn mounts(cx: &mut Cx<'_>) {
                 }
             }
         }
+    }
+}
+
+/// Why a volume is not labelled at a wish.
+fn relabelled(volume: &VolumeSpec) -> Option<String> {
+    let (name, interposed) = (volume.name(), volume.interpose().is_some());
+    match name {
+        "bind" if !interposed => None,
+        "bind" => Some("`relabel` and `interpose: file` do not go together: a filesystem of ours keeps no labels\n\nhint: leave one of them out".to_owned()),
+        _ => Some(format!(
+            "`relabel` is for a directory of the host, and this is a `{name}` volume, which the engine labels always\n\nhint: leave it out, or use a `bind` volume"
+        )),
     }
 }
 

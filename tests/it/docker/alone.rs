@@ -84,7 +84,12 @@ impl Alone {
         let source = MountSource::Volume { name: self.volume.clone(), no_copy: true };
         let spec = ContainerSpec {
             labels: BTreeMap::new(),
-            mounts: vec![MountSpec { target: "/data".into(), source, read_only: false }],
+            mounts: vec![MountSpec {
+                target: "/data".into(),
+                source,
+                read_only: false,
+                relabel: None,
+            }],
             ..self.bench.container(which, "wait")
         };
         let id = self.bench.docker.create_container(&spec).await.unwrap();

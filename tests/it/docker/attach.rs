@@ -31,8 +31,12 @@ impl Theirs {
         let bench = Bench::new().await;
         let spec = bench.container("db", "wait");
         let name = spec.name.clone();
-        let mount =
-            |target: &str, source| MountSpec { target: target.into(), source, read_only: false };
+        let mount = |target: &str, source| MountSpec {
+            target: target.into(),
+            source,
+            read_only: false,
+            relabel: None,
+        };
         let volume = |name| MountSource::Volume { name, no_copy: true };
         let memory = MountSource::Tmpfs { size: Some(4 << 20), inodes: None, mode: None };
         let spec = ContainerSpec {

@@ -11,7 +11,7 @@ use super::runtime::Bench;
 use crate::harness::{Ran, Test};
 
 fn mount(target: &str, source: MountSource) -> MountSpec {
-    MountSpec { target: target.into(), source, read_only: false }
+    MountSpec { target: target.into(), source, read_only: false, relabel: None }
 }
 
 fn volume(name: &str) -> MountSource {

@@ -58,6 +58,33 @@ fn the_journal_and_every_log_are_copied_and_names_are_safe() {
     }
 }
 
+/// Two binds that are to be labelled, on a host that may have no labels.
+const LABELLED: &str = r#"
+keelhaul: 1
+name: labelled
+volumes: { own: { bind: {} }, all: { bind: {} } }
+services:
+  agent:
+    image: keelhaul/specimen
+    mounts:
+      /data: { volume: own, relabel: private }
+      /all: { volume: all, relabel: shared, read_only: true }
+steps:
+  - expect:
+      - http: { service: agent, path: /health, status: 200 }
+      - mount: { service: agent, path: /data, flags: [rw] }
+      - mount: { service: agent, path: /all, flags: [ro] }
+    within: 20s
+"#;
+
+#[test]
+fn a_bind_that_is_labelled_is_mounted_as_any_other() {
+    let test = Test::new();
+    test.scenario("labelled.yaml", LABELLED);
+    let ran = test.keelhaul(&["run", "labelled.yaml"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
 #[test]
 fn reports_are_rendered_again_from_whatever_is_there() {
     let test = Test::new();

@@ -205,6 +205,7 @@ async fn a_spec_is_followed() {
         target: target.to_owned(),
         source,
         read_only,
+        relabel: None,
     };
     spec.mounts = vec![
         mount("/data", MountSource::Volume { name: volume.clone(), no_copy: true }, false),
@@ -392,6 +393,7 @@ async fn a_run_is_removed_whole_and_alone() {
             target: "/data".to_owned(),
             source: MountSource::Volume { name: volume.clone(), no_copy: false },
             read_only: false,
+            relabel: None,
         });
         let id = bench.start(&spec).await;
         bench.docker.perform(&EngineOp::Pause { container: id }).await.unwrap();

@@ -71,6 +71,7 @@ async fn init_writes_suites_for_nginx_and_postgresql_that_run_green_as_they_are(
         target: target.into(),
         source: MountSource::Volume { name, no_copy: false },
         read_only: false,
+        relabel: None,
     };
     let (site, rows) = (bench.volume("site", "volume").await, bench.volume("rows", "volume").await);
     let made = |name: &str, image: &str, mount| ContainerSpec {
