@@ -149,8 +149,12 @@ async fn subject(docker: &Docker, run: &str, name: &str) -> Outcome {
     };
     docker.create_volume(&volume).await?;
     let memory = MountSource::Tmpfs { size: Some(1 << 20), inodes: Some(1000), mode: None };
-    let mount =
-        |target: &str, source| MountSpec { target: target.into(), source, read_only: false };
+    let mount = |target: &str, source| MountSpec {
+        target: target.into(),
+        source,
+        read_only: false,
+        relabel: None,
+    };
     let spec = ContainerSpec {
         name: format!("{run}-{name}"),
         image,
