@@ -38,6 +38,10 @@ impl Service {
     /// them. On an error the service goes on.
     pub(super) fn freeze(self: &Arc<Self>, limit: Option<Duration>) -> io::Result<()> {
         let turn = self.freeze.turns.fetch_add(1, Ordering::AcqRel) + 1;
+        if self.args.has(Weakness::NoHold) {
+            *self.freeze.begun() = Some(Instant::now());
+            return Ok(());
+        }
         self.health.enter(State::Paused);
         let saved = {
             let _nobody_writes = self.freeze.hold_off();

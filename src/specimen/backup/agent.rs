@@ -35,27 +35,13 @@ impl Agent {
     /// Makes the service hold still until the guard is gone, for `limit` at most.
     pub(super) fn freeze(&self, limit: Duration) -> Result<Frozen<'_>, JobError> {
         let since = Instant::now();
-        self.hold(limit)?;
+        self.order("freeze", &format!("/pause?milliseconds={}", limit.as_millis()))?;
         Ok(Frozen { agent: self, since, limit, over: false })
     }
 
-    /// The same without a guard: until it is let go, or for `limit`.
-    pub(super) fn hold(&self, limit: Duration) -> Result<(), JobError> {
-        self.order("freeze", &format!("/pause?milliseconds={}", limit.as_millis())).map(|_| ())
-    }
-
-    /// Lets it go on; how long it has held still. An error when it did no more.
-    pub(super) fn let_go(&self) -> Result<Duration, JobError> {
-        let body = self.order("thaw", "/resume")?;
-        let said = serde_json::from_str::<serde_json::Value>(&body).unwrap_or_default();
-        let held =
-            said["held_ms"].as_f64().and_then(|ms| Duration::try_from_secs_f64(ms / 1e3).ok());
-        held.ok_or_else(|| JobError::Torn("the service went on before it was let go".into()))
-    }
-
-    fn order(&self, doing: &'static str, path: &str) -> Result<String, JobError> {
+    fn order(&self, doing: &'static str, path: &str) -> Result<(), JobError> {
         match self.ask("POST", path) {
-            Ok((200, body)) => Ok(body),
+            Ok((200, _)) => Ok(()),
             Ok((status, body)) => Err(JobError::Service { doing, why: reason(status, &body) }),
             Err(error) => Err(JobError::Service { doing, why: error.to_string() }),
         }

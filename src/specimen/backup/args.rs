@@ -18,10 +18,6 @@ pub enum Job {
     Drill(DrillArgs),
     /// Bring a second copy of a directory up to date
     Mirror(MirrorArgs),
-    /// Make the service hold still for a snapshot that somebody else takes
-    Hold(HoldArgs),
-    /// Let it go on, and say for how long it held still
-    Release(ReleaseArgs),
     /// Live beside it on its volume, and leave files behind
     Tenant(TenantArgs),
 }
@@ -33,8 +29,6 @@ impl Job {
             Self::Restore(_) => "restore",
             Self::Drill(_) => "drill",
             Self::Mirror(_) => "mirror",
-            Self::Hold(_) => "hold",
-            Self::Release(_) => "release",
             Self::Tenant(_) => "tenant",
         }
     }
@@ -46,8 +40,6 @@ impl Job {
             Self::Restore(args) => &args.bugs,
             Self::Drill(args) => &args.bugs,
             Self::Mirror(args) => &args.bugs,
-            Self::Hold(args) => &args.bugs,
-            Self::Release(args) => &args.bugs,
             Self::Tenant(_) => return false,
         };
         bugs.has(weakness)
@@ -171,34 +163,6 @@ pub struct MirrorArgs {
     /// Its copy
     #[arg(long, value_name = "DIR", default_value = "/mirror")]
     pub to: PathBuf,
-
-    /// Bugs to switch on
-    #[command(flatten)]
-    pub bugs: Bugs,
-}
-
-/// `hold`
-#[derive(Debug, Clone, clap::Args)]
-pub struct HoldArgs {
-    /// Where the service listens
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
-    pub agent: String,
-
-    /// The service goes on by itself after this time
-    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration)]
-    pub limit: Duration,
-
-    /// Bugs to switch on
-    #[command(flatten)]
-    pub bugs: Bugs,
-}
-
-/// `release`
-#[derive(Debug, Clone, clap::Args)]
-pub struct ReleaseArgs {
-    /// Where the service listens
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
-    pub agent: String,
 
     /// Bugs to switch on
     #[command(flatten)]

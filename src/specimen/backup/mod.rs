@@ -1,7 +1,7 @@
 //! Backups of the service: taken, kept, proven and restored by jobs beside it.
 //!
-//! `keelhaul specimen backup | restore | drill | mirror | hold | release`. A job shares the service's volumes and
-//! asks it over HTTP to hold still; it knows nothing else of it, and ends with 0 when the work is
+//! `keelhaul specimen backup | restore | drill | mirror`. A job shares the service's volumes and asks it over
+//! HTTP to hold still; it knows nothing else of it, and ends with 0 when the work is
 //! done, 1 when it failed, 3 when it was rightly left undone.
 //!
 //! | promise | file |
@@ -12,7 +12,7 @@
 //! | configuration and key travel with the data | `parts` |
 //! | old archives go, the last good one never | `retention` |
 //! | nothing is touched before the archive is proven | `restore` |
-//! | a snapshot is taken while the service holds still, or is of no use | `hold`, `snapshot` |
+//! | a copy is taken while the service holds still, or is of no use | `snapshot` |
 //! | a source that has vanished does not empty its mirror | `mirror` |
 
 mod agent;
@@ -21,7 +21,6 @@ mod args;
 mod drill;
 mod error;
 mod files;
-mod hold;
 mod manifest;
 mod mirror;
 mod parts;
@@ -60,8 +59,6 @@ fn once(job: &Job, console: &Console) -> Result<(), JobError> {
         Job::Restore(args) => restore::restore(args, console),
         Job::Drill(args) => drill::drill(args, console),
         Job::Mirror(args) => mirror::mirror(args),
-        Job::Hold(args) => hold::hold(args),
-        Job::Release(args) => hold::release(args),
         Job::Tenant(args) => tenant::live(args, console),
     };
     let verb = job.verb();

@@ -42,12 +42,17 @@ struct Stand {
 
 impl Stand {
     async fn new() -> Self {
+        Self::weak(&[]).await
+    }
+
+    async fn weak(more: &[&str]) -> Self {
         let root = tempfile::tempdir().unwrap();
         for name in ["backup", "mirror", "spare"] {
             fs::create_dir(root.path().join(name)).unwrap();
         }
         let identity = format!("--identity={}", root.path().join("identity").display());
-        let service = Running::start(&root.path().join("data"), &[&identity]).await;
+        let service =
+            Running::start(&root.path().join("data"), &[&[identity.as_str()], more].concat()).await;
         eventually("saved", || async { root.path().join("data/state.json").exists() }).await;
         Self { root, service }
     }
@@ -82,12 +87,11 @@ impl Stand {
         tokio::task::spawn_blocking(run).await.unwrap()
     }
 
-    /// Runs what asks the service for something and takes nothing, off the async workers.
-    async fn hook(&self, words: &[&str]) -> (String, Result<(), JobError>) {
-        let agent = format!("--agent={}", self.service.address());
-        let words: Vec<String> = words.iter().map(ToString::to_string).chain([agent]).collect();
-        let run = move || job(&words.iter().map(String::as_str).collect::<Vec<_>>());
-        tokio::task::spawn_blocking(run).await.unwrap()
+    /// A hook before or after a snapshot: its status, and for how long the service has held still.
+    async fn hook(&self, path: &str) -> (u16, Option<f64>) {
+        let (status, body) = self.service.request("POST", path, b"").await;
+        let said = serde_json::from_slice::<serde_json::Value>(body.as_ref()).unwrap_or_default();
+        (status, said["held_ms"].as_f64())
     }
 
     fn drill(&self, more: &[&str]) -> (String, Result<(), JobError>) {
@@ -153,22 +157,25 @@ async fn held_still_the_directory_itself_is_of_one_moment_until_it_is_let_go() {
     let stand = Stand::new().await;
     let mut driver = Driver::new("held");
     driver.put_all(&stand.service, 5).await;
-    let (said, ended) = stand.hook(&["hold", "--limit", "60s"]).await;
-    assert!(ended.is_ok() && said.contains("holds still for 60000 ms at most"), "{said}");
+    assert_eq!(stand.hook("/pause?milliseconds=60000").await.0, 200);
     assert_eq!(driver.put(&stand.service, 10).await, 503);
     let (data, into) = (stand.path("data"), stand.path("spare"));
     let (data, into) = (data.to_str().unwrap(), into.to_str().unwrap());
     let (said, ended) = job(&["drill", "--from", data, "--into", into]);
     assert!(ended.is_ok() && said.contains("5 records"), "{said}");
-    let (said, ended) = stand.hook(&["release"]).await;
-    assert!(ended.is_ok() && said.contains("has held still for"), "{said}");
+    let (status, held) = stand.hook("/resume").await;
+    assert!(status == 200 && held.is_some(), "{held:?}");
     assert_eq!(driver.put(&stand.service, 10).await, 200);
-    let (said, ended) = stand.hook(&["release"]).await;
-    assert!(ended.is_err() && said.contains("went on before it was let go"), "{said}");
-    let (said, ended) = stand.hook(&["hold", "--weakness=no-hold"]).await;
-    assert!(ended.is_ok(), "{said}");
-    assert_eq!(driver.put(&stand.service, 10).await, 200);
-    assert!(stand.hook(&["release", "--weakness=no-hold"]).await.1.is_ok());
+    assert_eq!(stand.hook("/resume").await, (200, None), "it went on before");
+    stand.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_does_not_hold_still_says_that_it_has() {
+    let stand = Stand::weak(&["--weakness=no-hold"]).await;
+    assert_eq!(stand.hook("/pause").await.0, 200);
+    assert_eq!(Driver::new("unheld").put(&stand.service, 10).await, 200);
+    assert!(stand.hook("/resume").await.1.is_some());
     stand.service.stop().await;
 }
 
