@@ -38,8 +38,9 @@ const NAME: &str = "clock-skew";
 /// How long somebody is given to ask for the time. Less than a look after a start may take.
 const WITHIN_MS: u64 = 1500;
 
-/// How often, at the injection.
-const LOOKS: u32 = 2;
+/// How often, at the injection: a service whose dependency is gone may wait for a name server meanwhile,
+/// five seconds as a rule (resolv.conf(5)).
+const LOOKS: u32 = 5;
 
 /// The host's clock goes on between an answer and our look at it.
 const SECONDS: i64 = 2;
