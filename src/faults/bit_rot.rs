@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
-    block_io::DiskAim, io::Before, io_bytes::told, io_window::ALWAYS,
+    block_io::DiskAim, io::Before, io_window::ALWAYS,
 };
 use crate::{
-    protocol::{ByteRange, Capability, DiskOp, IoAction, Outcome},
+    protocol::{ByteRange, Capability, DiskOp, IoAction, Outcome, TriedBytes},
     units::Percent,
     volumes::Layer,
 };
@@ -104,11 +104,8 @@ impl Fault for BitRot {
         _: &[Outcome],
         cx: &Cx<'_>,
     ) -> Result<Effect, FaultError> {
-        let tried = self.aim().bytes(before, cx).await?;
-        let all = tried.errno.is_none() && tried.moved == tried.block;
-        let proven = all && tried.arrived + 1 == tried.block;
-        let effect = Effect { proven, evidence: told(&tried), notes: Vec::new() };
-        self.aim().seen(before, cx, effect).await
+        let turned = |tried: &TriedBytes| tried.arrived + 1 == tried.block;
+        self.aim().bytes_seen(before, cx, turned).await
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {

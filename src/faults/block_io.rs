@@ -244,6 +244,20 @@ impl DiskAim<'_> {
         }
     }
 
+    /// Likewise, while the rules are in force: proven where the request says that it was done, and
+    /// what became of the bytes is `theirs`.
+    pub(super) async fn bytes_seen(
+        &self,
+        before: &Before,
+        cx: &Cx<'_>,
+        theirs: impl FnOnce(&TriedBytes) -> bool,
+    ) -> Result<Effect, FaultError> {
+        let tried = self.bytes(before, cx).await?;
+        let said = tried.errno.is_none() && tried.moved == tried.block;
+        let proven = said && theirs(&tried);
+        self.seen(before, cx, Effect { proven, evidence: told(&tried), notes: Vec::new() }).await
+    }
+
     /// Likewise, and all of them must arrive as it is.
     pub(super) async fn prepare_bytes(
         &self,

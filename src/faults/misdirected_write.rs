@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
-    block_io::DiskAim, io::Before, io_bytes::told,
+    block_io::DiskAim, io::Before,
 };
 use crate::{
     block::CHUNK,
-    protocol::{ByteRange, Capability, DiskOp, IoAction, Outcome, Trigger},
+    protocol::{ByteRange, Capability, DiskOp, IoAction, Outcome, TriedBytes, Trigger},
     units::Size,
     volumes::Layer,
 };
@@ -118,12 +118,11 @@ impl Fault for MisdirectedWrite {
         _: &[Outcome],
         cx: &Cx<'_>,
     ) -> Result<Effect, FaultError> {
-        let tried = self.aim().bytes(before, cx).await?;
-        let said = tried.errno.is_none() && tried.moved == tried.block;
-        let missing = tried.arrived == 0 && tried.untouched == tried.block;
-        let proven = said && missing && tried.astray == tried.block;
-        let effect = Effect { proven, evidence: told(&tried), notes: Vec::new() };
-        self.aim().seen(before, cx, effect).await
+        let elsewhere = |tried: &TriedBytes| {
+            let missing = tried.arrived == 0 && tried.untouched == tried.block;
+            missing && tried.astray == tried.block
+        };
+        self.aim().bytes_seen(before, cx, elsewhere).await
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {

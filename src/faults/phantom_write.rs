@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
-    block_io::DiskAim, io::Before, io_bytes::told,
+    block_io::DiskAim, io::Before,
 };
 use crate::{
-    protocol::{ByteRange, Capability, DiskOp, IoAction, Outcome, Trigger},
+    protocol::{ByteRange, Capability, DiskOp, IoAction, Outcome, TriedBytes, Trigger},
     volumes::Layer,
 };
 
@@ -88,11 +88,8 @@ impl Fault for PhantomWrite {
         _: &[Outcome],
         cx: &Cx<'_>,
     ) -> Result<Effect, FaultError> {
-        let tried = self.aim().bytes(before, cx).await?;
-        let said = tried.errno.is_none() && tried.moved == tried.block;
-        let proven = said && tried.arrived == 0 && tried.untouched == tried.block;
-        let effect = Effect { proven, evidence: told(&tried), notes: Vec::new() };
-        self.aim().seen(before, cx, effect).await
+        let missing = |tried: &TriedBytes| tried.arrived == 0 && tried.untouched == tried.block;
+        self.aim().bytes_seen(before, cx, missing).await
     }
 
     async fn verify_reverted(&self, before: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {

@@ -97,7 +97,7 @@ fn beneath(cx: &mut Cx<'_>, name: &str, lower: &str) {
 
 fn mounts(cx: &mut Cx<'_>) {
     let scenario = cx.scenario;
-    let mut tmpfs: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
+    let mut tmpfs = Tmpfs::new();
     for (name, service) in &scenario.services {
         for (point, mount) in &service.mounts {
             let path = ["services".into(), name.into(), "mounts".into(), point.into()];
@@ -121,24 +121,33 @@ fn mounts(cx: &mut Cx<'_>) {
             {
                 cx.report(&path, text);
             }
-            if volume.filesystem() != Some(Filesystem::Tmpfs) {
-                continue;
-            }
-            match tmpfs.get(mount.volume.as_str()) {
-                Some((other, at)) if *other != name => {
-                    let text = format!(
-                        "`{}` is a tmpfs, which each container has for itself, and `{other}` mounts it too\n\nhint: use a `docker` or `ext4` volume to share, or two tmpfs volumes",
-                        mount.volume
-                    );
-                    let first = ["services".into(), (*other).into(), "mounts".into(), (*at).into()];
-                    cx.report_with(&path, text, "mounted first here", &first);
-                }
-                _ => {
-                    tmpfs.insert(&mount.volume, (name, point));
-                }
+            if volume.filesystem() == Some(Filesystem::Tmpfs) {
+                of_one_service(cx, &mut tmpfs, &mount.volume, (name, point));
             }
         }
     }
+}
+
+/// Who mounts a tmpfs first, and where.
+type Tmpfs<'a> = BTreeMap<&'a str, (&'a str, &'a str)>;
+
+/// No two services share a tmpfs.
+fn of_one_service<'a>(
+    cx: &mut Cx<'_>,
+    tmpfs: &mut Tmpfs<'a>,
+    volume: &'a str,
+    (name, point): (&'a str, &'a str),
+) {
+    let (other, at) = *tmpfs.entry(volume).or_insert((name, point));
+    if other == name {
+        return;
+    }
+    let text = format!(
+        "`{volume}` is a tmpfs, which each container has for itself, and `{other}` mounts it too\n\nhint: use a `docker` or `ext4` volume to share, or two tmpfs volumes"
+    );
+    let path = ["services".into(), name.into(), "mounts".into(), point.into()];
+    let first = ["services".into(), other.into(), "mounts".into(), at.into()];
+    cx.report_with(&path, text, "mounted first here", &first);
 }
 
 /// Why a volume is not labelled at a wish.

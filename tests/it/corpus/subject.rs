@@ -71,6 +71,15 @@ impl Found {
         Ok(whole(&self.bytes(name)?).to_vec())
     }
 
+    /// The records of all files that have one each.
+    pub(super) fn files(&self) -> io::Result<Vec<u8>> {
+        let mut all = Vec::new();
+        for name in self.names(".record")? {
+            all.extend(whole(&self.bytes(&name)?));
+        }
+        Ok(all)
+    }
+
     /// Names with this end, in order.
     pub(super) fn names(&self, end: &str) -> io::Result<Vec<String>> {
         let names = fs::read_dir(&self.at)?.map(|entry| Ok(entry?.file_name()));

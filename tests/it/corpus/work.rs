@@ -1,7 +1,11 @@
 //! What a subject works with: a place, records that it is asked to keep, and somebody whom it promises that
 //! they are safe.
 
-use std::{fs::File, io, path::PathBuf};
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::PathBuf,
+};
 
 use keelhaul::ledger::{Record, RecordId};
 
@@ -96,6 +100,29 @@ impl<'a> Work<'a> {
         file.sync_all()?;
         self.sync_dir()?;
         Ok(file)
+    }
+
+    /// A log as it should be written: what is in it is synced before it is promised.
+    pub(super) fn log(&mut self) -> io::Result<()> {
+        let mut log = self.create("log")?;
+        for _ in 0..RECORDS {
+            log.write_all(self.next().as_bytes())?;
+            log.sync_data()?;
+            self.promise();
+        }
+        Ok(())
+    }
+
+    /// The next record in a file with a name of its own: written, made durable where that is asked
+    /// for, renamed.
+    pub(super) fn file(&mut self, number: usize, durable: bool) -> io::Result<()> {
+        let (temp, name) = (self.path("new.tmp"), self.path(&format!("{number}.record")));
+        let mut file = File::create(&temp)?;
+        file.write_all(self.next().as_bytes())?;
+        if durable {
+            file.sync_all()?;
+        }
+        fs::rename(temp, name)
     }
 
     pub(super) fn sync_dir(&self) -> io::Result<()> {

@@ -145,11 +145,6 @@ fn names_do_not_depend_on_how_it_went() {
 /// A note says when.
 #[test]
 fn notes_have_their_time() {
-    let mut made = Made::run(1);
-    made.case("a", "", 1).case_end(Verdict::Pass, &[]).end(Verdict::Pass);
-    let mut record = made.record();
-    record.cases[0].notes = vec!["the pager rang".to_owned()];
-    record.cases[0].notes_us = vec![record.cases[0].started_us + 28_004_000];
-    let shown = rendered(&record);
+    let shown = rendered(&Made::noted());
     assert!(shown.contains("+28.004s   note: the pager rang"), "{shown}");
 }

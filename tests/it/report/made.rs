@@ -53,6 +53,16 @@ impl Made {
         made
     }
 
+    /// A case with a note that came after 28 seconds.
+    pub(crate) fn noted() -> RunRecord {
+        let mut made = Self::run(1);
+        made.case("a", "", 1).case_end(Verdict::Pass, &[]).end(Verdict::Pass);
+        let mut record = made.record();
+        record.cases[0].notes = vec!["the pager rang".to_owned()];
+        record.cases[0].notes_us = vec![record.cases[0].started_us + 28_004_000];
+        record
+    }
+
     pub(crate) fn push(&mut self, event: Event) -> &mut Self {
         let at_us = self.events.len() as u64 * 100_000;
         self.events.push(Stamped { at_us, event });

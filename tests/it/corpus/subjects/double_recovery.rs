@@ -8,17 +8,11 @@ use std::{
 
 use super::super::{
     subject::{Found, record, sync_dir},
-    work::{RECORDS, Work},
+    work::Work,
 };
 
 pub(super) fn work(work: &mut Work<'_>) -> io::Result<()> {
-    let mut log = work.create("log")?;
-    for _ in 0..RECORDS {
-        log.write_all(work.next().as_bytes())?;
-        log.sync_data()?;
-        work.promise();
-    }
-    Ok(())
+    work.log()
 }
 
 pub(super) fn recover(found: &Found) -> io::Result<()> {

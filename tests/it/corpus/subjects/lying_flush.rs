@@ -1,21 +1,15 @@
 //! Everything is done right, on a disk that does not do what it says: nobody can keep that promise, but one who
 //! compares with what others were told can notice.
 
-use std::io::{self, Write as _};
+use std::io;
 
 use super::super::{
     subject::{Found, record},
-    work::{RECORDS, Work},
+    work::Work,
 };
 
 pub(super) fn work(work: &mut Work<'_>) -> io::Result<()> {
-    let mut log = work.create("log")?;
-    for _ in 0..RECORDS {
-        log.write_all(work.next().as_bytes())?;
-        log.sync_data()?;
-        work.promise();
-    }
-    Ok(())
+    work.log()
 }
 
 pub(super) fn read(found: &Found) -> io::Result<Vec<u8>> {

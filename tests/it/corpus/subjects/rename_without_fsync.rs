@@ -1,25 +1,16 @@
 //! A file gets its name, and the name is made durable, before its bytes are. Each name is a new one: where one
 //! is replaced, ext4 and btrfs write the bytes by themselves.
 
-use std::{
-    fs::{self, File},
-    io::{self, Write as _},
-};
+use std::io;
 
 use super::super::{
-    subject::{Found, whole},
+    subject::Found,
     work::{RECORDS, Work},
 };
 
 pub(super) fn work(work: &mut Work<'_>) -> io::Result<()> {
     for number in 0..RECORDS {
-        let (temp, name) = (work.path("new.tmp"), work.path(&format!("{number}.record")));
-        let mut file = File::create(&temp)?;
-        file.write_all(work.next().as_bytes())?;
-        if work.right {
-            file.sync_all()?;
-        }
-        fs::rename(temp, name)?;
+        work.file(number, work.right)?;
         work.sync_dir()?;
         work.promise();
     }
@@ -27,9 +18,5 @@ pub(super) fn work(work: &mut Work<'_>) -> io::Result<()> {
 }
 
 pub(super) fn read(found: &Found) -> io::Result<Vec<u8>> {
-    let mut all = Vec::new();
-    for name in found.names(".record")? {
-        all.extend(whole(&found.bytes(&name)?));
-    }
-    Ok(all)
+    found.files()
 }

@@ -2,22 +2,16 @@
 
 use std::{
     fs::File,
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _},
 };
 
 use super::super::{
     subject::{Found, record, whole},
-    work::{RECORDS, Work},
+    work::Work,
 };
 
 pub(super) fn work(work: &mut Work<'_>) -> io::Result<()> {
-    let mut log = work.create("log")?;
-    for _ in 0..RECORDS {
-        log.write_all(work.next().as_bytes())?;
-        log.sync_data()?;
-        work.promise();
-    }
-    Ok(())
+    work.log()
 }
 
 pub(super) fn read(found: &Found) -> io::Result<Vec<u8>> {
