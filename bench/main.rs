@@ -39,11 +39,12 @@ const NAMES: [&str; 7] = ["injection", "overhead", "scaling", "memory", "fill", 
 
 fn main() -> ExitCode {
     // cargo passes `--bench`; the engine never does
-    if std::env::args().nth(1).as_deref() != Some("--bench") {
+    // cargo puts it behind the names
+    if !std::env::args().any(|word| word == "--bench") {
         return keelhaul::cli::main();
     }
     let wanted: Vec<String> =
-        std::env::args().skip(2).filter(|word| !word.starts_with('-')).collect();
+        std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let measured = match runtime {
         Ok(runtime) => runtime.block_on(all(&wanted)),
