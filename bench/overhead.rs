@@ -93,7 +93,7 @@ async fn bare_calls(docker: &Docker, image: &str, parts: &mut Parts) -> anyhow::
     docker.create_volume(&volume).await?;
     lap(parts, "bare 2: volume");
     let source = MountSource::Volume { name: name.clone(), no_copy: false };
-    let mount = MountSpec { target: DATA.into(), source, read_only: false };
+    let mount = MountSpec { target: DATA.into(), source, read_only: false, relabel: None };
     let mut container = subject(&run, image, vec![mount]);
     container.network = Some(network.clone());
     let container = docker.create_container(&container).await?;

@@ -129,7 +129,7 @@ async fn build(
         beneath: None,
     };
     let source = spec.provision(&provision).await?;
-    let mount = MountSpec { target: DATA.into(), source, read_only: false };
+    let mount = MountSpec { target: DATA.into(), source, read_only: false, relabel: None };
     let container = docker.create_container(&subject(run, image, vec![mount])).await?;
     docker.start(&container).await?;
     tokio::time::sleep(Duration::from_millis(500)).await;
