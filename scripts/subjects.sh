@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the images of the subjects that are not ours (PostgreSQL, Redis, SQLite, nginx) from
-# the distribution's packages, for engines that reach no registry. An image that
+# Makes the images of the subjects that are not ours (PostgreSQL, Redis, SQLite, etcd, nginx)
+# from the distribution's packages, for engines that reach no registry. An image that
 # the engine has is left alone, so the public one wins wherever there is one; one
 # of ours that is made from something else by now is made anew.
 #

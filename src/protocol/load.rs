@@ -136,6 +136,11 @@ pub enum Via {
     Postgres(PostgresLogin),
     /// An element of a list per record; the reply to its `RPUSH` acknowledges.
     Redis(RedisLogin),
+    /// A key per record; the answer to its put acknowledges.
+    Etcd {
+        /// TCP port on the container's loopback.
+        port: u16,
+    },
 }
 
 /// How to get into PostgreSQL.

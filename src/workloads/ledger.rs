@@ -89,6 +89,19 @@ pub enum LedgerVia {
         /// Where it asks for one.
         password: Option<String>,
     },
+    /// A key below `keelhaul_ledger/` per record, by the JSON gateway of the v3 API; the answer to its
+    /// put acknowledges.
+    Etcd {
+        /// The service.
+        service: String,
+        /// TCP port on the container's loopback.
+        #[serde(default = "default_etcd_port")]
+        port: u16,
+    },
+}
+
+fn default_etcd_port() -> u16 {
+    2379
 }
 
 fn default_rate() -> Rate {
@@ -136,7 +149,8 @@ impl Ledger {
             | LedgerVia::File { service, .. }
             | LedgerVia::Command { service, .. }
             | LedgerVia::Postgres { service, .. }
-            | LedgerVia::Redis { service, .. } => service,
+            | LedgerVia::Redis { service, .. }
+            | LedgerVia::Etcd { service, .. } => service,
         }
     }
 
@@ -179,6 +193,7 @@ impl LedgerVia {
                 Via::Postgres(PostgresLogin { port, user, database, password })
             }
             Self::Redis { port, password, .. } => Via::Redis(RedisLogin { port, password }),
+            Self::Etcd { port, .. } => Via::Etcd { port },
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Software that is not ours: PostgreSQL, Redis, SQLite and nginx do as they should, and what is
+//! Software that is not ours: PostgreSQL, Redis, SQLite, etcd and nginx do as they should, and what is
 //! configured not to is caught.
 
 use std::{
@@ -46,6 +46,11 @@ fn redis_does_as_it_should_and_its_fragile_twins_do_not() {
 #[test]
 fn sqlite_does_as_it_should_and_its_fragile_twins_do_not() {
     as_it_should("sqlite");
+}
+
+#[test]
+fn etcd_does_as_it_should_and_its_fragile_twin_does_not() {
+    as_it_should("etcd");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod command;
 mod driver;
+mod etcd;
 mod explore;
 mod file;
 mod http;

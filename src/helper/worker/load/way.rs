@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    command::CommandWay, driver::Target, file::FileWay, http::HttpWay, postgres::PostgresWay,
-    redis::RedisWay,
+    command::CommandWay, driver::Target, etcd::EtcdWay, file::FileWay, http::HttpWay,
+    postgres::PostgresWay, redis::RedisWay,
 };
 use crate::protocol::Via;
 
@@ -27,6 +27,7 @@ pub(super) enum Way {
     Command(CommandWay),
     Postgres(PostgresWay),
     Redis(RedisWay),
+    Etcd(EtcdWay),
 }
 
 /// Bytes that are read back at most. What is larger is not judged: a part of it would look like loss.
@@ -54,6 +55,7 @@ impl Way {
             Via::Command { command } => Self::Command(CommandWay::new(target, command)),
             Via::Postgres(login) => Self::Postgres(PostgresWay::new(target, login)),
             Via::Redis(login) => Self::Redis(RedisWay::new(target, login)),
+            Via::Etcd { port } => Self::Etcd(EtcdWay::new(target, *port)),
         }
     }
 
@@ -65,6 +67,7 @@ impl Way {
             Self::Command(way) => way.put(key, line, within).await,
             Self::Postgres(way) => way.put(key, line, within).await,
             Self::Redis(way) => way.put(line, within).await,
+            Self::Etcd(way) => way.put(key, line, within).await,
         }
     }
 
@@ -76,6 +79,7 @@ impl Way {
             Self::Command(way) => way.read_back().await,
             Self::Postgres(way) => way.read_back().await,
             Self::Redis(way) => way.read_back().await,
+            Self::Etcd(way) => way.read_back().await,
         }
     }
 }
