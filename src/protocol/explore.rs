@@ -120,6 +120,24 @@ pub struct ExploreReport {
     pub log_writes: Option<KeptFile>,
 }
 
+/// How far an exploration is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExploreProgress {
+    /// States that were looked at.
+    pub states: u64,
+    /// Of so many.
+    pub planned: u64,
+    /// Moments that they are of.
+    pub points: u64,
+    /// Of so many.
+    pub all_points: u64,
+    /// States in which a promise was broken.
+    pub wrong: u64,
+    /// States a second so far.
+    pub per_second: u64,
+}
+
 /// What is kept of a wrong state is brought to the reports within this time, or is missing there: what was
 /// found does not wait for longer.
 pub const FETCHING: Duration = Duration::from_secs(30);
@@ -229,6 +247,20 @@ pub struct LostWrite {
 }
 
 impl ExploreReport {
+    /// How far it is.
+    #[must_use]
+    pub fn progress(&self) -> ExploreProgress {
+        let Self { states, planned, points, all_points, wrong, .. } = *self;
+        ExploreProgress {
+            states,
+            planned,
+            points,
+            all_points,
+            wrong,
+            per_second: self.per_second(),
+        }
+    }
+
     /// States that were looked at in a second.
     #[must_use]
     pub fn per_second(&self) -> u64 {

@@ -47,8 +47,8 @@ pub use durability::Durability;
 pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
 pub use explore::{
-    Artifact, ExploreReport, ExploreSpec, FETCHING, KeptFile, LostWrite, PastFacts, Reads,
-    ReplaySpec, Replayed, WrongState,
+    Artifact, ExploreProgress, ExploreReport, ExploreSpec, FETCHING, KeptFile, LostWrite,
+    PastFacts, Reads, ReplaySpec, Replayed, WrongState,
 };
 pub use file_cut::{CutProfile, DurableAttempt, FileCutOp, PendingFacts, TriedDurable};
 pub use histogram::Histogram;

@@ -10,7 +10,7 @@ use crate::{
     faults::{Kind, Scope},
     ledger::LedgerReport,
     probes::Sample,
-    protocol::{ExploreReport, LoadStats, RollbackReport, Struck},
+    protocol::{ExploreProgress, ExploreReport, LoadStats, RollbackReport, Struck},
     runtime::EngineFacts,
     scenario::Hypothesis,
     verdict::{Ending, FailOn, Verdict},
@@ -206,6 +206,15 @@ pub enum Event {
         workload: String,
         /// The counts.
         report: Box<LedgerReport>,
+    },
+    /// States that a power cut would have left are being looked at; once a second or so.
+    Exploring {
+        /// Case id.
+        case: String,
+        /// Workload name.
+        workload: String,
+        /// How far that is.
+        progress: ExploreProgress,
     },
     /// States that a power cut would have left were looked at.
     Explored {

@@ -10,6 +10,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use futures_util::future::BoxFuture;
@@ -21,6 +22,9 @@ use crate::{
     protocol::{Entry, EntryId, LoadCall, LoadReply, Read, Reading, RollbackReport, Undone},
 };
 
+/// Between two words of how far an exploration is.
+const TELL: Duration = Duration::from_secs(1);
+
 /// Wraps the helper for the length of one case.
 pub(super) struct Ledgers {
     helper: Arc<dyn HelperLink>,
@@ -29,6 +33,8 @@ pub(super) struct Ledgers {
     attempt: u32,
     /// Explorations that have ended.
     explored: AtomicUsize,
+    /// When it was last told how far one is.
+    told: Mutex<Option<Instant>>,
     judged: Mutex<BTreeMap<String, Box<LedgerReport>>>,
 }
 
@@ -38,8 +44,8 @@ impl Ledgers {
         recorder: Recorder,
         (case, attempt): (String, u32),
     ) -> Self {
-        let explored = AtomicUsize::new(0);
-        Self { helper, recorder, case, attempt, explored, judged: Mutex::default() }
+        let (explored, told) = (AtomicUsize::new(0), Mutex::default());
+        Self { helper, recorder, case, attempt, explored, told, judged: Mutex::default() }
     }
 
     async fn judge(&self, name: String) -> Result<LoadReply> {
@@ -61,10 +67,11 @@ impl Ledgers {
 
     async fn explored(&self, name: String) -> Result<LoadReply> {
         let mut reply = self.helper.load(LoadCall::Explored { name: name.clone() }).await?;
-        if let LoadReply::Explored(report) = &mut reply
-            && report.done
-        {
-            let (case, workload) = (self.case.clone(), workload(&name));
+        let LoadReply::Explored(report) = &mut reply else { return Ok(reply) };
+        let (case, workload) = (self.case.clone(), workload(&name));
+        if !report.done && report.planned > 0 && self.is_time_to_tell() {
+            self.recorder.emit(Event::Exploring { case, workload, progress: report.progress() });
+        } else if report.done {
             let number = 1 + self.explored.fetch_add(1, Ordering::Relaxed);
             let directory = self.recorder.directory();
             let kept = Kept { directory, case: (&case, self.attempt), state: (&workload, number) };
@@ -73,6 +80,16 @@ impl Ledgers {
             self.recorder.emit(Event::Explored { case, workload, report });
         }
         Ok(reply)
+    }
+
+    /// Whether the last word of an exploration's progress is old enough; it is new from now on.
+    fn is_time_to_tell(&self) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_old = told.is_none_or(|last| last.elapsed() >= TELL);
+        if is_old {
+            *told = Some(Instant::now());
+        }
+        is_old
     }
 
     fn judged(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Box<LedgerReport>>> {

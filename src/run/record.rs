@@ -14,7 +14,7 @@ use crate::{
     faults::{Kind, Scope},
     ledger::LedgerReport,
     probes::Sample,
-    protocol::{ExploreReport, LoadStats, RollbackReport, Struck},
+    protocol::{ExploreProgress, ExploreReport, LoadStats, RollbackReport, Struck},
     scenario::Hypothesis,
     verdict::{Ending, Verdict},
 };
@@ -64,6 +64,9 @@ pub struct CaseRecord {
     pub remembered: Vec<(String, Vec<Earlier>)>,
     /// Ledgers by workload.
     pub ledgers: Vec<(String, LedgerReport)>,
+    /// How far an exploration is; none where there is none at the moment.
+    #[serde(default)]
+    pub exploring: Option<ExploreProgress>,
     /// What was found in states that a power cut would have left, by workload.
     #[serde(default)]
     pub explored: Vec<(String, ExploreReport)>,
@@ -298,6 +301,7 @@ impl CaseRecord {
             recoveries: Vec::new(),
             remembered: Vec::new(),
             ledgers: Vec::new(),
+            exploring: None,
             explored: Vec::new(),
             logs: Vec::new(),
             notes: Vec::new(),
@@ -364,7 +368,11 @@ impl CaseRecord {
                 self.remembered.push((assertion, earlier));
             }
             Event::LedgerJudged { workload, report, .. } => self.ledgers.push((workload, *report)),
-            Event::Explored { workload, report, .. } => self.explored.push((workload, *report)),
+            Event::Exploring { progress, .. } => self.exploring = Some(progress),
+            Event::Explored { workload, report, .. } => {
+                self.exploring = None;
+                self.explored.push((workload, *report));
+            }
             Event::LogCollected { service, text, lines_us, .. } => {
                 self.logs.push(LogRecord { service, text, lines_us });
             }
@@ -464,6 +472,7 @@ impl Event {
             | Self::Recovered { case, .. }
             | Self::Remembered { case, .. }
             | Self::LedgerJudged { case, .. }
+            | Self::Exploring { case, .. }
             | Self::Explored { case, .. }
             | Self::LogCollected { case, .. }
             | Self::Attention { case, .. }

@@ -2,6 +2,7 @@
 
 use super::Look;
 use crate::{
+    protocol::ExploreProgress,
     report::{
         detail::{explain, logs, proofs},
         points::{Point, first_broken, phase_word, points},
@@ -120,7 +121,17 @@ pub(super) fn running(case: &CaseRecord) -> String {
         let all: f64 = rates.iter().map(|(_, rate)| rate).sum();
         parts.push(format!("{all:.0} acks/s"));
     }
+    parts.extend(case.exploring.map(exploring));
     parts.join(" · ")
+}
+
+/// `states 120 of 300, 38 a second, moments 12 of 40, 2 wrong`.
+fn exploring(progress: ExploreProgress) -> String {
+    let ExploreProgress { states, planned, points, all_points, wrong, per_second } = progress;
+    let wrong = if wrong == 0 { String::new() } else { format!(", {wrong} wrong") };
+    format!(
+        "states {states} of {planned}, {per_second} a second, moments {points} of {all_points}{wrong}"
+    )
 }
 
 /// Everything a reader needs of a case that did not pass, and the line that runs it again.

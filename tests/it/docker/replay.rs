@@ -53,6 +53,8 @@ fn kept(test: &Test) -> PathBuf {
     let there = matches!(&told, Some(KeptFile::Written { path }) if test.path(path) == file);
     assert!(there, "{told:?}");
     assert!(file.with_extension("json").exists());
+    let events = fs::read_to_string(test.latest().join("events.jsonl")).unwrap();
+    assert!(events.contains(r#""kind":"exploring""#), "nobody was told how far it is");
     let log = fs::read(file.with_extension("log-writes")).unwrap();
     assert!(log.starts_with(&0x006a_7366_7773_6872_u64.to_le_bytes()));
     file

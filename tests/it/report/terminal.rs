@@ -7,6 +7,7 @@ use std::{
 
 use indicatif::{ProgressDrawTarget, TermLike};
 use keelhaul::{
+    protocol::ExploreReport,
     report::terminal::{Live, Look, Progress, summary},
     run::{Event, Phase, RunRecord},
     verdict::{Ending, Verdict},
@@ -131,11 +132,9 @@ fn plain_lines_as_cases_finish() {
     insta::assert_snapshot!(out.text());
 }
 
-#[test]
-fn bars_show_phase_fault_and_rate() {
+/// Feeds what was made to the bars of a terminal, which must come to show this.
+fn bars_show(made: &Made, wanted: &str) {
     let out = Shared::default();
-    let mut made = Made::run(1);
-    made.case("slow", "", 1).phase(Phase::Steps).load(0, 0).inject(true).load(50, 500_000);
     let target = ProgressDrawTarget::term_like_with_hz(Box::new(out.clone()), 255);
     // the draw rate is limited: hold the bars until the spinner has turned
     let mut record = RunRecord::default();
@@ -144,13 +143,40 @@ fn bars_show_phase_fault_and_rate() {
         record.apply(stamped);
         live.apply(stamped, &record);
     }
-    let wanted = "slow · steps · in force: full (inode-exhaustion) · 100 acks/s";
     let shown = (0..100).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(50));
         out.text().contains(wanted)
     });
     assert!(shown, "{}", out.text());
     live.finish();
+}
+
+#[test]
+fn bars_show_phase_fault_and_rate() {
+    let mut made = Made::run(1);
+    made.case("slow", "", 1).phase(Phase::Steps).load(0, 0).inject(true).load(50, 500_000);
+    bars_show(&made, "slow · steps · in force: full (inode-exhaustion) · 100 acks/s");
+}
+
+#[test]
+fn bars_show_how_far_an_exploration_is() {
+    let mut made = Made::run(1);
+    let report = ExploreReport {
+        planned: 300,
+        states: 120,
+        points: 12,
+        all_points: 40,
+        wrong: 2,
+        took_us: 3_000_000,
+        ..ExploreReport::default()
+    };
+    made.case("slow", "", 1).phase(Phase::Verify).push(Event::Exploring {
+        case: "slow".into(),
+        workload: "records".into(),
+        progress: report.progress(),
+    });
+    let far = "states 120 of 300, 40 a second, moments 12 of 40, 2 wrong";
+    bars_show(&made, &format!("slow · verify · {far}"));
 }
 
 #[test]
