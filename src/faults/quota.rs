@@ -186,7 +186,9 @@ impl Fault for Quota {
             return Ok(Effect::proven(ended));
         }
         let now = self.look(cx).await?;
-        let back = now.was(self.group()) == before.was(self.group());
+        // another fault that ended before it may have taken all groups away with its own
+        let all_gone = !now.enabled && before.limit().is_none();
+        let back = all_gone || now.was(self.group()) == before.was(self.group());
         Ok(Effect { proven: back, evidence: said(now.quota.as_ref()), notes: Vec::new() })
     }
 }
@@ -244,6 +246,8 @@ mod tests {
         fake.world().parent_quota = None;
         assert!(!fault.verify(&before, &[], &cx).await.unwrap().proven, "the own limit is not it");
         assert!(fault.verify_reverted(&before, &cx).await.unwrap().proven);
+        fake.world().quota = None;
+        assert!(fault.verify_reverted(&before, &cx).await.unwrap().proven, "none limits anything");
     }
 
     #[tokio::test]

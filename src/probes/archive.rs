@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bounds, Probe, ProbeCx, ProbeError, Sample,
+    Bounds, Probe, ProbeCx, ProbeError, Sample, Unit,
     subject::{self, Wrong, expect_reading},
     tree::difference,
 };
@@ -144,7 +144,7 @@ impl Probe for Archive {
             observed += &format!(", {}", compared.observed);
             wrong.add(compared.violation);
         }
-        Ok(Sample::judged(observed, wrong.violation()).number(all.len() as f64))
+        Ok(Sample::judged(observed, wrong.violation()).number(all.len() as f64, Unit::Archives))
     }
 }
 

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bounds, Pattern, Probe, ProbeCx, ProbeError, Sample,
+    Bounds, Pattern, Probe, ProbeCx, ProbeError, Sample, Unit,
     subject::{self, Wrong, brief, expect_reading},
 };
 use crate::protocol::{Capability, InnerEngineFacts, Read, Reading, StartTrial};
@@ -124,7 +124,7 @@ impl Probe for Engine {
         let violation = self.judge(&facts, trial.as_ref())?;
         let sample = Sample::judged(words(&facts, trial.as_ref()), violation);
         Ok(match trial {
-            Some(Ok(took)) => sample.number(took as f64 / 1e3),
+            Some(Ok(took)) => sample.number(took as f64 / 1e3, Unit::Milliseconds),
             _ => sample,
         })
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use super::{
-    Explores, Probe, ProbeCx, ProbeError, Sample,
+    Explores, Probe, ProbeCx, ProbeError, Sample, Unit,
     subject::{self, Wrong},
 };
 use crate::{
@@ -218,7 +218,7 @@ fn judge(report: &ExploreReport, most: u64) -> Sample {
     let observed = observed(report, most);
     let number = report.wrong as f64;
     if let Some(why) = report.vacuous() {
-        return Sample::proves_nothing(observed, why).number(number);
+        return Sample::proves_nothing(observed, why).number(number, Unit::WrongStates);
     }
     let violation = (report.wrong > 0).then(|| {
         let unmountable = match report.unmountable {
@@ -234,7 +234,7 @@ fn judge(report: &ExploreReport, most: u64) -> Sample {
             kept(report)
         )
     });
-    Sample::judged(observed, violation).number(number)
+    Sample::judged(observed, violation).number(number, Unit::WrongStates)
 }
 
 impl Probe for Explore {

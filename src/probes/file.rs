@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bounds, Pattern, Probe, ProbeCx, ProbeError, Sample,
+    Bounds, Pattern, Probe, ProbeCx, ProbeError, Sample, Unit,
     subject::{self, Wrong, expect_reading},
 };
 use crate::{
@@ -212,7 +212,7 @@ impl Probe for File {
             Ok(violation) => wrong.add(violation),
             Err(sample) => return Ok(sample),
         }
-        Ok(Sample::judged(observed, wrong.violation()).number(facts.size as f64))
+        Ok(Sample::judged(observed, wrong.violation()).number(facts.size as f64, Unit::Bytes))
     }
 }
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bounds, Probe, ProbeCx, ProbeError, Sample,
+    Bounds, Probe, ProbeCx, ProbeError, Sample, Unit,
     subject::{self, Wrong, expect_reading},
 };
 use crate::{
@@ -127,8 +127,11 @@ impl Probe for Filesystem {
             if fs.read_only { "read-only" } else { "writable" }
         );
         let inodes = self.bytes_free.is_none() && self.bytes_used.is_none();
-        let number = if inodes { fs.inodes_free } else { fs.bytes_available };
-        Ok(Sample::judged(observed, self.judge(&fs)).number(number as f64))
+        let (number, unit) = match inodes {
+            true => (fs.inodes_free, Unit::Inodes),
+            false => (fs.bytes_available, Unit::Bytes),
+        };
+        Ok(Sample::judged(observed, self.judge(&fs)).number(number as f64, unit))
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Bounds, Probe, ProbeCx, ProbeError, Sample,
+    Bounds, Probe, ProbeCx, ProbeError, Sample, Unit,
     subject::{self, Wrong},
 };
 use crate::{
@@ -217,7 +217,7 @@ impl Probe for Growth {
         let full = if trend.full == NEVER { "never".into() } else { trend.full.to_string() };
         let observed =
             format!("{:+.0} bytes/s, {:+.1} inodes/s, full: {full}", trend.bytes, trend.inodes);
-        Ok(Sample::judged(observed, self.judge(trend)).number(trend.bytes))
+        Ok(Sample::judged(observed, self.judge(trend)).number(trend.bytes, Unit::BytesPerSecond))
     }
 }
 

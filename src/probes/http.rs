@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Pattern, Probe, ProbeCx, ProbeError, Sample, Wanted,
+    Pattern, Probe, ProbeCx, ProbeError, Sample, Unit, Wanted,
     subject::{self, Wrong, brief, expect_reading},
 };
 use crate::{
@@ -155,7 +155,7 @@ impl Probe for Http {
             Ok(reply) => {
                 let observed = format!("status {}, body {}", reply.status, brief(&reply.body));
                 let took_ms = reply.took_us as f64 / 1000.0;
-                Sample::judged(observed, self.judge(&reply)?).number(took_ms)
+                Sample::judged(observed, self.judge(&reply)?).number(took_ms, Unit::Milliseconds)
             }
             Err(reason) => Sample::outside("no answer", format!("no answer: {reason}")),
         })

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Bounds, Probe, ProbeCx, ProbeError, Sample, subject::Wrong};
+use super::{Bounds, Probe, ProbeCx, ProbeError, Sample, Unit, subject::Wrong};
 use crate::{
     protocol::{Capability, Histogram, LoadCall, LoadReply},
     units::Duration,
@@ -63,7 +63,8 @@ impl Latency {
             format!("{name} {value}")
         });
         let observed = format!("{} of {count} acknowledgements", found.join(", "));
-        Sample::judged(observed, wrong.violation()).number(window.at(99) as f64 / 1e3)
+        Sample::judged(observed, wrong.violation())
+            .number(window.at(99) as f64 / 1e3, Unit::Milliseconds)
     }
 }
 

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bounds, Probe, ProbeCx, ProbeError, Sample,
+    Bounds, Probe, ProbeCx, ProbeError, Sample, Unit,
     subject::{self, Wrong},
 };
 use crate::{
@@ -113,7 +113,7 @@ impl Ledger {
             stats.indeterminate,
             error.unwrap_or_default()
         );
-        Sample::judged(observed, wrong.violation()).number(rate)
+        Sample::judged(observed, wrong.violation()).number(rate, Unit::RecordsPerSecond)
     }
 
     fn judge_report(&self, report: &LedgerReport) -> Sample {
@@ -141,7 +141,7 @@ impl Ledger {
             report.attempted,
             counts.join(", ")
         );
-        Sample::judged(observed, wrong.violation()).number(report.lost as f64)
+        Sample::judged(observed, wrong.violation()).number(report.lost as f64, Unit::LostRecords)
     }
 
     async fn judged(&self, cx: &dyn ProbeCx) -> Result<Sample, ProbeError> {

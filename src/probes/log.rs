@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bounds, Pattern, Probe, ProbeCx, ProbeError, Sample,
+    Bounds, Pattern, Probe, ProbeCx, ProbeError, Sample, Unit,
     subject::{self, Wrong, brief},
 };
 use crate::{protocol::Capability, runtime::RuntimeError};
@@ -80,7 +80,7 @@ impl Probe for Log {
         let cut = if output.len() >= LIMIT { " in the last 4 MiB" } else { "" };
         let observed = format!("{count} of {} lines{cut}{shown}", text.lines().count());
         let violation = self.wanted().violation("number of matching lines", count);
-        Ok(Sample::judged(observed, violation).number(count as f64))
+        Ok(Sample::judged(observed, violation).number(count as f64, Unit::Lines))
     }
 }
 

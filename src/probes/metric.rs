@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bounds, Probe, ProbeCx, ProbeError, Sample,
+    Bounds, Probe, ProbeCx, ProbeError, Sample, Unit,
     prometheus::{self, Series},
     subject::{self, Wrong, brief, expect_reading},
 };
@@ -84,7 +84,8 @@ impl Metric {
         }
         let sum: f64 = meant.iter().sum();
         let observed = format!("{} is {sum}", self.written());
-        Sample::judged(observed, self.value.violation(&self.name, sum)).number(sum)
+        Sample::judged(observed, self.value.violation(&self.name, sum))
+            .number(sum, Unit::of_metric(&self.name))
     }
 }
 

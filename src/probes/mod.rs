@@ -31,6 +31,7 @@ mod testing;
 mod tests;
 mod tolerance;
 mod tree;
+mod unit;
 mod wanted;
 mod write;
 mod write_amplification;
@@ -46,6 +47,7 @@ use crate::{
     runtime::{Runtime, RuntimeError},
 };
 pub use tolerance::{Bounds, Pattern};
+pub use unit::Unit;
 pub use wanted::Wanted;
 
 /// Why a probe could not be read. That is not a failed hypothesis: the verdict is `error`.
@@ -72,6 +74,9 @@ pub struct Sample {
     pub observed: String,
     /// The number to plot, where there is one.
     pub number: Option<f64>,
+    /// What the number counts or measures, where that has a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
     /// Why it is outside the tolerance; none when it is within.
     pub violation: Option<String>,
     /// What is said to be outside only keeps it from proving anything.
@@ -92,7 +97,7 @@ impl Sample {
 
     /// Judged by whether there is a violation.
     pub fn judged(observed: impl Into<String>, violation: Option<String>) -> Self {
-        Self { observed: observed.into(), number: None, violation, vacuous: false }
+        Self { observed: observed.into(), number: None, unit: None, violation, vacuous: false }
     }
 
     /// Neither within nor outside: nothing was there that could have been.
@@ -100,10 +105,11 @@ impl Sample {
         Self { vacuous: true, ..Self::outside(observed, why) }
     }
 
-    /// With the number to plot.
+    /// With the number to plot, in this unit.
     #[must_use]
-    pub fn number(mut self, number: f64) -> Self {
+    pub fn number(mut self, number: f64, unit: impl Into<Option<Unit>>) -> Self {
         self.number = Some(number);
+        self.unit = unit.into();
         self
     }
 

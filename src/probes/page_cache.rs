@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bounds, Probe, ProbeCx, ProbeError, Sample,
+    Bounds, Probe, ProbeCx, ProbeError, Sample, Unit,
     subject::{self, Wrong, expect_reading},
 };
 use crate::{
@@ -81,7 +81,7 @@ impl Probe for PageCache {
             "{share} resident: {} of {} pages in {} files",
             facts.resident, facts.pages, facts.files
         );
-        Ok(Sample::judged(observed, self.judge(facts)).number(share.0))
+        Ok(Sample::judged(observed, self.judge(facts)).number(share.0, Unit::Percent))
     }
 }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bounds, Probe, ProbeCx, ProbeError, Sample,
+    Bounds, Probe, ProbeCx, ProbeError, Sample, Unit,
     subject::{self, Wrong, brief, expect_reading},
 };
 use crate::{
@@ -53,7 +53,7 @@ impl Shared {
         let observed = format!(
             "{records} records of {writers} writers, {broken} broken, {unfinished} bytes unfinished"
         );
-        Sample::judged(observed, wrong.violation()).number(records as f64)
+        Sample::judged(observed, wrong.violation()).number(records as f64, Unit::Records)
     }
 }
 

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Probe, ProbeCx, ProbeError, Sample,
+    Probe, ProbeCx, ProbeError, Sample, Unit,
     subject::{self, Wrong},
     unexpected,
 };
@@ -215,7 +215,7 @@ impl Probe for StartStorm {
         };
         let sample = Sample::judged(storm.words(), self.judge(&storm));
         Ok(match storm.percentile(95) {
-            Some(time) => sample.number(time.as_secs_f64() * 1e3),
+            Some(time) => sample.number(time.as_secs_f64() * 1e3, Unit::Milliseconds),
             None => sample,
         })
     }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bounds, Probe, ProbeCx, ProbeError, Sample,
+    Bounds, Probe, ProbeCx, ProbeError, Sample, Unit,
     subject::{self, Wrong, expect_reading},
 };
 use crate::{
@@ -135,7 +135,7 @@ impl Probe for Tree {
             let other = expect_reading!(subject::read(cx, &place, read).await?, Reading::Tree);
             wrong.add(difference(&tree, &other));
         }
-        Ok(Sample::judged(observed, wrong.violation()).number(tree.entries as f64))
+        Ok(Sample::judged(observed, wrong.violation()).number(tree.entries as f64, Unit::Entries))
     }
 }
 

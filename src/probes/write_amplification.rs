@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use super::{
-    Bounds, Probe, ProbeCx, ProbeError, Sample,
+    Bounds, Probe, ProbeCx, ProbeError, Sample, Unit,
     subject::{self, Wrong},
 };
 use crate::{
@@ -98,9 +98,9 @@ impl WriteAmplification {
         if acknowledged >= self.least && written < bytes {
             let why = "less reached the device than was acknowledged: it waits in memory, or another \
                        device has come";
-            return Sample::proves_nothing(observed, why).number(ratio);
+            return Sample::proves_nothing(observed, why).number(ratio, Unit::Times);
         }
-        Sample::judged(observed, wrong.violation()).number(ratio)
+        Sample::judged(observed, wrong.violation()).number(ratio, Unit::Times)
     }
 }
 

@@ -36,6 +36,7 @@ mod metadata;
 mod mount;
 mod net;
 mod page_cache;
+mod passers_by;
 mod place;
 mod process;
 mod quota;

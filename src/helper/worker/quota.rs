@@ -5,7 +5,7 @@ use super::{
     context::{Context, Done},
     facts::is_host,
     mount::same_dev,
-    place::{dev_of, init, inside, ways},
+    place::{Way, dev_of, init, inside, ways},
 };
 use crate::{
     host::quota::{self, Group, Quota},
@@ -73,6 +73,7 @@ pub(super) fn restore(place: &Place, dev: Dev, to: QuotaWas) -> Done {
             Ok(true)
         });
         match done {
+            Err(error) if error.is(libc::EDQUOT) => return anew(&way, to),
             Ok(true) => return Ok(Outcome::Done),
             Ok(false) => {}
             // a quota that was set before this one was taken off first, and its limits with it
@@ -82,6 +83,37 @@ pub(super) fn restore(place: &Place, dev: Dev, to: QuotaWas) -> Done {
         }
     }
     Ok(Outcome::Already)
+}
+
+/// A group that has next to nothing left refuses any change of groups, its own end too. Switched off they
+/// are at once; then those come back that stay.
+fn anew(way: &Way, to: QuotaWas) -> Done {
+    let id = inside(way.target, &way.path, |here| quota::identify(here.path))?;
+    let parent_stays = to != QuotaWas::NoParent && Quota::of(&id, Group::Parent)?.is_some();
+    let mut limits = Vec::new();
+    for group in [QuotaGroup::Own, QuotaGroup::Parent] {
+        let now = Quota::of(&id, of(group))?.and_then(|quota| quota.limit);
+        let limit = match to {
+            QuotaWas::Limited { group: meant, limit } if meant == group => limit,
+            QuotaWas::NoParent if group == QuotaGroup::Parent => None,
+            _ => now,
+        };
+        limits.extend(limit.map(|limit| (limit, group)));
+    }
+    // the narrowest last: it would refuse the other
+    limits.sort_by_key(|(limit, _)| std::cmp::Reverse(*limit));
+    inside(way.target, &way.path, |here| {
+        quota::disable(here.path)?;
+        quota::enable(here.path)?;
+        if parent_stays {
+            quota::add_parent(here.path)?;
+        }
+        let set = |(limit, group): &(u64, QuotaGroup)| {
+            quota::set_limit(here.path, of(*group), Some(*limit))
+        };
+        limits.iter().try_for_each(set)
+    })?;
+    Ok(Outcome::Done)
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use rustix::fs::{Mode, OFlags, open};
@@ -15,11 +14,13 @@ use super::{
     engine, facts, fill, freeze,
     image::nodes,
     mount::same_dev,
+    passers_by,
     place::{init, inside},
 };
 use crate::{
     host::{
         container_process::{container_init, container_of, container_processes},
+        error::HostResult,
         freeze::{freeze, thaw_device},
         process::Identity,
         superblock_users::{Asked, Held, SuperblockUser, closed, others},
@@ -29,11 +30,6 @@ use crate::{
 
 /// The most that are named.
 const NAMED: usize = 5;
-
-/// A container that is being started, and whatever the engine does in a namespace of its own, has every
-/// mount of the host for a moment: who is somebody else is so for longer.
-const LOOKS: usize = 5;
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// Performs one of its ops.
 pub(super) fn act(op: &SoleOp, cx: &Context) -> Done {
@@ -74,22 +70,20 @@ pub(super) fn users(place: &Place, sole: &Sole) -> Result<Vec<OtherUser>, Helper
     let dev = dev.ok_or_else(|| unknown("no mount is known to lie there"))?;
     let engine =
         engine::process().ok_or_else(|| unknown("the engine is no process of this host"))?;
+    let look = || look(dev, sole, engine);
+    let found = passers_by::wait_for(look, command, std::thread::sleep)?;
+    Ok(found.into_iter().take(NAMED).map(named).collect())
+}
+
+/// One look; their containers may have been started since the last one.
+fn look(dev: (u32, u32), sole: &Sole, engine: Identity) -> HostResult<Vec<SuperblockUser>> {
     let (mut allowed, mut inits) = (own(), Vec::new());
     for id in &sole.containers {
         allowed.extend(container_processes(id)?.into_iter().map(|process| process.pid));
         inits.extend(container_init(id, None)?);
     }
     let engine_mount = sole.engine_mount.as_deref().map(Path::new);
-    let asked = Asked { dev, allowed: &allowed, inits: &inits, engine, engine_mount };
-    let mut found = others(&asked)?;
-    for _ in 1..LOOKS {
-        if found.is_empty() {
-            break;
-        }
-        std::thread::sleep(PAUSE);
-        found = others(&asked)?;
-    }
-    Ok(found.into_iter().take(NAMED).map(named).collect())
+    others(&Asked { dev, allowed: &allowed, inits: &inits, engine, engine_mount })
 }
 
 /// Processes of our own.
@@ -100,12 +94,16 @@ fn own() -> BTreeSet<u32> {
     all.chain([me]).collect()
 }
 
+fn command(pid: u32) -> String {
+    let command = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    command.trim_end().to_owned()
+}
+
 fn named(user: SuperblockUser) -> OtherUser {
-    let command = fs::read_to_string(format!("/proc/{}/comm", user.pid)).unwrap_or_default();
     let text = |path: PathBuf| path.display().to_string();
     OtherUser {
         pid: user.pid,
-        command: command.trim_end().to_owned(),
+        command: command(user.pid),
         container: container_of(user.pid),
         has: match user.held {
             Held::Mount(at) => Has::Mounted(text(at)),

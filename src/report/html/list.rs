@@ -7,7 +7,7 @@ use crate::{
     report::{
         suites::Case,
         text::{LINE, one_line, span},
-        totals::{loss, recovery},
+        totals::{loss, recovery, recovery_us},
     },
     verdict::Verdict,
 };
@@ -45,17 +45,28 @@ pub(super) fn filters(cases: &[&Case<'_>]) -> Markup {
     }
 }
 
-/// A row for each case, in the order of the cases.
+/// A row for each case, in the order of the cases. The script sorts groups by the keys of their first
+/// rows: a case stays with its controls.
 pub(super) fn list(cases: &[&Case<'_>]) -> Markup {
+    let rows: Vec<(usize, &Case<'_>)> = cases.iter().copied().enumerate().collect();
     html! {
         div .scroll { table .cases {
             thead { tr {
-                th { "verdict" } th { "case" } th .figure { "time" } th { "recovery time" } th { "data loss" }
+                th data-sort="number" { "verdict" } th data-sort="text" { "case" }
+                th .figure data-sort="number" { "time" } th data-sort="number" { "recovery time" }
+                th { "data loss" }
             } }
-            tbody { @for (index, case) in cases.iter().enumerate() { (row(index, case)) } }
+            @for group in rows.chunk_by(|(_, one), (_, next)| is_together(one, next)) {
+                tbody { @for (index, case) in group { (row(*index, case)) } }
+            }
         } }
         p #empty .dim hidden { "No case fits these filters." }
     }
+}
+
+/// Whether the next one is a control of the same case.
+fn is_together(one: &Case<'_>, next: &Case<'_>) -> bool {
+    next.control().is_some() && one.last().start.suite == next.last().start.suite
 }
 
 fn row(index: usize, case: &Case<'_>) -> Markup {
@@ -66,13 +77,15 @@ fn row(index: usize, case: &Case<'_>) -> Markup {
     html! {
         tr data-case=(one_line(&last.start.case, LINE)) data-verdict=(case.verdict().word())
             data-control=(control(case)) {
-            td { (outcome(case)) @if case.flaky() { " (flaky)" } }
-            td .name {
+            td data-key=(case.verdict() as u8) { (outcome(case)) @if case.flaky() { " (flaky)" } }
+            td .name data-key=(one_line(&last.start.case, LINE)) {
                 a href={ "#case-" (index) } { (one_line(&last.start.case, 300)) }
                 @if let Some(why) = why(case) { p .why { (why) } }
             }
-            td .figure data-is="time" { (span(took)) }
-            td data-is=[Some("recovery").filter(|_| !recovery.is_empty())] { (recovery) (sparks(last)) }
+            td .figure data-is="time" data-key=(took) { (span(took)) }
+            td data-is=[Some("recovery").filter(|_| !recovery.is_empty())] data-key=[recovery_us(last)] {
+                (recovery) (sparks(last))
+            }
             td data-is=[Some("records").filter(|_| !loss.is_empty())] { (loss) }
         }
     }

@@ -9,6 +9,7 @@ mod list;
 mod moments;
 mod page;
 mod printed;
+mod quantity;
 mod readings;
 mod scale;
 mod series;

@@ -4,10 +4,11 @@
 use maud::{Markup, html};
 
 use super::{
-    scale::figure,
+    quantity::range,
     series::{Lane, Run},
 };
 use crate::{
+    probes::Unit,
     report::text::{count, span},
     run::CaseRecord,
 };
@@ -22,7 +23,7 @@ pub(super) fn readings(case: &CaseRecord, lanes: &[Lane]) -> Markup {
                     thead { tr { th { "when" } th { "readings" } th { "says" } th { "number" } th { "observed last" } } }
                     @for lane in lanes { tbody {
                         tr { th colspan="5" scope="rowgroup" { span .id { (lane.id) } " " (lane.probe) } }
-                        @for run in &lane.runs { (line(case, run)) }
+                        @for run in &lane.runs { (line(case, run, lane.unit)) }
                     } }
                 } }
             }
@@ -30,11 +31,9 @@ pub(super) fn readings(case: &CaseRecord, lanes: &[Lane]) -> Markup {
     }
 }
 
-fn line(case: &CaseRecord, run: &Run) -> Markup {
+fn line(case: &CaseRecord, run: &Run, unit: Option<Unit>) -> Markup {
     let after = |at_us: u64| span(at_us.saturating_sub(case.started_us));
-    let numbers = run.numbers.map(|(least, most)| {
-        if least < most { format!("{} to {}", figure(least), figure(most)) } else { figure(most) }
-    });
+    let numbers = run.numbers.map(|(least, most)| range(least, most, unit));
     html! {
         tr {
             td .when { "+" (after(run.from_us)) @if run.readings > 1 { " to +" (after(run.until_us)) } }

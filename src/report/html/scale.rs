@@ -63,27 +63,6 @@ pub(super) fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
-/// A number that was read, with three digits that say something: `0.42`, `27.7`, `104 857 600`.
-pub(super) fn figure(value: f64) -> String {
-    let digits = match value.abs() {
-        0.0..10.0 => 2,
-        10.0..100.0 => 1,
-        _ => 0,
-    };
-    let text = format!("{value:.digits$}");
-    if digits > 0 {
-        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
-    }
-    let mut grouped = String::new();
-    for (index, digit) in text.chars().enumerate() {
-        if index > 0 && digit.is_ascii_digit() && (text.len() - index).is_multiple_of(3) {
-            grouped.push('\u{202f}');
-        }
-        grouped.push(digit);
-    }
-    grouped.replace("-\u{202f}", "-")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,14 +76,6 @@ mod tests {
         );
         assert!(scale.has(3_000_000) && !scale.has(3_000_001));
         assert_eq!(Scale::new(5, 5).x(5), LEFT);
-    }
-
-    #[test]
-    fn figures_are_short() {
-        let all = [0.0, 0.421, 4.0, 27.65, 105.13, 104_857_600.0, -123_456.0].map(figure);
-        let space = |text: &str| text.replace(' ', "\u{202f}");
-        let expected = ["0", "0.42", "4", "27.6", "105", "104 857 600", "-123 456"];
-        assert_eq!(all.to_vec(), expected.map(space));
     }
 
     #[test]

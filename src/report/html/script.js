@@ -1,4 +1,4 @@
-// Filters: by text, by verdict, with or without controls; a page has those that fit it. Without scripts everything is shown.
+// Filters: by text, by verdict, with or without controls; a page has those that fit it. The list of cases is sorted by a column's name. Without scripts everything is shown as it was written.
 (() => {
   const all = (what) => [...document.querySelectorAll(what)];
   const form = document.querySelector('form');
@@ -25,6 +25,33 @@
     form.unfold?.addEventListener('click', () => fold(true));
     form.fold?.addEventListener('click', () => fold(false));
     filter();
+  }
+  // a column's name sorts by it, then the other way, then not at all: the page's own order
+  const table = document.querySelector('table.cases');
+  const given = table ? [...table.tBodies] : [];
+  const sort = (th, way) => {
+    const key = (group) => group.rows[0].cells[th.cellIndex].dataset.key ?? '';
+    const order = (a, b) => (th.dataset.sort === 'number' ? a - b : a.localeCompare(b, 'en', { numeric: true }));
+    const compare = (one, other) => {
+      const [a, b] = [key(one), key(other)];
+      // what has none comes last, whichever way
+      return a && b ? order(a, b) * (way === 'descending' ? -1 : 1) : !a - !b;
+    };
+    table.append(...(way ? [...given].sort(compare) : given));
+  };
+  for (const th of all('table.cases th[data-sort]')) {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.append(...th.childNodes);
+    th.append(button);
+    // of what is counted, the most is looked for
+    const ways = th.dataset.sort === 'number' ? ['descending', 'ascending', ''] : ['ascending', 'descending', ''];
+    button.addEventListener('click', () => {
+      const way = ways[(ways.indexOf(th.getAttribute('aria-sort') ?? '') + 1) % ways.length];
+      all('table.cases th').forEach((one) => one.removeAttribute('aria-sort'));
+      if (way) th.setAttribute('aria-sort', way);
+      sort(th, way);
+    });
   }
   // whoever follows a link wants to see what is behind it
   const follow = () => {

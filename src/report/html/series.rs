@@ -1,6 +1,7 @@
 //! What lanes are drawn from: readings in a row that say the same, and numbers over time.
 
 use crate::{
+    probes::Unit,
     protocol::LoadStats,
     report::text::one_line,
     run::{CaseRecord, SamplePoint, percentile},
@@ -112,6 +113,8 @@ pub(super) struct Lane {
     pub(super) runs: Vec<Run>,
     /// Numbers that were read, where there are any.
     pub(super) numbers: Vec<(u64, f64)>,
+    /// What they count or measure, where that was recorded.
+    pub(super) unit: Option<Unit>,
 }
 
 impl Lane {
@@ -144,6 +147,7 @@ pub(super) fn lanes(case: &CaseRecord, most: usize) -> Vec<Lane> {
         probe: one_line(probe, 300),
         runs: runs(&samples, each),
         numbers: numbers(&samples),
+        unit: samples.iter().rev().find_map(|sample| sample.result.as_ref().ok()?.unit),
     };
     keys.into_iter().zip(grouped).map(lane).collect()
 }

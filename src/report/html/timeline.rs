@@ -7,11 +7,13 @@ use maud::{Markup, html};
 
 use super::{
     moments::Moment,
-    scale::{Scale, figure, round},
+    quantity::{quantity, range},
+    scale::{Scale, round},
     series::{Lane, Load, Run, Says, gap_us, loads},
 };
 use crate::{
     faults::Kind,
+    probes::Unit,
     report::{
         points::phase_word,
         text::{one_line, span},
@@ -34,8 +36,8 @@ const WORDS: f64 = 50.0;
 /// A phase narrower than this percentage has no name in it.
 const NARROW: f64 = 3.0;
 
-/// A line of a lane: its class, what it shows, its points.
-type Line<'a> = (&'a str, &'a str, &'a [(u64, f64)]);
+/// A line of a lane: its class, what it shows, in what unit, its points.
+type Line<'a> = (&'a str, &'a str, Option<Unit>, &'a [(u64, f64)]);
 
 /// Lanes from top to bottom.
 struct Drawing {
@@ -98,11 +100,7 @@ fn legend(case: &CaseRecord, moments: &[&Moment], readings: &[Lane], scale: Scal
         ("bad", "violated", says(Says::Violated)),
         ("unread", "unreadable", says(Says::Unread)),
         ("mixed", "not told apart: too many changes", says(Says::Mixed)),
-        (
-            "number",
-            "number read (a request's milliseconds)",
-            readings.iter().any(|lane| lane.range().is_some()),
-        ),
+        ("number", "number read", readings.iter().any(|lane| lane.range().is_some())),
         ("fault", "fault in force", !case.faults.is_empty()),
         ("noticed", "first noticed", marked("noticed")),
         ("back", "recovered", marked("back")),
@@ -206,28 +204,29 @@ impl Drawing {
         let of = |points: &[(u64, f64)]| points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
         let most = of(&load.rates);
         if most > 0.0 {
-            self.name(&load.name, "acknowledged per second", &format!("up to {}/s", figure(most)));
-            self.lines(&[("load", "acknowledged/s", &load.rates)]);
+            let unit = Some(Unit::RecordsPerSecond);
+            let value = format!("up to {}", quantity(most, unit));
+            self.name(&load.name, "acknowledged per second", &value);
+            self.lines(&[("load", "acknowledged", unit, &load.rates)]);
         }
         let (median, tail) = (of(&load.p50), of(&load.p99));
         if tail > 0.0 {
-            let value = format!("up to {} and {} ms", figure(median), figure(tail));
+            let unit = Some(Unit::Milliseconds);
+            let value = format!("up to {} and {}", quantity(median, unit), quantity(tail, unit));
             let what = "latency so far: median (dotted), 99 of 100";
             self.name(&load.name, what, &value);
-            self.lines(&[("median", "p50 ms", &load.p50), ("load", "p99 ms", &load.p99)]);
+            self.lines(&[("median", "p50", unit, &load.p50), ("load", "p99", unit, &load.p99)]);
         }
     }
 
     fn readings(&mut self, lane: &Lane) {
         let last = lane.runs.last().map_or("", |run| run.observed.as_str());
-        let range = lane.range();
-        let value = range.map_or_else(
-            || last.to_owned(),
-            |(least, most)| format!("{} to {}; last {last}", figure(least), figure(most)),
-        );
+        let read = lane.range().map(|(least, most)| range(least, most, lane.unit));
+        let value =
+            read.as_ref().map_or_else(|| last.to_owned(), |read| format!("{read}; last {last}"));
         self.name(&lane.id, &lane.probe, &value);
-        if range.is_some() {
-            self.lines(&[("number", "read", &lane.numbers)]);
+        if read.is_some() {
+            self.lines(&[("number", "read", lane.unit, &lane.numbers)]);
         }
         let y = round(self.y + BAR / 2.0 - 3.0);
         let runs = html! { @for run in &lane.runs { (self.run(run, y)) } };
@@ -281,9 +280,9 @@ impl Drawing {
         };
         let inside = html! {
             svg y=(round(self.y)) width="100%" height=(LINE) viewBox={ "0 0 100 " (LINE) } preserveAspectRatio="none" {
-                @for (class, what, points) in lines {
+                @for (class, what, unit, points) in lines {
                     @let top = points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
-                    path .(class) d=(path(points)) { title { (what) ", at most " (figure(top)) } }
+                    path .(class) d=(path(points)) { title { (what) ", at most " (quantity(top, *unit)) } }
                 }
             }
         };

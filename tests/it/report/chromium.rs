@@ -187,6 +187,14 @@ impl Chromium {
         }
     }
 
+    /// Presses this key where the focus is, and lets it go.
+    pub(super) fn press(&mut self, key: &str, text: &str) {
+        for kind in ["keyDown", "keyUp"] {
+            let event = json!({ "type": kind, "key": key, "code": key, "text": text });
+            self.ask("Input.dispatchKeyEvent", &event);
+        }
+    }
+
     /// Types a text into what has the focus.
     pub(super) fn write(&mut self, text: &str) {
         self.ask("Input.insertText", &json!({ "text": text }));

@@ -40,7 +40,7 @@ fn readings_that_say_the_same_are_one_stroke_with_what_was_observed() {
     let mut made = Made::run(1);
     made.case("c", "", 1).phase(Phase::Steps);
     let bad = Sample::outside("0 free", "fewer than 1");
-    let good = |free: f64| Sample::within(format!("{free} free")).number(free);
+    let good = |free: f64| Sample::within(format!("{free} free")).number(free, None);
     for reading in [good(3.0), good(2.0), good(1.0), bad.clone(), bad, good(9.0)] {
         made.sample("seen", reading);
     }

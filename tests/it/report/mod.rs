@@ -14,5 +14,6 @@ mod openmetrics;
 mod parts;
 mod percentiles;
 pub(crate) mod schema;
+mod sorting;
 mod terminal;
 mod uncaught;

@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
-use keelhaul::{probes::Sample, report::html, run::Phase, scenario::Hypothesis, verdict::Verdict};
+use keelhaul::{
+    probes::{Sample, Unit},
+    report::html,
+    run::Phase,
+    scenario::Hypothesis,
+    verdict::Verdict,
+};
 use regex::Regex;
 
 use super::made::Made;
@@ -68,10 +74,11 @@ fn folds(page: &str, class: &str) -> Vec<(String, String)> {
 fn load_is_drawn_with_its_rate_and_both_percentiles() {
     let page = page(&[]);
     let lines = drawn(&page, "path", "load");
-    let titles = ["<title>acknowledged/s, at most 50</title>", "<title>p99 ms, at most 9</title>"];
+    let titles =
+        ["<title>acknowledged, at most 50 records/s</title>", "<title>p99, at most 9 ms</title>"];
     assert_eq!(lines, titles);
     let median = drawn(&page, "path", "median");
-    assert_eq!(median, ["<title>p50 ms, at most 2</title>"]);
+    assert_eq!(median, ["<title>p50, at most 2 ms</title>"]);
 }
 
 #[test]
@@ -268,13 +275,13 @@ fn what_each_probe_read_stands_in_a_table() {
     let mut made = Made::run(1);
     made.case("c", "", 1).phase(Phase::Steps);
     for free in [3.0, 1.5, 2.0] {
-        made.sample("seen", Sample::within(format!("{free} free")).number(free));
+        made.sample("seen", Sample::within(format!("{free} free")).number(free, Unit::Lines));
     }
     made.case_end(Verdict::Pass, &[]).end(Verdict::Pass);
     let mut out = Vec::new();
     html::write(&made.record(), &mut out).unwrap();
     let page = String::from_utf8(out).unwrap();
-    assert!(page.contains("<td>1.5 to 3</td>") && page.contains("<td>2 free</td>"), "{page}");
+    assert!(page.contains("<td>1.5 to 3 lines</td>") && page.contains("<td>2 free</td>"), "{page}");
 }
 
 #[test]
@@ -296,7 +303,7 @@ fn where_nobody_looked_nothing_is_drawn() {
     let mut made = Made::run(1);
     made.case("c", "", 1).phase(Phase::Steps);
     for free in [1.0, 2.0, 3.0, 4.0] {
-        made.sample("seen", Sample::within(format!("{free} free")).number(free));
+        made.sample("seen", Sample::within(format!("{free} free")).number(free, None));
     }
     let strokes = |made: &Made| {
         let mut out = Vec::new();
@@ -309,7 +316,7 @@ fn where_nobody_looked_nothing_is_drawn() {
     assert_eq!(strokes(&made), (1, 1));
     // a minute later it is looked at again
     for (index, free) in [5.0, 6.0].into_iter().enumerate() {
-        made.sample("seen", Sample::within(format!("{free} free")).number(free));
+        made.sample("seen", Sample::within(format!("{free} free")).number(free, None));
         made.events.last_mut().unwrap().at_us = 60_000_000 + index as u64 * 100_000;
     }
     assert_eq!(strokes(&made), (2, 2));

@@ -28,6 +28,12 @@ const DEPLOYER: &str = "\n  deployer: { image: keelhaul/specimen, args: [--confi
 const DEPLOY: &str =
     "\n  - expect: [{ http: { service: deployer, method: PUT, path: /config/blue, status: 200 } }]";
 
+/// Another process beside the main one.
+const ANOTHER: &str = "
+  - exec: { service: agent, command: [/keelhaul, specimen, --data, /tmp/another, --listen, \"127.0.0.1:9090\"], exit_code: 137, timeout: 60s, background: true }
+    as: another
+  - expect: [{ tcp: { service: agent, port: 9090 } }]";
+
 const READ_ANEW: &str = "
   - inject: { drop-cache: { target: \"agent:/data/current.dat\" } }
   - expect: [{ file: { service: agent, path: /data/current.dat, content: \".\" } }]
@@ -297,6 +303,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
         Trace::FromTheFuture("/data/journal.log"),
     ),
     event("oom-kill", "{ target: agent }"),
+    Fixture {
+        way: "process",
+        first: ANOTHER,
+        then: "\n  - await: another",
+        ..event("oom-kill", "{ target: agent, process: \"--data /tmp/another\" }")
+    },
     state(
         ("ownership", ""),
         // anyone may write to it, so that root is not let in by a capability

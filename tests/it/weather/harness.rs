@@ -40,6 +40,7 @@ pub(crate) struct Test {
     /// Environment of the command line.
     pub(crate) env: Vec<(String, String)>,
     user: Option<u32>,
+    flags: &'static [&'static str],
 }
 
 impl Test {
@@ -47,11 +48,17 @@ impl Test {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("scenario.yaml"), yaml).unwrap();
         let out = directory.path().join("reports");
-        Self { directory, out, env: Vec::new(), user: None }
+        Self { directory, out, env: Vec::new(), user: None, flags: &[] }
     }
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// May touch what runs already.
+    pub(crate) fn attached(mut self) -> Self {
+        self.flags = &["--attach", "--yes"];
         self
     }
 
@@ -78,7 +85,7 @@ impl Test {
         let program = if self.user.is_some() { copy } else { KEELHAUL.into() };
         let mut command = Command::new(program);
         command.arg("run").arg(self.directory.path().join("scenario.yaml"));
-        command.args(["--format", "json", "--out"]).arg(&self.out);
+        command.args(["--format", "json", "--out"]).arg(&self.out).args(self.flags);
         command.envs(self.env.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
         // a signal is for the run alone

@@ -36,7 +36,9 @@ const MOST: u64 = 40;
 fn the_command_line_dies_at_every_point() {
     let chosen = if soak() { all() } else { vec![Fixture::called("read-only")] };
     each(&chosen, |fixture| {
-        ["journal", "act", "rollback"].iter().for_each(|site| every_point(fixture, "cli", site));
+        ["journal", "act", "rollback"]
+            .iter()
+            .for_each(|site| every_point(own, fixture, "cli", site));
     });
 }
 
@@ -50,8 +52,16 @@ fn the_worker_dies_at_its_points() {
     helper_dies("worker", &["act", "rollback"]);
 }
 
+/// A run that dies there; false when it does not come by that often.
+pub(super) type Die = fn(&Fixture, role: &str, point: &str) -> bool;
+
+/// On what the run has made.
+fn own(fixture: &Fixture, role: &str, point: &str) -> bool {
+    die_at(Test::of(&fixture.scenario("300ms")), fixture, role, point)
+}
+
 /// Every fixture, or the one that was asked for.
-fn all() -> Vec<&'static Fixture> {
+pub(super) fn all() -> Vec<&'static Fixture> {
     let asked = std::env::var("KEELHAUL_FIXTURE");
     asked.map_or_else(|_| FIXTURES.iter().collect(), |name| vec![Fixture::called(&name)])
 }
@@ -59,34 +69,39 @@ fn all() -> Vec<&'static Fixture> {
 fn helper_dies(role: &str, sites: &[&str]) {
     if soak() {
         return each(&all(), |fixture| {
-            sites.iter().for_each(|site| every_point(fixture, role, site));
+            sites.iter().for_each(|site| every_point(own, fixture, role, site));
         });
     }
     for site in sites {
         let first = drawn(&[&build(), role, site], 4);
         for name in [0, 2].map(|more| CLASSES[usize::try_from((first + more) % 4).unwrap()]) {
-            some_point(Fixture::called(name), role, site);
+            some_point(own, Fixture::called(name), role, site);
         }
     }
 }
 
 /// One that the build decides, or the last before it that the run comes by.
-fn some_point(fixture: &Fixture, role: &str, site: &str) {
+pub(super) fn some_point(die: Die, fixture: &Fixture, role: &str, site: &str) {
     // a run has eight journal writes or more, and some of the others
     let most = if site == "journal" { 8 } else { 4 };
     let nth = 1 + drawn(&[&build(), fixture.fault, role, site], most);
-    let reached = (1..=nth).rev().any(|nth| die_at(fixture, role, site, nth));
+    let reached = (1..=nth).rev().any(|nth| die(fixture, role, &point(role, nth, site)));
     // the engine's own acts are the command line's
     assert!(reached || fixture.fault == "pause", "{}: {role} comes by no {site}", fixture.name());
 }
 
 /// Changes with the program, so that in time every point has its turn.
-fn build() -> String {
+pub(super) fn build() -> String {
     format!("{:08x}", crc32fast::hash(&std::fs::read(KEELHAUL).unwrap()))
 }
 
-fn every_point(fixture: &Fixture, role: &str, site: &str) {
-    let reached = (1..MOST).take_while(|nth| die_at(fixture, role, site, *nth)).count();
+fn point(role: &str, nth: u64, site: &str) -> String {
+    format!("{role}:{nth}:{site}")
+}
+
+pub(super) fn every_point(die: Die, fixture: &Fixture, role: &str, site: &str) {
+    let dies = |nth: &u64| die(fixture, role, &point(role, *nth, site));
+    let reached = (1..MOST).take_while(dies).count();
     say(&format!("{} {role} {site}: {reached} points", fixture.name()));
     // engine ops have no act in the helper, and events nothing to undo
     let is_so = reached > 0 || role != "cli" || site != "journal" || skips(fixture);
@@ -99,10 +114,9 @@ fn skips(fixture: &Fixture) -> bool {
 }
 
 /// Lets it die there; false when the run does not come by that often.
-fn die_at(fixture: &Fixture, role: &str, site: &str, nth: u64) -> bool {
-    let point = format!("{role}:{nth}:{site}");
+pub(super) fn die_at(test: Test, fixture: &Fixture, role: &str, point: &str) -> bool {
     let who = format!("{} {point}", fixture.name());
-    let mut run = Test::of(&fixture.scenario("300ms")).env("KEELHAUL_KILL_POINT", &point).start();
+    let mut run = test.env("KEELHAUL_KILL_POINT", point).start();
     let id = run.id();
     let env = run.env();
     let started = Instant::now();

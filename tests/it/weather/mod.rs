@@ -3,6 +3,7 @@
 //! These tests kill and stop processes of their own runs, and an engine of their own; never the
 //! engine that others use. They say on stderr how long each way back took.
 
+mod attached;
 mod beside;
 mod engine;
 mod facts;
@@ -21,6 +22,7 @@ mod refusals;
 mod subjects;
 mod switch;
 mod symptoms;
+mod theirs;
 mod traces;
 mod vacuity;
 
