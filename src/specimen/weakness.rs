@@ -57,6 +57,8 @@ pub enum Weakness {
     LinksOnly,
     /// A record waits until the log has its line.
     LogsBlockWrites,
+    /// What the journal is to hold is noted before it holds it.
+    MarksFirst,
     /// A mirror follows a source that was emptied.
     MirrorsBlindly,
     /// An agent that misses its beats is not marked.

@@ -150,6 +150,12 @@ pub(super) const TABLE: &[Row] = &[
         "log-volume-isolation",
     ),
     row(
+        Weakness::MarksFirst,
+        "marks-first",
+        "notes records as durable before they are",
+        "power-cut-two-disks",
+    ),
+    row(
         Weakness::MirrorsBlindly,
         "mirrors-blindly",
         "empties a mirror when its source is lost",
