@@ -140,7 +140,7 @@ async fn build(
     let host_path = (!host_path.is_empty()).then_some(host_path);
     let place = Place { container, pid: facts.pid, path: DATA.into(), host_path };
     let volume = SiteVolume { name: "data".into(), spec, mount_point: DATA.into() };
-    Ok(Site { service: "agent".into(), place, volume: Some(volume) })
+    Ok(Site { service: "agent".into(), place, volume: Some(volume), along: Vec::new() })
 }
 
 /// A helper whose journal lies in memory, so that its fsync costs nothing.

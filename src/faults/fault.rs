@@ -78,6 +78,11 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
     fn peer(&self) -> Option<(&'static str, &str)> {
         None
     }
+    /// Further places of the same service that it acts on, each as on its target, and the key that
+    /// names them.
+    fn along(&self) -> (&'static str, &[Target]) {
+        ("", &[])
+    }
     /// In words, with the parameters in place.
     fn describe(&self) -> Described;
     /// Its undo in words, where that depends on the volume that the target lies on.

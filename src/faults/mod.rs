@@ -303,6 +303,12 @@ macro_rules! faults {
                 match self { $(Self::$type(fault) => fault.peer(),)+ }
             }
 
+            /// Further places of the same service that it acts on, and the key that names them.
+            #[must_use]
+            pub fn along(&self) -> (&'static str, &[Target]) {
+                match self { $(Self::$type(fault) => fault.along(),)+ }
+            }
+
             /// In words, with the parameters in place.
             #[must_use]
             pub fn describe(&self) -> Described {

@@ -4,7 +4,9 @@
 //! instant, and gets the content that a cut may leave there; a filesystem of ours (`file`) remembers
 //! what was there before every change that no sync has made durable, and undoes some. In between the
 //! container is killed, and afterwards started again: it mounts and recovers as after any power cut.
-//! Blast radius: one container and its volume. Nothing is brought back.
+//! Several disks lose it at one instant: from the first one's cut to the last one's, what is asked of
+//! them waits.
+//! Blast radius: one container and its volumes. Nothing is brought back.
 
 mod block;
 mod file;
@@ -29,6 +31,9 @@ use crate::{
 /// (`ext4`, `xfs`, `btrfs`). Owners, modes and times are not lost. `profile` says what the disk had
 /// brought in order by itself: nothing, all, or a part that the seed chooses; of that only what the
 /// filesystem allows is left, so that where names are in order, those after one that is gone are gone.
+/// `with` names more disks of the same service, which lose power at the same instant; the target's
+/// stops answering a tenth of a second before, so that what the service does on the others without
+/// waiting for it is on them.
 /// Use it to see whether what was acknowledged was durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +43,10 @@ pub struct PowerCut {
     /// What is left of what was not durable.
     #[serde(default = "default_profile")]
     profile: CutProfile,
+    /// More volumes of the same service to cut at the same instant, where they are mounted at exactly
+    /// these paths: `service:/path`. Each has `interpose: block`, as the target's.
+    #[serde(default)]
+    with: Vec<Target>,
 }
 
 /// What was there before.
@@ -61,6 +70,11 @@ impl PowerCut {
     fn beyond(&self, layer: Layer) -> Option<String> {
         let profile = self.profile.name();
         match layer {
+            Layer::File if !self.with.is_empty() => Some(format!(
+                "`{NAME}` cuts several volumes at one instant only with `interpose: block`, and \
+                 `{}` has `interpose: file`\n\nhint: use `interpose: block`, or leave `with` out",
+                self.target
+            )),
             Layer::File if self.profile == CutProfile::Torn => Some(format!(
                 "`{NAME}` cannot tear a write in two on a volume with `interpose: file`\n\nhint: use \
                  `torn-write`, or another profile"
@@ -89,12 +103,20 @@ impl Fault for PowerCut {
         &self.target
     }
 
+    fn along(&self) -> (&'static str, &[Target]) {
+        ("with", &self.with)
+    }
+
     fn describe(&self) -> Described {
-        let (target, profile) = (&self.target, self.profile.name());
+        let profile = self.profile.name();
+        let targets = [&self.target].into_iter().chain(&self.with);
+        let targets: Vec<_> = targets.map(|target| format!("`{target}`")).collect();
+        let at_once = if self.with.is_empty() { "" } else { " at one instant" };
         Described {
             act: format!(
-                "kill `{}`, undo at `{target}` what is not durable (`{profile}`), and start it",
-                target.service
+                "kill `{}`, undo at {} what is not durable (`{profile}`){at_once}, and start it",
+                self.target.service,
+                targets.join(" and ")
             ),
             undo: "nothing; a cut that did not come to its end is taken back".into(),
             proof:
@@ -123,13 +145,23 @@ impl Fault for PowerCut {
         let Some(volume) = declared.volume else { return wrong };
         wrong.extend(match volume.interpose() {
             Some(layer) => self.beyond(layer),
-            None => Some(format!(
-                "`{NAME}` undoes what is not durable, and nothing remembers that of the `{}` volume \
-                 at `{}`\n\nhint: add `interpose: file` to the volume, or `interpose: block` to one \
-                 with a filesystem of its own",
-                volume.name(),
-                self.target
-            )),
+            None => {
+                let hint = match self.with.is_empty() {
+                    true => {
+                        "add `interpose: file` to the volume, or `interpose: block` to one with a \
+                         filesystem of its own"
+                    }
+                    false => {
+                        "give it a filesystem of its own, as in `ext4`, with `interpose: block`"
+                    }
+                };
+                Some(format!(
+                    "`{NAME}` undoes what is not durable, and nothing remembers that of the `{}` \
+                     volume at `{}`\n\nhint: {hint}",
+                    volume.name(),
+                    self.target
+                ))
+            }
         });
         wrong
     }
@@ -188,6 +220,8 @@ mod tests {
         assert_eq!(count("agent:/data", "profile: metadata-first", files, true), 0);
         assert_eq!(count("agent:/data", "profile: metadata-first", disk, true), 1);
         assert_eq!(count("agent:/data", "profile: torn", files, true), 1);
+        assert_eq!(count("agent:/data", "with: ['agent:/wal']", disk, true), 0);
+        assert_eq!(count("agent:/data", "with: ['agent:/wal']", files, true), 1);
         assert_eq!(count("agent:/data", "profile: torn", disk, true), 0);
         assert_eq!(count("agent:/data", "", Some("docker: {}"), true), 1);
         assert_eq!(count("agent:/data", "", Some("ext4: { size: 64MiB }"), true), 1);

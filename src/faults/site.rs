@@ -11,6 +11,8 @@ pub struct Site {
     pub place: Place,
     /// The volume mounted at, or above, the path.
     pub volume: Option<SiteVolume>,
+    /// Further places of the same container, which the fault names along with its target.
+    pub along: Vec<Site>,
 }
 
 /// The volume under a site.

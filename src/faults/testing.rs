@@ -310,12 +310,12 @@ pub(crate) fn place(path: &str) -> Place {
 pub(crate) fn site(path: &str, volume: &str) -> Site {
     let volume =
         SiteVolume { name: "data".into(), spec: volume_spec(volume), mount_point: "/data".into() };
-    Site { service: "agent".into(), place: place(path), volume: Some(volume) }
+    Site { service: "agent".into(), place: place(path), volume: Some(volume), along: Vec::new() }
 }
 
 /// A site on the container's own layer.
 pub(crate) fn bare(path: &str) -> Site {
-    Site { service: "agent".into(), place: place(path), volume: None }
+    Site { service: "agent".into(), place: place(path), volume: None, along: Vec::new() }
 }
 
 /// A volume as a scenario writes it.

@@ -56,7 +56,14 @@ pub enum Ask {
         profile: Profile,
         /// Decides which.
         seed: u64,
+        /// For so long requests wait instead of failing, unless it is over before: then other
+        /// disks lose their power at the same instant. 0 for a disk alone.
+        #[serde(default)]
+        hold_ms: u64,
     },
+    /// Let what waits for the power fail: the other disks have none any more either. `Already`
+    /// where nothing was held, or not for long enough.
+    EndHold,
     /// What has a cut left of a disk? `Already` while it has power.
     WasCut,
     /// Give the power back, with what the cut has left.
@@ -232,8 +239,13 @@ impl Controlled for Power {
         };
         match ask {
             Ask::Pending => Answer::Pending(Some(self.pending())),
-            Ask::Cut { profile, seed } if self.prime(profile, seed) => Answer::Done,
-            Ask::Cut { .. } => Answer::Refused("its power is cut already".into()),
+            Ask::Cut { profile, seed, hold_ms } => {
+                match self.prime(profile, seed, Duration::from_millis(hold_ms)) {
+                    true => Answer::Done,
+                    false => Answer::Refused("its power is cut already".into()),
+                }
+            }
+            Ask::EndHold => done(self.end_hold()),
             Ask::WasCut => self.facts().map_or(Answer::Already, Answer::Cut),
             Ask::Restore => done(self.restore()),
             Ask::UndoCut => done(self.undo()),

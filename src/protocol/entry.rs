@@ -103,8 +103,8 @@ pub enum Outcome {
         /// Its node on the host: `/dev/loop3`.
         device: String,
     },
-    /// The power of a disk was cut.
-    Cut(CutFacts),
+    /// The power of disks was cut; of each, in the order that they were named in.
+    Cut(Vec<CutFacts>),
 }
 
 /// One entry's way back.

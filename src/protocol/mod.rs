@@ -71,7 +71,7 @@ pub use memory::MemoryFacts;
 pub use op::Op;
 pub use op_parts::{FileId, LinkState, MountFlag};
 pub use place::{Dev, Init, Place, ProcessFacts};
-pub use power::{CUT_CANARY, CutFacts, PowerOp, UNSYNCED_CANARY, canaries};
+pub use power::{CUT_CANARY, CutFacts, MountedDisk, PowerOp, UNSYNCED_CANARY, canaries};
 pub use quota::{QuotaFacts, QuotaGroup, QuotaWas};
 pub use read::{
     EventFacts, FileFacts, FsFacts, LoopFacts, MountFacts, NetFacts, OpenFile, Read, Reading,

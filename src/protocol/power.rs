@@ -12,17 +12,26 @@ pub const CUT_CANARY: &str = "keelhaul canary: written, not synced";
 /// What is in the canary that nobody syncs; its writeback is no reason to cut.
 pub const UNSYNCED_CANARY: &str = "keelhaul canary: never synced";
 
-/// Something done to the power of a disk.
+/// A disk, and where it is mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MountedDisk {
+    /// The volume's root in a container.
+    pub place: Place,
+    /// Name of the disk.
+    pub disk: String,
+}
+
+/// Something done to the power of disks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum PowerOp {
-    /// Put canaries on the volume, void what the container acknowledges from now on, and cut the
-    /// power. → `Cut`
+    /// Put canaries on the volumes, void what the container acknowledges from now on, and cut the
+    /// power of all their disks at one instant. → `Cut`
     Cut {
-        /// The volume's root in a container.
-        place: Place,
-        /// Name of the disk.
-        disk: String,
+        /// The disks, all of one container. Of several, the first stops answering a moment before
+        /// the others.
+        disks: Vec<MountedDisk>,
         /// What survives of the writes that were not durable.
         profile: Profile,
         /// Decides which.
@@ -50,7 +59,8 @@ impl PowerOp {
     #[must_use]
     pub fn place(&self) -> Option<&Place> {
         match self {
-            Self::Cut { place, .. } | Self::Restore { place, .. } => Some(place),
+            Self::Cut { disks, .. } => disks.first().map(|disk| &disk.place),
+            Self::Restore { place, .. } => Some(place),
             Self::Undo { .. } => None,
         }
     }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{event::Event, setup, world::World};
 use crate::{
-    faults::{Cx, FaultError, FaultSpec, Site, SiteVolume},
+    faults::{Cx, FaultError, FaultSpec, Site, SiteVolume, Target},
     helper::HelperError,
     protocol::{LoadCall, Place, Read},
     runtime::{ContainerFacts, RuntimeError, State},
@@ -122,11 +122,19 @@ pub(super) async fn site(world: &World, fault: &FaultSpec) -> Result<Site, Fault
         }
         other => other?,
     };
+    let (_, along) = fault.along();
+    let along = along.iter().map(|further| within(world, further, (&container, &facts)));
+    let along = along.collect();
+    Ok(Site { along, ..within(world, target, (&container, &facts)) })
+}
+
+/// One place in a container.
+fn within(world: &World, target: &Target, (container, facts): (&str, &ContainerFacts)) -> Site {
     let path = target.path.clone().unwrap_or_else(|| "/".to_owned());
-    let host_path = host_path(&facts, &path);
-    let place = Place { container, pid: facts.pid, path: path.clone(), host_path };
+    let (container, host_path) = (container.to_owned(), host_path(facts, &path));
     let volume = site_volume(world, &target.service, &path);
-    Ok(Site { service: target.service.clone(), place, volume })
+    let place = Place { container, pid: facts.pid, path, host_path };
+    Site { service: target.service.clone(), place, volume, along: Vec::new() }
 }
 
 /// The same path in the engine's mount namespace, by the mount it lies on.

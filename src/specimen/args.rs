@@ -143,6 +143,10 @@ pub struct SpecimenArgs {
     #[arg(long, value_name = "BYTES")]
     pub index_size: Option<u64>,
 
+    /// Directory on another volume, in which to keep how much of the journal is durable
+    #[arg(long, value_name = "DIR", conflicts_with = "hand_over")]
+    pub watermark: Option<PathBuf>,
+
     /// How often to write a temporary file [default: never]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub temp_every: Option<Duration>,

@@ -172,7 +172,7 @@ impl Journal {
     }
 
     /// Makes everything appended durable.
-    pub(super) fn sync(&mut self) -> io::Result<()> {
+    pub(super) fn sync(&self) -> io::Result<()> {
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         match file.sync_data() {
             // the kernel has dropped what it could not write: this one has nothing left to fail on

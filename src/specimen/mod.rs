@@ -29,6 +29,7 @@
 //! - `frozen for too long: going on`
 //! - of a job: `backup: …`, `backup skipped: …`, `backup FAILED: …`, with its reason, and so for
 //!   `restore`, `drill`, `mirror`, `hold` and `release`
+//! - `watermark: the journal has lost N bytes after byte M`
 //! - `tenant: 900 files left behind, 150 held open`
 //! - `shared: writes record N`, `shared: cut N bytes of an unfinished record`
 //! - `config: VALUE`, `config: EMFILE (…): polling every 10s`, `config: watched`
@@ -84,6 +85,7 @@ mod tenant;
 mod terms;
 mod uplink;
 mod watch;
+mod watermark;
 mod weakness;
 
 #[cfg(test)]

@@ -139,7 +139,7 @@ fn append_group(service: &Arc<Service>, journal: &mut Journal, group: Vec<Reques
     if service.args.has(Weakness::AckBeforeSync) {
         return acknowledge(service, journal, written);
     }
-    let synced = journal.sync().and_then(|()| service.office.holds(journal));
+    let synced = make_durable(service, journal);
     if let Ok(true) = synced {
         return acknowledge(service, journal, written);
     }
@@ -149,6 +149,20 @@ fn append_group(service: &Arc<Service>, journal: &mut Journal, group: Vec<Reques
         Err(error) => refuse_all(service, replies, &error),
         Ok(_) => send_elsewhere(service, replies),
     }
+}
+
+/// Makes durable what was appended, and only then says on another volume that it is; false when
+/// somebody else keeps the records.
+fn make_durable(service: &Service, journal: &Journal) -> io::Result<bool> {
+    let raise = || service.watermark.as_ref().map_or(Ok(()), |mark| mark.raise(journal.end()));
+    if service.args.has(Weakness::MarksFirst) {
+        raise()?;
+        journal.sync()?;
+        return service.office.holds(journal);
+    }
+    journal.sync()?;
+    raise()?;
+    service.office.holds(journal)
 }
 
 /// Makes the journal ready to be appended to; false when somebody else keeps the records.

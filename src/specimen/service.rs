@@ -33,6 +33,7 @@ use super::session::{Session, SessionError, StateFile};
 use super::shared;
 use super::stop::Stop;
 use super::uplink::Uplink;
+use super::watermark::Watermark;
 use super::weakness::Weakness;
 use super::{agent, denied, heartbeat, leader, releases::Reading, spool, temp, watch};
 
@@ -50,6 +51,8 @@ pub(super) struct Service {
     pub(super) stop: Stop,
     pub(super) controller: Controller,
     pub(super) uplink: Option<Uplink>,
+    /// None without `--watermark`.
+    pub(super) watermark: Option<Watermark>,
     pub(super) office: Office,
     pub(super) follow: Arc<Follow>,
     /// The term that we lead; 0 for none.
@@ -92,6 +95,7 @@ impl Service {
             term: AtomicU64::new(0),
             slow: AtomicBool::new(false),
             uplink: args.controller.clone().map(|it| Uplink::new(it, console.clone())),
+            watermark: args.watermark.as_deref().map(Watermark::new),
             index: OnceLock::new(),
             log: Mutex::new(None),
             records: Mutex::new(None),
@@ -162,6 +166,12 @@ impl Service {
         }
         if let Some(cut) = journal.open()? {
             self.console.say(cut);
+        }
+        if let Some(watermark) = &self.watermark
+            && let Some(lost) = watermark.lacks(journal.end())?
+        {
+            // for a person to look into: nothing that the service does brings it back
+            self.health.raise("watermark", lost);
         }
         if self.session.get().is_none() {
             let session = StateFile::new(&self.args).load()?;

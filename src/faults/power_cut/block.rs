@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::{
-    Cx, Effect, FaultError, Prepared, lifecycle::Before as Container, observe::sibling, unexpected,
+    Cx, Effect, FaultError, Prepared, Site, lifecycle::Before as Container, observe::sibling,
+    unexpected,
 };
 use crate::{
     protocol::{
-        CUT_CANARY, CutFacts, CutProfile, EngineOp, Op, Outcome, Place, PowerOp, Read, Reading,
-        UNSYNCED_CANARY, canaries,
+        CUT_CANARY, CutFacts, CutProfile, EngineOp, MountedDisk, Op, Outcome, Place, PowerOp, Read,
+        Reading, UNSYNCED_CANARY, canaries,
     },
-    runtime::State,
+    runtime::{ContainerFacts, State},
     volumes::object_name,
 };
 
@@ -25,6 +26,19 @@ pub struct Before {
 /// More than a canary has.
 const CONTENT: u64 = 64;
 
+/// The disk at one place.
+fn disk(site: &Site, run: &str) -> Result<MountedDisk, FaultError> {
+    let volume = site.volume.as_ref().ok_or_else(|| {
+        FaultError::Refused(format!("no volume is mounted at `{}`", site.place.path))
+    })?;
+    Ok(MountedDisk { place: site.place.clone(), disk: object_name(run, &volume.name) })
+}
+
+/// All places, the target's first.
+fn sites<'a>(cx: &Cx<'a>) -> impl Iterator<Item = &'a Site> {
+    [cx.site].into_iter().chain(&cx.site.along)
+}
+
 /// Says what is to be done.
 pub(super) async fn prepare(
     wanted: CutProfile,
@@ -33,32 +47,23 @@ pub(super) async fn prepare(
     let unknown = || FaultError::Refused(format!("no disk is left by `{}`", wanted.name()));
     let profile = wanted.of_disk().ok_or_else(unknown)?;
     let facts = cx.running().await?;
-    let volume = cx.site.volume.as_ref().ok_or_else(|| {
-        FaultError::Refused(format!("no volume is mounted at `{}`", cx.site.place.path))
-    })?;
-    let disk = object_name(cx.run, &volume.name);
-    let (place, mark) = (cx.site.place.clone(), cx.marker());
-    let cut = PowerOp::Cut {
-        place: place.clone(),
-        disk: disk.clone(),
-        profile,
-        seed: cx.seed,
-        mark: mark.clone(),
-    };
+    let disks = sites(cx).map(|site| disk(site, cx.run)).collect::<Result<Vec<_>, _>>()?;
+    let mark = cx.marker();
+    let cut = PowerOp::Cut { disks: disks.clone(), profile, seed: cx.seed, mark: mark.clone() };
     // one that has ended of it by then is stopped all the same
     let kill = EngineOp::Stop { container: facts.id.clone(), grace_ms: 0 };
-    let restore = PowerOp::Restore { place, disk: disk.clone() };
+    let restore = disks
+        .iter()
+        .cloned()
+        .map(|MountedDisk { place, disk }| Op::Power(PowerOp::Restore { place, disk }));
     let start = EngineOp::Start { container: facts.id.clone() };
-    let ops = vec![
-        Op::Power(cut),
-        // before it ends by itself, and to the engine by our wish: it is not started meanwhile
-        Op::Engine(kill),
-        Op::Power(restore),
-        Op::Engine(start),
-    ];
+    // before it ends by itself, and to the engine by our wish: it is not started meanwhile
+    let ops = [Op::Power(cut), Op::Engine(kill)].into_iter().chain(restore);
+    let ops = ops.chain([Op::Engine(start)]).collect();
     // a container that is not up by then is not started: a disk whose server has ended has nothing
     // that could be mounted
-    let undo = vec![Op::Power(PowerOp::Undo { disk })];
+    let undo = disks.into_iter().map(|disk| Op::Power(PowerOp::Undo { disk: disk.disk }));
+    let undo = undo.collect();
     Ok(Prepared { before: Before { container: Container::of(&facts), mark }, ops, undo })
 }
 
@@ -69,30 +74,60 @@ pub(super) async fn verify(
     cx: &Cx<'_>,
 ) -> Result<Effect, FaultError> {
     let facts = before.container.again(cx).await?;
-    let cut = outcomes.iter().find_map(|outcome| match outcome {
-        Outcome::Cut(cut) => Some(*cut),
+    let cuts = outcomes.iter().find_map(|outcome| match outcome {
+        Outcome::Cut(cuts) => Some(cuts),
         _ => None,
     });
-    let Some(cut) = cut else { return Ok(Effect::unproven("nothing was cut")) };
+    let all = 1 + cx.site.along.len();
+    let Some(cuts) = cuts.filter(|cuts| cuts.len() == all) else {
+        return Ok(Effect::unproven("nothing was cut"));
+    };
     let evidence = before.container.evidence(&facts);
     if !before.container.started_anew(&facts) {
         return Ok(Effect::unproven(format!("it was not started anew: {evidence}")));
     }
+    let mut parts = Vec::new();
+    for (site, cut) in sites(cx).zip(cuts) {
+        parts.push((site, part(site, *cut, (before, &facts), cx).await?));
+    }
+    let mut effect = told(parts);
+    if facts.state != State::Running {
+        effect.evidence = format!("{}; {evidence}", effect.evidence);
+        return Ok(effect.note("it has ended again, so the canaries cannot be looked at"));
+    }
+    Ok(match cuts.iter().all(|cut| cut.volatile == 0) {
+        true => effect.note("the service itself had nothing in the disk's cache"),
+        false => effect,
+    })
+}
+
+/// What is seen at one place, and whether that is what the cut has left there.
+async fn part(
+    site: &Site,
+    cut: CutFacts,
+    (before, facts): (&Before, &ContainerFacts),
+    cx: &Cx<'_>,
+) -> Result<(bool, String), FaultError> {
     let lost = format!("{} of {} writes in the disk's cache were lost", cut.dropped, cut.volatile);
     if facts.state != State::Running {
         // a service that does not survive what is left is what this is for: no reason to doubt it
-        let proven = cut.canary.is_some();
-        let effect = Effect { proven, evidence: format!("{lost}; {evidence}"), notes: Vec::new() };
-        return Ok(effect.note("it has ended again, so the canaries cannot be looked at"));
+        return Ok((cut.canary.is_some(), lost));
     }
-    let place = Place { container: facts.id, pid: facts.pid, ..cx.site.place.clone() };
+    let place = Place { container: facts.id.clone(), pid: facts.pid, ..site.place.clone() };
     let seen = Canaries::look(&place, &before.mark, cx).await?;
-    let effect =
-        Effect { proven: seen.fit(cut), evidence: format!("{lost}; {seen}"), notes: Vec::new() };
-    Ok(match cut.volatile {
-        0 => effect.note("the service itself had nothing in the disk's cache"),
-        _ => effect,
-    })
+    Ok((seen.fit(cut), format!("{lost}; {seen}")))
+}
+
+/// What was seen at all places; of several, each by its name.
+fn told(parts: Vec<(&Site, (bool, String))>) -> Effect {
+    let proven = parts.iter().all(|(_, (proven, _))| *proven);
+    let several = parts.len() > 1;
+    let parts = parts.into_iter().map(|(site, (_, seen))| match several {
+        true => format!("at `{}`: {seen}", site.place.path),
+        false => seen,
+    });
+    let evidence = parts.collect::<Vec<_>>().join("; ");
+    Effect { proven, evidence, notes: Vec::new() }
 }
 
 /// What became of the canaries.
@@ -165,15 +200,16 @@ mod tests {
         let cx = fake.cx(&site);
         let fault: PowerCut = serde_saphyr::from_str("{ target: 'agent:/data' }").unwrap();
         let prepared = fault.prepare(&cx).await.unwrap();
-        let Op::Power(PowerOp::Cut { disk, profile: Profile::Drop, seed: 7, .. }) =
+        let Op::Power(PowerOp::Cut { disks, profile: Profile::Drop, seed: 7, .. }) =
             &prepared.ops[0]
         else {
             panic!("{:?}", prepared.ops)
         };
-        assert_eq!(disk, "keelhaul-r1-data");
-        assert_eq!(prepared.undo, [Op::Power(PowerOp::Undo { disk: disk.clone() })]);
+        let disk = "keelhaul-r1-data".to_owned();
+        assert_eq!(disks, &[MountedDisk { place: site.place.clone(), disk: disk.clone() }]);
+        assert_eq!(prepared.undo, [Op::Power(PowerOp::Undo { disk })]);
         let cut = |dropped, canary, lied| {
-            [Outcome::Cut(CutFacts { volatile: 4, dropped, canary: Some(canary), lied })]
+            [Outcome::Cut(vec![CutFacts { volatile: 4, dropped, canary: Some(canary), lied }])]
         };
         let dropped = cut(4, false, false);
         let proven = async |outcomes: &[Outcome]| {
@@ -197,5 +233,36 @@ mod tests {
         fake.world().container.as_mut().unwrap().state = State::Exited;
         let effect = fault.verify(&prepared.before, &kept, &cx).await.unwrap();
         assert!(effect.proven && effect.notes.len() == 1, "{effect:?}");
+    }
+
+    #[tokio::test]
+    async fn several_are_cut_by_one_op_and_proven_only_together() {
+        let fake = Fake::default();
+        let spec = "ext4: { size: 64MiB, interpose: block }";
+        let mut site = testing::site("/data", spec);
+        let mut wal = testing::site("/wal", spec);
+        wal.volume.as_mut().unwrap().name = "wal".into();
+        site.along.push(wal);
+        let cx = fake.cx(&site);
+        let fault: PowerCut =
+            serde_saphyr::from_str("{ target: 'agent:/data', with: ['agent:/wal'] }").unwrap();
+        let prepared = fault.prepare(&cx).await.unwrap();
+        let Op::Power(PowerOp::Cut { disks, .. }) = &prepared.ops[0] else { panic!() };
+        assert_eq!(disks[1].disk, "keelhaul-r1-wal");
+        assert_eq!((prepared.ops.len(), prepared.undo.len()), (5, 2), "each is given power again");
+        let cut = CutFacts { volatile: 4, dropped: 4, canary: Some(false), lied: false };
+        let outcomes = [Outcome::Cut(vec![cut; 2])];
+        let (synced, _) = canaries(&cx.marker());
+        fake.world().container.as_mut().unwrap().started_at = "later".into();
+        fake.world().files.insert(format!("/data/{synced}"), file("keelhaul canary: synced"));
+        let effect = fault.verify(&prepared.before, &outcomes, &cx).await.unwrap();
+        assert!(!effect.proven, "of the second it is gone: {effect:?}");
+        fake.world().files.insert(format!("/wal/{synced}"), file("keelhaul canary: synced"));
+        let effect = fault.verify(&prepared.before, &outcomes, &cx).await.unwrap();
+        assert!(effect.proven, "{effect:?}");
+        assert!(effect.evidence.contains("at `/data`: 4 of 4"), "{effect:?}");
+        assert!(effect.evidence.contains("at `/wal`: 4 of 4"), "{effect:?}");
+        let outcomes = [Outcome::Cut(vec![cut])];
+        assert!(!fault.verify(&prepared.before, &outcomes, &cx).await.unwrap().proven);
     }
 }

@@ -30,7 +30,9 @@ use crate::{
         disk::{PAST, Setup},
         serve::Serve,
     },
-    protocol::{CUT_CANARY, CutFacts, Outcome, Place, PowerOp, UNSYNCED_CANARY, canaries},
+    protocol::{
+        CUT_CANARY, CutFacts, MountedDisk, Outcome, Place, PowerOp, UNSYNCED_CANARY, canaries,
+    },
 };
 
 /// Bytes of a name that a loop device keeps, also of the disk that shows the past of this one.
@@ -38,6 +40,11 @@ const NAME: usize = 63 - PAST.len();
 /// What was written before a canary was synced is synced along with it: the subject gets so long to
 /// write on before the power goes.
 const WRITING: Duration = Duration::from_millis(300);
+/// Of several disks, the first stops answering so long before the others: what a service does on them
+/// without waiting for it is on them then.
+const AHEAD: Duration = Duration::from_millis(100);
+/// Milliseconds for which a disk without power keeps requests waiting for the others' cut, at most.
+const HOLD_MS: u64 = 5_000;
 /// The engine has unmounted a disk within this time of the last container's end.
 const UNMOUNTING: Duration = Duration::from_secs(10);
 /// At the end, the containers are gone already.
@@ -130,8 +137,8 @@ pub(super) fn is_gone(name: &str) -> Result<(), HelperError> {
 /// Does something to the power of a disk.
 pub(super) fn power(op: &PowerOp, cx: &Context) -> Done {
     match op {
-        PowerOp::Cut { place, disk, profile, seed, mark } => {
-            cut(place, disk, (*profile, *seed), mark, cx).map(Outcome::Cut)
+        PowerOp::Cut { disks, profile, seed, mark } => {
+            cut(disks, (*profile, *seed), mark, cx).map(Outcome::Cut)
         }
         PowerOp::Restore { place, disk } => restore(place, disk, cx),
         PowerOp::Undo { disk } => interpose::undo(disk, &Ask::UndoCut, cx),
@@ -139,32 +146,77 @@ pub(super) fn power(op: &PowerOp, cx: &Context) -> Done {
 }
 
 fn cut(
-    place: &Place,
-    disk: &str,
-    (profile, seed): (Profile, u64),
+    disks: &[MountedDisk],
+    how: (Profile, u64),
     mark: &str,
     cx: &Context,
-) -> Result<CutFacts, HelperError> {
-    let target = init(place)?;
+) -> Result<Vec<CutFacts>, HelperError> {
     let (synced, unsynced) = canaries(mark);
-    let mut canary =
-        inside(target, &place.path, |here| canary::synced(here.path, &synced, SYNCED))?;
+    let lay = |MountedDisk { place, .. }: &MountedDisk| {
+        let lay = |dir: &Path| canary::synced(dir, &synced, SYNCED);
+        Ok(inside(init(place)?, &place.path, |here| lay(here.path))?)
+    };
+    let mut laid = disks.iter().map(lay).collect::<Result<Vec<_>, HelperError>>()?;
     thread::sleep(WRITING);
-    match interpose::ask(disk, &Ask::Cut { profile, seed }, cx)? {
-        Answer::Done => {}
-        Answer::Refused(why) => return Err(HelperError::Refused(why)),
-        other => return Err(HelperError::Refused(format!("`{disk}` answered {other:?}"))),
+    prime(disks, how, cx)?;
+    for MountedDisk { place, .. } in disks {
+        let lay = |dir: &Path| canary::unsynced(dir, &unsynced, UNSYNCED_CANARY);
+        inside(init(place)?, &place.path, |here| lay(here.path))?;
     }
-    inside(target, &place.path, |here| canary::unsynced(here.path, &unsynced, UNSYNCED_CANARY))?;
-    cx.fence(&place.container)?;
-    // this is the cut
-    canary.overwrite(CUT_CANARY)?;
+    disks.iter().take(1).try_for_each(|first| cx.fence(&first.place.container))?;
+    for (nth, canary) in laid.iter_mut().enumerate() {
+        if nth == 1 {
+            thread::sleep(AHEAD);
+        }
+        // this is the cut
+        canary.overwrite(CUT_CANARY)?;
+    }
+    let facts = disks.iter().map(|disk| was_cut(&disk.disk, cx)).collect::<Result<_, _>>()?;
+    if disks.len() > 1 {
+        end_hold(disks, cx)?;
+    }
+    Ok(facts)
+}
+
+/// Lets the next canaries cut the power. Of several disks, none says anything until all are cut.
+fn prime(
+    disks: &[MountedDisk],
+    (profile, seed): (Profile, u64),
+    cx: &Context,
+) -> Result<(), HelperError> {
+    let hold_ms = if disks.len() > 1 { HOLD_MS } else { 0 };
+    for (MountedDisk { disk, .. }, nth) in disks.iter().zip(0..) {
+        match interpose::ask(disk, &Ask::Cut { profile, seed: seed ^ nth, hold_ms }, cx)? {
+            Answer::Done => {}
+            Answer::Refused(why) => return Err(HelperError::Refused(why)),
+            other => return Err(HelperError::Refused(format!("`{disk}` answered {other:?}"))),
+        }
+    }
+    Ok(())
+}
+
+fn was_cut(disk: &str, cx: &Context) -> Result<CutFacts, HelperError> {
     match interpose::ask(disk, &Ask::WasCut, cx)? {
         Answer::Cut(facts) => Ok(facts),
         other => Err(HelperError::Refused(format!(
             "the canary did not come to `{disk}`, whose power is not cut: {other:?}"
         ))),
     }
+}
+
+/// All are cut: what waits for them fails. One that has let something fail before was not cut with the
+/// others at one instant.
+fn end_hold(disks: &[MountedDisk], cx: &Context) -> Result<(), HelperError> {
+    for MountedDisk { disk, .. } in disks {
+        let answer = interpose::ask(disk, &Ask::EndHold, cx)?;
+        if answer != Answer::Done {
+            return Err(HelperError::Refused(format!(
+                "the power of `{disk}` was not cut at one instant with the others: it answered \
+                 before they were"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn restore(place: &Place, disk: &str, cx: &Context) -> Done {

@@ -44,7 +44,7 @@ pub(super) fn outcome(op: &Op) -> Option<Outcome> {
         Op::GrowTmpfs { .. } | Op::ExhaustMemory { .. } => {
             Outcome::OomKills { before: 0, after: 1 }
         }
-        Op::Power(PowerOp::Cut { .. }) => Outcome::Cut(POWERLESS),
+        Op::Power(PowerOp::Cut { disks, .. }) => Outcome::Cut(vec![POWERLESS; disks.len()]),
         Op::HoldInotify { .. } => Outcome::Held { instances: 127, watches: 0 },
         Op::ReplaceByCopy { .. } | Op::CopyUp { .. } => {
             Outcome::Linked { before: link(11), after: link(12) }

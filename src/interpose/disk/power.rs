@@ -5,10 +5,15 @@
 //!
 //! The power goes with the write of a canary, before anything else is taken: so the canary is among
 //! what no flush has made durable, whoever else syncs at that moment.
+//!
+//! Several disks lose it at one instant, though one is cut after the other: until the last one has none,
+//! whatever is asked of an earlier one waits. Nobody is told anything by it that could be written to
+//! one that still takes it; so it is as if all had been cut with the last.
 
 use std::{
     ops::Range,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{Duration, Instant},
 };
 
 use rustix::io::Errno;
@@ -27,6 +32,8 @@ pub(super) struct Powered {
     /// What the filesystem was made with; looked at when it is asked for.
     laid_out: OnceLock<Vec<Range<u64>>>,
     state: Mutex<State>,
+    /// A hold is over.
+    let_go: Condvar,
 }
 
 struct State {
@@ -36,9 +43,19 @@ struct State {
     /// The last flush was said to be done, and was not.
     lied: bool,
     /// The next canary cuts the power so.
-    primed: Option<(Profile, u64)>,
+    primed: Option<Primed>,
+    /// Since a cut, until when requests wait for the other disks' to lose power too.
+    held: Option<Instant>,
     /// What a cut has left, until the power is back.
     left: Option<(Image, CutFacts)>,
+}
+
+/// How the power will be cut.
+struct Primed {
+    profile: Profile,
+    seed: u64,
+    /// So long requests wait afterwards.
+    hold: Duration,
 }
 
 impl State {
@@ -50,7 +67,7 @@ impl State {
         }
     }
 
-    fn cut(&mut self, profile: Profile, seed: u64) {
+    fn cut(&mut self, Primed { profile, seed, hold }: Primed) {
         let cut = self.disk.cut(profile, seed, |data| data.starts_with(CUT_CANARY.as_bytes()));
         let facts = CutFacts {
             volatile: cut.volatile - u64::from(cut.asked.is_some()),
@@ -59,6 +76,13 @@ impl State {
             lied: self.lied,
         };
         self.left = Some((cut.image, facts));
+        self.held = (!hold.is_zero()).then(|| Instant::now() + hold);
+    }
+
+    /// How long requests still wait; none where they do not.
+    fn hold(&self) -> Option<Duration> {
+        let left = self.held?.checked_duration_since(Instant::now())?;
+        Some(left).filter(|left| !left.is_zero())
     }
 }
 
@@ -67,8 +91,9 @@ impl Powered {
     pub(super) fn new(image: Image) -> Self {
         let size = image.size();
         let (disk, margin) = (Disk::new(image, CACHE), Disk::new(Image::new(MARGIN), CACHE));
-        let state = State { disk, margin, lied: false, primed: None, left: None };
-        Self { size, laid_out: OnceLock::new(), state: Mutex::new(state) }
+        let state = State { disk, margin, lied: false, primed: None, held: None, left: None };
+        let (laid_out, state) = (OnceLock::new(), Mutex::new(state));
+        Self { size, laid_out, state, let_go: Condvar::new() }
     }
 
     /// Bytes of the filesystem.
@@ -96,7 +121,11 @@ impl Powered {
     }
 
     fn on(&self) -> Result<MutexGuard<'_, State>, Errno> {
-        let state = self.state();
+        let mut state = self.state();
+        while let Some(left) = state.hold() {
+            let waited = self.let_go.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
         if state.left.is_some() { Err(Errno::IO) } else { Ok(state) }
     }
 
@@ -116,9 +145,9 @@ impl Powered {
         let submitted = disk.write(at, data);
         disk.written(submitted);
         if data.starts_with(CUT_CANARY.as_bytes())
-            && let Some((profile, seed)) = state.primed.take()
+            && let Some(primed) = state.primed.take()
         {
-            state.cut(profile, seed);
+            state.cut(primed);
         }
         Ok(())
     }
@@ -205,9 +234,23 @@ impl Powered {
         Ok(())
     }
 
-    /// Lets the next canary cut the power. False where it is cut already.
-    pub(super) fn prime(&self, profile: Profile, seed: u64) -> bool {
-        self.on().map(|mut state| state.primed = Some((profile, seed))).is_ok()
+    /// Lets the next canary cut the power; for this long requests wait afterwards, and fail then.
+    /// False where it is cut already.
+    pub(super) fn prime(&self, (profile, seed): (Profile, u64), hold: Duration) -> bool {
+        self.on().map(|mut state| state.primed = Some(Primed { profile, seed, hold })).is_ok()
+    }
+
+    /// Lets what waits since a cut fail. False where nothing was held until now.
+    pub(super) fn end_hold(&self) -> bool {
+        let mut state = self.state();
+        let was_held = state.hold().is_some();
+        self.let_go(&mut state);
+        was_held
+    }
+
+    fn let_go(&self, state: &mut State) {
+        state.held = None;
+        self.let_go.notify_all();
     }
 
     /// What the cut has left; none while there is power.
@@ -220,6 +263,7 @@ impl Powered {
         let mut state = self.state();
         let left = state.left.take();
         let was_cut = left.is_some();
+        self.let_go(&mut state);
         // what it lied about is gone, or there
         state.lied = false;
         left.into_iter().for_each(|(image, _)| state.disk.replace(image));
@@ -230,13 +274,23 @@ impl Powered {
     pub(super) fn undo(&self) -> bool {
         let mut state = self.state();
         state.primed = None;
+        self.let_go(&mut state);
         state.left.take().is_some()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Arc, thread};
+
     use super::*;
+
+    const DROP: (Profile, u64) = (Profile::Drop, 7);
+    const AT_ONCE: Duration = Duration::ZERO;
+    /// Nothing in a test waits for the end of this.
+    const LONG: Duration = Duration::from_secs(600);
+    /// Whoever does not wait has ended by then.
+    const SOON: Duration = Duration::from_millis(100);
 
     fn first(disk: &Powered) -> Result<u8, Errno> {
         let mut byte = [0];
@@ -249,11 +303,11 @@ mod tests {
         disk.write(0, &[1; 4096]).unwrap();
         disk.flush().unwrap();
         disk.write(0, &[2; 4096]).unwrap();
-        assert!(disk.prime(Profile::Drop, 7) && disk.facts().is_none());
+        assert!(disk.prime(DROP, AT_ONCE) && disk.facts().is_none());
         disk.write(8192, CUT_CANARY.as_bytes()).unwrap();
         let facts = CutFacts { volatile: 1, dropped: 1, canary: Some(false), lied: false };
         assert_eq!(disk.facts(), Some(facts));
-        assert!(!disk.prime(Profile::Drop, 7));
+        assert!(!disk.prime(DROP, AT_ONCE));
         let errors = [first(&disk).err(), disk.write(0, &[3]).err(), disk.flush().err()];
         assert_eq!(errors, [Some(Errno::IO); 3]);
         assert!(disk.restore() && !disk.restore());
@@ -264,13 +318,42 @@ mod tests {
     fn an_undo_leaves_everything() {
         let disk = Powered::new(Image::new(1 << 20));
         disk.write(0, &[2; 4096]).unwrap();
-        assert!(disk.prime(Profile::Drop, 7));
+        assert!(disk.prime(DROP, AT_ONCE));
         disk.write(8192, CUT_CANARY.as_bytes()).unwrap();
         assert!(disk.undo() && !disk.undo());
         assert_eq!(first(&disk), Ok(2));
-        assert!(disk.prime(Profile::KeepAll, 7) && !disk.undo());
+        assert!(disk.prime((Profile::KeepAll, 7), AT_ONCE) && !disk.undo());
         disk.write(8192, CUT_CANARY.as_bytes()).unwrap();
         assert!(disk.facts().is_none(), "it is primed no more");
+    }
+
+    /// One whose power was cut, and what asks for its first byte since then.
+    fn held(hold: Duration) -> (Arc<Powered>, thread::JoinHandle<Result<u8, Errno>>) {
+        let disk = Arc::new(Powered::new(Image::new(1 << 20)));
+        disk.write(0, &[2; 4096]).unwrap();
+        assert!(disk.prime(DROP, hold));
+        disk.write(8192, CUT_CANARY.as_bytes()).unwrap();
+        let asking = thread::spawn({
+            let disk = Arc::clone(&disk);
+            move || first(&disk)
+        });
+        (disk, asking)
+    }
+
+    #[test]
+    fn nobody_is_told_anything_while_another_disk_has_power() {
+        let (disk, asking) = held(LONG);
+        thread::sleep(SOON);
+        assert!(!asking.is_finished() && disk.facts().is_some());
+        assert!(disk.end_hold() && !disk.end_hold());
+        assert_eq!((asking.join().unwrap(), first(&disk)), (Err(Errno::IO), Err(Errno::IO)));
+        let (disk, asking) = held(LONG);
+        thread::sleep(SOON);
+        assert!(!asking.is_finished() && disk.undo());
+        assert_eq!(asking.join().unwrap(), Ok(2), "as if it had only been slow");
+        let (disk, asking) = held(SOON);
+        assert_eq!(asking.join().unwrap(), Err(Errno::IO), "nobody waits for ever");
+        assert!(!disk.end_hold() && !held(AT_ONCE).0.end_hold());
     }
 
     #[test]
@@ -292,7 +375,7 @@ mod tests {
     fn a_cut_knows_of_a_lie_until_the_disk_makes_up_for_it() {
         let disk = Powered::new(Image::new(1 << 20));
         let lied = || {
-            assert!(disk.prime(Profile::Drop, 7));
+            assert!(disk.prime(DROP, AT_ONCE));
             disk.write(8192, CUT_CANARY.as_bytes()).unwrap();
             let lied = disk.facts().unwrap().lied;
             assert!(disk.undo());

@@ -4,6 +4,7 @@ use std::{
     os::fd::AsRawFd as _,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use fuser::{BackgroundSession, Config, SessionACL};
@@ -135,10 +136,17 @@ pub struct Power {
 }
 
 impl Power {
-    /// Lets the next canary that is written cut it. False where it is cut already.
+    /// Lets the next canary that is written cut it; for this long requests wait afterwards, and fail
+    /// then. False where it is cut already.
     #[must_use]
-    pub fn prime(&self, profile: Profile, seed: u64) -> bool {
-        self.disk.prime(profile, seed)
+    pub fn prime(&self, profile: Profile, seed: u64, hold: Duration) -> bool {
+        self.disk.prime((profile, seed), hold)
+    }
+
+    /// Lets what waits since a cut fail. False where nothing was held until now.
+    #[must_use]
+    pub fn end_hold(&self) -> bool {
+        self.disk.end_hold()
     }
 
     /// What the cut has left; none while there is power.

@@ -48,9 +48,55 @@ fn fits(cx: &mut Cx<'_>, i: usize, fault: &FaultSpec) {
         return;
     }
     if service.attach.is_some() {
-        attach::fits(fault).into_iter().for_each(|text| complain(cx, i, fault, None, text));
+        let at = at_target(i, fault);
+        attach::fits(fault).into_iter().for_each(|text| complain(cx, &at, fault, None, text));
         return;
     }
+    place(cx, &at_target(i, fault), fault);
+    along(cx, i, fault);
+}
+
+/// Where its target is written.
+fn at_target(i: usize, fault: &FaultSpec) -> [Seg<'static>; 5] {
+    ["steps".into(), i.into(), "inject".into(), fault.name().into(), "target".into()]
+}
+
+/// What it acts on along with its target: volumes of the same service, each of them once.
+fn along(cx: &mut Cx<'_>, i: usize, fault: &FaultSpec) {
+    let (key, further) = fault.along();
+    let volume = |cx: &Cx<'_>, at: &Target| {
+        let (_, volume) = cx.mounted(&at.service, at.path.as_deref()?)?;
+        Some(volume.to_owned())
+    };
+    let mut known: Vec<_> = volume(cx, fault.target()).into_iter().collect();
+    for (j, at) in further.iter().enumerate() {
+        let path =
+            ["steps".into(), i.into(), "inject".into(), fault.name().into(), key.into(), j.into()];
+        let service = &fault.target().service;
+        if at.service != *service {
+            let name = fault.name();
+            let text = format!(
+                "`{name}` acts on one service at a time, here on `{service}`, and `{at}` is not its \
+                 volume\n\nhint: name a path listed under `mounts:` of `{service}`"
+            );
+            cx.report(&path, text);
+            continue;
+        }
+        place(cx, &path, &fault.on(at));
+        let Some(volume) = volume(cx, at) else { continue };
+        if known.contains(&volume) {
+            let text = format!(
+                "`{at}` is on the volume `{volume}`, which is named already\n\nhint: leave it out"
+            );
+            cx.report(&path, text);
+        }
+        known.push(volume);
+    }
+}
+
+/// The fault at one place, which is written at `at`.
+fn place(cx: &mut Cx<'_>, at: &[Seg<'_>], fault: &FaultSpec) {
+    let target = fault.target();
     let mounted = target.path.as_deref().and_then(|path| cx.mounted(&target.service, path));
     if mounted.is_some_and(|(_, volume)| cx.volume(volume).is_none()) {
         // reported where it is mounted
@@ -63,20 +109,19 @@ fn fits(cx: &mut Cx<'_>, i: usize, fault: &FaultSpec) {
         host_wide: cx.host_wide(),
     };
     for text in fault.check(&declared) {
-        complain(cx, i, fault, mounted, text);
+        complain(cx, at, fault, mounted, text);
     }
 }
 
 /// Says what does not fit, where the reader would change it.
 fn complain(
     cx: &mut Cx<'_>,
-    i: usize,
+    path: &[Seg<'_>],
     fault: &FaultSpec,
     mounted: Option<(&str, &str)>,
     text: String,
 ) {
     let (scenario, target) = (cx.scenario, fault.target());
-    let path = ["steps".into(), i.into(), "inject".into(), fault.name().into(), "target".into()];
     let meant = match (&target.path, mounted) {
         (Some(path), None) => {
             let service = scenario.services.get(&target.service);
@@ -88,15 +133,15 @@ fn complain(
     if let Some(meant) = meant {
         let problem = text.split("\n\nhint:").next().unwrap_or_default();
         let service = &target.service;
-        cx.report(&path, format!("{problem}\n\nhint: did you mean `{service}:{meant}`?"));
-    } else if names_parameter(cx, &path, &text) {
+        cx.report(path, format!("{problem}\n\nhint: did you mean `{service}:{meant}`?"));
+    } else if names_parameter(cx, path, &text) {
         cx.report_below(&path[..4], &text);
     } else if let Some((point, volume)) = mounted {
         let mount = ["services".into(), (&target.service).into(), "mounts".into(), point.into()];
         let remark = format!("`{volume}` is mounted here");
-        cx.report_with(&path, text, &remark, &mount);
+        cx.report_with(path, text, &remark, &mount);
     } else {
-        cx.report(&path, text);
+        cx.report(path, text);
     }
 }
 

@@ -130,6 +130,25 @@ async fn without_a_checksum_a_torn_tail_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_journal_below_its_watermark_is_said() {
+    let (dir, marks) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let option = format!("--watermark={}", marks.path().display());
+    let mut driver = Driver::new("marked");
+    let running = Running::start(dir.path(), &[&option]).await;
+    driver.put_all(&running, 5).await;
+    assert_eq!(running.health().await, 200);
+    running.stop().await;
+    let journal = dir.path().join("journal.log");
+    let bytes = fs::read(&journal).unwrap();
+    fs::write(&journal, &bytes[..bytes.len() - 10]).unwrap();
+    let running = Running::launch(dir.path(), &[&option]).await;
+    running.says("watermark: the journal has lost").await;
+    running.says("state INIT -> ERROR").await;
+    assert_eq!(running.health().await, 503);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_refused_named_and_survived() {
     let dir = tempfile::tempdir().unwrap();
     let Some(volume) = Mount::tmpfs(dir.path(), "size=2m") else { return };

@@ -10,6 +10,9 @@ use super::{
 
 const DOCKER: &str = "{ docker: {} }";
 const POWERED: &str = "{ ext4: { size: 16MiB, interpose: block } }";
+/// Of which the second is mounted by `TWO_MOUNTS`.
+const TWO_POWERED: &str = "{ ext4: { size: 16MiB, interpose: block } }, more: { ext4: { size: 16MiB, interpose: block } }";
+const TWO_MOUNTS: &str = "/more: more, /data";
 const INTERPOSED: &str = "{ docker: { interpose: file } }";
 const TMPFS: &str = "{ tmpfs: { size: 4MiB, inodes: 64 } }";
 const SMALL: &str = "{ tmpfs: { size: 512KiB, inodes: 64 } }";
@@ -319,6 +322,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
     state(("pause", ""), (DOCKER, "/data"), "{ target: agent }", Trace::Frozen),
     struck("phantom-write", "{ target: \"agent:/data\" }", Trace::Disk("/data", OnDisk::Forgets)),
     Fixture { way: "block", volume: POWERED, ..event("power-cut", "{ target: \"agent:/data\" }") },
+    Fixture {
+        way: "two-disks",
+        volume: TWO_POWERED,
+        mount: TWO_MOUNTS,
+        ..event("power-cut", "{ target: \"agent:/data\", with: [\"agent:/more\"] }")
+    },
     Fixture {
         way: "file",
         // somebody must write
