@@ -183,13 +183,10 @@ impl<'a> Theirs<'a> {
             (self.before.as_ref().unwrap(), format!("keelhaul-attached-{:.12}", self.id));
         loop {
             let (mut now, mut before) = (self.facts(), before.clone());
+            now.files.retain(|name, _| before.files.contains_key(name) || !is_its_own(name));
+            before.files.retain(|name, _| now.files.contains_key(name) || !is_passing(name));
             if changes(self.fixture) == Some(Changes::Processes) {
                 now.start.clone_from(&before.start);
-            }
-            if !self.fixture.beside.is_empty() {
-                // a workload's records are what it leaves
-                now.files.retain(|name, _| before.files.contains_key(name));
-                before.files.retain(|name, _| now.files.contains_key(name));
             }
             let claimed = done(&["docker", "ps", "-aq", "--filter", &format!("name={claim}")]);
             if now == before && claimed.is_empty() {
@@ -199,6 +196,18 @@ impl<'a> Theirs<'a> {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
+}
+
+/// What the subject itself makes in its volume when it has begun its work.
+fn is_its_own(name: &str) -> bool {
+    const OWN: [&str; 6] =
+        ["current.dat", "initialised", "journal.log", "logs", "releases", "state.json"];
+    OWN.contains(&name) || is_passing(name)
+}
+
+/// What it writes before it gives it its name.
+fn is_passing(name: &str) -> bool {
+    name.ends_with(".tmp")
 }
 
 /// A line of mountinfo without ids, device and peer groups (proc(5)).
