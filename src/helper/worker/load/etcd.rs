@@ -1,8 +1,7 @@
 //! Records in etcd: a key per record, through its own JSON gateway, over a connection that is kept.
 //!
 //! A put is answered once its entry of the log is on the disks of a quorum (etcd manual, "KV API
-//! guarantees": durability). An error that says that it was not taken is one of the request or of
-//! the store's room; all others leave it open.
+//! guarantees": durability). An error leaves open whether it was, unless the request itself was wrong.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +15,7 @@ use super::{
     super::http::{Connection, connect, exchange},
     driver::Target,
     kept::Kept,
-    way::{Put, add_line},
+    way::{LARGEST, Put, add_line, too_large},
 };
 
 /// What every key begins with.
@@ -25,9 +24,10 @@ const PREFIX: &str = "keelhaul_ledger/";
 const AFTER: &str = "keelhaul_ledger0";
 /// Keys that are read at a time: none holds more than 1.5 MiB (`--max-request-bytes`).
 const AT_ONCE: usize = 32;
-/// The request cannot be, and there is no room: of these it is sure that nothing was done
-/// (gRPC's `INVALID_ARGUMENT` and `RESOURCE_EXHAUSTED`, as the gateway says them).
-const REFUSALS: [u16; 2] = [400, 429];
+/// The request cannot be (gRPC's `INVALID_ARGUMENT`, as the gateway says it). Of no other error it is
+/// sure that nothing was done: where there is no room, etcd applies the put before it says so
+/// (`quotaApplierV3.Put`).
+const REFUSED: u16 = 400;
 
 /// One writer's connection.
 #[derive(Debug)]
@@ -37,16 +37,25 @@ pub(super) struct EtcdWay {
     kept: Kept<Connection>,
 }
 
-/// A part of the keys.
+/// A part of the keys, as of one revision.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Page {
+    header: Header,
     kvs: Vec<Pair>,
 }
 
-/// What a key holds, in base64, and the revision of the store that made it (64 bits are text in JSON).
+/// 64 bits are text in JSON.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Header {
+    revision: String,
+}
+
+/// A key and what it holds, in base64, and the revision of the store that made it.
 #[derive(Deserialize)]
 struct Pair {
+    key: String,
     create_revision: String,
     value: String,
 }
@@ -74,39 +83,40 @@ impl EtcdWay {
                 self.kept.keep(generation, connection);
                 match status {
                     200 => Put::Acknowledged,
-                    _ if REFUSALS.contains(&status) => Put::Failed(said(status, &answer)),
+                    REFUSED => Put::Failed(said(status, &answer)),
                     _ => Put::Indeterminate(said(status, &answer)),
                 }
             }
         }
     }
 
-    /// In the order in which they were made.
+    /// In the order in which they were made. Asked for in that order, etcd would read all keys for
+    /// every part of them.
     pub(super) async fn read_back(&mut self) -> Result<Vec<u8>, String> {
         let (_, mut connection) = self.connection().await?;
-        let (mut bytes, mut from) = (Vec::new(), 0_u64);
+        let (mut from, mut revision) = (PREFIX.as_bytes().to_vec(), "0".to_owned());
+        let (mut all, mut length) = (Vec::new(), 0);
         loop {
-            let range = json!({
-                "key": BASE64.encode(PREFIX),
-                "range_end": BASE64.encode(AFTER),
-                "sort_target": "CREATE",
-                "sort_order": "ASCEND",
-                "min_create_revision": from.to_string(),
-                "limit": AT_ONCE.to_string(),
-            });
-            let (status, answer) = asked(&mut connection, "range", &range).await?;
-            if status != 200 {
-                return Err(said(status, &answer));
-            }
-            let page: Page = serde_json::from_slice(&answer).map_err(|error| error.to_string())?;
-            let Some(last) = page.kvs.last() else { return Ok(bytes) };
-            let made: u64 = last.create_revision.parse().map_err(|_| "no revision".to_owned())?;
-            from = made.saturating_add(1);
+            let page = part(&mut connection, &from, &revision).await?;
+            let Some(last) = page.kvs.last() else { break };
+            revision = page.header.revision;
+            from = decoded(&last.key)?;
+            // the least key after it
+            from.push(0);
             for pair in &page.kvs {
-                let value = BASE64.decode(&pair.value);
-                add_line(&mut bytes, &value.map_err(|error| format!("no base64: {error}"))?)?;
+                let made = pair.create_revision.parse::<u64>();
+                let value = decoded(&pair.value)?;
+                length += value.len();
+                all.push((made.map_err(|_| "a key without a revision".to_owned())?, value));
+            }
+            if length > LARGEST {
+                return Err(too_large());
             }
         }
+        all.sort_unstable();
+        let mut bytes = Vec::new();
+        all.iter().try_for_each(|(_, value)| add_line(&mut bytes, value))?;
+        Ok(bytes)
     }
 
     /// The connection that is kept, unless the container is another one now.
@@ -125,6 +135,25 @@ async fn asked(
     body: &Value,
 ) -> Result<(u16, Bytes), String> {
     exchange(connection, "POST", &format!("/v3/kv/{what}"), Bytes::from(body.to_string())).await
+}
+
+/// The next keys from one on, as of a revision; 0 for the newest.
+async fn part(connection: &mut Connection, from: &[u8], revision: &str) -> Result<Page, String> {
+    let range = json!({
+        "key": BASE64.encode(from),
+        "range_end": BASE64.encode(AFTER),
+        "revision": revision,
+        "limit": AT_ONCE.to_string(),
+    });
+    let (status, answer) = asked(connection, "range", &range).await?;
+    if status != 200 {
+        return Err(said(status, &answer));
+    }
+    serde_json::from_slice(&answer).map_err(|error| error.to_string())
+}
+
+fn decoded(text: &str) -> Result<Vec<u8>, String> {
+    BASE64.decode(text).map_err(|error| format!("no base64: {error}"))
 }
 
 /// What etcd says of itself, or else its status.
