@@ -292,6 +292,13 @@ fn split_unit(text: &str) -> (&str, &str) {
     (&text[..end], text[end..].trim())
 }
 
+/// Whether a text has the form of an `SELinux` label: user, role and type, and perhaps a level.
+#[must_use]
+pub fn is_selinux_label(text: &str) -> bool {
+    let plain = |part: &str| !part.is_empty() && !part.contains(char::is_whitespace);
+    text.split(':').count() >= 3 && text.split(':').all(plain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,10 @@ use super::{
     Changes, Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope,
     Target, capacity, checks,
 };
-use crate::protocol::{Capability, FileId, LabelFacts, Op, Outcome};
+use crate::{
+    protocol::{Capability, FileId, LabelFacts, Op, Outcome},
+    units::is_selinux_label,
+};
 
 /// Gives a file or a directory another `SELinux` label.
 ///
@@ -27,9 +30,6 @@ pub struct Label {
 }
 
 const NAME: &str = "label";
-
-/// User, role, type; a level may follow.
-const PARTS: usize = 3;
 
 /// What was there before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,9 +72,7 @@ impl Fault for Label {
 
     fn check(&self, _: &Declared<'_>) -> Vec<String> {
         let mut wrong: Vec<_> = checks::needs_path(NAME, &self.target).into_iter().collect();
-        let parts: Vec<_> = self.label.split(':').collect();
-        let plain = |part: &&str| !part.is_empty() && !part.contains(char::is_whitespace);
-        if parts.len() < PARTS || !parts.iter().all(plain) {
+        if !is_selinux_label(&self.label) {
             wrong.push(format!(
                 "`label: {}` is no label of SELinux\n\nhint: write `user:role:type:level`, as \
                  `system_u:object_r:container_file_t:s0:c1,c2`",

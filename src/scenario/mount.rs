@@ -29,7 +29,8 @@ struct Options {
     #[serde(default)]
     read_only: bool,
     /// Labelled for `SELinux` when the container starts: `shared` by all containers as `:z` does, or
-    /// `private` to this one as `:Z` does. For a `bind` volume; those of the engine's own always are.
+    /// `private` to this one as `:Z` does. For a `bind` volume that the run makes; the engine's own
+    /// always are. Nothing is done where `SELinux` is not in force.
     relabel: Option<Relabel>,
 }
 

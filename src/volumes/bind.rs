@@ -10,7 +10,7 @@ use super::{Filesystem, Layer, Owner, Provision, Volume, VolumeError, interposed
 use crate::{
     protocol::{Backing, Capability, Durability, Entry, Op, Outcome},
     runtime::MountSource,
-    units::Mode,
+    units::{Mode, is_selinux_label},
 };
 
 /// A directory of the host: one made for the run, or one of yours.
@@ -26,7 +26,7 @@ pub struct Bind {
     owner: Option<Owner>,
     /// The `SELinux` label of a directory made for the run, such as a home directory has:
     /// `system_u:object_r:user_home_t:s0`. That of the engine's volumes without it, which every
-    /// container may use.
+    /// container may use. Nobody asks for it where `SELinux` is not in force.
     selinux_label: Option<String>,
     /// What lies between the volume and its users: `file` for I/O faults.
     interpose: Option<Layer>,
@@ -68,6 +68,7 @@ impl Volume for Bind {
         let mut wrong: Vec<String> =
             interposed::no_disk("bind", self.interpose).into_iter().collect();
         wrong.extend(interposed::no_promises(self.interpose, self.durability));
+        wrong.extend(self.selinux_label.as_deref().and_then(no_label));
         let Some(path) = &self.path else {
             return wrong;
         };
@@ -102,6 +103,16 @@ impl Volume for Bind {
             }
         }
     }
+}
+
+/// Why this cannot be an `SELinux` label.
+fn no_label(label: &str) -> Option<String> {
+    (!is_selinux_label(label)).then(|| {
+        format!(
+            "`selinux_label: {label}` is no label of SELinux\n\nhint: write `user:role:type:level`, \
+             as `system_u:object_r:user_home_t:s0`"
+        )
+    })
 }
 
 impl Bind {

@@ -117,7 +117,7 @@ fn mounts(cx: &mut Cx<'_>) {
                 continue;
             };
             if mount.relabel.is_some()
-                && let Some(text) = relabelled(volume)
+                && let Some(text) = relabelled(volume, point)
             {
                 cx.report(&path, text);
             }
@@ -151,9 +151,15 @@ fn of_one_service<'a>(
 }
 
 /// Why a volume is not labelled at a wish.
-fn relabelled(volume: &VolumeSpec) -> Option<String> {
+fn relabelled(volume: &VolumeSpec, point: &str) -> Option<String> {
     let (name, interposed) = (volume.name(), volume.interpose().is_some());
     match name {
+        "bind" if !volume.shares_host() => Some(
+            "`relabel` is for a directory that the run makes: the labels of yours would not come back\n\nhint: leave it out, or leave `path` out".to_owned(),
+        ),
+        "bind" if point.contains(':') => Some(
+            "a mount with `relabel` cannot have a colon in its path\n\nhint: the engine takes it as `SOURCE:TARGET:OPTIONS`; mount it elsewhere".to_owned(),
+        ),
         "bind" if !interposed => None,
         "bind" => Some("`relabel` and `interpose: file` do not go together: a filesystem of ours keeps no labels\n\nhint: leave one of them out".to_owned()),
         _ => Some(format!(

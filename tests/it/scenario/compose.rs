@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keelhaul::{
-    runtime::Relabel,
-    scenario::{Depends, Scenario, Service},
-};
+use keelhaul::scenario::{Depends, Scenario, Service};
 use serde_json::{Value, json};
 
 use super::{folder, load};
@@ -70,8 +67,6 @@ fn mounts_of_every_form_become_volumes() {
     assert_eq!(redis.stop_grace.unwrap().to_string(), "90s");
     let worker = mounts(&scenario.services["worker"]);
     assert_eq!(worker["/opt/pipeline/dags"], ("worker-opt-pipeline-dags", true));
-    let dags = &scenario.services["worker"].mounts["/opt/pipeline/dags"];
-    assert_eq!(dags.relabel, Some(Relabel::Private));
     let bind = volume(&scenario, "worker-opt-pipeline-dags");
     assert_eq!(bind["bind"]["path"], json!("/here/dags"));
 }

@@ -24,12 +24,7 @@ pub(in crate::scenario::load::compose) fn files(service: &mut Service<'_, '_>, p
         let target = target(&part.key, name, item.get("target").and_then(build::word));
         let bind = build::single("bind", build::single("path", build::text(item.span, &path)));
         let volume = service.file.new_volume(service.name, &target, bind);
-        give(
-            service,
-            part,
-            &Mounted { target: &target, volume: &volume, read_only: true, relabel: None },
-            item,
-        );
+        give(service, part, &Mounted { target: &target, volume: &volume, read_only: true }, item);
     }
 }
 

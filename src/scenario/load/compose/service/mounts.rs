@@ -18,8 +18,6 @@ struct Written<'n> {
     source: Option<String>,
     target: String,
     read_only: bool,
-    /// The word of `relabel`.
-    relabel: Option<&'static str>,
     no_copy: bool,
 }
 
@@ -40,8 +38,8 @@ pub(in crate::scenario::load::compose) fn volumes(service: &mut Service<'_, '_>,
 
 /// `TARGET`, `SOURCE:TARGET` or `SOURCE:TARGET:OPTIONS`.
 fn short<'n>(service: &mut Service<'_, '_>, node: &'n Node) -> Option<Written<'n>> {
-    // how files are cached changes nothing of what is in them
-    const IDLE: [&str; 5] = ["", "rw", "cached", "delegated", "consistent"];
+    // how files are labelled and cached changes nothing of what is in them
+    const IDLE: [&str; 7] = ["", "rw", "z", "Z", "cached", "delegated", "consistent"];
     let words: Vec<&str> = build::word(node).unwrap_or_default().split(':').collect();
     let (source, target, options) = match words.as_slice() {
         [target] if !target.is_empty() => (None, *target, ""),
@@ -52,12 +50,11 @@ fn short<'n>(service: &mut Service<'_, '_>, node: &'n Node) -> Option<Written<'n
             return None;
         }
     };
-    let (mut read_only, mut no_copy, mut relabel) = (false, false, None);
+    let (mut read_only, mut no_copy) = (false, false);
     for option in options.split(',').filter(|option| !IDLE.contains(option)) {
         match option {
             "ro" => read_only = true,
             "nocopy" => no_copy = true,
-            "z" | "Z" => relabel = relabelled(option),
             other => service.refuse(&build::entry(other, node.span, node.clone())),
         }
     }
@@ -66,18 +63,8 @@ fn short<'n>(service: &mut Service<'_, '_>, node: &'n Node) -> Option<Written<'n
         source: source.map(str::to_owned),
         target: target.to_owned(),
         read_only,
-        relabel,
         no_copy,
     })
-}
-
-/// The word of `relabel` for `z` or `Z`.
-fn relabelled(option: &str) -> Option<&'static str> {
-    match option {
-        "z" => Some("shared"),
-        "Z" => Some("private"),
-        _ => None,
-    }
 }
 
 /// A map with `type`, `source` and `target`.
@@ -100,8 +87,7 @@ fn long<'n>(service: &mut Service<'_, '_>, node: &'n Node) -> Option<Written<'n>
         (Some("bind"), Some(path)) if !is_path(&path) => Some(format!("./{path}")),
         (_, source) => source,
     };
-    let relabel = of("bind", "selinux").and_then(|it| relabelled(build::word(&it.value)?));
-    Some(Written { node, source, target, read_only, relabel, no_copy })
+    Some(Written { node, source, target, read_only, no_copy })
 }
 
 /// What a mount may say, and what it may say of its kind.
@@ -134,9 +120,8 @@ fn is_path(source: &str) -> bool {
 /// Gives the service its mount, and the scenario the volume, where the file has none of that name.
 fn mount(service: &mut Service<'_, '_>, part: &Entry, written: &Written<'_>) {
     let span = written.node.span;
-    let is_bind = written.source.as_deref().is_some_and(is_path);
     let volume = match &written.source {
-        Some(source) if is_bind => {
+        Some(source) if is_path(source) => {
             let Some(path) = service.file.host_path(source, written.node) else { return };
             let bind = build::single("bind", build::single("path", build::text(span, &path)));
             service.file.new_volume(service.name, &written.target, bind)
@@ -153,9 +138,7 @@ fn mount(service: &mut Service<'_, '_>, part: &Entry, written: &Written<'_>) {
         }
     };
     let (target, read_only) = (&written.target, written.read_only);
-    // the engine labels its own volumes always
-    let relabel = written.relabel.filter(|_| is_bind);
-    give(service, part, &Mounted { target, volume: &volume, read_only, relabel }, written.node);
+    give(service, part, &Mounted { target, volume: &volume, read_only }, written.node);
 }
 
 /// A volume at its place.
@@ -163,28 +146,25 @@ pub(super) struct Mounted<'n> {
     pub(super) target: &'n str,
     pub(super) volume: &'n str,
     pub(super) read_only: bool,
-    pub(super) relabel: Option<&'n str>,
 }
 
 /// Mounts a volume of the scenario.
 pub(super) fn give(
     service: &mut Service<'_, '_>,
     part: &Entry,
-    &Mounted { target, volume, read_only, relabel }: &Mounted<'_>,
+    &Mounted { target, volume, read_only }: &Mounted<'_>,
     node: &Node,
 ) {
     let name = build::text(node.span, volume);
-    let options = [
-        read_only.then(|| build::entry("read_only", node.span, build::flag(node.span, true))),
-        relabel.map(|word| build::entry("relabel", node.span, build::text(node.span, word))),
-    ];
-    let options: Vec<_> = options.into_iter().flatten().collect();
-    let value = match options.as_slice() {
-        [] => name,
-        _ => {
-            let volume = [build::entry("volume", node.span, name)];
-            build::map(node.span, volume.into_iter().chain(options).collect())
-        }
+    let value = match read_only {
+        false => name,
+        true => build::map(
+            node.span,
+            vec![
+                build::entry("volume", node.span, name),
+                build::entry("read_only", node.span, build::flag(node.span, true)),
+            ],
+        ),
     };
     let path = match target {
         "/" => target,
@@ -255,5 +235,5 @@ fn memory(service: &mut Service<'_, '_>, node: &Node, asked: &Memory<'_>) {
     let name = service.file.new_volume(service.name, asked.target, volume);
     let part = build::entry("tmpfs", node.span, node.clone());
     let (target, read_only) = (asked.target, asked.read_only);
-    give(service, &part, &Mounted { target, volume: &name, read_only, relabel: None }, node);
+    give(service, &part, &Mounted { target, volume: &name, read_only }, node);
 }
