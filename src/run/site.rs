@@ -80,11 +80,20 @@ pub(super) async fn ended(world: &World, site: &Site) -> Option<String> {
     let end = Instant::now() + ENGINE_KNOWS;
     loop {
         let said = container_ended(world, &site.service, &site.place.container).await;
-        if said.is_some() || Instant::now() >= end || has_init(world, site).await {
+        if said.is_some() || Instant::now() >= end || !says_it_runs(world, site).await {
             return said;
+        }
+        if has_init(world, site).await {
+            return None;
         }
         sleep(AGAIN).await;
     }
+}
+
+/// Whether that is the engine's word; a container that it starts again has no process either.
+async fn says_it_runs(world: &World, site: &Site) -> bool {
+    let facts = world.runtime.inspect(&site.place.container).await;
+    facts.is_ok_and(|facts| matches!(facts.state, State::Running | State::Paused))
 }
 
 /// Whether the kernel knows a process of the container; also where it cannot be asked.
