@@ -171,11 +171,11 @@ fn over_time(text: &mut String, step: &InjectStep) {
 
 /// The volume that the target of a fault lies on.
 pub(crate) fn volume_of<'a>(fault: &FaultSpec, scenario: &'a Scenario) -> Option<&'a VolumeSpec> {
-    scenario.volumes.get(volume_name(fault, scenario)?)
+    scenario.volumes.get(volume_name(fault.target(), scenario)?)
 }
 
-fn volume_name<'a>(fault: &FaultSpec, scenario: &'a Scenario) -> Option<&'a str> {
-    let Target { service, path, .. } = fault.target();
+fn volume_name<'a>(target: &Target, scenario: &'a Scenario) -> Option<&'a str> {
+    let Target { service, path, .. } = target;
     let (path, mounts) = (path.as_ref()?, &scenario.services.get(service)?.mounts);
     let under = mounts.iter().filter(|(point, _)| path.starts_with(point.as_str()));
     under.max_by_key(|(point, _)| point.len()).map(|(_, mount)| mount.volume.as_str())
@@ -185,7 +185,7 @@ fn volume_name<'a>(fault: &FaultSpec, scenario: &'a Scenario) -> Option<&'a str>
 pub(crate) fn blast_radius(fault: &FaultSpec, scenario: &Scenario) -> String {
     let target = fault.target();
     let once = if fault.kind() == Kind::Event { " (once)" } else { "" };
-    let volume = volume_name(fault, scenario);
+    let volume = volume_name(target, scenario);
     match (fault.scope(), volume) {
         (Scope::Superblock, Some(volume)) => {
             let users: Vec<_> = scenario
@@ -196,7 +196,11 @@ pub(crate) fn blast_radius(fault: &FaultSpec, scenario: &Scenario) -> String {
                 .collect();
             format!("volume {volume}, so container {}", users.join(", "))
         }
-        (Scope::Volume, Some(volume)) => format!("volume {volume}"),
+        (Scope::Volume, Some(volume)) => {
+            let along = fault.along().1.iter().filter_map(|one| volume_name(one, scenario));
+            let all: Vec<_> = std::iter::once(volume).chain(along).collect();
+            format!("volume {}", all.join(" and "))
+        }
         (Scope::Host, _) => "the host".to_owned(),
         _ => format!("container {}{once}", target.service),
     }
