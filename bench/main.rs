@@ -38,8 +38,7 @@ pub(crate) struct Bench {
 const NAMES: [&str; 7] = ["injection", "overhead", "scaling", "memory", "fill", "fio", "ledger"];
 
 fn main() -> ExitCode {
-    // cargo passes `--bench`; the engine never does
-    // cargo puts it behind the names
+    // cargo puts it behind the names; the engine never does
     if !std::env::args().any(|word| word == "--bench") {
         return keelhaul::cli::main();
     }

@@ -326,7 +326,10 @@ impl CaseRecord {
 
     fn apply(&mut self, at: u64, event: &Event) {
         match event.clone() {
-            Event::PhaseStarted { phase, .. } => self.phases.push((at, phase)),
+            Event::PhaseStarted { phase, .. } => {
+                self.exploring = None;
+                self.phases.push((at, phase));
+            }
             Event::SubjectStarted { service, container, image, attached, .. } => {
                 self.attached.extend(attached.then(|| service.clone()));
                 self.subjects.push((service, container, image));

@@ -28,7 +28,7 @@
 //! - `links: hard link diverged: …`, `hard link refused: EXDEV (…); copying instead`
 //! - `frozen for too long: going on`
 //! - of a job: `backup: …`, `backup skipped: …`, `backup FAILED: …`, with its reason, and so for
-//!   `restore`, `drill`, `mirror`, `hold` and `release`
+//!   `restore`, `drill` and `mirror`
 //! - `watermark: the journal has lost N bytes after byte M`
 //! - `tenant: 900 files left behind, 150 held open`
 //! - `shared: writes record N`, `shared: cut N bytes of an unfinished record`

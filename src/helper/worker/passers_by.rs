@@ -3,7 +3,10 @@
 //!
 //! Patience never allows anything: only a look that finds nobody does.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use crate::host::{error::HostResult, superblock_users::SuperblockUser};
 
@@ -12,8 +15,10 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Who is seen in so many looks is somebody.
 const LOOKS: u32 = 5;
 /// Looks at whom others follow, or who is still being started: containers are started one after the
-/// other, and slowly on a busy host. Less than the client waits for an answer.
+/// other, and slowly on a busy host.
 const MOST: u32 = 25;
+/// Nor longer than this, on a host where a look takes its time: whoever asked waits for ten seconds.
+const AT_MOST: Duration = Duration::from_secs(6);
 /// What a process of runc is called until it is the container's own program.
 const STARTING: &str = "runc:[";
 
@@ -27,7 +32,7 @@ pub(super) fn wait_for(
     mut pause: impl FnMut(Duration),
 ) -> HostResult<Vec<SuperblockUser>> {
     let mut seen: BTreeMap<SuperblockUser, u32> = BTreeMap::new();
-    let mut looks = 0;
+    let (mut looks, began) = (0, Instant::now());
     loop {
         let found = look()?;
         looks += 1;
@@ -38,7 +43,8 @@ pub(super) fn wait_for(
         let stays = |(user, times): (&SuperblockUser, &u32)| {
             *times >= LOOKS && !command(user.pid).starts_with(STARTING)
         };
-        if found.is_empty() || looks >= MOST || seen.iter().any(stays) {
+        let late = looks >= MOST || began.elapsed() >= AT_MOST;
+        if found.is_empty() || late || seen.iter().any(stays) {
             return Ok(found);
         }
         pause(PAUSE);

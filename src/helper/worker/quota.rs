@@ -73,7 +73,7 @@ pub(super) fn restore(place: &Place, dev: Dev, to: QuotaWas) -> Done {
             Ok(true)
         });
         match done {
-            Err(error) if error.is(libc::EDQUOT) => return anew(&way, to),
+            Err(error) if error.is(libc::EDQUOT) && to != QuotaWas::Off => return anew(&way, to),
             Ok(true) => return Ok(Outcome::Done),
             Ok(false) => {}
             // a quota that was set before this one was taken off first, and its limits with it

@@ -122,8 +122,8 @@ fn two_faults_on_one_object_are_undone_in_reverse() {
 #[test]
 fn a_quota_whose_outer_one_ends_first_is_noticed_and_gone() {
     let pair = PAIRS.iter().find(|pair| pair.name == "quota-in-quota").unwrap();
-    let yaml = Pair { then: "\n  - wait: 3s\n  - revert: second", ..*pair }.scenario();
-    let ended = Test::of(&yaml.replace("as: first", "as: first\n    for: 1500ms")).finish();
+    let yaml = Pair { then: "\n  - wait: 7s\n  - revert: second", ..*pair }.scenario();
+    let ended = Test::of(&yaml.replace("as: first", "as: first\n    for: 5s")).finish();
     if ended.verdict() == "skipped" {
         return say("quota-in-quota: skipped on this host");
     }

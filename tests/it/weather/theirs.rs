@@ -104,7 +104,11 @@ impl<'a> Theirs<'a> {
         let id = done(&words);
         this.id = id;
         this.await_ready();
-        this.before = Some(this.facts());
+        let before = this.facts();
+        // else there is nothing that a later look could differ from
+        let seen = !before.mounts.is_empty() && before.files.len() > 1;
+        assert!(seen, "{}: nothing is seen of it: {before:#?}", fixture.name());
+        this.before = Some(before);
         this
     }
 
