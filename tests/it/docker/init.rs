@@ -29,7 +29,7 @@ services:
     memory: 128MiB
     mounts: { /data: data }
 steady_state: [ { container: { service: agent, state: running } } ]
-steps: [ { wait: 10ms } ]
+steps: [ { expect: [ { file: { service: agent, path: /data/initialised } } ], within: 20s } ]
 ";
 
 /// One of everything that a run does not have, or that nobody has.
