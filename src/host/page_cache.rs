@@ -12,7 +12,7 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Advice, fadvise};
+use rustix::fs::{Advice, fadvise, fdatasync};
 
 use super::error::{Context, HostError, HostResult};
 use crate::protocol::PageFacts;
@@ -40,7 +40,7 @@ pub fn look(path: &Path) -> HostResult<PageFacts> {
     Ok(facts)
 }
 
-/// Drops what is clean of a file, or of every file below a directory; how many files there were.
+/// Writes and drops what is cached of a file, or of every file below a directory; how many files there were.
 ///
 /// # Errors
 /// As [`look`].
@@ -48,6 +48,8 @@ pub fn drop_clean(path: &Path) -> HostResult<u64> {
     let mut files = 0;
     for_each_file(path, &mut |file, path| {
         files += 1;
+        // what is dirty is not dropped (posix_fadvise(2)); where it cannot be written it stays, and shows
+        let _ = fdatasync(file);
         fadvise(file, 0, None, Advice::DontNeed).op("fadvise", path)
     })?;
     Ok(files)
