@@ -92,6 +92,27 @@ fn along(cx: &mut Cx<'_>, i: usize, fault: &FaultSpec) {
         }
         known.push(volume);
     }
+    if !further.is_empty() {
+        alone(cx, i, fault, &known);
+    }
+}
+
+/// Several volumes come back together only where nobody else keeps one of them mounted: else one has
+/// lost what was not durable, and another has not.
+fn alone(cx: &mut Cx<'_>, i: usize, fault: &FaultSpec, volumes: &[String]) {
+    let (scenario, service) = (cx.scenario, &fault.target().service);
+    for (other, found) in scenario.services.iter().filter(|(other, _)| *other != service) {
+        let Some(mount) = found.mounts.values().find(|it| volumes.contains(&it.volume)) else {
+            continue;
+        };
+        let text = format!(
+            "`{}` acts on several volumes of `{service}` at once, and `{other}` mounts `{}` too\n\n\
+             hint: give `{other}` a volume of its own, or name one volume only",
+            fault.name(),
+            mount.volume
+        );
+        cx.report(&at_target(i, fault), text);
+    }
 }
 
 /// The fault at one place, which is written at `at`.
