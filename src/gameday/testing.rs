@@ -239,6 +239,7 @@ fn case() -> CaseStart {
         attempt: 1,
         seed: 1,
         fingerprint: None,
+        sets: None,
         rto_us: None,
         rpo: None,
         again: String::new(),

@@ -91,8 +91,9 @@ fn add(turn: &Transaction<'_>, run: &RunEntry) -> rusqlite::Result<Added> {
 }
 
 const CASE: &str = "
-INSERT INTO cases (run, name, scenario, cell, control, verdict, attempts, flaky, took_us, seed, fingerprint)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+INSERT INTO cases (run, name, scenario, cell, control, verdict, attempts, flaky, took_us, seed, fingerprint,
+  sets)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
 const RECOVERY: &str =
     "INSERT INTO recoveries (\"case\", objective, took_us, limit_us) VALUES (?1, ?2, ?3, ?4)";
@@ -114,6 +115,7 @@ fn add_case(
         case.took_us,
         case.seed.to_string(),
         case.fingerprint,
+        case.sets,
     ])?;
     case.recoveries.iter().try_for_each(|one| {
         recovery.execute(params![id, one.objective, one.took_us, one.limit_us]).map(|_| ())
@@ -137,6 +139,7 @@ mod tests {
             took_us: 5,
             seed: u64::MAX,
             fingerprint: None,
+            sets: None,
             recoveries: Vec::new(),
         };
         RunEntry {

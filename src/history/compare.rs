@@ -39,8 +39,10 @@ pub struct Changed {
     pub before: Verdict,
     /// In the second.
     pub now: Verdict,
-    /// Whether the scenario is another; none where that is not known.
+    /// Whether the scenario's file is another; none where that is not known.
     pub edited: Option<bool>,
+    /// What `--set` gave it in the first and in the second, where that is not the same.
+    pub sets: Option<[String; 2]>,
 }
 
 /// A recovery that takes longer or less long. None is one that never came.
@@ -56,6 +58,21 @@ pub struct Moved {
     pub now_us: Option<u64>,
     /// Change in percent, where it came in both.
     pub percent: Option<f64>,
+}
+
+impl Changed {
+    /// What about the case is another, in words; empty where nothing is, or nothing is known.
+    pub(super) fn why(&self) -> String {
+        let given = |sets: &str| match sets {
+            "" => "without `--set`".to_owned(),
+            sets => format!("with `--set {sets}`"),
+        };
+        match (&self.sets, self.edited) {
+            (Some([before, now]), _) => format!("{}, then {}", given(before), given(now)),
+            (None, Some(true)) => "another scenario file".into(),
+            (None, _) => String::new(),
+        }
+    }
 }
 
 /// Compares two runs; recoveries count that changed by more than `percent`.
@@ -84,11 +101,15 @@ fn by_name(run: &RunEntry) -> BTreeMap<&str, &CaseEntry> {
 
 fn changed(before: &CaseEntry, now: &CaseEntry) -> Option<Changed> {
     let fingerprints = before.of_scenario().zip(now.of_scenario());
+    let edited = fingerprints.map(|(before, now)| before != now);
+    let sets = before.sets.clone().zip(now.sets.clone()).filter(|(before, now)| before != now);
     (before.verdict != now.verdict).then(|| Changed {
         case: now.name.clone(),
         before: before.verdict,
         now: now.verdict,
-        edited: fingerprints.map(|(before, now)| before != now),
+        // what `--set` gives is part of the fingerprint: of the file it says nothing then
+        edited: edited.filter(|_| sets.is_none()),
+        sets: sets.map(|(before, now)| [before, now]),
     })
 }
 

@@ -63,6 +63,9 @@ pub struct CaseEntry {
     /// The same as long as the scenario is, and after a `/` as long as the images are. None of a case
     /// that nothing was run of.
     pub fingerprint: Option<String>,
+    /// What `--set` gave it: `image=db:1 rate=50/s`, empty for nothing; none where that was not
+    /// recorded.
+    pub sets: Option<String>,
     /// What was measured, by name.
     pub recoveries: Vec<Recovery>,
 }
@@ -134,6 +137,7 @@ impl CaseEntry {
             took_us: last.ended_us.unwrap_or(record.took_us).saturating_sub(last.started_us),
             seed: start.seed,
             fingerprint: fingerprint(last),
+            sets: start.sets.as_ref().map(|sets| one_line(&sets.join(" "), NAME)),
             recoveries: recoveries(last),
         }
     }

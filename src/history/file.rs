@@ -23,7 +23,7 @@ const WAIT: Duration = Duration::from_secs(4);
 const APPLICATION: i64 = 0x6b68_6c31;
 
 /// Version of the tables.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Times are microseconds, points in time since 1970 UTC. A seed is text: it may be larger than
 /// any number here.
@@ -53,7 +53,8 @@ CREATE TABLE cases (
   flaky INTEGER NOT NULL,
   took_us INTEGER NOT NULL,
   seed TEXT NOT NULL,
-  fingerprint TEXT
+  fingerprint TEXT,
+  sets TEXT
 ) STRICT;
 CREATE INDEX cases_by_run ON cases (run);
 CREATE INDEX cases_by_name ON cases (name);
@@ -66,6 +67,9 @@ CREATE TABLE recoveries (
   PRIMARY KEY (\"case\", objective)
 ) STRICT, WITHOUT ROWID;
 ";
+
+/// What version 2 has more than version 1.
+const SECOND: &str = "ALTER TABLE cases ADD COLUMN sets TEXT";
 
 /// An open history.
 #[derive(Debug)]
@@ -122,9 +126,11 @@ impl History {
         }
         let opened = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
         let connection = opened.map_err(|error| HistoryError::of(path, &error))?;
-        let history = Self { connection, path: path.to_owned() };
+        let mut history = Self { connection, path: path.to_owned() };
         history.told(history.settings())?;
         history.check()?;
+        let grown = history.grow();
+        history.told(grown)?;
         Ok(history)
     }
 
@@ -156,6 +162,22 @@ impl History {
         let said = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
         let said: String = self.told(said)?;
         if said == "ok" { Ok(()) } else { Err(HistoryError::Damaged { path: path(), why: said }) }
+    }
+
+    /// Gives the tables of an older version what they lack, unless another process was first.
+    fn grow(&mut self) -> rusqlite::Result<()> {
+        let version = |connection: &Connection| {
+            connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
+        };
+        if version(&self.connection)? != 1 {
+            return Ok(());
+        }
+        let turn = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if version(&turn)? == 1 {
+            turn.execute_batch(SECOND)?;
+            turn.pragma_update(None, "user_version", VERSION)?;
+        }
+        turn.commit()
     }
 
     fn is_empty(&self) -> Result<bool, HistoryError> {

@@ -112,10 +112,14 @@ fn scenarios(all: &[Scenario]) -> Markup {
 
 /// The newest by name, as `compare` takes them.
 fn runs(all: &[Listed]) -> Markup {
-    let row = |one: &Listed| html! { td { (point(&one.point)) } td { (word(one.verdict)) } td { (tally(&one.cases)) } };
+    let row = |one: &Listed| {
+        html! {
+            td { (point(&one.point)) } td { (word(one.verdict)) } td { (tally(&one.cases)) } td { (one.sets.join("; ")) }
+        }
+    };
     let rows: Vec<Markup> = all.iter().take(RUNS).map(row).collect();
     html! {
-        (table("Runs, newest first", &["run", "verdict", "cases"], &rows))
+        (table("Runs, newest first", &["run", "verdict", "cases", "--set"], &rows))
         @if all.len() > RUNS { p .dim { "… and " (all.len() - RUNS) " more: " code { "--format json" } " has them all" } }
     }
 }
@@ -180,7 +184,7 @@ pub fn changes_page(found: &Comparison, out: &mut dyn Write) -> io::Result<()> {
 fn changed(one: &Changed) -> Markup {
     html! {
         td { (one.case) } td { (word(one.before)) } td { (word(one.now)) }
-        td .dim { @if one.edited == Some(true) { "another scenario file" } }
+        td .dim { (one.why()) }
     }
 }
 

@@ -65,7 +65,8 @@ fn runs(text: &mut String, summary: &Summary) {
 }
 
 fn listed(one: &Listed) -> String {
-    format!("{}: {}, {}", point(&one.point), one.verdict, tally(&one.cases))
+    let sets: String = one.sets.iter().map(|sets| format!(", with `--set {sets}`")).collect();
+    format!("{}: {}, {}{sets}", point(&one.point), one.verdict, tally(&one.cases))
 }
 
 /// `12 of 14 cases passed, 7 of 7 controls caught`.
@@ -143,8 +144,11 @@ pub fn changes(found: &Comparison) -> String {
     let [first, second] = &found.runs;
     let mut text = format!("{first} → {second}: {} in both\n", count(found.common, "case"));
     let verdicts = found.verdicts.iter().map(|one| {
-        let edited = if one.edited == Some(true) { " (another scenario file)" } else { "" };
-        format!("{}: {} → {}{edited}", one.case, one.before, one.now)
+        let why = match one.why() {
+            why if why.is_empty() => why,
+            why => format!(" ({why})"),
+        };
+        format!("{}: {} → {}{why}", one.case, one.before, one.now)
     });
     list(&mut text, "came to something else", &verdicts.collect::<Vec<_>>());
     let time = |micros: Option<u64>| micros.map_or_else(|| "never".into(), span);

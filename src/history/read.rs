@@ -35,7 +35,8 @@ WHERE started_us >= ?1
 ORDER BY started_us DESC, id DESC LIMIT ?3";
 
 const CASES: &str = "
-SELECT id, name, scenario, cell, control, verdict, attempts, flaky, took_us, seed, fingerprint
+SELECT id, name, scenario, cell, control, verdict, attempts, flaky, took_us, seed, fingerprint,
+  sets
 FROM cases WHERE run = ?1 AND (?2 IS NULL OR scenario = ?2) ORDER BY id";
 
 const RECOVERIES: &str =
@@ -190,6 +191,7 @@ fn of_case(row: &Row<'_>) -> rusqlite::Result<(i64, CaseEntry)> {
         took_us: row.get(8)?,
         seed: parsed(row, 9)?,
         fingerprint: row.get(10)?,
+        sets: row.get(11)?,
         recoveries: Vec::new(),
     };
     Ok((row.get(0)?, case))

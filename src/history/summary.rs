@@ -27,7 +27,7 @@ pub struct Verdicts {
     pub inconclusive: usize,
     /// Not tried.
     pub skipped: usize,
-    /// Controls.
+    /// Controls that were tried.
     pub controls: usize,
     /// Controls that failed as they must.
     pub caught: usize,
@@ -68,6 +68,8 @@ pub struct Listed {
     pub verdict: Verdict,
     /// Its cases.
     pub cases: Verdicts,
+    /// What `--set` gave them: one for each that is different.
+    pub sets: Vec<String>,
 }
 
 /// A scenario over many runs.
@@ -137,7 +139,10 @@ pub fn summary(runs: &[RunEntry], of: usize) -> Summary {
 
 fn listed(run: &RunEntry) -> Listed {
     let cases = Verdicts::of(run.cases.iter());
-    Listed { point: Point::of(run), verdict: run.verdict, cases }
+    let given = run.cases.iter().filter_map(|case| case.sets.clone());
+    let sets: BTreeSet<String> = given.filter(|sets| !sets.is_empty()).collect();
+    let sets = sets.into_iter().collect();
+    Listed { point: Point::of(run), verdict: run.verdict, cases, sets }
 }
 
 impl Verdicts {
@@ -145,7 +150,7 @@ impl Verdicts {
         let mut found = Self::default();
         for case in cases {
             if case.control.is_some() {
-                found.controls += 1;
+                found.controls += usize::from(case.verdict != Verdict::Skipped);
                 found.caught += usize::from(case.verdict == Verdict::Pass);
                 continue;
             }

@@ -90,6 +90,7 @@ fn start_of(case: &Case, attempt: u32) -> CaseStart {
         attempt,
         seed: case.seed,
         fingerprint: Some(case.fingerprint.clone()),
+        sets: Some(case.sets.iter().map(|(name, value)| format!("{name}={value}")).collect()),
         rto_us: case.scenario.objectives.rto.map(|time| whole_micros(time.0)),
         rpo: case.scenario.objectives.rpo,
     }

@@ -367,6 +367,9 @@ pub struct CaseStart {
     /// The same as long as its file, the Compose file and what `--set` gives are.
     #[serde(default)]
     pub fingerprint: Option<String>,
+    /// What `--set` gave it, `NAME=VALUE` each; none where that was not recorded.
+    #[serde(default)]
+    pub sets: Option<Vec<String>>,
     /// Allowed recovery time in microseconds.
     pub rto_us: Option<u64>,
     /// Acknowledged records that may be lost.

@@ -147,6 +147,53 @@ fn another_image_or_a_set_up_that_failed_is_not_flaky() {
 }
 
 #[test]
+fn runs_with_other_values_are_told_apart_by_those() {
+    let place = Place::new();
+    let runs = [
+        ("out", &["image=db:1"][..], Verdict::Pass),
+        ("candidate", &["image=db:2", "rate=50/s"], Verdict::Fail),
+        ("plain", &[], Verdict::Pass),
+    ];
+    for (hour, (run, sets, verdict)) in runs.into_iter().enumerate() {
+        let mut made = Made::run(1);
+        made.case("first", "", 1).given(sets).case_end(verdict, &[]).end(verdict);
+        place.recorded(run, hour + 1, made);
+    }
+    assert_eq!(place.history(&["add", "out", "candidate", "plain"]).code, Some(0));
+    let said = place.history(&[]).stdout;
+    has(&said, &["with `--set image=db:1`\n", "with `--set image=db:2 rate=50/s`\n"]);
+    let plain = said.lines().find(|line| line.trim_start().starts_with("plain (")).unwrap();
+    assert!(!plain.contains("--set"), "{plain}");
+    for (runs, changed) in [
+        (
+            ["out", "candidate"],
+            "first: pass → fail (with `--set image=db:1`, then with `--set image=db:2 rate=50/s`)",
+        ),
+        (
+            ["candidate", "plain"],
+            "first: fail → pass (with `--set image=db:2 rate=50/s`, then without `--set`)",
+        ),
+    ] {
+        has(&place.history(&["compare", runs[0], runs[1]]).stdout, &[changed]);
+    }
+}
+
+#[test]
+fn a_file_of_the_first_version_is_read_and_added_to() {
+    let place = Place::new();
+    place.six();
+    let older = "ALTER TABLE cases DROP COLUMN sets; PRAGMA user_version = 1";
+    Connection::open(place.file()).unwrap().execute_batch(older).unwrap();
+    has(&place.history(&[]).stdout, &["6 runs from", "9 of 12 cases passed"]);
+    has(&place.history(&["compare", "run1", "run5"]).stdout, &["flip: pass → error"]);
+    let mut made = Made::run(1);
+    made.case("first", "", 1).given(&["a=b"]).case_end(Verdict::Pass, &[]).end(Verdict::Pass);
+    place.recorded("later", 9, made);
+    has(&place.history(&["add", "later"]).stderr, &["later: added"]);
+    has(&place.history(&[]).stdout, &["7 runs from", "with `--set a=b`"]);
+}
+
+#[test]
 fn a_pass_whose_control_was_not_caught_is_no_pass() {
     let place = Place::new();
     for (hour, control) in [(1, Verdict::Pass), (2, Verdict::Inconclusive)] {
@@ -255,7 +302,7 @@ fn wrong(path: &std::path::Path, how: &str) -> &'static str {
         }
         "newer" => {
             told("PRAGMA user_version = 99");
-            "is of version 99; this keelhaul knows up to 1"
+            "is of version 99; this keelhaul knows up to 2"
         }
         "pages" => {
             let mut bytes = fs::read(path).unwrap();

@@ -86,6 +86,7 @@ impl Made {
             attempt,
             seed: 42,
             fingerprint: Some("f1".into()),
+            sets: None,
             rto_us: Some(5_000_000),
             rpo: Some(0),
             again: format!("keelhaul run scenarios/{suite}.yaml --seed 42"),
@@ -99,6 +100,16 @@ impl Made {
         let (container, image) = ("c0ffee".into(), "sha256:1234".into());
         let (case, service) = (self.case.clone(), service.into());
         self.push(Event::SubjectStarted { case, service, container, image, attached: false })
+    }
+
+    /// `--set` gave the case this.
+    pub(crate) fn given(&mut self, sets: &[&str]) -> &mut Self {
+        let started = self.events.iter_mut().rev().find_map(|stamped| match &mut stamped.event {
+            Event::CaseStarted(start) => Some(start),
+            _ => None,
+        });
+        started.expect("a case").sets = Some(sets.iter().map(|&it| it.to_owned()).collect());
+        self
     }
 
     /// The subject's image is this one; none where it is empty.
