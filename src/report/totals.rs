@@ -27,6 +27,8 @@ pub(crate) struct Totals {
     /// Controls that failed as they must.
     pub(crate) caught: usize,
     pub(crate) controls: usize,
+    /// Of those, the ones that were skipped: they could not be caught.
+    pub(crate) controls_skipped: usize,
     /// Cases and controls that were planned and never started.
     pub(crate) never_started: usize,
 }
@@ -40,6 +42,7 @@ impl Totals {
             if case.control().is_some() {
                 totals.controls += 1;
                 totals.caught += usize::from(verdict == Verdict::Pass);
+                totals.controls_skipped += usize::from(verdict == Verdict::Skipped);
                 continue;
             }
             totals.flaky += usize::from(verdict == Verdict::Pass && case.flaky());
@@ -55,7 +58,8 @@ impl Totals {
     }
 }
 
-/// `14 cases: 12 passed (1 flaky), 1 failed, 1 inconclusive, 0 skipped; 7 of 7 controls caught`.
+/// `14 cases: 12 passed (1 flaky), 1 failed, 1 inconclusive, 0 skipped; 7 of 7 controls caught (2
+/// skipped)`.
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { passed, flaky, failed, errors, inconclusive, skipped, .. } = self;
@@ -73,7 +77,11 @@ impl fmt::Display for Totals {
         }
         write!(f, ", {skipped} skipped")?;
         if self.controls > 0 {
-            write!(f, "; {} of {} caught", self.caught, count(self.controls, "control"))?;
+            let tried = self.controls - self.controls_skipped;
+            write!(f, "; {} of {} caught", self.caught, count(tried, "control"))?;
+        }
+        if self.controls_skipped > 0 {
+            write!(f, " ({} skipped)", self.controls_skipped)?;
         }
         if self.never_started > 0 {
             write!(f, "; {} never started", self.never_started)?;

@@ -49,6 +49,12 @@ fn a_control_that_was_caught_or_skipped_takes_nothing_away() {
     for control in [Verdict::Pass, Verdict::Skipped] {
         let text = rendered(Format::Human, &passed_beside(control));
         assert!(text.contains("PASS") && text.contains("1 case: 1 passed, 0 failed"), "{text}");
+        let caught = match control {
+            Verdict::Pass => "; 1 of 1 control caught",
+            _ => "; 0 of 0 controls caught (1 skipped)",
+        };
+        assert!(text.contains(caught), "{text}");
+        assert_eq!(text.contains("(1 skipped)"), control == Verdict::Skipped, "{text}");
     }
 }
 
