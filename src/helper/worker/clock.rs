@@ -6,7 +6,8 @@
 use std::{
     io::Write as _,
     process::{Command, ExitCode},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -81,15 +82,27 @@ fn each(container: &str, make: impl Fn(Identity) -> HostResult<Change>) -> HostR
     failed.map_or(Ok(made), Err)
 }
 
-/// How many clocks are shifted, and what somebody is told who asks in time.
-pub(super) fn facts(place: &Place, within_ms: u64) -> Result<ClockFacts, HelperError> {
-    let processes = container_processes(&place.container)?;
+/// The processes of a container, and how many have a shifted clock, as soon as one has.
+fn settled(place: &Place, until: Instant) -> Result<(Vec<Identity>, u64), HelperError> {
     let is_shifted = |process: &&Identity| wall_clock::is_true(**process) == Ok(false);
-    let shifted = processes.iter().filter(is_shifted).count() as u64;
-    let told = if within_ms == 0 {
-        None
-    } else {
-        wall_clock::overhear(&processes, Duration::from_millis(within_ms))?
+    loop {
+        let processes = container_processes(&place.container)?;
+        let shifted = processes.iter().filter(is_shifted).count() as u64;
+        if shifted > 0 || Instant::now() >= until {
+            return Ok((processes, shifted));
+        }
+        thread::sleep(AGAIN);
+    }
+}
+
+/// How many clocks are shifted, and what somebody is told who asks in time. A holder is given as long
+/// to reach what was started a moment ago: who listens to a process keeps the holder from it.
+pub(super) fn facts(place: &Place, within_ms: u64) -> Result<ClockFacts, HelperError> {
+    let within = Duration::from_millis(within_ms);
+    let (processes, shifted) = settled(place, Instant::now() + within)?;
+    let told = match (within_ms, shifted) {
+        (0, _) | (_, 0) => None,
+        _ => wall_clock::overhear(&processes, within)?,
     };
     let told = told.map(|told| {
         let name = std::fs::read_to_string(told.process.proc_path("comm")).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Limits on a container's I/O: looked at, set, lifted, and measured.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use super::{
     super::HelperError,
@@ -17,9 +17,6 @@ use crate::{
     },
     protocol::{Dev, Init, IoFacts, IoLimits, Outcome, Pace, PaceTrial, Place},
 };
-
-/// How much longer than its measurement an errand may take: it makes its file first.
-const GRACE: Duration = Duration::from_secs(4);
 
 /// The disk beneath a path, and what limits the container there.
 pub(super) fn facts(place: &Place) -> Result<IoFacts, HelperError> {
@@ -81,7 +78,7 @@ pub(super) fn limit(init: Init, dev: Dev, from: IoLimits, to: IoLimits) -> Done 
 /// Measures the container's I/O at a path.
 pub(super) fn pace(place: &Place, trial: PaceTrial) -> Result<Pace, HelperError> {
     let errand = PaceErrand { target: init(place)?, path: place.path.clone(), trial };
-    let within = Duration::from_millis(trial.most_ms) + GRACE;
+    let within = trial.within();
     errand::send(&Errand::Pace(errand), within)?.ok_or_else(|| HelperError::Timeout {
         seconds: within.as_secs(),
         what: "a measurement of I/O".into(),
