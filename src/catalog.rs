@@ -191,6 +191,15 @@ pub(crate) fn parameters(schema: &Value, definitions: &Value) -> Vec<Parameter> 
     all
 }
 
+/// What one word of a list of words means, as its doc comment says.
+#[must_use]
+pub(crate) fn meaning(schema: fn(&mut SchemaGenerator) -> Schema, word: &str) -> Option<String> {
+    let schema = schema(&mut SchemaGenerator::default());
+    let words = schema.get("oneOf").and_then(Value::as_array)?;
+    let found = words.iter().find(|one| one.get("const").and_then(Value::as_str) == Some(word))?;
+    found.get("description").and_then(Value::as_str).map(|text| text.replace('\n', " "))
+}
+
 /// What a schema accepts, in a word or two.
 fn takes(schema: &Value, definitions: &Value) -> String {
     if let Some(title) = schema.get("title").and_then(Value::as_str) {

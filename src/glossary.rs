@@ -39,9 +39,26 @@ pub const WORDS: &[Word] = &[
         "ledger",
         "The record of what a workload asked for and what was acknowledged, kept outside the volume under test.",
     ),
+    word(
+        "recovery",
+        "From the moment at which no fault is in force any more until the steady state holds again: the step `recover` waits for it and measures it. The verb `keelhaul recover` is something else, it undoes what a run that died has left.",
+    ),
     word("rto", "How long the steady state may take to come back (recovery time objective)."),
     word("rpo", "How many acknowledged records may be lost (recovery point objective)."),
     word("case", "One run of a scenario: of one cell of its matrix, or of one control."),
+    word(
+        "matrix",
+        "Values that a scenario is run with, one after the other: a *cell* is one choice of them, `name[volume=ext4]`.",
+    ),
+    word("cell", "One choice of the values of a scenario's matrix; without a matrix there is one."),
+    word(
+        "row",
+        "The number of a storage failure that keelhaul sets out to reproduce. A shipped scenario has it as the tag `row-N`.",
+    ),
+    word(
+        "assertion",
+        "One thing that a run found to hold or not, by its id in the reports: a probe that was judged, an objective, a proof.",
+    ),
     word(
         "run",
         "One call of `keelhaul run` or `gameday`, with an id such as `k7f3a9`: the directory of its reports is called so.",

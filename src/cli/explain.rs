@@ -1,5 +1,5 @@
-//! `explain`: one fault, probe, volume or workload, from its doc comment and its schema; a key of the
-//! language, a rule, a word.
+//! `explain`: one fault, probe, volume or workload, from its doc comment and its schema; a word, a key of
+//! the language, a rule, a capability.
 
 use std::fmt::Write;
 
@@ -11,17 +11,29 @@ use crate::{
     catalog::{self, Family, Item, Parameter},
     diagnostic::closest,
     faults::Selector,
-    glossary, scenario, specimen,
+    glossary,
+    protocol::Capability,
+    scenario, specimen,
     verdict::ExitCode,
 };
+
+/// More alternatives than these are counted; so many of them are shown.
+const MANY: usize = 24;
+const SHOWN: usize = 3;
 
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let found = catalog::find(&args.name);
     let items = found.iter().flatten().map(render);
     let word = args.name.as_str();
-    let more =
-        [language::explanation(word), specimen::explanation(word), of_rule(word), of_words(word)];
-    let texts: Vec<String> = items.chain(more.into_iter().flatten()).collect();
+    let more = [
+        language::explanation(word),
+        specimen::explanation(word),
+        of_rule(word),
+        of_capability(word),
+    ];
+    // what it means comes before how it is written
+    let texts = of_words(word).into_iter().chain(items).chain(more.into_iter().flatten());
+    let texts: Vec<String> = texts.collect();
     match found {
         Err(error) if texts.is_empty() => {
             output::say(format!("error: {}", unknown(word, &error)));
@@ -36,7 +48,8 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
 
 /// With the key or the word that was probably meant, where nothing else was.
 fn unknown(word: &str, error: &str) -> String {
-    let known = keys::names().into_iter().chain(glossary::names());
+    let capabilities = Capability::ALL.iter().map(|capability| capability.name());
+    let known = keys::names().into_iter().chain(glossary::names()).chain(capabilities);
     let meant = closest(word, known).filter(|_| !error.contains("did you mean"));
     if let Some((what, meant)) = error.split_once("\n\n").map(|(what, _)| what).zip(meant) {
         return format!("{what}\n\nhint: did you mean `{meant}`?");
@@ -49,6 +62,23 @@ fn unknown(word: &str, error: &str) -> String {
 fn of_words(name: &str) -> Option<String> {
     let found = glossary::find(name)?;
     Some(format!("{} (word)\n\n{}\n", found.name, found.means))
+}
+
+/// What a host must offer, and what needs it.
+fn of_capability(name: &str) -> Option<String> {
+    let capability = Capability::ALL.iter().find(|capability| capability.name() == name)?;
+    let about = catalog::meaning(Capability::json_schema, name)?;
+    let items = catalog::items();
+    let needing = items.iter().filter(|item| item.needs.contains(capability));
+    let needing: Vec<&str> = needing.map(|item| item.name).collect();
+    let needed = match needing.as_slice() {
+        [] => String::new(),
+        names => format!("\nNeeded by\n  {}\n", names.join(", ")),
+    };
+    Some(format!(
+        "{name} (capability)\n\n{about}\n{needed}\n`keelhaul doctor` says whether this host has it, and why \
+         not. `requires: [{name}]` has a scenario skipped where it lacks.\n"
+    ))
 }
 
 /// A rule of `audit`.
@@ -88,6 +118,17 @@ fn render(item: &Item) -> String {
     text
 }
 
+/// What a parameter takes: of many alternatives the first few.
+pub(super) fn takes(parameter: &Parameter) -> String {
+    let all: Vec<&str> = parameter.takes.split(" | ").collect();
+    match all.get(..SHOWN) {
+        Some(first) if all.len() > MANY => {
+            format!("{} | … {} in all", first.join(" | "), all.len())
+        }
+        _ => parameter.takes.clone(),
+    }
+}
+
 /// What modifies a step that injects.
 fn of_step() -> Vec<Parameter> {
     let step = |name: &String| ["when", "within", "hold", "for", "profile"].contains(&&**name);
@@ -104,7 +145,7 @@ pub(super) fn section(text: &mut String, heading: &str, parameters: &[Parameter]
             (Some(default), false) if default != "null" => format!(", {default} by default"),
             _ => String::new(),
         };
-        let _ = writeln!(text, "  {} ({}{default})", parameter.name, parameter.takes);
+        let _ = writeln!(text, "  {} ({}{default})", parameter.name, takes(parameter));
         let _ = writeln!(text, "      {}", parameter.doc.replace('\n', " "));
     }
 }

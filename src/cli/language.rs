@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{explain::section, keys};
+use super::{
+    explain::{section, takes},
+    keys,
+};
 use crate::{
     catalog::{Parameter, parameters_of},
     scenario::{
@@ -13,25 +16,88 @@ use crate::{
     },
 };
 
-/// A part of a file: its name, what it is, its keys.
+/// A part of a file: its name, what it is, its keys, and one as it is written.
 struct Part {
     name: &'static str,
     what: &'static str,
     schema: fn(&mut SchemaGenerator) -> Schema,
+    /// Lines of YAML.
+    example: &'static str,
 }
 
+const SCENARIO: &str = "\
+keelhaul: 1
+name: killed
+volumes: { data: { docker: {} } }
+services: { agent: { image: keelhaul/specimen, mounts: { /data: data } } }
+steady_state: [{ http: { service: agent, path: /health, status: 200 } }]
+steps:
+  - { inject: { kill: { target: agent } }, as: killed }
+  - { inject: { restart: { target: agent } }, as: started }
+  - { recover: { within: 5s } }";
+
 const PARTS: [Part; 11] = [
-    Part { name: "scenario", what: "a file", schema: Scenario::json_schema },
-    Part { name: "service", what: "one of `services`", schema: Service::json_schema },
-    Part { name: "step", what: "one of `steps`", schema: step_schema },
-    Part { name: "control", what: "one of `controls`", schema: Control::json_schema },
-    Part { name: "objectives", what: "of a scenario", schema: Objectives::json_schema },
-    Part { name: "matrix", what: "of a scenario", schema: Matrix::json_schema },
-    Part { name: "expect_failure", what: "of a scenario", schema: ExpectFailure::json_schema },
-    Part { name: "attach", what: "of a service", schema: Attach::json_schema },
-    Part { name: "healthcheck", what: "of a service", schema: Healthcheck::json_schema },
-    Part { name: "recover", what: "a step", schema: RecoverStep::json_schema },
-    Part { name: "exec", what: "a step", schema: ExecStep::json_schema },
+    Part { name: "scenario", what: "a file", schema: Scenario::json_schema, example: SCENARIO },
+    Part {
+        name: "service",
+        what: "one of `services`",
+        schema: Service::json_schema,
+        example: "services: { agent: { image: keelhaul/specimen, mounts: { /data: data }, memory: 256MiB } }",
+    },
+    Part {
+        name: "step",
+        what: "one of `steps`",
+        schema: step_schema,
+        example: "- { inject: { pause: { target: agent } }, as: paused, for: 3s }",
+    },
+    Part {
+        name: "control",
+        what: "one of `controls`",
+        schema: Control::json_schema,
+        example: "controls: [{ name: on-tmpfs, fails: [recover], volumes: { data: { tmpfs: {} } } }]",
+    },
+    Part {
+        name: "objectives",
+        what: "of a scenario",
+        schema: Objectives::json_schema,
+        example: "objectives: { rto: 5s, rpo: 0 }",
+    },
+    Part {
+        name: "matrix",
+        what: "of a scenario",
+        schema: Matrix::json_schema,
+        example: "matrix: { axes: { signal: [SIGTERM, SIGKILL], after: [1s, 9s] }, exclude: [{ signal: SIGTERM, after: 9s }] }",
+    },
+    Part {
+        name: "expect_failure",
+        what: "of a scenario",
+        schema: ExpectFailure::json_schema,
+        example: "expect_failure: { until: \"2027-01-31\", because: mended in the next release }",
+    },
+    Part {
+        name: "attach",
+        what: "of a service",
+        schema: Attach::json_schema,
+        example: "services: { db: { attach: { container: shop-db-1 } } }",
+    },
+    Part {
+        name: "healthcheck",
+        what: "of a service",
+        schema: Healthcheck::json_schema,
+        example: "healthcheck: { command: [/keelhaul, --version], interval: 2s, retries: 5 }",
+    },
+    Part {
+        name: "recover",
+        what: "a step",
+        schema: RecoverStep::json_schema,
+        example: "- { recover: { within: 10s, hold: 3s } }",
+    },
+    Part {
+        name: "exec",
+        what: "a step",
+        schema: ExecStep::json_schema,
+        example: "- { exec: { service: agent, command: [/keelhaul, --version], timeout: 5s } }",
+    },
 ];
 
 /// Every part and every key that is called so; none when nothing is.
@@ -39,14 +105,18 @@ pub(super) fn explanation(word: &str) -> Option<String> {
     let mut text = String::new();
     for part in &PARTS {
         let keys = parameters_of(part.schema);
+        // what is a part of its own has its example there
+        let is_part = PARTS.iter().any(|it| it.name == word);
         if let Some(key) = keys.iter().find(|key| key.name == word) {
-            one_key(&mut text, part, key);
+            one_key(&mut text, part, key, !is_part);
         }
         // one of many is called as they are: `services`
         if keys::stands_for(word, part.name) {
             separate(&mut text);
             let _ = writeln!(text, "{} ({})\n", part.name, part.what);
             section(&mut text, "Keys", &keys);
+            let example = part.example.replace('\n', "\n  ");
+            let _ = writeln!(text, "\nExample\n  {example}");
         }
     }
     let known: Vec<&str> = names().collect();
@@ -62,10 +132,13 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
     PARTS.iter().map(|part| part.name)
 }
 
-fn one_key(text: &mut String, part: &Part, key: &Parameter) {
+fn one_key(text: &mut String, part: &Part, key: &Parameter, with_example: bool) {
     separate(text);
-    let _ = writeln!(text, "{} (key of a {}: {})\n\n{}", key.name, part.name, key.takes, key.doc);
-    let _ = writeln!(text, "\nExample\n  {}", keys::written(key));
+    let takes = takes(key);
+    let _ = writeln!(text, "{} (key of a {}: {takes})\n\n{}", key.name, part.name, key.doc);
+    if with_example {
+        let _ = writeln!(text, "\nExample\n  {}", keys::written(key));
+    }
 }
 
 fn separate(text: &mut String) {
