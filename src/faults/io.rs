@@ -337,10 +337,14 @@ impl Aim<'_> {
             return Err(FaultError::ReachedNobody(why.into()));
         };
         if facts.matched == 0 && self.inserts() {
+            // the mounts of a container that is not ours stay as they are
+            let or = match cx.attached {
+                true => "put the service to work meanwhile",
+                false => "write `interpose: file` at the volume",
+            };
             return Err(FaultError::ReachedNobody(format!(
                 "the rule is gone, and nothing that the service did came to it: {}\n\nhint: what is \
-                 open before escapes it; let it last until the service opens a file, or write \
-                 `interpose: file` at the volume",
+                 open before escapes it; let it last until the service opens a file, or {or}",
                 self.words()
             )));
         }

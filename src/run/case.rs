@@ -172,6 +172,9 @@ impl Begun {
     }
 }
 
+/// Characters of what is said of the step that broke.
+const WHY: usize = 200;
+
 /// Waits with the faults in force until the user interrupts, or the helper is lost.
 async fn held(world: &Arc<World>) {
     world.hold();
@@ -181,8 +184,13 @@ async fn held(world: &Arc<World>) {
     } else {
         format!("`{}` in force", faults.join("`, `"))
     };
+    let why = world.findings().what_broke().map_or_else(String::new, |broke| {
+        let said: String =
+            broke.message.lines().next().unwrap_or_default().chars().take(WHY).collect();
+        format!(", as `{}` does not hold ({said})", broke.id)
+    });
     let looks = clean::shells(world).await;
-    let text = format!("held with {faults}: look with {looks}; Ctrl-C rolls back");
+    let text = format!("held with {faults}{why}: look with {looks}; Ctrl-C rolls back");
     world.emit(Event::Attention { case: world.id(), text });
     world.stop.cancelled().await;
 }

@@ -58,6 +58,12 @@ impl Findings {
         self.all.iter().find(|finding| finding.verdict == Some(Verdict::Fail))
     }
 
+    /// The first assertion that did not hold, or could not be judged.
+    pub(super) fn what_broke(&self) -> Option<&Finding> {
+        let bad = |it: &&Finding| it.verdict.is_some_and(|verdict| verdict != Verdict::Pass);
+        self.first_failure().or_else(|| self.all.iter().find(bad))
+    }
+
     /// The heaviest verdict apart from failures.
     pub(super) fn heaviest_but_failures(&self) -> Verdict {
         let verdicts = self.all.iter().filter_map(|finding| finding.verdict);

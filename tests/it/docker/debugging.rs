@@ -40,6 +40,7 @@ fn a_held_run_keeps_its_fault_past_its_timeout_until_it_is_interrupted() {
     let mut run = test.start(&["run", "failing.yaml", "--hold"], &[], "");
     let said = run.until_said("held with `frozen` in force");
     assert!(said.contains("keelhaul shell") && said.contains("Ctrl-C"), "{said}");
+    assert!(said.contains(", as `never.expect[0]` does not hold ("), "{said}");
     std::thread::sleep(Duration::from_secs(9));
     let id = test.run_id();
     let written = test.told(&["shell", &id, "agent"], "touch /data/x\n");
