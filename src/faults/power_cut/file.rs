@@ -133,8 +133,9 @@ fn told(
         Some(_) => "there",
     };
     let evidence = format!(
-        "{undone} of {pending} operations that were not durable are undone; of our own files the \
-         synced one is {}, the other {}; {started}",
+        "{undone} of {pending} operations that were not durable, as `{}` has it, are undone; of our own \
+         files the synced one is {}, the other {}; {started}",
+        durability.name(),
         is(canaries.synced),
         is(canaries.unsynced)
     );
@@ -177,7 +178,9 @@ mod tests {
     fn a_name_that_others_have_synced_is_there_without_a_byte() {
         let proven = |unsynced, durability| {
             let canaries = Canaries { synced: Some(6), unsynced };
-            told(CUT, canaries, (CutProfile::Drop, durability), "started").proven
+            let effect = told(CUT, canaries, (CutProfile::Drop, durability), "started");
+            assert!(effect.evidence.contains(durability.name()), "{effect:?}");
+            effect.proven
         };
         for durability in [Durability::Ext4, Durability::Xfs] {
             assert_eq!(
