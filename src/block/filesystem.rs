@@ -13,6 +13,13 @@ pub fn is_filesystem(name: &str) -> bool {
     MARKS.iter().any(|(known, ..)| *known == name)
 }
 
+/// Whether several devices may have the same one at a time, and none is taken for another. A device of a
+/// btrfs is known by the filesystem's id alone (`device_list_add` in `fs/btrfs/volumes.c` of Linux).
+#[must_use]
+pub fn has_look_alikes(name: &str) -> bool {
+    name != "btrfs"
+}
+
 /// The type by which it is mounted; none where it is none of those that we know.
 #[must_use]
 pub fn filesystem(image: &Image) -> Option<&'static str> {
@@ -37,6 +44,12 @@ mod tests {
             assert_eq!(filesystem(&image), Some(name));
             assert!(is_filesystem(name));
         }
+    }
+
+    #[test]
+    fn only_one_device_at_a_time_has_a_btrfs() {
+        let several = MARKS.map(|(name, ..)| has_look_alikes(name));
+        assert_eq!(several, [true, true, false]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod ways;
 
 pub use choose::{Candidate, Kept, choose};
 pub use disk::{Cut, Disk};
-pub use filesystem::{filesystem, is_filesystem};
+pub use filesystem::{filesystem, has_look_alikes, is_filesystem};
 pub use image::{CHUNK, Image};
 pub use laid_out::laid_out;
 pub use log_writes::LogWrites;

@@ -78,13 +78,18 @@ pub enum Ask {
     /// Somebody was told something. → `At`
     Mark,
     /// Begin to open the past of a disk.
-    OpenPast,
+    OpenPast {
+        /// Devices that are to show it, where the filesystem lets there be several.
+        stages: u32,
+    },
     /// Nobody looks at the past of a disk any more.
     ClosePast,
     /// The past of a disk. `Already` while it is not open yet.
     Past,
     /// Show what a cut at this moment would have left. → `Shown`
     Show {
+        /// On which device, by its place among them.
+        stage: u32,
         /// The moment.
         cut: u64,
         /// What survives of each write that was not durable.
@@ -251,8 +256,8 @@ impl Controlled for Power {
             Ask::UndoCut => done(self.undo()),
             Ask::Record { most } if self.record(most) => Answer::Done,
             Ask::Mark => self.mark().map_or_else(no_power, Answer::At),
-            Ask::OpenPast if self.open() => Answer::Done,
-            Ask::OpenPast => Answer::Refused("its past is still being opened".into()),
+            Ask::OpenPast { stages } if self.open(stages) => Answer::Done,
+            Ask::OpenPast { .. } => Answer::Refused("its past is still being opened".into()),
             Ask::ClosePast => {
                 self.close();
                 Answer::Done
@@ -262,7 +267,7 @@ impl Controlled for Power {
                 Opened::Open(facts) => Answer::Past(facts),
                 Opened::Failed(why) => Answer::Refused(why),
             },
-            Ask::Show { cut, kept } => match self.show(cut, &kept) {
+            Ask::Show { stage, cut, kept } => match self.show(stage, cut, &kept) {
                 Some(digest) => Answer::Shown(digest),
                 None => Answer::Refused(format!("there is no such state at {cut}")),
             },

@@ -15,7 +15,7 @@ use crate::{
     block::Profile,
     protocol::{
         Capability, CutProfile, ExploreReport, ExploreSpec, FETCHING, KeptFile, LoadCall,
-        LoadReply, Reads,
+        LoadReply, MOST_WORKERS, Reads,
     },
     units::Duration,
     volumes::object_name,
@@ -61,6 +61,11 @@ pub struct Explore {
     /// After this time no further state is looked at.
     #[serde(default = "default_time")]
     time: Duration,
+    /// States that are looked at side by side: as many as the host has processors, and 4 at most, unless it is
+    /// written here. One at a time where a program reads them, and on btrfs. What is found does not depend on
+    /// it, as long as the time suffices.
+    #[schemars(range(min = 1, max = 8))]
+    workers: Option<u32>,
     /// Keep of a wrong state, beside the state, all that was written to the disk until then, as a log of
     /// the kernel's `dm-log-writes`.
     #[serde(default)]
@@ -139,6 +144,21 @@ impl Explore {
         }
     }
 
+    /// Why so many states cannot be looked at side by side.
+    fn too_many(&self) -> Option<String> {
+        match self.workers {
+            Some(workers) if !(1..=MOST_WORKERS).contains(&workers) => {
+                Some(format!("`workers: {workers}` is no crew\n\nhint: write 1 to {MOST_WORKERS}"))
+            }
+            Some(2..) if self.program.is_some() => Some(
+                "two programs at a time could come in each other's way, so that states are looked at one at \
+                 a time\n\nhint: leave `workers` out"
+                    .into(),
+            ),
+            _ => None,
+        }
+    }
+
     /// How a state is read; none where the service has no container.
     fn reads(&self, cx: &dyn ProbeCx) -> Option<Reads> {
         match (&self.file, &self.program) {
@@ -171,7 +191,7 @@ fn observed(report: &ExploreReport, most: u64) -> String {
     format!(
         "{} states of {} planned{}, {} of them alike, at {} of {} moments ({} in every way), by {} \
          profiles; {} writes that a cut may lose, {} records acknowledged, {} different recoveries; \
-         {} states a second{forgotten}",
+         {} states a second by {}{forgotten}",
         report.states,
         report.planned,
         few(report, most),
@@ -183,8 +203,13 @@ fn observed(report: &ExploreReport, most: u64) -> String {
         report.volatile,
         report.acknowledged,
         report.recovered,
-        report.per_second()
+        report.per_second(),
+        workers(report.workers)
     )
+}
+
+fn workers(count: u64) -> String {
+    format!("{count} worker{}", if count == 1 { "" } else { "s" })
 }
 
 /// Why there are fewer states than there might be.
@@ -257,7 +282,8 @@ impl Probe for Explore {
     fn explores(&self) -> Option<Explores<'_>> {
         let program = self.program.as_ref();
         let seen_by = program.map(|program| (program.service.as_str(), program.path.as_str()));
-        Some(Explores { workload: &self.workload, volume: &self.volume, seen_by })
+        let side_by_side = self.workers.is_some_and(|workers| workers > 1);
+        Some(Explores { workload: &self.workload, volume: &self.volume, seen_by, side_by_side })
     }
 
     fn describe(&self) -> String {
@@ -285,6 +311,7 @@ impl Probe for Explore {
         wrong.unless((1..=MOST).contains(&self.states), || {
             format!("`states: {}` is no budget\n\nhint: write 1 to {MOST}", self.states)
         });
+        wrong.add(self.too_many());
         wrong.list()
     }
 
@@ -305,6 +332,7 @@ impl Probe for Explore {
             states: self.states,
             time_ms: u64::try_from(self.time.0.as_millis()).unwrap_or(u64::MAX),
             log_writes: self.log_writes,
+            workers: self.workers,
         };
         cx.helper().load(LoadCall::Explore { name: name.clone(), explore }).await?;
         loop {
@@ -341,6 +369,7 @@ mod tests {
             volatile: 9,
             acknowledged: 7,
             took_us: 500_000,
+            workers: 2,
             ..ExploreReport::default()
         }
     }
@@ -364,7 +393,10 @@ mod tests {
         let world = World::default();
         world.set().keeper.explored = report();
         let sample = probe("").read(&world).await.unwrap();
-        assert!(sample.holds() && sample.observed.contains("80 states a second"), "{sample:?}");
+        assert!(
+            sample.holds() && sample.observed.ends_with("80 states a second by 2 workers"),
+            "{sample:?}"
+        );
         let calls = std::mem::take(&mut world.set().load_calls);
         let [LoadCall::Explore { explore, .. }, LoadCall::Explored { .. }] = &calls[..] else {
             panic!("{calls:?}")
@@ -426,6 +458,10 @@ mod tests {
         assert_eq!(probe(", profiles: []").check().len(), 1);
         assert_eq!(probe(", profiles: [drop, data-first]").check().len(), 1);
         assert_eq!(probe(", states: 0").check().len(), 1);
+        for workers in [0, 9] {
+            assert_eq!(probe(&format!(", workers: {workers}")).check().len(), 1);
+        }
+        assert_eq!(probe(", workers: 8").check(), Vec::<String>::new());
         for file in ["", "/data/journal.log", "../x", "a//b"] {
             let file = Some(file.to_owned());
             assert_eq!(Explore { file, ..probe("") }.check().len(), 1);
@@ -434,6 +470,8 @@ mod tests {
         assert_eq!(probe(&format!(", {program}")).check().len(), 1, "either file or program");
         let printed = |program: &str| Explore { file: None, ..probe(program) };
         assert_eq!(printed(&format!(", {program}")).check(), Vec::<String>::new());
+        assert_eq!(printed(&format!(", {program}, workers: 1")).check(), Vec::<String>::new());
+        assert_eq!(printed(&format!(", {program}, workers: 2")).check().len(), 1);
         assert_eq!(
             printed(", program: { service: db, path: /data, command: [] }").check().len(),
             1

@@ -147,6 +147,8 @@ pub struct Explores<'a> {
     pub volume: &'a str,
     /// The service that sees its states, and where it has the volume.
     pub seen_by: Option<(&'a str, &'a str)>,
+    /// More than one state is to be looked at at a time.
+    pub side_by_side: bool,
 }
 
 /// One probe.

@@ -11,16 +11,27 @@ use crate::block::{Kept, Point, Profile};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PastFacts {
-    /// Node of the device that shows them.
-    pub node: PathBuf,
-    /// Number of the connection that serves it.
-    pub connection: u32,
+    /// Where they are shown: at least one, and as many as were asked for where there can be so many.
+    pub stages: Vec<StageFacts>,
     /// The filesystem on it.
     pub filesystem: String,
     /// Events of the record that did not fit, from its beginning.
     pub forgotten: u64,
     /// The moments at which it can be cut.
     pub points: Vec<Point>,
+}
+
+/// The most states that are looked at side by side.
+pub const MOST_WORKERS: u32 = 8;
+
+/// A device that shows past states of a disk, one at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageFacts {
+    /// Its node.
+    pub node: PathBuf,
+    /// Number of the connection that serves it, and nothing else.
+    pub connection: u32,
 }
 
 /// Which states are to be looked at, and how.
@@ -40,6 +51,9 @@ pub struct ExploreSpec {
     /// Of a wrong state, what came to it is kept too.
     #[serde(default)]
     pub log_writes: bool,
+    /// States that are looked at side by side; none for as many as the host has processors for.
+    #[serde(default)]
+    pub workers: Option<u32>,
 }
 
 /// Where the records are in a state.
@@ -112,6 +126,9 @@ pub struct ExploreReport {
     pub worst: Option<(u64, u64)>,
     /// Microseconds that it took, from the first plan to the last state.
     pub took_us: u64,
+    /// States that were looked at side by side.
+    #[serde(default)]
+    pub workers: u64,
     /// What became of the file of that state, where there is one that was wrong twice.
     #[serde(default)]
     pub state: Option<KeptFile>,

@@ -48,7 +48,7 @@ pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
 pub use explore::{
     Artifact, ExploreProgress, ExploreReport, ExploreSpec, FETCHING, KeptFile, LostWrite,
-    PastFacts, Reads, ReplaySpec, Replayed, WrongState,
+    MOST_WORKERS, PastFacts, Reads, ReplaySpec, Replayed, StageFacts, WrongState,
 };
 pub use file_cut::{CutProfile, DurableAttempt, FileCutOp, PendingFacts, TriedDurable};
 pub use histogram::Histogram;
@@ -85,4 +85,4 @@ pub use trial_name::{is_of_set, is_tried, mark_of_set, only};
 pub use visibility::{TriedVisible, VisibleAttempt};
 
 /// Version of the wire and journal formats. Any change of shape raises it.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;

@@ -27,7 +27,7 @@ use crate::{
     },
     interpose::{
         control::{Answer, Ask},
-        disk::{PAST, Setup},
+        disk::{PAST_BYTES, Setup, past_marks},
         serve::Serve,
     },
     protocol::{
@@ -35,8 +35,8 @@ use crate::{
     },
 };
 
-/// Bytes of a name that a loop device keeps, also of the disk that shows the past of this one.
-const NAME: usize = 63 - PAST.len();
+/// Bytes of a name that a loop device keeps, also of the disks that show the past of this one.
+const NAME: usize = 63 - PAST_BYTES;
 /// What was written before a canary was synced is synced along with it: the subject gets so long to
 /// write on before the power goes.
 const WRITING: Duration = Duration::from_millis(300);
@@ -85,17 +85,13 @@ pub(super) fn device(name: &str) -> Result<Attached, HelperError> {
     found.ok_or_else(|| HelperError::Refused(format!("`{name}` is attached to no loop device")))
 }
 
-/// Detaches the device, and that of its past; where somebody has it mounted all the same, whoever
+/// Detaches the device, and those of its past; where somebody has one mounted all the same, whoever
 /// waits for the server gets an error. False where there is none.
 pub(super) fn detach(name: &str) -> Result<bool, HelperError> {
-    // an error of one keeps nobody from the other
-    let (past, own) = (detach_one(&past_of(name)), detach_one(name));
-    Ok(past? | own?)
-}
-
-/// The name of the disk that shows the past of this one.
-fn past_of(name: &str) -> String {
-    format!("{name}{PAST}")
+    // an error of one keeps nobody from the others
+    let past: Vec<_> = past_marks(name).map(|past| detach_one(&past)).collect();
+    let own = detach_one(name);
+    past.into_iter().chain([own]).try_fold(false, |any, one| Ok(one? | any))
 }
 
 fn detach_one(name: &str) -> Result<bool, HelperError> {
@@ -124,14 +120,13 @@ fn detached_within(name: &str, time: Duration) -> Result<bool, HelperError> {
 
 /// Refuses while there is a device, or one of its past, though their server is gone.
 pub(super) fn is_gone(name: &str) -> Result<(), HelperError> {
-    let (own, past) = (devices(name)?, devices(&past_of(name))?);
-    match own.iter().chain(&past).next() {
-        None => Ok(()),
-        Some(device) => {
+    for mark in past_marks(name).chain([name.to_owned()]) {
+        if let Some(device) = devices(&mark)?.first() {
             let node = format!("/dev/loop{}", device.number);
-            Err(HelperError::Refused(format!("`{name}` is still in use through `{node}`")))
+            return Err(HelperError::Refused(format!("`{name}` is still in use through `{node}`")));
         }
     }
+    Ok(())
 }
 
 /// Does something to the power of a disk.

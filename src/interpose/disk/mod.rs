@@ -3,7 +3,7 @@
 //!
 //! One file, served by FUSE past the page cache to a loop device; the mount is in nobody's tree, and
 //! lives as long as the device has the file. What a cut leaves is decided by `block`, purely; `past` shows
-//! what earlier ones would have left, on a second disk.
+//! what earlier ones would have left, on disks beside it.
 
 mod load;
 mod past;
@@ -12,5 +12,5 @@ mod served;
 mod session;
 mod struck;
 
-pub use past::{Opened, PAST};
+pub use past::{Opened, PAST_BYTES, past_marks};
 pub use session::{Power, Session, Setup};

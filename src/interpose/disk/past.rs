@@ -1,5 +1,5 @@
-//! Past states of a disk, shown one after the other on a second disk: of the same process, with a
-//! connection and a loop device of its own, so that it can hang or be aborted without the first.
+//! Past states of a disk, shown one after the other on a disk beside it, or on several: of the same process,
+//! each with a connection and a loop device of its own, so that it can hang or be aborted without the others.
 
 use std::{
     fs,
@@ -13,13 +13,26 @@ use super::{
     session::{serve, unstruck},
 };
 use crate::{
-    block::{Image, Kept, Past, pack},
-    host::loop_device::Attached,
-    protocol::PastFacts,
+    block::{Image, Kept, Past, has_look_alikes, pack},
+    protocol::{MOST_WORKERS, PastFacts, StageFacts},
 };
 
-/// What the second disk's name ends with.
-pub const PAST: &str = "+past";
+/// What the name of a disk that shows the past of another ends with; from the second one on, behind a number.
+const PAST: &str = "+past";
+/// Bytes by which such a name is longer, at most.
+pub const PAST_BYTES: usize = PAST.len() + 1;
+
+/// The names of all disks that may show the past of one: whoever takes that away, takes these away too.
+pub fn past_marks(mark: &str) -> impl Iterator<Item = String> {
+    (0..MOST_WORKERS).map(move |nth| past_mark(mark, nth))
+}
+
+fn past_mark(mark: &str, nth: u32) -> String {
+    match nth {
+        0 => format!("{mark}{PAST}"),
+        nth => format!("{mark}{PAST}{}", nth + 1),
+    }
+}
 
 /// Bytes of the largest state that is kept, and of the largest log: reports are copied about.
 const LARGEST_STATE: u64 = 64 << 20;
@@ -43,10 +56,17 @@ pub(super) struct Pasts {
     state: Mutex<State>,
 }
 
+/// A disk that shows one state at a time.
+#[derive(Clone)]
+struct Stage {
+    disk: Arc<Powered>,
+    facts: StageFacts,
+}
+
 #[derive(Default)]
 struct State {
-    shown: Option<(Arc<Powered>, Attached)>,
-    past: Option<(Past, PastFacts)>,
+    stages: Vec<Stage>,
+    past: Option<(Arc<Past>, PastFacts)>,
     failed: Option<String>,
     /// Somebody reads it.
     opening: bool,
@@ -57,7 +77,7 @@ struct State {
 impl Pasts {
     /// Of the disk with this mark.
     pub(super) fn new(nodes: &Path, mark: &str) -> Self {
-        Self { nodes: nodes.to_owned(), mark: format!("{mark}{PAST}"), state: Mutex::default() }
+        Self { nodes: nodes.to_owned(), mark: mark.to_owned(), state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -65,8 +85,9 @@ impl Pasts {
     }
 
     /// Opens the past of a disk as it is now, on a thread of its own: it may take longer than whoever
-    /// asks after us is patient. False while another is still being opened.
-    pub(super) fn open(this: &Arc<Self>, disk: &Arc<Powered>) -> bool {
+    /// asks after us is patient. It is shown on so many disks at most. False while another is still being
+    /// opened.
+    pub(super) fn open(this: &Arc<Self>, disk: &Arc<Powered>, stages: u32) -> bool {
         {
             let mut state = this.state();
             if state.opening {
@@ -77,7 +98,7 @@ impl Pasts {
         }
         let (pasts, disk) = (Arc::clone(this), Arc::clone(disk));
         let work = move || {
-            let opened = pasts.read(&disk);
+            let opened = pasts.read(&disk, stages);
             let mut state = pasts.state();
             state.opening = false;
             match opened {
@@ -92,38 +113,47 @@ impl Pasts {
         true
     }
 
-    /// Forgets it: what is known of every moment takes room. The second disk stays, with what it shows.
+    /// Forgets it: what is known of every moment takes room. The disks beside it stay, with what they show.
     pub(super) fn close(&self) {
         let mut state = self.state();
         (state.past, state.wanted) = (None, false);
     }
 
-    fn read(&self, disk: &Powered) -> Result<(Past, PastFacts), String> {
+    fn read(&self, disk: &Powered, stages: u32) -> Result<(Arc<Past>, PastFacts), String> {
         let past = disk.past().ok_or("nothing of this disk was recorded")?;
         past.warm();
         let filesystem = disk.filesystem().ok_or("no filesystem is known to be on this disk")?;
-        let shown = self.state().shown.clone();
-        let (_, attached) = match shown {
-            Some(shown) => shown,
-            None => self.attach(disk.size())?,
-        };
+        let most = if has_look_alikes(filesystem) { stages.clamp(1, MOST_WORKERS) } else { 1 };
         let facts = PastFacts {
-            node: attached.node,
-            connection: rustix::fs::minor(attached.backing.device),
+            stages: self.stages(disk.size(), most)?,
             filesystem: filesystem.to_owned(),
             forgotten: past.forgotten(),
             points: past.points().to_vec(),
         };
-        Ok((past, facts))
+        Ok((Arc::new(past), facts))
     }
 
-    fn attach(&self, size: u64) -> Result<(Arc<Powered>, Attached), String> {
-        let disk = Arc::new(Powered::new(Image::new(size)));
-        let served =
-            unstruck(&disk).and_then(|rules| serve((&disk, &rules), &self.nodes, &self.mark));
+    /// The first so many disks on which states are shown; fewer, but one, where the host has no more devices.
+    fn stages(&self, size: u64, most: u32) -> Result<Vec<StageFacts>, String> {
+        let mut stages = self.state().stages.clone();
+        for nth in (0..most).skip(stages.len()) {
+            match self.attach(size, nth) {
+                Ok(stage) => stages.push(stage),
+                Err(why) if nth == 0 => return Err(why),
+                Err(_) => break,
+            }
+        }
+        let facts = stages.iter().zip(0..most).map(|(stage, _)| stage.facts.clone()).collect();
+        self.state().stages = stages;
+        Ok(facts)
+    }
+
+    fn attach(&self, size: u64, nth: u32) -> Result<Stage, String> {
+        let (disk, mark) = (Arc::new(Powered::new(Image::new(size))), past_mark(&self.mark, nth));
+        let served = unstruck(&disk).and_then(|rules| serve((&disk, &rules), &self.nodes, &mark));
         let (_, attached) = served.map_err(|error| error.to_string())?;
-        self.state().shown = Some((Arc::clone(&disk), attached.clone()));
-        Ok((disk, attached))
+        let connection = rustix::fs::minor(attached.backing.device);
+        Ok(Stage { disk, facts: StageFacts { node: attached.node, connection } })
     }
 
     /// How far it is.
@@ -136,18 +166,27 @@ impl Pasts {
         }
     }
 
-    /// Puts on the second disk what a cut of the first would have left.
-    pub(super) fn show(&self, cut: u64, kept: &[Kept]) -> Option<[u8; 32]> {
-        let state = self.state();
-        let image = state.past.as_ref()?.0.image(cut, kept)?;
+    /// Puts on one of the disks beside the first what a cut of that would have left.
+    pub(super) fn show(&self, stage: u32, cut: u64, kept: &[Kept]) -> Option<[u8; 32]> {
+        let (past, shown) = {
+            let state = self.state();
+            let shown = state.stages.get(usize::try_from(stage).ok()?)?;
+            (Arc::clone(&state.past.as_ref()?.0), Arc::clone(&shown.disk))
+        };
+        // most of the work is the digest, and whoever shows another state does not wait for it
+        let image = past.image(cut, kept)?;
         let digest = image.digest();
-        state.shown.as_ref()?.0.show(image);
+        shown.show(image);
         Some(digest)
+    }
+
+    fn past(&self) -> Option<Arc<Past>> {
+        self.state().past.as_ref().map(|(past, _)| Arc::clone(past))
     }
 
     /// Writes what a cut of the first would have left to a file, packed.
     pub(super) fn keep(&self, cut: u64, kept: &[Kept], to: &Path) -> Result<u64, String> {
-        let image = self.state().past.as_ref().and_then(|(past, _)| past.image(cut, kept));
+        let image = self.past().and_then(|past| past.image(cut, kept));
         let image = image.ok_or_else(|| format!("there is no such state at {cut}"))?;
         let packed = pack(&image, LARGEST_STATE)
             .ok_or_else(|| format!("it takes more than {} MiB", LARGEST_STATE >> 20))?;
@@ -157,13 +196,25 @@ impl Pasts {
 
     /// Writes what happened to the first until a cut to a file, as a log of `dm-log-writes`.
     pub(super) fn export(&self, cut: u64, to: &Path) -> Result<u64, String> {
-        let state = self.state();
-        let (past, _) = state.past.as_ref().ok_or("its past is not open")?;
+        let past = self.past().ok_or("its past is not open")?;
         let log = past.recording().log_writes(cut)?;
         if log.bytes() > LARGEST_LOG {
             return Err(format!("it takes more than {} MiB", LARGEST_LOG >> 20));
         }
         let written = fs::File::create(to).and_then(|file| log.write_to(&mut BufWriter::new(file)));
         written.map(|()| log.bytes()).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_disks_beside_one_are_its_own() {
+        let marks: Vec<_> = past_marks("kh-data").collect();
+        assert_eq!(marks[..3], ["kh-data+past", "kh-data+past2", "kh-data+past3"]);
+        assert!(marks.iter().all(|mark| mark.len() <= "kh-data".len() + PAST_BYTES));
+        assert!(past_marks("kh-data2").all(|mark| !marks.contains(&mark)));
     }
 }

@@ -186,11 +186,11 @@ impl Power {
         self.disk.mark().ok()
     }
 
-    /// Begins to open its past; [`opened`](Self::opened) says how far that is. False while it is still
-    /// being opened for somebody else.
+    /// Begins to open its past, to be shown on so many devices at most; [`opened`](Self::opened) says how
+    /// far that is. False while it is still being opened for somebody else.
     #[must_use]
-    pub fn open(&self) -> bool {
-        Pasts::open(&self.pasts, &self.disk)
+    pub fn open(&self, stages: u32) -> bool {
+        Pasts::open(&self.pasts, &self.disk, stages)
     }
 
     /// Forgets its past, as far as it is open: nobody looks at it any more.
@@ -204,10 +204,10 @@ impl Power {
         self.pasts.opened()
     }
 
-    /// Shows what a cut would have left; the digest of that. None where it could not.
+    /// Shows on a device what a cut would have left; the digest of that. None where it could not.
     #[must_use]
-    pub fn show(&self, cut: u64, kept: &[Kept]) -> Option<[u8; 32]> {
-        self.pasts.show(cut, kept)
+    pub fn show(&self, stage: u32, cut: u64, kept: &[Kept]) -> Option<[u8; 32]> {
+        self.pasts.show(stage, cut, kept)
     }
 
     /// Writes what a cut would have left to a file, packed; the bytes of that.

@@ -2,6 +2,7 @@
 
 use super::{Cx, faults::no_engine, references::unknown_service};
 use crate::{
+    block::has_look_alikes,
     diagnostic::suggest,
     probes::{Explores, ProbeSpec},
     protocol::Capability,
@@ -72,12 +73,8 @@ fn probe(cx: &mut Cx<'_>, probe: &ProbeSpec, path: &[Seg<'_>]) {
         cx.report(&below("workload"), text);
     }
     if let Some(explores) = probe.explores() {
-        let Explores { workload, volume, .. } = explores;
-        if let Some(text) = no_past(cx, volume).or_else(|| second_past(cx, workload, volume)) {
-            cx.report(&below("volume"), text);
-        }
-        if let Some(text) = unseen(cx, &explores) {
-            cx.report(&below("program"), text);
+        for (key, text) in past(cx, &explores) {
+            cx.report(&below(key), text);
         }
         if path.first() != Some(&"verify".into()) {
             let at: Vec<Seg<'_>> = path.iter().copied().chain([probe.name().into()]).collect();
@@ -90,11 +87,34 @@ fn probe(cx: &mut Cx<'_>, probe: &ProbeSpec, path: &[Seg<'_>]) {
     }
 }
 
+/// Why states of a volume's past cannot be looked at so, each with the key that says it.
+fn past(cx: &Cx<'_>, explores: &Explores<'_>) -> Vec<(&'static str, String)> {
+    let Explores { workload, volume, .. } = *explores;
+    let wrong = [
+        ("volume", no_past(cx, volume).or_else(|| second_past(cx, workload, volume))),
+        ("workers", one_at_a_time(cx, explores)),
+        ("program", unseen(cx, explores)),
+    ];
+    wrong.into_iter().filter_map(|(key, text)| Some((key, text?))).collect()
+}
+
 fn too_early(name: &str) -> String {
     format!(
         "`{name}` stops its workload, and looks at what has happened by then\n\nhint: move it to \
          `verify`"
     )
+}
+
+/// Why no two states of the volume can be looked at at a time.
+fn one_at_a_time(cx: &Cx<'_>, explores: &Explores<'_>) -> Option<String> {
+    let filesystem = cx.scenario.volumes.get(explores.volume)?.name();
+    (explores.side_by_side && !has_look_alikes(filesystem)).then(|| {
+        format!(
+            "`{}` is `{filesystem}`, whose states the kernel takes for one another, so that they are looked \
+             at one at a time\n\nhint: leave `workers` out",
+            explores.volume
+        )
+    })
 }
 
 /// Why the service that is to see states of the volume would not.

@@ -137,8 +137,8 @@ impl<'a> Recorded<'a> {
 
     /// Puts a state on the device; its digest.
     pub(super) fn show(&self, cut: u64, kept: &[Kept]) -> [u8; 32] {
-        let claimed = claim(&self.past.node);
-        let shown = self.stage.disk.ask(&Ask::Show { cut, kept: kept.to_vec() });
+        let claimed = claim(&self.past.stages[0].node);
+        let shown = self.stage.disk.ask(&Ask::Show { stage: 0, cut, kept: kept.to_vec() });
         drop(claimed);
         match shown {
             Answer::Shown(digest) => digest,
@@ -149,7 +149,9 @@ impl<'a> Recorded<'a> {
     /// What the state that is shown comes to.
     fn judge(&self, cut: u64, kept: &[Kept], seed: u64) -> Seen {
         match self.fault {
-            Fault::Cut | Fault::FailingDisk | Fault::LyingFlush => self.read(&self.past.node, cut),
+            Fault::Cut | Fault::FailingDisk | Fault::LyingFlush => {
+                self.read(&self.past.stages[0].node, cut)
+            }
             Fault::Rot => {
                 // at the end of a log, damage and a torn tail are one
                 let rotten = self.promises.by(cut) > MIDDLE + 1;
@@ -173,12 +175,12 @@ impl<'a> Recorded<'a> {
         stage.disk.mark();
         let past = stage.disk.past();
         for way in plan(&past.points, &IN_SPECIFICATION, (SECOND, seed), || false).ways {
-            let claimed = claim(&past.node);
-            let show = Ask::Show { cut: past.points[way.point].cut, kept: way.kept };
+            let claimed = claim(&past.stages[0].node);
+            let show = Ask::Show { stage: 0, cut: past.points[way.point].cut, kept: way.kept };
             let shown = stage.disk.ask(&show);
             drop(claimed);
             assert!(matches!(shown, Answer::Shown(_)), "{shown:?}");
-            match self.read(&past.node, cut) {
+            match self.read(&past.stages[0].node, cut) {
                 Seen::Sound => {}
                 seen => return seen,
             }

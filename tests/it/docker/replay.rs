@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use keelhaul::protocol::KeptFile;
+use keelhaul::protocol::{ExploreReport, KeptFile};
 use serde_json::Value;
 
 use crate::harness::{DEADLINE, Ran, Test};
@@ -102,4 +102,55 @@ fn a_kept_state_gives_the_same_verdict_every_time_and_leaves_nothing() {
     assert!(ran.code == Some(2) && ran.stderr.contains("its checksum does not fit"), "{ran:?}");
     let (ran, _) = replayed(&test, "losing.yaml");
     assert!(ran.code == Some(2) && ran.stderr.contains("this is no crash state"), "{ran:?}");
+}
+
+/// Looked at twice, once nothing is written to the disk any more: where nobody runs, nothing is mounted.
+const TWICE: &str = r#"
+keelhaul: 1
+name: twice
+volumes:
+  data: { VOLUME: { size: SIZE, interpose: block } }
+services:
+  agent:
+    image: keelhaul/specimen
+    args: [ARGS]
+    mounts: { /data: data }
+workloads:
+  records: { ledger: { via: { http: { service: agent } }, rate: 200/s, writers: 2 } }
+steady_state:
+  - ledger: { workload: records, acked_per_second: { min: 20 } }
+steps:
+  - wait: 500ms
+  - inject: { kill: { target: agent } }
+  - expect: [{ container: { service: agent, state: exited } }]
+    within: 5s
+verify:
+  - explore: { workload: records, volume: data, file: journal.log, states: 120, time: 60s, workers: 1 }
+  - explore: { workload: records, volume: data, file: journal.log, states: 120, time: 60s, workers: 2 }
+"#;
+
+/// What one and two workers have found, but for how long it took and where it is kept.
+fn one_and_two(volume: &str, args: &str) -> [ExploreReport; 2] {
+    let test = Test::new();
+    let size = if volume == "xfs" { "300MiB" } else { "32MiB" };
+    let scenario = TWICE.replace("VOLUME", volume).replace("SIZE", size).replace("ARGS", args);
+    let ran = test.scenario("twice.yaml", &scenario).keelhaul(&["run", "twice.yaml"]);
+    let mut cases = test.record().cases;
+    let explored = cases.pop().map(|case| case.explored).unwrap_or_default();
+    let [(_, one), (_, two)] = explored.try_into().unwrap_or_else(|_| panic!("{ran:?}"));
+    assert_eq!((one.workers, two.workers), (1, 2));
+    test.assert_no_residue();
+    [one, two].map(|report| ExploreReport { took_us: 0, workers: 0, state: None, ..report })
+}
+
+#[test]
+fn two_workers_find_what_one_finds() {
+    for volume in ["ext4", "xfs"] {
+        let [one, two] = one_and_two(volume, "--weakness, ack-before-sync");
+        assert!(one.wrong > 0 && one.first.as_ref().is_some_and(|it| it.confirmed), "{one:?}");
+        assert_eq!(one, two);
+        let [one, two] = one_and_two(volume, "");
+        assert!(one.wrong == 0 && one.states > 60 && one.alike > 0 && one.recovered > 1, "{one:?}");
+        assert_eq!(one, two);
+    }
 }

@@ -142,12 +142,12 @@ fn of_a_real_one(look: impl Fn(usize, Tree)) {
     assert!(planned.ways.len() > 20, "{}", planned.ways.len());
     for way in &planned.ways {
         let cut = past.points[way.point].cut;
-        let claimed = claim(&past.node);
-        let shown = disk.ask(&Ask::Show { cut, kept: way.kept.clone() });
+        let claimed = claim(&past.stages[0].node);
+        let shown = disk.ask(&Ask::Show { stage: 0, cut, kept: way.kept.clone() });
         drop(claimed);
         assert!(matches!(shown, Answer::Shown(_)), "{shown:?}");
         let done = marks.iter().filter(|mark| **mark <= cut).count();
-        look(done, tree(&path_of(&mounted(&past.node))));
+        look(done, tree(&path_of(&mounted(&past.stages[0].node))));
     }
 }
 

@@ -15,7 +15,7 @@ use keelhaul::{
     host::{fuse, loop_device},
     interpose::{
         control::{self, Answer, Ask},
-        disk::{PAST, Setup},
+        disk::{Setup, past_marks},
         serve::{Orders, READY, Serve},
     },
 };
@@ -77,7 +77,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        for mark in [format!("{}{PAST}", self.mark), self.mark.clone()] {
+        for mark in past_marks(&self.mark).chain([self.mark.clone()]) {
             for device in loop_device::find_marked(Path::new("/dev"), &mark).unwrap_or_default() {
                 let _ = loop_device::detach(Path::new("/dev"), device.backing);
             }

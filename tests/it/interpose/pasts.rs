@@ -1,7 +1,7 @@
 //! A disk of ours is cut in hindsight at every moment of its past; a real ext4 recovers each state.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{Read as _, Write as _},
     os::fd::OwnedFd,
@@ -34,8 +34,13 @@ impl Disk {
     }
 
     pub(crate) fn past(&self) -> PastFacts {
+        self.past_on(1)
+    }
+
+    /// Shown on so many devices at most.
+    fn past_on(&self, stages: u32) -> PastFacts {
         let until = Instant::now() + WITHIN;
-        assert_eq!(self.ask(&Ask::OpenPast), Answer::Done);
+        assert_eq!(self.ask(&Ask::OpenPast { stages }), Answer::Done);
         loop {
             match self.ask(&Ask::Past) {
                 Answer::Past(facts) => return *facts,
@@ -47,13 +52,18 @@ impl Disk {
         }
     }
 
-    /// Shows a state, and what its files hold once ext4 has recovered it.
-    fn recovered(&self, past: &PastFacts, cut: u64, kept: &[Kept]) -> ([u8; 32], Files) {
-        let claimed = claim(&past.node);
-        let shown = self.ask(&Ask::Show { cut, kept: kept.to_vec() });
+    /// Shows a state on a device.
+    fn show(&self, past: &PastFacts, stage: u32, (cut, kept): (u64, &[Kept])) -> [u8; 32] {
+        let claimed = claim(&past.stages[stage as usize].node);
+        let shown = self.ask(&Ask::Show { stage, cut, kept: kept.to_vec() });
         drop(claimed);
         let Answer::Shown(digest) = shown else { panic!("{shown:?}") };
-        (digest, files(&past.node))
+        digest
+    }
+
+    /// Shows a state, and what its files hold once ext4 has recovered it.
+    fn recovered(&self, past: &PastFacts, cut: u64, kept: &[Kept]) -> ([u8; 32], Files) {
+        (self.show(past, 0, (cut, kept)), files(&past.stages[0].node))
     }
 
     /// Has a file written, which must come to be.
@@ -67,9 +77,12 @@ impl Disk {
 
 /// What the files on a device hold once ext4 has recovered it.
 fn files(node: &Path) -> Files {
-    let mount = mounted(node);
+    read(&mounted(node))
+}
+
+fn read(mount: &OwnedFd) -> Files {
     let read = |name: &str| {
-        let file = openat(&mount, name, OFlags::RDONLY, Mode::empty()).ok()?;
+        let file = openat(mount, name, OFlags::RDONLY, Mode::empty()).ok()?;
         let mut text = String::new();
         File::from(file).read_to_string(&mut text).unwrap();
         Some((name.to_owned(), text))
@@ -182,4 +195,43 @@ fn a_state_that_is_kept_is_the_same_disk_wherever_it_is_put() {
     let log = disk.keep(&Ask::Export { cut, to: to.clone() }, &to);
     assert!(log.starts_with(&0x006a_7366_7773_6872_u64.to_le_bytes()));
     assert!(matches!(disk.ask(&Ask::Export { cut: cut + 1000, to }), Answer::Refused(_)));
+}
+
+/// What is left of the last moment where all is lost, and where nothing is.
+fn lost_and_whole(past: &PastFacts) -> [(u64, Vec<Kept>); 2] {
+    let last = past.points.iter().rfind(|point| !point.writes.is_empty()).unwrap();
+    [Kept::Nothing, Kept::Whole].map(|kept| (last.cut, vec![kept; last.writes.len()]))
+}
+
+#[test]
+fn several_states_are_shown_at_a_time_and_each_is_recovered_by_itself() {
+    if !can_be_tried() {
+        return;
+    }
+    let disk = Disk::start();
+    assert_eq!(disk.ask(&Ask::Record { most: 32 << 20 }), Answer::Done);
+    written(&disk);
+    let alone = disk.past();
+    let states = lost_and_whole(&alone);
+    let expected = states.clone().map(|(cut, kept)| disk.recovered(&alone, cut, &kept));
+    assert_ne!(expected[0], expected[1]);
+    // the first device stays, and what it is asked for later, the others show too
+    let past = disk.past_on(3);
+    assert_eq!((past.stages.len(), &past.stages[0]), (3, &alone.stages[0]));
+    let connections: BTreeSet<_> = past.stages.iter().map(|stage| stage.connection).collect();
+    assert_eq!(connections.len(), 3, "one that hangs is freed without the others");
+    let shown = [(0, 1), (1, 0), (2, 1)];
+    for (stage, nth) in shown {
+        let (cut, kept) = &states[nth];
+        assert_eq!(disk.show(&past, stage, (*cut, kept)), expected[nth].0);
+    }
+    // all are mounted at a time
+    let mounts: Vec<_> = past.stages.iter().map(|stage| mounted(&stage.node)).collect();
+    for (mount, (_, nth)) in mounts.iter().zip(shown) {
+        assert_eq!(read(mount), expected[nth].1);
+    }
+    // beyond the last one there is none
+    let (cut, kept) = states[0].clone();
+    assert!(matches!(disk.ask(&Ask::Show { stage: 3, cut, kept }), Answer::Refused(_)));
+    assert_eq!(disk.past_on(1).stages, alone.stages, "no more than were asked for");
 }

@@ -94,7 +94,7 @@ impl Loads {
     async fn explore(&self, name: &str, explore: ExploreSpec) -> Result<LoadReply, HelperError> {
         let load = self.get(name)?;
         load.stop().await;
-        // locked until it has begun: there is one device to show the past of a disk on
+        // locked until it has begun: the devices that show the past of a disk do so for one at a time
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((other, _)) = running.iter().find(|(_, load)| load.explores(&explore.disk)) {
             return Err(HelperError::Refused(format!(

@@ -64,7 +64,7 @@ impl Look<'_> {
         let acknowledged = self.promises.by(first.cut);
         let facts = Facts {
             keelhaul: env!("CARGO_PKG_VERSION").into(),
-            filesystem: self.stage.facts.filesystem.clone(),
+            filesystem: self.stage.past.filesystem.clone(),
             records: records(&self.spec.reads),
             cut: first.cut,
             acknowledged: acknowledged as u64,

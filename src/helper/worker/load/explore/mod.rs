@@ -2,9 +2,11 @@
 //! taken away again. The first that breaks a promise is made smaller, and kept; one that was kept is judged
 //! again.
 //!
-//! The work is done by a thread of its own, which may hang in the kernel: whoever asks how far it is
-//! frees it. The disk under the subject is left alone.
+//! The work is done by threads of their own, which may hang in the kernel, each for itself: whoever asks how
+//! far it is frees them. The disk under the subject is left alone.
 
+mod course;
+mod crew;
 mod keep;
 mod look;
 mod program;
@@ -16,6 +18,7 @@ mod seen;
 mod stage;
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -25,8 +28,8 @@ use crate::{
     host::fuse,
     protocol::{ExploreReport, ExploreSpec, WrongState},
 };
+use crew::Crew;
 pub(super) use keep::piece;
-use look::Look;
 pub(in super::super) use replay::replay;
 
 /// A filesystem that takes longer to recover hangs. More than a device is waited for, and a program.
@@ -43,8 +46,8 @@ pub(super) struct Exploration {
 #[derive(Debug, Default)]
 struct Inner {
     report: ExploreReport,
-    /// Since when the kernel works on a state, and the connection by whose end it is freed.
-    busy: Option<(Instant, u32)>,
+    /// The connections on which the kernel works on a state, since when each: by its end it is freed.
+    busy: BTreeMap<u32, Instant>,
     /// When somebody asked last; none before it begins.
     asked: Option<Instant>,
     /// Its load has ended.
@@ -67,11 +70,11 @@ impl Exploration {
         let (shared, log_path, seed) = (Arc::clone(&this), load.log_path.clone(), load.spec.seed);
         let work = move || {
             let opened = program::settle(&spec.reads)
-                .and_then(|()| Look::open(&spec, &marks, &log_path, &shared));
-            let ended = opened.and_then(|mut look| {
-                look.all(seed)?;
-                look.shrink();
-                look.keep(&log_path);
+                .and_then(|()| Crew::open(&spec, &marks, &log_path, &shared));
+            let ended = opened.and_then(|mut crew| {
+                crew.all(seed)?;
+                crew.shrink();
+                crew.keep(&log_path);
                 Ok(())
             });
             stage::close(&marks.socket);
@@ -112,9 +115,10 @@ impl Exploration {
     }
 
     fn free(inner: &mut Inner) {
-        let hangs = inner.busy.filter(|(since, _)| since.elapsed() > PATIENCE);
-        if let Some((_, connection)) = hangs {
-            inner.busy = None;
+        let hangs = inner.busy.iter().filter(|(_, since)| since.elapsed() > PATIENCE);
+        let hangs: Vec<u32> = hangs.map(|(connection, _)| *connection).collect();
+        for connection in hangs {
+            inner.busy.remove(&connection);
             let freed = fuse::abort(connection).err().map(|error| format!(": {error}"));
             inner.report.broken = Some(format!(
                 "a state was not recovered within {} s{}",
@@ -139,11 +143,11 @@ impl Exploration {
         self.inner().report.broken.is_some()
     }
 
-    /// Does what may hang in the kernel.
-    fn watched<T>(&self, connection: u32, work: impl FnOnce() -> T) -> T {
-        self.inner().busy = Some((Instant::now(), connection));
+    /// Does what may hang in the kernel on a connection. None where it did, and was freed: what came of it
+    /// is our doing.
+    fn watched<T>(&self, connection: u32, work: impl FnOnce() -> T) -> Option<T> {
+        self.inner().busy.insert(connection, Instant::now());
         let done = work();
-        self.inner().busy = None;
-        done
+        self.inner().busy.remove(&connection).map(|_| done)
     }
 }

@@ -8,7 +8,7 @@ use crate::ledger::{
 };
 
 /// The intents of a load, and its acknowledgements in the order of a disk.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Promises {
     /// Intents, followed by as many acknowledgements as were asked for last.
     log: Log,

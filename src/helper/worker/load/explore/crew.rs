@@ -1,0 +1,254 @@
+//! Several who look at the states of a plan side by side, each on a device of its own. What they find is told in
+//! the order of the plan: it is the same, however many they are.
+
+use std::{
+    collections::HashSet,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    super::marks::Marks,
+    Exploration,
+    course::{Course, InOrder},
+    look::{Look, is_wrong},
+    promises::Promises,
+    seen::Seen,
+    stage::{CANCELLED, SHOWN, Stage},
+};
+use crate::{
+    block::{Way, plan},
+    protocol::{ExploreReport, ExploreSpec, Reads, WrongState},
+};
+
+/// The most that look side by side unless more are asked for: they share the disk's process.
+const SOME: u32 = 4;
+
+/// How many may look side by side. Programs of one service could come in each other's way.
+fn workers(spec: &ExploreSpec) -> u32 {
+    let processors = || thread::available_parallelism().map_or(1, |it| it.get());
+    match (&spec.reads, spec.workers) {
+        (Reads::Program { .. }, _) => 1,
+        (Reads::File(_), Some(workers)) => workers.max(1),
+        (Reads::File(_), None) => u32::try_from(processors()).unwrap_or(SOME).min(SOME),
+    }
+}
+
+/// All who look.
+pub(super) struct Crew<'a> {
+    /// Does alone what is not done side by side.
+    first: Look<'a>,
+    others: Vec<Look<'a>>,
+    /// The first state that is wrong whenever it is looked at.
+    wrong: Option<(Way, String)>,
+}
+
+impl<'a> Crew<'a> {
+    /// Opens the past of the disk, and says how much there is of it.
+    pub(super) fn open(
+        spec: &'a ExploreSpec,
+        marks: &Marks,
+        log: &Path,
+        shared: &'a Exploration,
+    ) -> Result<Self, String> {
+        let stages = Stage::open(&marks.socket, workers(spec), || shared.is_cancelled())?;
+        let promises = Promises::read(log, &marks.sorted())?;
+        let sound = Arc::default();
+        let look = |stage| Look::new(spec, shared, (stage, promises.clone()), Arc::clone(&sound));
+        let mut looks = stages.into_iter().map(look);
+        let first = looks.next().ok_or("there is no device to show its past on")?;
+        let others = looks.collect();
+        let points = &first.stage.past.points;
+        shared.note(|report| {
+            report.all_points = points.len() as u64;
+            report.volatile = points.iter().map(|point| point.writes.len() as u64).sum();
+            report.acknowledged = promises.by(u64::MAX) as u64;
+            report.forgotten = first.stage.past.forgotten;
+        });
+        Ok(Self { first, others, wrong: None })
+    }
+
+    /// Looks at every state that is planned, while there is time.
+    pub(super) fn all(&mut self, seed: u64) -> Result<(), String> {
+        self.first.untouched()?;
+        let (spec, shared) = (self.first.spec, self.first.shared);
+        let budget = Budget { started: Instant::now(), shared, time_ms: spec.time_ms };
+        let most = usize::try_from(spec.states).unwrap_or(usize::MAX);
+        let points = &self.first.stage.past.points;
+        let planned = plan(points, &spec.profiles, (most, seed), || budget.is_over());
+        shared.note(|report| report.planned = planned.ways.len() as u64);
+        let pass = Pass::new(budget, planned.ways);
+        thread::scope(|scope| {
+            let pass = &pass;
+            // where there is no thread for one, the others do its work
+            let begun = self.others.iter_mut().filter_map(|look| {
+                let work = move || pass.work(look);
+                thread::Builder::new().name("look".into()).spawn_scoped(scope, work).ok()
+            });
+            let workers = 1 + begun.count() as u64;
+            shared.note(|report| report.workers = workers);
+            pass.work(&mut self.first);
+        });
+        let is_over = pass.budget.is_over();
+        let told = pass.told.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(why) = told.failed {
+            return Err(why);
+        }
+        if shared.is_cancelled() {
+            return Err(CANCELLED.into());
+        }
+        self.wrong = told.wrong;
+        // a plan that was not made, or not gone through, to its end is exhaustive nowhere for sure
+        if !is_over {
+            shared.note(|report| report.exhaustive = planned.exhaustive as u64);
+        }
+        Ok(())
+    }
+
+    /// Makes the first wrong state smaller.
+    pub(super) fn shrink(&mut self) {
+        if let Some((way, why)) = self.wrong.take() {
+            self.first.shrink(&way, why);
+        }
+    }
+
+    /// Keeps the state that is reported, where it was wrong whenever it was looked at.
+    pub(super) fn keep(&mut self, log: &Path) {
+        self.first.keep(log);
+    }
+}
+
+/// How long is looked at all.
+struct Budget<'a> {
+    started: Instant,
+    time_ms: u64,
+    shared: &'a Exploration,
+}
+
+impl Budget<'_> {
+    fn is_over(&self) -> bool {
+        let time = Duration::from_millis(self.time_ms);
+        self.started.elapsed() >= time || self.shared.is_cancelled()
+    }
+}
+
+/// One way through a plan.
+struct Pass<'a> {
+    budget: Budget<'a>,
+    course: Course,
+    told: Mutex<Told>,
+}
+
+/// What was found, in the order of the plan.
+#[derive(Default)]
+struct Told {
+    came: InOrder<(Way, Result<Option<Seen>, String>)>,
+    /// Moments of which a state was looked at.
+    visited: HashSet<usize>,
+    wrong: Option<(Way, String)>,
+    /// Why it ended.
+    failed: Option<String>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(budget: Budget<'a>, ways: Vec<Way>) -> Self {
+        Self { budget, course: Course::new(ways, SHOWN), told: Mutex::default() }
+    }
+
+    /// Looks at what nobody looks at yet, until nothing is left or it is over.
+    fn work(&self, look: &mut Look<'_>) {
+        while !self.budget.is_over() && !self.budget.shared.is_broken() {
+            let Some((nth, way)) = self.course.take() else { return };
+            let seen = look.one(nth, &way, &self.course);
+            self.tell(look, nth, (way, seen));
+        }
+    }
+
+    fn tell(&self, look: &mut Look<'_>, nth: usize, came: (Way, Result<Option<Seen>, String>)) {
+        if came.1.is_err() {
+            self.course.stop();
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.came.put(nth, came);
+        while told.failed.is_none()
+            && let Some((way, seen)) = told.came.take()
+        {
+            match seen {
+                Ok(seen) => self.note(&mut told, look, way, seen),
+                Err(why) => told.failed = Some(why),
+            }
+        }
+    }
+
+    fn note(&self, told: &mut Told, look: &mut Look<'_>, way: Way, seen: Option<Seen>) {
+        told.visited.insert(way.point);
+        let (points, is_telling) = (told.visited.len() as u64, look.is_telling(&way));
+        let took_us = self.budget.started.elapsed().as_micros();
+        self.budget.shared.note(|report| {
+            report.points = points;
+            report.took_us = u64::try_from(took_us).unwrap_or(u64::MAX);
+            report.telling += u64::from(seen.is_some() && is_telling);
+            tally(report, &way, seen.as_ref());
+        });
+        if told.wrong.is_none() {
+            told.wrong = self.remember(look, way, seen);
+        }
+    }
+
+    /// The first that is wrong whenever it is looked at is kept; without one, the first that was once. Who
+    /// tells of it looks again: it shows nothing else meanwhile.
+    fn remember(&self, look: &mut Look<'_>, way: Way, seen: Option<Seen>) -> Option<(Way, String)> {
+        let (Seen::Wrong { why, .. } | Seen::Unmountable(why)) = seen? else { return None };
+        let confirmed = look.again(&way, &way.kept).is_ok_and(|seen| is_wrong(&seen));
+        let state = look.wrong(&way, &way.kept, &why);
+        let state = state.map(|state| WrongState { confirmed, ..state });
+        self.budget.shared.note(|report| {
+            report.first =
+                state.filter(|_| confirmed || report.first.is_none()).or(report.first.take());
+        });
+        confirmed.then_some((way, why))
+    }
+}
+
+fn tally(report: &mut ExploreReport, way: &Way, seen: Option<&Seen>) {
+    report.states += 1;
+    if !report.profiles.contains(&way.profile) {
+        report.profiles.push(way.profile);
+    }
+    match seen {
+        None => report.alike += 1,
+        Some(Seen::Sound) => {}
+        Some(Seen::Wrong { .. }) => report.wrong += 1,
+        Some(Seen::Unmountable(_)) => {
+            report.wrong += 1;
+            report.unmountable += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Place;
+
+    #[test]
+    fn programs_run_one_at_a_time_and_files_are_read_side_by_side() {
+        let spec = |reads, workers| ExploreSpec {
+            disk: String::new(),
+            reads,
+            profiles: Vec::new(),
+            states: 1,
+            time_ms: 1,
+            log_writes: false,
+            workers,
+        };
+        let file = || Reads::File("journal.log".into());
+        let place = Place { container: "c".into(), pid: 1, path: "/data".into(), host_path: None };
+        let program = Reads::Program { place, command: vec!["dump".into()] };
+        assert_eq!(workers(&spec(file(), Some(8))), 8);
+        assert!((1..=SOME).contains(&workers(&spec(file(), None))));
+        assert_eq!(workers(&spec(program, Some(8))), 1);
+    }
+}
