@@ -6,6 +6,7 @@
 //! The helper's image is made from the running executable, so this program is keelhaul too: inside
 //! the containers it takes the command line's place.
 
+mod explore;
 mod fill;
 mod fio;
 mod host;
@@ -35,7 +36,8 @@ pub(crate) struct Bench {
     pub(crate) scratch: PathBuf,
 }
 
-const NAMES: [&str; 7] = ["injection", "overhead", "scaling", "memory", "fill", "fio", "ledger"];
+const NAMES: [&str; 8] =
+    ["injection", "overhead", "scaling", "memory", "fill", "fio", "explore", "ledger"];
 
 fn main() -> ExitCode {
     // cargo puts it behind the names; the engine never does
@@ -107,6 +109,7 @@ async fn one(name: &str, bench: &Bench) -> anyhow::Result<Vec<Measurement>> {
         "memory" => memory::measure(bench).await,
         "fill" => fill::measure(bench).await,
         "fio" => fio::measure(bench),
+        "explore" => explore::measure(bench),
         _ => ledger::measure(),
     }
 }
