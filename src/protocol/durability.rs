@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 /// It belongs to the volume, and not to the fault that cuts its power: what a sync has made durable is
 /// settled when it returns, long before a fault, and every fault on the volume must find the same.
 ///
-/// None of them is the weakest: a service that lasts through all of them lasts where it runs. Only the
-/// rules of ext4 were held against a real one; `interpose: block` has the real ones themselves.
+/// None of them is the weakest: a service that lasts through all of them lasts where it runs. The rules of
+/// the last three were held against real ones; `interpose: block` has the real ones themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Durability {

@@ -4,6 +4,7 @@
 mod bytes;
 mod cuts;
 mod disks;
+pub(crate) mod filesystem;
 mod fsx;
 mod given_up;
 mod hangs;

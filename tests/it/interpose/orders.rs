@@ -1,29 +1,26 @@
-//! What a real ext4 leaves after a cut is among what is said of it: the same is done on a disk of ours
-//! with a real one, and on a filesystem of ours that keeps its promises.
+//! What a real ext4, XFS or btrfs leaves after a cut is among what is said of it: the same is done on a
+//! disk of ours with a real one, and on a filesystem of ours that keeps its promises.
 
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::Write as _,
-    os::{
-        fd::{AsRawFd as _, OwnedFd},
-        unix::fs::FileExt as _,
-    },
-    path::{Path, PathBuf},
+    os::unix::fs::FileExt as _,
+    path::Path,
 };
 
 use keelhaul::{
     block::{Profile, plan},
-    host::fuse,
     interpose::control::{Answer, Ask},
     protocol::{CutProfile, Durability},
 };
 use rustix::fs::{Advice, fadvise};
 
 use super::{
+    filesystem::{Filesystem, path_of},
     mounted::{Ext4, Mounted, can_be_tried},
-    own_disk::{Disk, mounted},
+    own_disk::Disk,
     pasts::claim,
 };
 
@@ -76,6 +73,8 @@ const STEPS: [fn(&Path); 11] = [
 ];
 /// Names in the order in which they were changed; the new content of the first is its second name.
 const NAMES: [&str; 6] = ["config", "written", "cached", "late", "d", "d/file"];
+/// The first ones, which nobody syncs.
+const OF_OTHERS: usize = 4;
 /// The sync of the file that others were changed before.
 const SYNCED: usize = 7;
 
@@ -90,24 +89,31 @@ fn tree(at: &Path) -> Tree {
     ["config.tmp", "log", "other"].iter().chain(&NAMES).filter_map(read).collect()
 }
 
-/// The zeros in these bytes aside, they are the beginning of this text.
-fn is_of(bytes: &[u8], text: &str) -> bool {
-    let holes = bytes.iter().zip(text.bytes()).all(|(byte, wanted)| [0, wanted].contains(byte));
-    holes && bytes.len() <= text.len()
+/// They are the beginning of this text; of a size that came without its bytes, the zeros aside.
+fn is_of(bytes: &[u8], text: &str, with_holes: bool) -> bool {
+    let is = |(byte, wanted): (&u8, u8)| *byte == wanted || with_holes && *byte == 0;
+    bytes.iter().zip(text.bytes()).all(is) && bytes.len() <= text.len()
 }
 
-/// What ext4 is said to leave, once so many steps were done.
-fn is_allowed(tree: &Tree, done: usize) -> bool {
-    let of = |name, text: &str| tree.get(name).is_none_or(|bytes| is_of(bytes, text));
+/// What one of these is said to leave, once so many steps were done.
+fn is_allowed(which: Filesystem, tree: &Tree, done: usize) -> bool {
+    let holes = which == Filesystem::Ext4;
+    let of = |name, text: &str| tree.get(name).is_none_or(|bytes| is_of(bytes, text, holes));
     let old = tree.get("config").is_some_and(|bytes| bytes == b"old");
     let replaced = tree.contains_key("config") && !old;
     let config = old || of("config", &"n".repeat(LONG));
     let there = |name: &&str| if *name == "config" { replaced } else { tree.contains_key(*name) };
-    let places: Vec<bool> = NAMES.iter().map(there).collect();
-    let synced = done < SYNCED || replaced && there(&"cached") && tree["other"].len() == 2;
+    // a sync brings the names of others along, but for btrfs
+    let others = which != Filesystem::Btrfs;
+    let ordered = if others { &NAMES[..] } else { &NAMES[..OF_OTHERS] };
+    let places: Vec<bool> = ordered.iter().map(there).collect();
+    let brought = !others || replaced && there(&"cached");
+    let synced = done < SYNCED || brought && tree["other"].len() == 2;
+    let last = done < STEPS.len() || tree.get("d/file").is_some_and(|bytes| bytes == b"f");
     let texts = of("log", "0123456789abcdef") && of("written", &"w".repeat(LONG));
     let all = tree.get("log").is_some_and(|log| log.starts_with(b"0123456789"));
-    config && synced && texts && all && of("cached", "c") && places.is_sorted_by(|a, b| a >= b)
+    let names = places.is_sorted_by(|a, b| a >= b);
+    config && synced && last && texts && all && of("cached", "c") && names
 }
 
 /// What each name was found to hold.
@@ -118,14 +124,10 @@ fn found(tree: &Tree) -> impl Iterator<Item = (String, Option<Vec<u8>>)> {
     names.map(|name| (name.to_owned(), tree.get(name).cloned()))
 }
 
-fn path_of(mount: &OwnedFd) -> PathBuf {
-    format!("/proc/self/fd/{}/.", mount.as_raw_fd()).into()
-}
-
 /// Every state of a real one, with the steps that were done by then.
-fn of_a_real_one(look: impl Fn(usize, Tree)) {
-    let disk = Disk::start();
-    let mount = fuse::mount_device("ext4", &disk.node, &[]).unwrap();
+fn of_a_real_one(which: Filesystem, most: usize, look: impl Fn(usize, Tree)) {
+    let disk = Disk::begin_with(|image| which.make(image));
+    let mount = which.mount(&disk.node, "rw").unwrap();
     begin(&path_of(&mount));
     assert_eq!(disk.ask(&Ask::Record { most: 64 << 20 }), Answer::Done);
     let marks: Vec<u64> = STEPS
@@ -138,7 +140,7 @@ fn of_a_real_one(look: impl Fn(usize, Tree)) {
     drop(mount);
     let past = disk.past();
     let all = [Profile::Drop, Profile::KeepAll, Profile::Omit1, Profile::Prefix, Profile::Subset];
-    let planned = plan(&past.points, &all, (400, 7), || false);
+    let planned = plan(&past.points, &all, (most, 7), || false);
     assert!(planned.ways.len() > 20, "{}", planned.ways.len());
     for way in &planned.ways {
         let cut = past.points[way.point].cut;
@@ -147,7 +149,8 @@ fn of_a_real_one(look: impl Fn(usize, Tree)) {
         drop(claimed);
         assert!(matches!(shown, Answer::Shown(_)), "{shown:?}");
         let done = marks.iter().filter(|mark| **mark <= cut).count();
-        look(done, tree(&path_of(&mounted(&past.stages[0].node))));
+        let mount = which.mount(&past.stages[0].node, "ro").unwrap();
+        look(done, tree(&path_of(&mount)));
     }
 }
 
@@ -161,9 +164,9 @@ const PROFILES: [CutProfile; 6] = [
 ];
 
 /// States of one of ours, likewise.
-fn of_one_of_ours(look: impl Fn(usize, Tree)) {
+fn of_one_of_ours(durability: Durability, look: impl Fn(usize, Tree)) {
     let ext4 = Ext4::new();
-    let mounted = Mounted::remembering(&ext4.directory("d"), Durability::Ext4);
+    let mounted = Mounted::remembering(&ext4.directory("d"), durability);
     for done in 0..=STEPS.len() {
         for profile in PROFILES {
             for seed in 0..if profile == CutProfile::Drop { 1 } else { 8 } {
@@ -180,35 +183,49 @@ fn of_one_of_ours(look: impl Fn(usize, Tree)) {
     }
 }
 
-#[test]
-fn a_real_ext4_leaves_nothing_that_one_of_ours_would_not() {
+/// What was found, in words.
+fn short(found: &Found) -> BTreeSet<String> {
+    let text = |bytes: &Vec<u8>| {
+        let first = String::from_utf8_lossy(&bytes[..bytes.len().min(16)]);
+        format!("{}…{}", first.escape_debug(), bytes.len())
+    };
+    let words = |(name, bytes): &(String, Option<Vec<u8>>)| {
+        format!("{name}: {}", bytes.as_ref().map_or("gone".into(), text))
+    };
+    found.iter().map(words).collect()
+}
+
+/// So many states of a real one, and those of ours with its promises.
+fn compare(which: Filesystem, most: usize, durability: Durability) {
     if !can_be_tried() {
         return;
     }
     let collected = || RefCell::new(Found::new());
     let (real, ours) = (collected(), collected());
-    of_a_real_one(|done, tree| {
-        assert!(is_allowed(&tree, done), "a real one, after {done}: {tree:?}");
+    of_a_real_one(which, most, |done, tree| {
+        assert!(is_allowed(which, &tree, done), "a real one, after {done}: {tree:?}");
         real.borrow_mut().extend(found(&tree));
     });
-    of_one_of_ours(|done, tree| {
-        assert!(is_allowed(&tree, done), "one of ours, after {done}: {tree:?}");
+    of_one_of_ours(durability, |done, tree| {
+        assert!(is_allowed(which, &tree, done), "one of ours, after {done}: {tree:?}");
         ours.borrow_mut().extend(found(&tree));
     });
-    let short = |found: &Found| -> BTreeSet<String> {
-        let text = |bytes: &Vec<u8>| {
-            format!(
-                "{}…{}",
-                String::from_utf8_lossy(&bytes[..bytes.len().min(16)]).escape_debug(),
-                bytes.len()
-            )
-        };
-        let words = |(name, bytes): &(String, Option<Vec<u8>>)| {
-            format!("{name}: {}", bytes.as_ref().map_or("gone".into(), text))
-        };
-        found.iter().map(words).collect()
-    };
     let (real, ours) = (short(&real.into_inner()), short(&ours.into_inner()));
     let unknown: Vec<_> = real.difference(&ours).collect();
     assert!(unknown.is_empty(), "{unknown:#?} and not {ours:#?}");
+}
+
+#[test]
+fn a_real_ext4_leaves_nothing_that_one_of_ours_would_not() {
+    compare(Filesystem::Ext4, 400, Durability::Ext4);
+}
+
+#[test]
+fn a_real_xfs_leaves_nothing_that_one_of_ours_would_not() {
+    compare(Filesystem::Xfs, 150, Durability::Xfs);
+}
+
+#[test]
+fn a_real_btrfs_leaves_nothing_that_one_of_ours_would_not() {
+    compare(Filesystem::Btrfs, 150, Durability::Btrfs);
 }
