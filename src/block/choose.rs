@@ -3,7 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Profile, image::CHUNK};
+use super::{
+    Profile,
+    image::CHUNK,
+    kept::{Fill, Kept, LARGEST_BLOCK, SMALLEST_BLOCK},
+};
+
+/// Bytes at which a write is cut within a sector: the sector of older disks.
+const UNIT: usize = 512;
 
 /// A write that may be lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,43 +21,6 @@ pub struct Candidate {
     pub data: Option<usize>,
     /// Its place among those that were completed; none while it is on its way.
     pub completed: Option<u64>,
-}
-
-/// What survives of one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kept {
-    /// Nothing.
-    Nothing,
-    /// All of it.
-    Whole,
-    /// These of its sectors.
-    Sectors(Vec<bool>),
-}
-
-impl Kept {
-    pub(super) fn if_so(kept: bool) -> Self {
-        if kept { Self::Whole } else { Self::Nothing }
-    }
-
-    /// Nothing of it is lost.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        match self {
-            Self::Nothing => false,
-            Self::Whole => true,
-            Self::Sectors(sectors) => sectors.iter().all(|kept| *kept),
-        }
-    }
-
-    /// The same, said in one way only: sectors that are all there, or all gone, are the write.
-    pub(super) fn plain(self) -> Self {
-        match self {
-            Self::Sectors(sectors) if sectors.iter().all(|kept| *kept) => Self::Whole,
-            Self::Sectors(sectors) if !sectors.contains(&true) => Self::Nothing,
-            other => other,
-        }
-    }
 }
 
 /// What survives of each, in the order given, which is that of their submission.
@@ -77,7 +47,64 @@ pub fn choose(profile: Profile, seed: u64, writes: &[Candidate]) -> Vec<Kept> {
             let tear = |(at, write): (usize, &Candidate)| torn(at, write, &dice);
             writes.iter().enumerate().map(tear).collect()
         }
+        Profile::Shorn => each(writes, |at, write| shorn(at, write, &dice)),
+        Profile::Zeroed => each(writes, |_, write| filled(write, Fill::Zeros)),
+        Profile::Garbage => each(writes, |at, write| {
+            filled(write, Fill::Garbage(dice.roll(&[at as u64, write.offset])))
+        }),
+        Profile::Unserializable => but_one(writes, &dice, Kept::Overtakes(dice.roll(&[0]))),
+        Profile::EraseBlock => {
+            let sizes = u64::from(LARGEST_BLOCK.ilog2() - SMALLEST_BLOCK.ilog2()) + 1;
+            let block = SMALLEST_BLOCK << (dice.roll(&[0]) % sizes);
+            but_one(writes, &dice, Kept::Erased { block, flush: dice.roll(&[1]) })
+        }
     }
+}
+
+/// As a profile leaves them when not all of them are harmed: each write, or of one that is filled each
+/// sector, by the toss of a coin.
+pub(super) fn in_part(profile: Profile, seed: u64, writes: &[Candidate]) -> Vec<Kept> {
+    let dice = Dice(!seed);
+    let part = |(at, kept): (usize, Kept)| match kept {
+        Kept::Filled(sectors, fill) => {
+            let toss = |sector| dice.coin(at, &writes[at], sector);
+            Kept::Filled((0..sectors.len() as u64).map(toss).collect(), fill)
+        }
+        _ if dice.coin(at, &writes[at], 0) => Kept::Whole,
+        harmed => harmed,
+    };
+    choose(profile, seed, writes).into_iter().enumerate().map(part).collect()
+}
+
+fn each(writes: &[Candidate], kept: impl Fn(usize, &Candidate) -> Kept) -> Vec<Kept> {
+    writes.iter().enumerate().map(|(at, write)| kept(at, write)).collect()
+}
+
+/// All of them, and one with this.
+fn but_one(writes: &[Candidate], dice: &Dice, with: Kept) -> Vec<Kept> {
+    let one = smallest(writes, 1, dice);
+    let kept = |at, _: &Candidate| if one.contains(&at) { with.clone() } else { Kept::Whole };
+    each(writes, kept)
+}
+
+/// Nothing of it, and something else where it was to go.
+fn filled(write: &Candidate, fill: Fill) -> Kept {
+    let sectors = write.data.map(|length| vec![false; length.div_ceil(CHUNK)]);
+    sectors.map_or(Kept::Nothing, |sectors| Kept::Filled(sectors, fill))
+}
+
+/// Its beginning or its end, cut within a sector; of what is no longer than the unit, all or nothing.
+fn shorn(at: usize, write: &Candidate, dice: &Dice) -> Kept {
+    let units = write.data.unwrap_or_default() / UNIT;
+    if units < 2 {
+        return Kept::if_so(dice.coin(at, write, 0));
+    }
+    let roll = |nth| dice.roll(&[at as u64, write.offset, nth]);
+    let within = |roll: u64, most: usize| usize::try_from(roll % most as u64).unwrap_or_default();
+    let sector = within(roll(1), units.div_ceil(CHUNK / UNIT));
+    let unit = sector * (CHUNK / UNIT) + 1 + within(roll(2), CHUNK / UNIT - 1);
+    let cut = unit.min(units - 1) * UNIT;
+    if roll(3) & 1 == 1 { Kept::Bytes(0, cut) } else { Kept::Bytes(cut, units * UNIT) }
 }
 
 /// The first so many in the order of completion; those on their way come last.
@@ -199,6 +226,23 @@ mod tests {
         assert!(all.iter().flatten().any(half));
         assert!(all.iter().flatten().all(|it| matches!(it, Kept::Sectors(it) if it.len() == 2)));
         assert_eq!(all[7], choose(Profile::Torn, 7, &writes(3)));
+    }
+
+    #[test]
+    fn what_is_harmed_in_part_is_whole_elsewhere() {
+        for profile in [Profile::Shorn, Profile::Zeroed, Profile::Garbage] {
+            let some: Vec<_> = (0..50).map(|seed| in_part(profile, seed, &writes(3))).collect();
+            let all = || some.iter().flatten();
+            assert!(all().any(Kept::is_whole) && all().any(Kept::is_beyond), "{profile:?}");
+            assert!(all().all(|kept| kept.fits(Some(8192))), "{profile:?}");
+            assert_eq!(some[7], in_part(profile, 7, &writes(3)));
+        }
+        let filled = |kept: &Kept| matches!(kept, Kept::Filled(it, _) if *it == [true, false]);
+        assert!(
+            (0..50)
+                .flat_map(|seed| in_part(Profile::Zeroed, seed, &writes(3)))
+                .any(|it| filled(&it))
+        );
     }
 
     #[test]

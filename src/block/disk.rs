@@ -7,8 +7,10 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    choose::{Candidate, Kept, choose},
+    choose::{Candidate, choose},
+    epochs::Epochs,
     image::{CHUNK, Image},
+    kept::Kept,
     profile::Profile,
     recording::{Event, Recording},
 };
@@ -27,6 +29,22 @@ impl Change {
         match self {
             Self::Data(data) => data.len() as u64,
             Self::Zeros(_) => 0,
+        }
+    }
+
+    /// Bytes of the disk that it is about.
+    pub(super) fn length(&self) -> u64 {
+        match self {
+            Self::Data(data) => data.len() as u64,
+            Self::Zeros(length) => *length,
+        }
+    }
+
+    /// Does all of it.
+    pub(super) fn apply(&self, offset: u64, image: &mut Image) {
+        match self {
+            Self::Data(data) => image.write(offset, data),
+            Self::Zeros(length) => image.zero(offset, *length),
         }
     }
 }
@@ -57,14 +75,28 @@ impl Record {
         match (&self.change, kept) {
             (_, Kept::Nothing) => {}
             (Change::Data(data), Kept::Sectors(sectors)) => {
-                let parts = (0_u64..).zip(data.chunks(CHUNK)).zip(sectors);
-                for ((sector, part), _) in parts.filter(|(_, kept)| **kept) {
-                    image.write(self.offset + sector * CHUNK as u64, part);
+                for ((at, part), _) in self.parts(data).zip(sectors).filter(|(_, kept)| **kept) {
+                    image.write(at, part);
                 }
             }
-            (Change::Data(data), Kept::Whole) => image.write(self.offset, data),
-            (Change::Zeros(length), _) => image.zero(self.offset, *length),
+            (Change::Data(data), Kept::Filled(sectors, fill)) => {
+                for ((at, part), kept) in self.parts(data).zip(sectors) {
+                    let instead = (!kept).then(|| fill.bytes(at, part.len()));
+                    image.write(at, instead.as_deref().unwrap_or(part));
+                }
+            }
+            (Change::Data(data), Kept::Bytes(from, to)) => {
+                let part = data.get(*from..*to).unwrap_or_default();
+                image.write(self.offset + *from as u64, part);
+            }
+            (change, _) => change.apply(self.offset, image),
         }
+    }
+
+    /// Its sectors, and where each goes.
+    fn parts<'a>(&self, data: &'a [u8]) -> impl Iterator<Item = (u64, &'a [u8])> + use<'a> {
+        let offset = self.offset;
+        (0_u64..).zip(data.chunks(CHUNK)).map(move |(at, part)| (offset + at * CHUNK as u64, part))
     }
 }
 
@@ -73,11 +105,11 @@ impl Record {
 pub struct Cut {
     /// The content of the disk.
     pub image: Image,
-    /// Writes that no flush had made durable.
+    /// Writes that no flush had made durable, without the one that was asked about.
     pub volatile: u64,
-    /// Those of them that are gone, or torn.
+    /// Those of them that are gone, or torn, and those that a disk has taken back.
     pub dropped: u64,
-    /// Whether the write that was asked about is there; none where it was not volatile.
+    /// Whether what was asked about is there; none where it was not volatile.
     pub asked: Option<bool>,
 }
 
@@ -86,6 +118,8 @@ pub struct Cut {
 pub struct Disk {
     /// What is durable beyond doubt.
     base: Image,
+    /// What a disk may take back of it that does not keep to its specification.
+    epochs: Epochs,
     /// What a reader sees.
     live: Image,
     /// In the order of submission; the first is not covered.
@@ -104,8 +138,9 @@ impl Disk {
     /// A disk with this content, all of it durable, and a cache of so many bytes.
     #[must_use]
     pub fn new(image: Image, cache: u64) -> Self {
-        let base = image.clone();
-        Self { base, live: image, log: VecDeque::new(), cache, held: 0, last: 0, recording: None }
+        let (base, epochs) = (image.clone(), Epochs::new(image.clone()));
+        let (live, log) = (image, VecDeque::new());
+        Self { base, epochs, live, log, cache, held: 0, last: 0, recording: None }
     }
 
     /// What a reader sees.
@@ -146,6 +181,7 @@ impl Disk {
             record.covered |= record.completed.is_some_and(|completed| completed < submitted);
         }
         self.settle();
+        self.epochs.flushed();
     }
 
     /// Somebody was told something, such as that his data is safe: its place in the sequence. What
@@ -225,26 +261,51 @@ impl Disk {
     pub fn cut(&self, profile: Profile, seed: u64, asked: impl Fn(&[u8]) -> bool) -> Cut {
         let volatile: Vec<&Record> = self.log.iter().filter(|record| !record.covered).collect();
         let chosen = choose(profile, seed, &self.volatile());
+        let image = self.state(&chosen);
         let picked = |record: &Record| matches!(&record.change, Change::Data(data) if asked(data));
-        let mut asked_for = volatile.iter().zip(&chosen).filter(|(record, _)| picked(record));
+        let picked = volatile.iter().rposition(|record| picked(record));
+        let lost = |(at, kept): &(usize, &Kept)| match kept {
+            Kept::Overtakes(_) | Kept::Erased { .. } => self.epochs.are_some(),
+            kept => Some(*at) != picked && !kept.is_whole(),
+        };
+        let there = |at: usize| {
+            let record = volatile[at];
+            let mut bytes = vec![0; usize::try_from(record.bytes()).unwrap_or_default()];
+            image.read(record.offset, &mut bytes);
+            asked(&bytes)
+        };
         Cut {
-            image: self.state(&chosen),
-            volatile: volatile.len() as u64,
-            dropped: chosen.iter().filter(|kept| !kept.is_whole()).count() as u64,
-            asked: asked_for.next_back().map(|(_, kept)| kept.is_whole()),
+            volatile: (volatile.len() - usize::from(picked.is_some())) as u64,
+            dropped: chosen.iter().enumerate().filter(lost).count() as u64,
+            asked: picked.map(there),
+            image,
         }
     }
 
     /// Base, covered, and what was chosen of the rest, one after the other as they were submitted.
     fn state(&self, chosen: &[Kept]) -> Image {
         let mut image = self.base.clone();
+        for kept in chosen {
+            if let Kept::Overtakes(number) = kept {
+                self.epochs.lose(*number, &mut image);
+            }
+        }
+        let mut erased = Vec::new();
         let mut chosen = chosen.iter();
         for record in &self.log {
             if record.covered {
                 record.apply(&mut image, &Kept::Whole);
             } else if let Some(kept) = chosen.next() {
                 record.apply(&mut image, kept);
+                if let Kept::Erased { block, flush } = kept {
+                    let start = record.offset / block * block;
+                    erased.push((start..start + block, *flush));
+                }
             }
+        }
+        // what else was written there is gone with it
+        for (block, flush) in erased {
+            self.epochs.roll_back(block, flush, &mut image);
         }
         image
     }
@@ -258,10 +319,7 @@ impl Disk {
     }
 
     fn submit(&mut self, offset: u64, change: Change) -> u64 {
-        match &change {
-            Change::Data(data) => self.live.write(offset, data),
-            Change::Zeros(length) => self.live.zero(offset, *length),
-        }
+        change.apply(offset, &mut self.live);
         let submitted = self.next(|| Event::Submit(offset, change.clone()));
         let record = Record { submitted, completed: None, covered: false, offset, change };
         self.held += record.bytes().max(CHUNK as u64);
@@ -290,6 +348,7 @@ impl Disk {
             let Some(record) = self.log.pop_front() else { return };
             self.held -= record.bytes().max(CHUNK as u64);
             record.apply(&mut self.base, &Kept::Whole);
+            self.epochs.push(record.offset, record.change);
         }
     }
 }

@@ -2,15 +2,20 @@
 //!
 //! A disk takes writes into a volatile cache, and a flush makes durable what was completed before it
 //! was asked for. What is left after a cut is the durable part and some of the rest, as a profile
-//! chooses: any of them is a state that a real disk may leave, and a right application survives all.
+//! chooses: any of them is a state that a real disk may leave, and a right application survives all. Some
+//! profiles go beyond: what a broken disk leaves, which a right application notices.
 //! A recorded disk can be cut at every moment of its past, and `ways` picks those worth looking at; what is
 //! found can be kept, as `packed` says, and exported, as `log_writes` does.
 //! No clock, no file, no device: `interpose::disk` serves it to the kernel.
 
+#[cfg(test)]
+mod beyond_tests;
 mod choose;
 mod disk;
+mod epochs;
 mod filesystem;
 mod image;
+mod kept;
 mod laid_out;
 mod log_writes;
 #[cfg(test)]
@@ -23,10 +28,11 @@ mod recording_tests;
 mod shrink;
 mod ways;
 
-pub use choose::{Candidate, Kept, choose};
+pub use choose::{Candidate, choose};
 pub use disk::{Cut, Disk};
 pub use filesystem::{filesystem, has_look_alikes, is_filesystem};
 pub use image::{CHUNK, Image};
+pub use kept::{Fill, Kept};
 pub use laid_out::laid_out;
 pub use log_writes::LogWrites;
 pub use packed::{pack, unpack};

@@ -146,7 +146,7 @@ fn a_flush_covers_what_was_completed_before_it_was_asked_for() {
     assert_eq!(disk.cut(Profile::Drop, 0, |_| false).volatile, 2, "the flush is not done");
     disk.flushed(flush);
     let cut = disk.cut(Profile::Drop, 0, |data| data[0] == 2);
-    assert_eq!((cut.volatile, cut.asked), (1, Some(false)));
+    assert_eq!((cut.volatile, cut.dropped, cut.asked), (0, 0, Some(false)));
     assert_eq!((bytes(&cut.image)[0], bytes(&cut.image)[CHUNK]), (1, 0));
     assert_eq!(disk.cut(Profile::KeepAll, 0, |data| data[0] == 2).asked, Some(true));
     assert_eq!(disk.cut(Profile::KeepAll, 0, |data| data[0] == 1).asked, None);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Candidate, Disk, Image, Kept, disk::Change, image::CHUNK};
+use super::{Candidate, Disk, Image, Kept, disk::Change};
 
 /// One number of the sequence.
 #[derive(Debug, Clone)]
@@ -171,11 +171,7 @@ impl Past {
     #[must_use]
     pub fn image(&self, cut: u64, kept: &[Kept]) -> Option<Image> {
         let disk = self.disks.get(&cut)?;
-        let fit = |(write, kept): (&Candidate, &Kept)| match (kept, write.data) {
-            (Kept::Sectors(sectors), Some(length)) => sectors.len() == length.div_ceil(CHUNK),
-            (Kept::Sectors(_), None) => false,
-            _ => true,
-        };
+        let fit = |(write, kept): (&Candidate, &Kept)| kept.fits(write.data);
         let writes = disk.volatile();
         let fits = writes.len() == kept.len() && writes.iter().zip(kept).all(fit);
         fits.then(|| disk.left(kept))

@@ -9,7 +9,7 @@ use std::{collections::HashSet, iter::Peekable};
 
 use super::{
     Kept, Point, Profile, choose,
-    choose::{Dice, ranks},
+    choose::{Dice, in_part, ranks},
 };
 
 /// Writes of which every way to lose some is looked at: at most 64 of them.
@@ -137,6 +137,11 @@ fn ways<'a>(point: &'a Point, profiles: &'a [Profile], seed: u64) -> Ways<'a> {
         Profile::Omit2,
         Profile::Keep2,
         Profile::Subset,
+        Profile::Shorn,
+        Profile::Zeroed,
+        Profile::Garbage,
+        Profile::Unserializable,
+        Profile::EraseBlock,
     ];
     let mut known = HashSet::new();
     let asked_for = order.into_iter().filter(move |profile| profiles.contains(profile));
@@ -153,10 +158,10 @@ fn of<'a>(
 ) -> Box<dyn Iterator<Item = Vec<Kept>> + 'a> {
     let writes = &point.writes;
     let count = writes.len();
-    let by_chance = move |times: u64| {
-        let seeds = (0..times).map(move |nth| Dice(seed).roll(&[profile as u64, nth]));
-        Box::new(seeds.map(move |seed| choose(profile, seed, writes)))
-    };
+    let seeds =
+        move |times: u64| (0..times).map(move |nth| Dice(seed).roll(&[profile as u64, nth]));
+    let by_chance =
+        move |times| Box::new(seeds(times).map(move |seed| choose(profile, seed, writes)));
     let those = move |kept: &dyn Fn(usize) -> bool| -> Vec<Kept> {
         (0..count).map(|at| Kept::if_so(kept(at))).collect()
     };
@@ -173,7 +178,16 @@ fn of<'a>(
             let choices = 0..1_u32 << count;
             Box::new(choices.map(move |choice| those(&|at| choice >> at & 1 == 1)))
         }
-        Profile::Torn | Profile::Omit2 | Profile::Keep2 | Profile::Subset => by_chance(SOME),
+        Profile::Shorn | Profile::Zeroed | Profile::Garbage => {
+            let parts = seeds(SOME).map(move |seed| in_part(profile, seed, writes));
+            Box::new(by_chance(1).chain(parts))
+        }
+        Profile::Torn
+        | Profile::Omit2
+        | Profile::Keep2
+        | Profile::Subset
+        | Profile::Unserializable
+        | Profile::EraseBlock => by_chance(SOME),
     }
 }
 
@@ -227,6 +241,24 @@ mod tests {
         assert_eq!((count(Profile::Omit1), count(Profile::Keep1)), (20, 20));
         assert!(plan.ways.len() < 200 && count(Profile::Subset) > 5, "{}", plan.ways.len());
         assert_eq!(plan.exhaustive, 0);
+    }
+
+    #[test]
+    fn what_is_beyond_a_disk_is_planned_only_where_it_is_asked_for() {
+        let is_beyond = |way: &Way| way.kept.iter().any(Kept::is_beyond);
+        let within = plan(&[point(10, 4)], &ALL, (1000, 7), || false);
+        assert!(!within.ways.iter().any(is_beyond));
+        for profile in [
+            Profile::Shorn,
+            Profile::Zeroed,
+            Profile::Garbage,
+            Profile::Unserializable,
+            Profile::EraseBlock,
+        ] {
+            let plan = plan(&[point(10, 4)], &[profile], (1000, 7), || false);
+            let beyond = plan.ways.iter().filter(|way| is_beyond(way)).count();
+            assert!(beyond > 3 && is_beyond(&plan.ways[0]), "{profile:?}: {beyond}");
+        }
     }
 
     #[test]

@@ -38,6 +38,9 @@ pub struct Facts {
     pub acknowledged: u64,
     /// What was wrong with it when it was kept.
     pub wrong: String,
+    /// No disk that keeps to its specification leaves it: it is enough that it is noticed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beyond: bool,
     /// SHA-256 of the disk's content, in hexadecimal.
     pub digest: String,
 }
@@ -77,6 +80,7 @@ pub(crate) mod testing {
             cut: 812,
             acknowledged: 41,
             wrong: "1 of 41 acknowledged records lost".into(),
+            beyond: false,
             digest: "ab".into(),
         }
     }

@@ -33,7 +33,10 @@ use crate::{
 /// filesystem allows is left, so that where names are in order, those after one that is gone are gone.
 /// `with` names more disks of the same service, which lose power at the same instant; the target's
 /// stops answering a tenth of a second before, so that what the service does on the others without
-/// waiting for it is on them.
+/// waiting for it is on them. Some profiles are beyond what a disk may do, and only for `interpose:
+/// block`: a service need not survive those, and one that notices and refuses is right; what is silently
+/// corrupt or silently lost is not. Say by probes what it has to do; the filesystem may be damaged, too,
+/// and then the container does not start.
 /// Use it to see whether what was acknowledged was durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -75,9 +78,10 @@ impl PowerCut {
                  `{}` has `interpose: file`\n\nhint: use `interpose: block`, or leave `with` out",
                 self.target
             )),
-            Layer::File if self.profile == CutProfile::Torn => Some(format!(
-                "`{NAME}` cannot tear a write in two on a volume with `interpose: file`\n\nhint: use \
-                 `torn-write`, or another profile"
+            Layer::File if !self.profile.is_of_files() => Some(format!(
+                "`{NAME}` leaves only a disk as `{profile}`, and nothing on a volume with `interpose: \
+                 file`\n\nhint: use another profile, or `interpose: block`; a write is torn by \
+                 `torn-write`"
             )),
             Layer::Block if self.profile.of_disk().is_none() => Some(format!(
                 "`{NAME}` cannot tell names from data on a volume with `interpose: block`, and \
@@ -111,10 +115,11 @@ impl Fault for PowerCut {
         let profile = self.profile.name();
         let targets = [&self.target].into_iter().chain(&self.with);
         let targets: Vec<_> = targets.map(|target| format!("`{target}`")).collect();
+        let beyond = if self.profile.is_beyond() { ", beyond what a disk may do" } else { "" };
         let at_once = if self.with.is_empty() { "" } else { " at one instant" };
         Described {
             act: format!(
-                "kill `{}`, undo at {} what is not durable (`{profile}`){at_once}, and start it",
+                "kill `{}`, undo at {} what is not durable (`{profile}`{beyond}){at_once}, and start it",
                 self.target.service,
                 targets.join(" and ")
             ),
@@ -187,7 +192,7 @@ impl Fault for PowerCut {
         cx: &Cx<'_>,
     ) -> Result<Effect, FaultError> {
         match before {
-            Before::Block(before) => block::verify(before, outcomes, cx).await,
+            Before::Block(before) => block::verify(before, self.profile, outcomes, cx).await,
             Before::File(before) => before.verify(self.profile, outcomes, cx).await,
         }
     }
@@ -223,6 +228,10 @@ mod tests {
         assert_eq!(count("agent:/data", "with: ['agent:/wal']", disk, true), 0);
         assert_eq!(count("agent:/data", "with: ['agent:/wal']", files, true), 1);
         assert_eq!(count("agent:/data", "profile: torn", disk, true), 0);
+        for beyond in ["shorn", "zeroed", "garbage", "unserializable", "erase-block"] {
+            assert_eq!(count("agent:/data", &format!("profile: {beyond}"), disk, true), 0);
+            assert_eq!(count("agent:/data", &format!("profile: {beyond}"), files, true), 1);
+        }
         assert_eq!(count("agent:/data", "", Some("docker: {}"), true), 1);
         assert_eq!(count("agent:/data", "", Some("ext4: { size: 64MiB }"), true), 1);
         assert_eq!(count("agent", "", None, false), 1);

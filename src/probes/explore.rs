@@ -32,6 +32,11 @@ use crate::{
 /// nothing was acknowledged, or a wrong state is not wrong again: inconclusive. It stands under
 /// `verify` only.
 ///
+/// Profiles beyond what a disk may do are looked at only when they are asked for, and only with a
+/// `program`. A state that such a one has left need not be survived: where the filesystem cannot be
+/// mounted, or the program ends with another code than 0, it was noticed, and is counted as refused. What
+/// is silently lost, or silently corrupt, is wrong there too.
+///
 /// What it counts: a *moment* is after any write or flush of the disk's; a *state* is the disk as a cut
 /// at that moment may leave it, with some of the writes lost that no flush had made durable; it is
 /// *alike* where an earlier one had the same content and no more was promised; *recoveries* are the
@@ -51,8 +56,8 @@ pub struct Explore {
     /// Instead of a file: a program of the service that recovers what is its own, and prints every
     /// record.
     program: Option<Program>,
-    /// What may survive of what was not durable; all that a disk can tell by default.
-    #[serde(default = "every_profile")]
+    /// What may survive of what was not durable; all that a disk may do by default.
+    #[serde(default = "CutProfile::all_of_a_disk")]
     profiles: Vec<CutProfile>,
     /// The most states.
     #[serde(default = "default_states")]
@@ -86,20 +91,6 @@ pub(super) struct Program {
     path: String,
     /// Program and arguments, run without a shell.
     command: Vec<String>,
-}
-
-fn every_profile() -> Vec<CutProfile> {
-    vec![
-        CutProfile::Drop,
-        CutProfile::KeepAll,
-        CutProfile::Prefix,
-        CutProfile::Omit1,
-        CutProfile::Omit2,
-        CutProfile::Keep1,
-        CutProfile::Keep2,
-        CutProfile::Subset,
-        CutProfile::Torn,
-    ]
 }
 
 fn default_states() -> u64 {
@@ -171,6 +162,11 @@ impl Explore {
         }
     }
 
+    /// Those that are beyond what a disk may do, where nobody says whether they were noticed.
+    fn unnoticed(&self) -> impl Iterator<Item = &CutProfile> {
+        self.profiles.iter().filter(|profile| profile.is_beyond() && self.program.is_none())
+    }
+
     /// Profiles as the model of a disk calls them, and those that it does not know.
     fn profiles(&self) -> (Vec<Profile>, Vec<CutProfile>) {
         let unknown = self.profiles.iter().copied().filter(|it| it.of_disk().is_none()).collect();
@@ -188,8 +184,12 @@ fn observed(report: &ExploreReport, most: u64) -> String {
         0 => String::new(),
         count => format!("; the disk remembers nothing of its first {count} events"),
     };
+    let refused = match report.refused {
+        0 => String::new(),
+        count => format!(", {count} of them refused, as they are beyond what a disk may do"),
+    };
     format!(
-        "{} states of {} planned{}, {} of them alike, at {} of {} moments ({} in every way), by {} \
+        "{} states of {} planned{}, {} of them alike{refused}, at {} of {} moments ({} in every way), by {} \
          profiles; {} writes that a cut may lose, {} records acknowledged, {} different recoveries; \
          {} states a second by {}{forgotten}",
         report.states,
@@ -290,8 +290,10 @@ impl Probe for Explore {
         let Self { workload, volume, states, .. } = self;
         let program = self.program.as_ref().and_then(|program| program.command.first());
         let there = self.file.as_ref().or(program).map_or("", String::as_str);
+        let beyond = self.profiles.iter().any(|profile| profile.is_beyond());
+        let refused = if beyond { ", or what is beyond a disk is refused" } else { "" };
         format!(
-            "{workload}: all are in `{there}` in {states} states that a cut leaves of `{volume}`"
+            "{workload}: all are in `{there}` in {states} states that a cut leaves of `{volume}`{refused}"
         )
     }
 
@@ -305,6 +307,14 @@ impl Probe for Explore {
             wrong.add(Some(format!(
                 "a disk cannot tell names from data, and `{}` asks for it\n\nhint: use another \
                  profile",
+                profile.name()
+            )));
+        }
+        for profile in self.unnoticed() {
+            wrong.add(Some(format!(
+                "`{}` is beyond what a disk may do: a service need only notice it, and its file does not \
+                 say whether it has\n\nhint: read the state by a `program` of the service, which ends with \
+                 another code than 0 where it notices; or use another profile",
                 profile.name()
             )));
         }
@@ -423,6 +433,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_refused_is_counted_and_breaks_no_promise() {
+        let world = World::default();
+        world.set().keeper.explored = ExploreReport { refused: 12, ..report() };
+        let sample = probe("").read(&world).await.unwrap();
+        assert!(sample.holds() && sample.observed.contains("12 of them refused"), "{sample:?}");
+    }
+
+    #[tokio::test]
     async fn fewer_states_than_asked_for_say_why() {
         let world = World::default();
         let few = ExploreReport { planned: 1, states: 1, wrong: 1, ..report() };
@@ -457,6 +475,7 @@ mod tests {
         assert_eq!(probe("").check(), Vec::<String>::new());
         assert_eq!(probe(", profiles: []").check().len(), 1);
         assert_eq!(probe(", profiles: [drop, data-first]").check().len(), 1);
+        assert_eq!(probe(", profiles: [garbage, shorn]").check().len(), 2, "a file says nothing");
         assert_eq!(probe(", states: 0").check().len(), 1);
         for workers in [0, 9] {
             assert_eq!(probe(&format!(", workers: {workers}")).check().len(), 1);
@@ -469,6 +488,11 @@ mod tests {
         let program = "program: { service: db, path: /data, command: [dump] }";
         assert_eq!(probe(&format!(", {program}")).check().len(), 1, "either file or program");
         let printed = |program: &str| Explore { file: None, ..probe(program) };
+        let beyond = printed(&format!(", profiles: [garbage, shorn], {program}"));
+        assert_eq!(beyond.check(), Vec::<String>::new());
+        assert!(
+            beyond.describe().ends_with("refused") && !probe("").describe().ends_with("refused")
+        );
         assert_eq!(printed(&format!(", {program}")).check(), Vec::<String>::new());
         assert_eq!(printed(&format!(", {program}, workers: 1")).check(), Vec::<String>::new());
         assert_eq!(printed(&format!(", {program}, workers: 2")).check().len(), 1);

@@ -119,6 +119,10 @@ pub struct ExploreReport {
     pub wrong: u64,
     /// Those of them whose filesystem could not be mounted.
     pub unmountable: u64,
+    /// States beyond what a disk may leave, which the filesystem or the program has refused: what was done
+    /// to them was noticed.
+    #[serde(default)]
+    pub refused: u64,
     /// The first of those, with the fewest lost writes that bring it about.
     pub first: Option<WrongState>,
     /// Of the state that lost the most records, how many of how many acknowledged.
@@ -338,7 +342,7 @@ impl std::fmt::Display for WrongState {
             [] if kept.is_empty() => write!(f, "nothing in the disk's cache")?,
             [] => write!(f, "none of {} writes lost", kept.len())?,
             [first, more @ ..] => {
-                let what = if first.torn { "torn" } else { "lost" };
+                let what = kept.iter().find(|kept| !kept.is_whole()).map_or("lost", Kept::fate);
                 write!(
                     f,
                     "{} of {} writes lost, the one at {} {what}",
@@ -411,6 +415,14 @@ mod tests {
             wrong: "1 of 41 acknowledged records lost at 0.4 s".into(),
             confirmed: true,
         }
+    }
+
+    #[test]
+    fn a_wrong_state_says_what_became_of_its_first_write() {
+        let told = |kept| WrongState { kept: vec![Kept::Whole, kept], ..wrong() }.to_string();
+        assert!(told(Kept::Sectors(vec![true, false])).contains("at 40960 torn:"));
+        assert!(told(Kept::Bytes(0, 512)).contains("at 40960 shorn:"));
+        assert!(told(Kept::Overtakes(3)).contains("at 40960 there without an older one:"));
     }
 
     #[test]

@@ -1,81 +1,8 @@
 //! A power cut on the files of a volume: what a disk may have kept. Data only.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Dev, Place};
-use crate::block::Profile;
-
-/// Which of the operations that were not durable a power cut leaves behind.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum CutProfile {
-    /// None: all of them are gone.
-    Drop,
-    /// All: a cache that outlives the cut.
-    KeepAll,
-    /// The first ones, as many as the seed says.
-    Prefix,
-    /// All but one, and what depends on it.
-    #[serde(rename = "omit-1")]
-    Omit1,
-    /// All but two.
-    #[serde(rename = "omit-2")]
-    Omit2,
-    /// One only, and what it depends on.
-    #[serde(rename = "keep-1")]
-    Keep1,
-    /// Two only.
-    #[serde(rename = "keep-2")]
-    Keep2,
-    /// Each or not, as the seed says.
-    Subset,
-    /// All, and of one write only a part.
-    Torn,
-    /// Names, and no data; with `durability: ext4` also sizes, with zeros for data.
-    MetadataFirst,
-    /// Data, and no names.
-    DataFirst,
-}
-
-impl CutProfile {
-    /// The word in YAML.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Drop => "drop",
-            Self::KeepAll => "keep-all",
-            Self::Prefix => "prefix",
-            Self::Omit1 => "omit-1",
-            Self::Omit2 => "omit-2",
-            Self::Keep1 => "keep-1",
-            Self::Keep2 => "keep-2",
-            Self::Subset => "subset",
-            Self::Torn => "torn",
-            Self::MetadataFirst => "metadata-first",
-            Self::DataFirst => "data-first",
-        }
-    }
-
-    /// What the model of a disk calls it; none for what a disk cannot tell.
-    #[must_use]
-    pub fn of_disk(self) -> Option<Profile> {
-        Some(match self {
-            Self::Drop => Profile::Drop,
-            Self::KeepAll => Profile::KeepAll,
-            Self::Prefix => Profile::Prefix,
-            Self::Omit1 => Profile::Omit1,
-            Self::Omit2 => Profile::Omit2,
-            Self::Keep1 => Profile::Keep1,
-            Self::Keep2 => Profile::Keep2,
-            Self::Subset => Profile::Subset,
-            Self::Torn => Profile::Torn,
-            Self::MetadataFirst | Self::DataFirst => return None,
-        })
-    }
-}
+use super::{CutProfile, Dev, Place};
 
 /// An act of a power cut on an interposed volume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

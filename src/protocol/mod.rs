@@ -5,6 +5,7 @@
 
 mod access;
 mod capability;
+mod cut_profile;
 mod disk_trial;
 mod durability;
 mod engine_op;
@@ -42,6 +43,7 @@ mod visibility;
 
 pub use access::{Access, AccessFacts, FileOwner, LabelFacts};
 pub use capability::Capability;
+pub use cut_profile::CutProfile;
 pub use disk_trial::{DiskAttempt, DiskOp, FlushAttempt, MARGIN, TrialChunk};
 pub use durability::Durability;
 pub use engine_op::EngineOp;
@@ -50,7 +52,7 @@ pub use explore::{
     Artifact, ExploreProgress, ExploreReport, ExploreSpec, FETCHING, KeptFile, LostWrite,
     MOST_WORKERS, PastFacts, Reads, ReplaySpec, Replayed, StageFacts, WrongState,
 };
-pub use file_cut::{CutProfile, DurableAttempt, FileCutOp, PendingFacts, TriedDurable};
+pub use file_cut::{DurableAttempt, FileCutOp, PendingFacts, TriedDurable};
 pub use histogram::Histogram;
 pub use host_facts::{HostFacts, Ready};
 pub use http::{HttpReply, HttpRequest};

@@ -65,7 +65,14 @@ impl<U> Log<U> {
         let drawn = |most| draw(seed, count, most);
         match profile {
             CutProfile::Drop => all.collect(),
-            CutProfile::KeepAll | CutProfile::Torn => HashSet::new(),
+            // those that only a disk leaves are refused before
+            CutProfile::KeepAll
+            | CutProfile::Torn
+            | CutProfile::Shorn
+            | CutProfile::Zeroed
+            | CutProfile::Garbage
+            | CutProfile::Unserializable
+            | CutProfile::EraseBlock => HashSet::new(),
             CutProfile::Prefix => {
                 let kept = usize::try_from(hash(seed, 0) % (count.max(1) as u64));
                 (kept.unwrap_or_default()..count).collect()

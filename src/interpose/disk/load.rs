@@ -79,6 +79,7 @@ mod tests {
             cut: 1,
             acknowledged: 0,
             wrong: String::new(),
+            beyond: false,
             digest: hexadecimal(&image.digest()),
         };
         let packed = pack(&image, u64::MAX).unwrap();

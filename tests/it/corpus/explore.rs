@@ -233,6 +233,7 @@ impl<'a> Recorded<'a> {
             cut,
             acknowledged: self.promises.by(cut) as u64,
             wrong: String::new(),
+            beyond: false,
             digest: hexadecimal(&image.digest()),
         };
         let packed = keelhaul::block::pack(&image, u64::MAX).unwrap();

@@ -165,6 +165,7 @@ fn state_file(image: &Image, packed: &[u8]) -> Vec<u8> {
         cut: 1,
         acknowledged: 0,
         wrong: String::new(),
+        beyond: false,
         digest: hexadecimal(&image.digest()),
     };
     encode(&facts, &Log::default(), packed).unwrap()

@@ -50,12 +50,13 @@ impl Course {
     }
 
     /// Waits until all before it were compared. Whether something new can be seen in the one with this number
-    /// and content, of which none is known where it could not be shown.
+    /// and content, of which none is known where it could not be shown; and whether what comes of it will
+    /// say anything of others.
     pub(super) fn is_new(
         &self,
         nth: usize,
         digest: Option<[u8; 32]>,
-        acknowledged: usize,
+        (acknowledged, says_of_others): (usize, bool),
     ) -> Result<bool, String> {
         let waited =
             self.passed.wait_timeout_while(self.turns(), self.patience, |it| it.turn < nth);
@@ -69,7 +70,9 @@ impl Course {
         if turns.known.get(&digest).is_some_and(|known| *known >= acknowledged) {
             return Ok(false);
         }
-        turns.known.insert(digest, acknowledged);
+        if says_of_others {
+            turns.known.insert(digest, acknowledged);
+        }
         Ok(true)
     }
 }
@@ -123,7 +126,7 @@ mod tests {
         thread::scope(|scope| {
             for nth in [2, 1, 0] {
                 let (course, told) = (&course, told.clone());
-                scope.spawn(move || told.send((nth, course.is_new(nth, Some([7; 32]), 5))));
+                scope.spawn(move || told.send((nth, course.is_new(nth, Some([7; 32]), (5, true)))));
                 // the last one is let go of at once, the others by those before them
                 thread::sleep(Duration::from_millis(20));
             }
@@ -137,17 +140,25 @@ mod tests {
     fn the_same_content_is_new_where_more_was_acknowledged() {
         let course = course(4, LONG);
         let acknowledged = [3, 2, 3, 4];
-        let is_new = |(nth, told): (usize, &usize)| course.is_new(nth, Some([7; 32]), *told);
+        let is_new = |(nth, told): (usize, &usize)| course.is_new(nth, Some([7; 32]), (*told, true));
         let found: Vec<_> = acknowledged.iter().enumerate().map(is_new).collect();
         assert_eq!(found, [Ok(true), Ok(false), Ok(false), Ok(true)]);
     }
 
     #[test]
+    fn what_says_nothing_of_others_is_compared_and_not_compared_with() {
+        let course = course(3, LONG);
+        let is_new = |nth, says| course.is_new(nth, Some([7; 32]), (5, says));
+        assert_eq!([is_new(0, false), is_new(1, true)], [Ok(true), Ok(true)]);
+        assert_eq!(is_new(2, false), Ok(false));
+    }
+
+    #[test]
     fn one_that_is_never_compared_holds_up_nobody_for_ever() {
         let course = course(3, Duration::from_millis(20));
-        assert!(course.is_new(1, Some([7; 32]), 0).is_err());
+        assert!(course.is_new(1, Some([7; 32]), (0, true)).is_err());
         // and one that was not shown is passed by
-        assert_eq!(course.is_new(2, None, 0), Ok(true));
+        assert_eq!(course.is_new(2, None, (0, true)), Ok(true));
     }
 
     #[test]

@@ -189,7 +189,8 @@ impl<'a> Pass<'a> {
         self.budget.shared.note(|report| {
             report.points = points;
             report.took_us = u64::try_from(took_us).unwrap_or(u64::MAX);
-            report.telling += u64::from(seen.is_some() && is_telling);
+            let says_something = seen.as_ref().is_some_and(Seen::is_of_the_service);
+            report.telling += u64::from(says_something && is_telling);
             tally(report, &way, seen.as_ref());
         });
         if told.wrong.is_none() {
@@ -220,6 +221,7 @@ fn tally(report: &mut ExploreReport, way: &Way, seen: Option<&Seen>) {
     match seen {
         None => report.alike += 1,
         Some(Seen::Sound) => {}
+        Some(Seen::Refused { .. }) => report.refused += 1,
         Some(Seen::Wrong { .. }) => report.wrong += 1,
         Some(Seen::Unmountable(_)) => {
             report.wrong += 1;

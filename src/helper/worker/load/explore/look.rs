@@ -81,25 +81,29 @@ impl<'a> Look<'a> {
         let acknowledged = self.promises.by(cut);
         let shown = self.stage.show(cut, &way.kept);
         // whoever comes after it waits for this, also where it is not shown
-        let is_new = course.is_new(nth, shown.as_ref().ok().copied(), acknowledged);
+        let digest = shown.as_ref().ok().copied();
+        // what is refused beyond what a disk may do must not be where one in specification leaves the same
+        let says_of_others = !way.kept.iter().any(Kept::is_beyond);
+        let is_new = course.is_new(nth, digest, (acknowledged, says_of_others));
         shown?;
         if !is_new? {
             return Ok(None);
         }
-        self.recovered(acknowledged).map(Some)
+        self.recovered(acknowledged, &way.kept).map(Some)
     }
 
     /// Looks at one for itself, whatever is known of others.
     pub(super) fn again(&mut self, way: &Way, kept: &[Kept]) -> Result<Seen, String> {
         let cut = self.point(way).cut;
         self.stage.show(cut, kept)?;
-        self.recovered(self.promises.by(cut))
+        self.recovered(self.promises.by(cut), kept)
     }
 
     /// Has what is shown recovered, and judges it.
-    fn recovered(&mut self, acknowledged: usize) -> Result<Seen, String> {
+    fn recovered(&mut self, acknowledged: usize, kept: &[Kept]) -> Result<Seen, String> {
         let recovered = self.read()?;
-        Ok(self.judge(acknowledged, &recovered))
+        let seen = self.judge(acknowledged, &recovered);
+        Ok(seen.of_a_state(kept.iter().any(Kept::is_beyond), &recovered))
     }
 
     /// Has what is shown recovered, and reads it.
@@ -143,7 +147,7 @@ impl<'a> Look<'a> {
                 return None;
             }
             match self.again(way, kept).ok()? {
-                Seen::Sound => Some(false),
+                Seen::Sound | Seen::Refused { .. } => Some(false),
                 Seen::Wrong { why, .. } | Seen::Unmountable(why) => {
                     wrong = why;
                     Some(true)
@@ -166,7 +170,7 @@ impl<'a> Look<'a> {
         let lost = lost.map(|(write, kept)| LostWrite {
             offset: write.offset,
             length: write.data.map(|length| length as u64),
-            torn: matches!(kept, Kept::Sectors(_)),
+            torn: kept.is_torn(),
         });
         let digest = self.stage.show(point.cut, kept).ok()?;
         Some(WrongState {

@@ -31,6 +31,7 @@ pub(in super::super::super) fn replay(
     let state = CrashState::decode(&bytes);
     let state = state.map_err(|error| HelperError::Refused(error.to_string()))?;
     drop(bytes);
+    let beyond = state.facts.beyond;
     let reads = reads(state.facts.records, spec.container.as_deref())?;
     let device = disk::device(&spec.disk)?;
     let connection = rustix::fs::minor(device.backing.device);
@@ -41,9 +42,10 @@ pub(in super::super::super) fn replay(
     let mut promises = Promises::kept(state.ledger);
     let acknowledged = promises.by(u64::MAX);
     let seen = Seen::of(&recovered, (&mut promises, acknowledged), &reads);
+    let seen = seen.of_a_state(beyond, &recovered);
     let unmountable = matches!(seen, Seen::Unmountable(_));
     let wrong = match seen {
-        Seen::Sound => None,
+        Seen::Sound | Seen::Refused { .. } => None,
         Seen::Wrong { why, .. } | Seen::Unmountable(why) => Some(why),
     };
     Ok(Replayed { acknowledged: acknowledged as u64, wrong, unmountable, took_us })

@@ -13,6 +13,11 @@ pub(super) enum Seen {
         lost: u64,
     },
     Unmountable(String),
+    /// It is beyond what a disk may leave, and that was noticed.
+    Refused {
+        /// By the service, and not by its filesystem.
+        by_service: bool,
+    },
 }
 
 impl Seen {
@@ -37,5 +42,42 @@ impl Seen {
         let gone = no_file.then(|| format!("; there is no {reads}"));
         let why = format!("{report}{}{}", lost.unwrap_or_default(), gone.unwrap_or_default());
         Self::Wrong { why, lost: report.lost }
+    }
+
+    /// The same of a state that may be beyond what a disk may leave: it is enough that it was noticed.
+    pub(super) fn of_a_state(self, is_beyond: bool, recovered: &Recovered) -> Self {
+        match (recovered, &self) {
+            (Recovered::Unreadable(_), Self::Wrong { .. }) if is_beyond => {
+                Self::Refused { by_service: true }
+            }
+            (_, Self::Unmountable(_)) if is_beyond => Self::Refused { by_service: false },
+            _ => self,
+        }
+    }
+
+    /// What the filesystem does not give out says nothing of the service.
+    pub(super) fn is_of_the_service(&self) -> bool {
+        !matches!(self, Self::Refused { by_service: false })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_beyond_a_disk_is_sound_where_it_is_noticed_and_nowhere_else() {
+        let wrong = || Seen::Wrong { why: "malformed".into(), lost: 0 };
+        let unreadable = Recovered::Unreadable("malformed".into());
+        assert_eq!(wrong().of_a_state(true, &unreadable), Seen::Refused { by_service: true });
+        assert_eq!(wrong().of_a_state(false, &unreadable), wrong(), "it must be survived");
+        let silent = Recovered::Records(Vec::new());
+        assert_eq!(wrong().of_a_state(true, &silent), wrong(), "what is lost in silence");
+        let unmountable = || Seen::Unmountable("EUCLEAN".into());
+        let recovered = Recovered::Unmountable("EUCLEAN".into());
+        let refused = unmountable().of_a_state(true, &recovered);
+        assert!(refused == Seen::Refused { by_service: false } && !refused.is_of_the_service());
+        assert_eq!(unmountable().of_a_state(false, &recovered), unmountable());
+        assert_eq!(Seen::Sound.of_a_state(true, &silent), Seen::Sound);
     }
 }
