@@ -11,7 +11,7 @@ use super::{
 use crate::{
     catalog::{self, Family, Item},
     plan::needs::Missing,
-    protocol::{Capability, HostFacts},
+    protocol::{Capability, HostFacts, Ready},
     run::stages::DockerStages,
     runtime::{self, DEFAULT_SOCKET, Docker, EngineFacts, Runtime},
     verdict::ExitCode,
@@ -119,6 +119,15 @@ fn about_host(host: &HostFacts) -> String {
     let present: Vec<_> =
         known.into_iter().filter(|name| host.filesystems.iter().any(|fs| fs == name)).collect();
     let _ = writeln!(text, "  {:<12} {}", "filesystems", present.join(" "));
+    // no fault needs it: where memory is short, a disk of ours is safer with it
+    let steady = [("locked memory", &host.locked_memory), ("io flusher", &host.io_flusher)];
+    for (what, ready) in steady {
+        let said = match ready {
+            Ready::Yes => "yes".to_owned(),
+            Ready::No(why) => format!("no: {why}"),
+        };
+        let _ = writeln!(text, "  {what:<13} {said}");
+    }
     text
 }
 

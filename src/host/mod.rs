@@ -52,6 +52,7 @@ pub mod shutdown;
 pub mod sight_trial;
 pub mod snapshot;
 pub mod statfs;
+pub mod steady;
 pub mod stream;
 pub mod subject_program;
 pub mod superblock_users;

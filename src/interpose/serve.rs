@@ -24,6 +24,7 @@ use crate::host::{
     error::{HostError, HostResult},
     namespace::in_mount_ns,
     process::Identity,
+    steady,
 };
 
 /// What it says when it can be used; a disk says where, too.
@@ -123,6 +124,10 @@ fn start(orders: &Orders) -> HostResult<Served> {
     // what is made is to have the mode that the caller asked for; the kernel has masked it
     umask(rustix::fs::Mode::empty());
     many_files();
+    // whatever is refused makes a host short of memory more dangerous, and is no reason not to serve;
+    // `doctor` says which is
+    let _ = steady::lock_program();
+    let _ = steady::flush();
     if let Some(keeper) = orders.ends_with {
         end_with(keeper)?;
     }

@@ -40,6 +40,10 @@ pub struct HostFacts {
     pub selinux: Ready,
     /// The engine's local socket answers in the helper.
     pub engine_socket: Ready,
+    /// The program of a process that serves a disk or a filesystem can be locked into memory.
+    pub locked_memory: Ready,
+    /// Such a process is made to wait for nobody's writeback, which may be its own.
+    pub io_flusher: Ready,
     /// Another engine can be started in a container.
     pub inner_engine: Ready,
     /// This boot.

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use super::{super::HelperError, cgroup, engine, image::nodes, label, memory_cgroup};
 use crate::{
-    host::{fuse, loop_device, process::boot_id, wall_clock},
+    host::{error::HostResult, fuse, loop_device, process::boot_id, steady, wall_clock},
     protocol::{HostFacts, Ready},
     runtime::{ENGINE_CAPABILITIES, ENGINE_PATH},
 };
@@ -72,6 +72,8 @@ pub(super) fn host() -> Result<HostFacts, HelperError> {
         wall_clock: wall_clock(),
         selinux: label::enforcing(),
         engine_socket: engine_socket(),
+        locked_memory: ready(steady::can_lock_program()),
+        io_flusher: ready(steady::can_flush()),
         inner_engine: inner_engine(),
         boot_id: boot_id()?,
         kernel,
@@ -143,7 +145,11 @@ fn wall_clock() -> Ready {
     if !capabilities().iter().any(|name| name == "SYS_PTRACE") {
         return Ready::No("the helper was not given CAP_SYS_PTRACE".into());
     }
-    wall_clock::ready().map_or_else(|error| Ready::No(error.to_string()), |()| Ready::Yes)
+    ready(wall_clock::ready())
+}
+
+fn ready(tried: HostResult<()>) -> Ready {
+    tried.map_or_else(|error| Ready::No(error.to_string()), |()| Ready::Yes)
 }
 
 fn engine_socket() -> Ready {

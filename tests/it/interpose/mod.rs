@@ -16,6 +16,7 @@ pub(crate) mod own_disk;
 pub(crate) mod pasts;
 mod posix;
 mod scale;
+mod steady;
 mod strikes;
 mod syncs;
 mod told;

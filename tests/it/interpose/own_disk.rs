@@ -33,16 +33,24 @@ pub(crate) struct Disk {
 
 impl Disk {
     pub(crate) fn start() -> Self {
-        Self::begin_with(|image| {
-            File::create(image).unwrap().set_len(32 << 20).unwrap();
-            let mut mkfs = Command::new("mkfs.ext4");
-            mkfs.args(["-q", "-F", "-b", "4096"]).arg(image);
-            assert!(mkfs.status().unwrap().success());
-        })
+        Self::begin_with(Self::empty)
+    }
+
+    /// Makes an ext4 with nothing on it.
+    pub(crate) fn empty(image: &Path) {
+        File::create(image).unwrap().set_len(32 << 20).unwrap();
+        let mut mkfs = Command::new("mkfs.ext4");
+        mkfs.args(["-q", "-F", "-b", "4096"]).arg(image);
+        assert!(mkfs.status().unwrap().success());
     }
 
     /// One that begins with what is put into a file.
     pub(crate) fn begin_with(put: impl FnOnce(&Path)) -> Self {
+        Self::begin_as(Command::new(env!("CARGO_BIN_EXE_keelhaul")), put)
+    }
+
+    /// One that is served by this program.
+    pub(crate) fn begin_as(mut program: Command, put: impl FnOnce(&Path)) -> Self {
         static LAST: AtomicU32 = AtomicU32::new(0);
         let dir = tempfile::Builder::new().prefix("kh-disk").tempdir().unwrap();
         let number = LAST.fetch_add(1, Ordering::Relaxed);
@@ -52,7 +60,7 @@ impl Disk {
         let setup = Setup { image, nodes: "/dev".into(), mark: mark.clone() };
         let socket = dir.path().join("socket");
         let orders = Orders { serve: Serve::Disk { setup }, socket, ends_with: None };
-        let mut child = Command::new(env!("CARGO_BIN_EXE_keelhaul"))
+        let mut child = program
             .args(["helper-interposer", &mark])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -64,6 +72,11 @@ impl Disk {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let node = line.strip_prefix(READY).expect(&line).trim().into();
         Self { dir, mark, node, child }
+    }
+
+    /// Of the process that serves it.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
