@@ -52,11 +52,11 @@ pub fn choose(profile: Profile, seed: u64, writes: &[Candidate]) -> Vec<Kept> {
         Profile::Garbage => each(writes, |at, write| {
             filled(write, Fill::Garbage(dice.roll(&[at as u64, write.offset])))
         }),
-        Profile::Unserializable => but_one(writes, &dice, Kept::Overtakes(dice.roll(&[0]))),
+        Profile::Unserializable => but_one(writes, &dice, &Kept::Overtakes(dice.roll(&[0]))),
         Profile::EraseBlock => {
             let sizes = u64::from(LARGEST_BLOCK.ilog2() - SMALLEST_BLOCK.ilog2()) + 1;
             let block = SMALLEST_BLOCK << (dice.roll(&[0]) % sizes);
-            but_one(writes, &dice, Kept::Erased { block, flush: dice.roll(&[1]) })
+            but_one(writes, &dice, &Kept::Erased { block, flush: dice.roll(&[1]) })
         }
     }
 }
@@ -81,7 +81,7 @@ fn each(writes: &[Candidate], kept: impl Fn(usize, &Candidate) -> Kept) -> Vec<K
 }
 
 /// All of them, and one with this.
-fn but_one(writes: &[Candidate], dice: &Dice, with: Kept) -> Vec<Kept> {
+fn but_one(writes: &[Candidate], dice: &Dice, with: &Kept) -> Vec<Kept> {
     let one = smallest(writes, 1, dice);
     let kept = |at, _: &Candidate| if one.contains(&at) { with.clone() } else { Kept::Whole };
     each(writes, kept)

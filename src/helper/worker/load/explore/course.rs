@@ -140,7 +140,8 @@ mod tests {
     fn the_same_content_is_new_where_more_was_acknowledged() {
         let course = course(4, LONG);
         let acknowledged = [3, 2, 3, 4];
-        let is_new = |(nth, told): (usize, &usize)| course.is_new(nth, Some([7; 32]), (*told, true));
+        let is_new =
+            |(nth, told): (usize, &usize)| course.is_new(nth, Some([7; 32]), (*told, true));
         let found: Vec<_> = acknowledged.iter().enumerate().map(is_new).collect();
         assert_eq!(found, [Ok(true), Ok(false), Ok(false), Ok(true)]);
     }

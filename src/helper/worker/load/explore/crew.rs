@@ -28,7 +28,7 @@ const SOME: u32 = 4;
 
 /// How many may look side by side. Programs of one service could come in each other's way.
 fn workers(spec: &ExploreSpec) -> u32 {
-    let processors = || thread::available_parallelism().map_or(1, |it| it.get());
+    let processors = || thread::available_parallelism().map_or(1, std::num::NonZero::get);
     match (&spec.reads, spec.workers) {
         (Reads::Program { .. }, _) => 1,
         (Reads::File(_), Some(workers)) => workers.max(1),
