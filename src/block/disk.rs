@@ -107,8 +107,11 @@ pub struct Cut {
     pub image: Image,
     /// Writes that no flush had made durable, without the one that was asked about.
     pub volatile: u64,
-    /// Those of them that are gone, or torn, and those that a disk has taken back.
+    /// Those of them that are gone, or torn.
     pub dropped: u64,
+    /// How often the disk has taken back what a flush had made durable, so that it shows: a write, or a
+    /// block.
+    pub taken_back: u64,
     /// Whether what was asked about is there; none where it was not volatile.
     pub asked: Option<bool>,
 }
@@ -250,6 +253,12 @@ impl Disk {
         self.log.iter().filter(|record| !record.covered).map(Record::candidate).collect()
     }
 
+    /// Where each of those goes.
+    pub(super) fn volatile_ranges(&self) -> Vec<std::ops::Range<u64>> {
+        let volatile = self.log.iter().filter(|record| !record.covered);
+        volatile.map(|record| record.offset..record.offset + record.bytes()).collect()
+    }
+
     /// What is there when the power goes and this survives of each of those.
     #[must_use]
     pub fn left(&self, kept: &[Kept]) -> Image {
@@ -264,9 +273,12 @@ impl Disk {
         let image = self.state(&chosen);
         let picked = |record: &Record| matches!(&record.change, Change::Data(data) if asked(data));
         let picked = volatile.iter().rposition(|record| picked(record));
-        let lost = |(at, kept): &(usize, &Kept)| match kept {
-            Kept::Overtakes(_) | Kept::Erased { .. } => self.epochs.are_some(),
-            kept => Some(*at) != picked && !kept.is_whole(),
+        let lost = |(at, kept): &(usize, &Kept)| {
+            Some(*at) != picked && !kept.is_whole() && !matches!(kept, Kept::Overtakes(_))
+        };
+        let taken_back = |(at, kept): &(usize, &Kept)| {
+            let may_be = matches!(kept, Kept::Overtakes(_) | Kept::Erased { .. });
+            may_be && self.shows(*at, &chosen, &image.digest())
         };
         let there = |at: usize| {
             let record = volatile[at];
@@ -277,6 +289,7 @@ impl Disk {
         Cut {
             volatile: (volatile.len() - usize::from(picked.is_some())) as u64,
             dropped: chosen.iter().enumerate().filter(lost).count() as u64,
+            taken_back: chosen.iter().enumerate().filter(taken_back).count() as u64,
             asked: picked.map(there),
             image,
         }

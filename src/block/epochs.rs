@@ -13,6 +13,9 @@ const FLUSHES: u64 = 8;
 /// Bytes that this may take. A range that was made zeros of counts whole: what was there before is held.
 const MOST: u64 = 16 << 20;
 
+/// Writes of which it is looked at whether anything misses them.
+const LOOKED_AT: usize = 64;
+
 /// A write that is durable.
 #[derive(Debug, Clone)]
 struct Durable {
@@ -86,13 +89,19 @@ impl Epochs {
         self.covered() > 0
     }
 
-    /// Takes the write back that this number comes to: where it went is what was there without it.
+    /// Takes the write back that this number comes to: where it went is what was there without it. Of
+    /// those that are written over nothing is missed: then the next one, as far as some are looked at.
     pub(super) fn lose(&self, number: u64, image: &mut Image) {
-        let Some(gone) = number.checked_rem(self.covered() as u64) else { return };
-        let Some(write) = usize::try_from(gone).ok().and_then(|at| self.writes.get(at)) else {
-            return;
-        };
-        self.replay(write.range(), image, |number, _| number != gone);
+        let Some(first) = number.checked_rem(self.covered() as u64) else { return };
+        let before = image.clone();
+        for gone in (first..self.covered() as u64).chain(0..first).take(LOOKED_AT) {
+            let at = usize::try_from(gone).unwrap_or(usize::MAX);
+            let Some(write) = self.writes.get(at) else { return };
+            self.replay(write.range(), image, |number, _| number != gone);
+            if image.digest() != before.digest() {
+                return;
+            }
+        }
     }
 
     /// Puts into a range what was there at the flush that this number comes to: an earlier one than the

@@ -13,6 +13,7 @@ mod beyond_tests;
 mod choose;
 mod disk;
 mod epochs;
+mod exceeds;
 mod filesystem;
 mod image;
 mod kept;

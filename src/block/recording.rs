@@ -170,10 +170,21 @@ impl Past {
     /// moment, or has another number of writes.
     #[must_use]
     pub fn image(&self, cut: u64, kept: &[Kept]) -> Option<Image> {
+        self.disk(cut, kept).map(|disk| disk.left(kept))
+    }
+
+    /// Whether that is beyond what a disk may do. None likewise.
+    #[must_use]
+    pub fn exceeds(&self, cut: u64, kept: &[Kept]) -> Option<bool> {
+        self.disk(cut, kept).map(|disk| disk.exceeds(kept))
+    }
+
+    /// The disk at that moment, if this can be said of its writes.
+    fn disk(&self, cut: u64, kept: &[Kept]) -> Option<&Disk> {
         let disk = self.disks.get(&cut)?;
         let fit = |(write, kept): (&Candidate, &Kept)| kept.fits(write.data);
         let writes = disk.volatile();
         let fits = writes.len() == kept.len() && writes.iter().zip(kept).all(fit);
-        fits.then(|| disk.left(kept))
+        fits.then_some(disk)
     }
 }

@@ -95,6 +95,13 @@ pub enum Ask {
         /// What survives of each write that was not durable.
         kept: Vec<Kept>,
     },
+    /// Whether what a cut at this moment would have left is beyond what a disk may do. → `Exceeds`
+    Exceeds {
+        /// The moment.
+        cut: u64,
+        /// What survives of each write that was not durable.
+        kept: Vec<Kept>,
+    },
     /// Write what a cut at this moment would have left to a file, packed. → `Kept`
     Keep {
         /// The moment.
@@ -146,6 +153,8 @@ pub enum Answer {
     Past(Box<PastFacts>),
     /// It can be looked at; SHA-256 of its content.
     Shown([u8; 32]),
+    /// A disk in specification leaves nothing of the kind.
+    Exceeds(bool),
     /// It is in the file; the bytes of that.
     Kept(u64),
     /// What is not durable; none where no changes are remembered.
@@ -256,27 +265,39 @@ impl Controlled for Power {
             Ask::UndoCut => done(self.undo()),
             Ask::Record { most } if self.record(most) => Answer::Done,
             Ask::Mark => self.mark().map_or_else(no_power, Answer::At),
-            Ask::OpenPast { stages } if self.open(stages) => Answer::Done,
-            Ask::OpenPast { .. } => Answer::Refused("its past is still being opened".into()),
-            Ask::ClosePast => {
-                self.close();
-                Answer::Done
-            }
-            Ask::Past => match self.opened() {
-                Opened::NotYet => Answer::Already,
-                Opened::Open(facts) => Answer::Past(facts),
-                Opened::Failed(why) => Answer::Refused(why),
-            },
-            Ask::Show { stage, cut, kept } => match self.show(stage, cut, &kept) {
-                Some(digest) => Answer::Shown(digest),
-                None => Answer::Refused(format!("there is no such state at {cut}")),
-            },
-            Ask::Keep { cut, kept, to } => written(self.keep(cut, &kept, &to)),
-            Ask::Export { cut, to } => written(self.export(cut, &to)),
             Ask::Record { .. } => no_power(),
-            other => Answer::Refused(format!("a disk has no files: {other:?}")),
+            other => about_the_past(self, other),
         }
     }
+}
+
+fn about_the_past(disk: &Power, ask: Ask) -> Answer {
+    match ask {
+        Ask::OpenPast { stages } if disk.open(stages) => Answer::Done,
+        Ask::OpenPast { .. } => Answer::Refused("its past is still being opened".into()),
+        Ask::ClosePast => {
+            disk.close();
+            Answer::Done
+        }
+        Ask::Past => match disk.opened() {
+            Opened::NotYet => Answer::Already,
+            Opened::Open(facts) => Answer::Past(facts),
+            Opened::Failed(why) => Answer::Refused(why),
+        },
+        Ask::Show { stage, cut, kept } => {
+            disk.show(stage, cut, &kept).map_or_else(|| no_state(cut), Answer::Shown)
+        }
+        Ask::Exceeds { cut, kept } => {
+            disk.exceeds(cut, &kept).map_or_else(|| no_state(cut), Answer::Exceeds)
+        }
+        Ask::Keep { cut, kept, to } => written(disk.keep(cut, &kept, &to)),
+        Ask::Export { cut, to } => written(disk.export(cut, &to)),
+        other => Answer::Refused(format!("a disk has no files: {other:?}")),
+    }
+}
+
+fn no_state(cut: u64) -> Answer {
+    Answer::Refused(format!("there is no such state at {cut}"))
 }
 
 fn no_power() -> Answer {

@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use super::{
-    Explores, Probe, ProbeCx, ProbeError, Sample, Unit,
+    Explores, Probe, ProbeCx, ProbeError, Sample,
+    explored::judge,
     subject::{self, Wrong},
 };
 use crate::{
     block::Profile,
     protocol::{
-        Capability, CutProfile, ExploreReport, ExploreSpec, FETCHING, KeptFile, LoadCall,
-        LoadReply, MOST_WORKERS, Reads,
+        Capability, CutProfile, ExploreSpec, FETCHING, LoadCall, LoadReply, MOST_WORKERS, Reads,
     },
     units::Duration,
     volumes::object_name,
@@ -179,89 +179,6 @@ fn is_below(file: &str) -> bool {
     file.split('/').all(|part| !["", ".", ".."].contains(&part))
 }
 
-fn observed(report: &ExploreReport, most: u64) -> String {
-    let forgotten = match report.forgotten {
-        0 => String::new(),
-        count => format!("; the disk remembers nothing of its first {count} events"),
-    };
-    let refused = match report.refused {
-        0 => String::new(),
-        count => format!(", {count} of them refused, as they are beyond what a disk may do"),
-    };
-    format!(
-        "{} states of {} planned{}, {} of them alike{refused}, at {} of {} moments ({} in every way), by {} \
-         profiles; {} writes that a cut may lose, {} records acknowledged, {} different recoveries; \
-         {} states a second by {}{forgotten}",
-        report.states,
-        report.planned,
-        few(report, most),
-        report.alike,
-        report.points,
-        report.all_points,
-        report.exhaustive,
-        report.profiles.len(),
-        report.volatile,
-        report.acknowledged,
-        report.recovered,
-        report.per_second(),
-        workers(report.workers)
-    )
-}
-
-fn workers(count: u64) -> String {
-    format!("{count} worker{}", if count == 1 { "" } else { "s" })
-}
-
-/// Why there are fewer states than there might be.
-fn few(report: &ExploreReport, most: u64) -> String {
-    if report.planned == 0 || report.planned >= most {
-        return String::new();
-    }
-    // of a moment with much that was volatile only some are drawn
-    let which = if report.exhaustive == report.all_points { "all there are, " } else { "" };
-    format!(
-        " ({which}of {most} at most: a cut leaves what has reached the disk, and what is not synced is \
-         in memory)"
-    )
-}
-
-/// Where the first wrong state is now.
-fn kept(report: &ExploreReport) -> String {
-    let state = match &report.state {
-        Some(KeptFile::Written { path }) => format!("; `keelhaul replay {path}` judges it again"),
-        Some(KeptFile::Missing { why }) => format!("; it is not kept: {why}"),
-        Some(KeptFile::Held { .. }) | None => String::new(),
-    };
-    match &report.log_writes {
-        Some(KeptFile::Written { path }) => format!("{state}; what came to it is in `{path}`"),
-        Some(KeptFile::Missing { why }) => format!("{state}; what came to it is not kept: {why}"),
-        Some(KeptFile::Held { .. }) | None => state,
-    }
-}
-
-fn judge(report: &ExploreReport, most: u64) -> Sample {
-    let observed = observed(report, most);
-    let number = report.wrong as f64;
-    if let Some(why) = report.vacuous() {
-        return Sample::proves_nothing(observed, why).number(number, Unit::WrongStates);
-    }
-    let violation = (report.wrong > 0).then(|| {
-        let unmountable = match report.unmountable {
-            0 => String::new(),
-            count => format!(" ({count} cannot be mounted)"),
-        };
-        let first = report.first.as_ref().map(|first| format!("; {first}")).unwrap_or_default();
-        format!(
-            "{} of {} states break a promise{}{unmountable}{first}{}",
-            report.wrong,
-            report.states,
-            few(report, most),
-            kept(report)
-        )
-    });
-    Sample::judged(observed, violation).number(number, Unit::WrongStates)
-}
-
 impl Probe for Explore {
     const NEEDS: &'static [Capability] = &[Capability::Fuse];
     const EXAMPLE: &'static str =
@@ -362,7 +279,7 @@ mod tests {
     use super::*;
     use crate::{
         probes::testing::World,
-        protocol::{LostWrite, WrongState},
+        protocol::{ExploreReport, KeptFile, LostWrite, WrongState},
     };
 
     fn probe(rest: &str) -> Explore {

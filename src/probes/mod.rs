@@ -9,6 +9,7 @@ mod engine;
 mod events;
 mod exec;
 mod explore;
+mod explored;
 mod file;
 mod filesystem;
 mod growth;

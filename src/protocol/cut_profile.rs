@@ -113,6 +113,13 @@ impl CutProfile {
         self.row().is_some_and(|row| row.beyond)
     }
 
+    /// What a flush had made durable is taken back: without anything that is durable it is a cut like any
+    /// other.
+    #[must_use]
+    pub fn takes_back(self) -> bool {
+        matches!(self, Self::Unserializable | Self::EraseBlock)
+    }
+
     /// All that a disk in specification may leave.
     #[must_use]
     pub fn all_of_a_disk() -> Vec<Self> {

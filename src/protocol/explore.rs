@@ -317,6 +317,10 @@ impl ExploreReport {
             (self.volatile == 0, "no write could have been lost"),
             (self.acknowledged == 0, "nothing was acknowledged"),
             (
+                self.telling == 0 && self.refused > 0,
+                "every state that lost a write after an acknowledgement was refused by its filesystem",
+            ),
+            (
                 self.telling == 0,
                 "no state was looked at that lost a write after an acknowledgement",
             ),

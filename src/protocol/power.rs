@@ -74,6 +74,9 @@ pub struct CutFacts {
     pub volatile: u64,
     /// Those of them that are gone, or torn.
     pub dropped: u64,
+    /// How often the disk has taken back what a flush had made durable, so that it shows.
+    #[serde(default)]
+    pub taken_back: u64,
     /// Whether the canary that was written, and not flushed, is still there; none where it never
     /// came to the disk.
     pub canary: Option<bool>,

@@ -89,9 +89,7 @@ pub(super) async fn verify(
     }
     let mut parts = Vec::new();
     for (site, cut) in sites(cx).zip(cuts) {
-        // such a disk takes back what it had made durable, as one does that has lied
-        let cut = CutFacts { lied: cut.lied || profile.is_beyond(), ..*cut };
-        parts.push((site, part(site, cut, (before, &facts), cx).await?));
+        parts.push((site, part(site, (*cut, profile), (before, &facts), cx).await?));
     }
     let mut effect = told(parts);
     if facts.state != State::Running {
@@ -107,18 +105,26 @@ pub(super) async fn verify(
 /// What is seen at one place, and whether that is what the cut has left there.
 async fn part(
     site: &Site,
-    cut: CutFacts,
+    (cut, profile): (CutFacts, CutProfile),
     (before, facts): (&Before, &ContainerFacts),
     cx: &Cx<'_>,
 ) -> Result<(bool, String), FaultError> {
     let lost = format!("{} of {} writes in the disk's cache were lost", cut.dropped, cut.volatile);
+    let lost = match (profile.takes_back(), cut.taken_back) {
+        (false, _) => lost,
+        (true, 0) => {
+            let why = "of what the last flushes had made durable nothing could be taken back so that it shows";
+            return Ok((false, format!("{lost}, and {why}")));
+        }
+        (true, _) => format!("{lost}, and the disk took back what a flush had made durable"),
+    };
     if facts.state != State::Running {
         // a service that does not survive what is left is what this is for: no reason to doubt it
         return Ok((cut.canary.is_some(), lost));
     }
     let place = Place { container: facts.id.clone(), pid: facts.pid, ..site.place.clone() };
     let seen = Canaries::look(&place, &before.mark, cx).await?;
-    Ok((seen.fit(cut), format!("{lost}; {seen}")))
+    Ok((seen.fit(cut, profile), format!("{lost}; {seen}")))
 }
 
 /// What was seen at all places; of several, each by its name.
@@ -160,10 +166,13 @@ impl Canaries {
         })
     }
 
-    /// Whether that is what the cut has left.
-    fn fit(&self, cut: CutFacts) -> bool {
-        let lied = cut.lied && self.synced.is_none();
-        cut.canary.is_some() && (self.synced == cut.canary || lied) && !self.unsynced
+    /// Whether that is what the cut has left. A disk that has lied has lost what was synced; one that is
+    /// beyond its specification may have damaged what leads to it, and of one that takes back what was
+    /// durable it may be older than it was.
+    fn fit(&self, cut: CutFacts, profile: CutProfile) -> bool {
+        let gone = (cut.lied || profile.is_beyond()) && self.synced.is_none();
+        let older = profile.takes_back() && self.synced == Some(false);
+        cut.canary.is_some() && (self.synced == cut.canary || gone || older) && !self.unsynced
     }
 }
 
@@ -196,6 +205,28 @@ mod tests {
         FileFacts { content: Some(content.into()), ..testing::file(1, 1) }
     }
 
+    const ALL_LOST: CutFacts =
+        CutFacts { volatile: 4, dropped: 4, taken_back: 0, canary: Some(false), lied: false };
+
+    #[tokio::test]
+    async fn what_is_to_take_back_something_durable_is_proven_by_that() {
+        let fake = Fake::default();
+        let site = testing::site("/data", "ext4: { size: 64MiB, interpose: block }");
+        let cx = fake.cx(&site);
+        let yaml = "{ target: 'agent:/data', profile: unserializable }";
+        let fault: PowerCut = serde_saphyr::from_str(yaml).unwrap();
+        let prepared = fault.prepare(&cx).await.unwrap();
+        let (synced, _) = canaries(&cx.marker());
+        fake.world().files.insert(format!("/data/{synced}"), file(CUT_CANARY));
+        fake.world().container.as_mut().unwrap().started_at = "later".into();
+        for (taken_back, proven) in [(0, false), (1, true)] {
+            let cut = CutFacts { dropped: 0, taken_back, canary: Some(true), ..ALL_LOST };
+            let outcomes = [Outcome::Cut(vec![cut])];
+            let effect = fault.verify(&prepared.before, &outcomes, &cx).await.unwrap();
+            assert_eq!(effect.proven, proven, "{effect:?}");
+        }
+    }
+
     #[tokio::test]
     async fn proven_by_what_was_synced_and_what_was_not() {
         let fake = Fake::default();
@@ -212,7 +243,7 @@ mod tests {
         assert_eq!(disks, &[MountedDisk { place: site.place.clone(), disk: disk.clone() }]);
         assert_eq!(prepared.undo, [Op::Power(PowerOp::Undo { disk })]);
         let cut = |dropped, canary, lied| {
-            [Outcome::Cut(vec![CutFacts { volatile: 4, dropped, canary: Some(canary), lied }])]
+            [Outcome::Cut(vec![CutFacts { dropped, canary: Some(canary), lied, ..ALL_LOST }])]
         };
         let dropped = cut(4, false, false);
         let proven = async |outcomes: &[Outcome]| {
@@ -253,7 +284,7 @@ mod tests {
         let Op::Power(PowerOp::Cut { disks, .. }) = &prepared.ops[0] else { panic!() };
         assert_eq!(disks[1].disk, "keelhaul-r1-wal");
         assert_eq!((prepared.ops.len(), prepared.undo.len()), (5, 2), "each is given power again");
-        let cut = CutFacts { volatile: 4, dropped: 4, canary: Some(false), lied: false };
+        let cut = ALL_LOST;
         let outcomes = [Outcome::Cut(vec![cut; 2])];
         let (synced, _) = canaries(&cx.marker());
         fake.world().container.as_mut().unwrap().started_at = "later".into();

@@ -10,7 +10,8 @@ use crate::protocol::{
 const CUT: PendingFacts =
     PendingFacts { fenced: true, pending: 3, own: 0, undone: 3, overflowed: false };
 
-const POWERLESS: CutFacts = CutFacts { volatile: 9, dropped: 9, canary: Some(false), lied: false };
+const POWERLESS: CutFacts =
+    CutFacts { volatile: 9, dropped: 9, taken_back: 1, canary: Some(false), lied: false };
 
 /// A plausible outcome for an op that is a fault; `None` for what must really happen.
 pub(super) fn outcome(op: &Op) -> Option<Outcome> {

@@ -184,6 +184,11 @@ impl Pasts {
         self.state().past.as_ref().map(|(past, _)| Arc::clone(past))
     }
 
+    /// Whether what a cut of the first would have left is beyond what a disk may do.
+    pub(super) fn exceeds(&self, cut: u64, kept: &[Kept]) -> Option<bool> {
+        self.past().and_then(|past| past.exceeds(cut, kept))
+    }
+
     /// Writes what a cut of the first would have left to a file, packed.
     pub(super) fn keep(&self, cut: u64, kept: &[Kept], to: &Path) -> Result<u64, String> {
         let image = self.past().and_then(|past| past.image(cut, kept));

@@ -72,6 +72,7 @@ impl State {
         let facts = CutFacts {
             volatile: cut.volatile,
             dropped: cut.dropped,
+            taken_back: cut.taken_back,
             canary: cut.asked,
             lied: self.lied,
         };
@@ -305,7 +306,8 @@ mod tests {
         disk.write(0, &[2; 4096]).unwrap();
         assert!(disk.prime(DROP, AT_ONCE) && disk.facts().is_none());
         disk.write(8192, CUT_CANARY.as_bytes()).unwrap();
-        let facts = CutFacts { volatile: 1, dropped: 1, canary: Some(false), lied: false };
+        let facts =
+            CutFacts { volatile: 1, dropped: 1, taken_back: 0, canary: Some(false), lied: false };
         assert_eq!(disk.facts(), Some(facts));
         assert!(!disk.prime(DROP, AT_ONCE));
         let errors = [first(&disk).err(), disk.write(0, &[3]).err(), disk.flush().err()];

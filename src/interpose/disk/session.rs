@@ -210,6 +210,12 @@ impl Power {
         self.pasts.show(stage, cut, kept)
     }
 
+    /// Whether what a cut would have left is beyond what a disk may do. None where there is no such state.
+    #[must_use]
+    pub fn exceeds(&self, cut: u64, kept: &[Kept]) -> Option<bool> {
+        self.pasts.exceeds(cut, kept)
+    }
+
     /// Writes what a cut would have left to a file, packed; the bytes of that.
     ///
     /// # Errors

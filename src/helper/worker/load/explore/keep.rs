@@ -11,7 +11,6 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::look::Look;
 use crate::{
-    block::Kept,
     crash_state::{Facts, Records, encode},
     interpose::control::Ask,
     protocol::{Artifact, KeptFile, Reads, WrongState},
@@ -70,7 +69,7 @@ impl Look<'_> {
             cut: first.cut,
             acknowledged: acknowledged as u64,
             wrong: first.wrong.clone(),
-            beyond: first.kept.iter().any(Kept::is_beyond),
+            beyond: self.stage.exceeds(first.cut, &first.kept)?,
             digest: first.digest.clone(),
         };
         let state = encode(&facts, self.promises.log(acknowledged), &packed?);

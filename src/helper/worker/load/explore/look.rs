@@ -57,7 +57,7 @@ impl<'a> Look<'a> {
         };
         self.stage.show(last.cut, &vec![Kept::Whole; last.writes.len()])?;
         match self.read()? {
-            Recovered::Unreadable(why) => {
+            Recovered::Unreadable(why) | Recovered::Crashed(why) => {
                 Err(format!("the volume is not read even where nothing of it is lost: {why}"))
             }
             _ => Ok(()),
@@ -83,27 +83,29 @@ impl<'a> Look<'a> {
         // whoever comes after it waits for this, also where it is not shown
         let digest = shown.as_ref().ok().copied();
         // what is refused beyond what a disk may do must not be where one in specification leaves the same
-        let says_of_others = !way.kept.iter().any(Kept::is_beyond);
+        let exceeds = self.stage.exceeds(cut, &way.kept);
+        let says_of_others = exceeds == Ok(false);
         let is_new = course.is_new(nth, digest, (acknowledged, says_of_others));
         shown?;
         if !is_new? {
             return Ok(None);
         }
-        self.recovered(acknowledged, &way.kept).map(Some)
+        self.recovered(acknowledged, exceeds?).map(Some)
     }
 
     /// Looks at one for itself, whatever is known of others.
     pub(super) fn again(&mut self, way: &Way, kept: &[Kept]) -> Result<Seen, String> {
         let cut = self.point(way).cut;
         self.stage.show(cut, kept)?;
-        self.recovered(self.promises.by(cut), kept)
+        let exceeds = self.stage.exceeds(cut, kept)?;
+        self.recovered(self.promises.by(cut), exceeds)
     }
 
     /// Has what is shown recovered, and judges it.
-    fn recovered(&mut self, acknowledged: usize, kept: &[Kept]) -> Result<Seen, String> {
+    fn recovered(&mut self, acknowledged: usize, exceeds: bool) -> Result<Seen, String> {
         let recovered = self.read()?;
         let seen = self.judge(acknowledged, &recovered);
-        Ok(seen.of_a_state(kept.iter().any(Kept::is_beyond), &recovered))
+        Ok(seen.of_a_state(exceeds, &recovered))
     }
 
     /// Has what is shown recovered, and reads it.

@@ -61,20 +61,27 @@ pub(super) fn read(
         fuse::attach(mount, Path::new(&place.path))?;
         subject_program::listen(Path::new(program), args, &env, &subject, &cgroup, limits)
     });
-    match said.and_then(|said| said).map_err(|error| error.to_string())? {
-        None => Err(format!(
+    let said = said.and_then(|said| said).map_err(|error| error.to_string())?;
+    let Some(said) = said else {
+        return Err(format!(
             "`{program}` did not end within {} s, or printed more than {} MiB\n\nhint: let it read less, or \
              have it end the server that it started",
             WITHIN.as_secs(),
             LARGEST >> 20
-        )),
-        Some(Said { code: 0, output, .. }) => Ok(Recovered::Records(output)),
+        ));
+    };
+    came_to(program, said)
+}
+
+/// What its end says of the state.
+fn came_to(program: &str, Said { code, output, errors }: Said) -> Result<Recovered, String> {
+    let ended = || format!("`{program}` ended with {code}: {errors}");
+    match code {
+        0 => Ok(Recovered::Records(output)),
         // of a shell, and of the kernel's want of memory: nothing that the state has to do with
-        Some(Said { code: code @ (126 | 127 | 137), errors, .. }) => {
-            Err(format!("`{program}` was not run to its end ({code}): {errors}"))
-        }
-        Some(Said { code, errors, .. }) => {
-            Ok(Recovered::Unreadable(format!("`{program}` ended with {code}: {errors}")))
-        }
+        126 | 127 | 137 => Err(format!("`{program}` was not run to its end ({code}): {errors}")),
+        // as a shell tells of a signal
+        128.. => Ok(Recovered::Crashed(ended())),
+        _ => Ok(Recovered::Unreadable(ended())),
     }
 }

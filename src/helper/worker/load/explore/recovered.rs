@@ -12,6 +12,8 @@ pub(super) enum Recovered {
     NoFile,
     /// The filesystem is mounted, and does not give the records out.
     Unreadable(String),
+    /// Likewise, and whoever reads it has died of that, which is not to refuse it.
+    Crashed(String),
     /// The filesystem cannot be mounted.
     Unmountable(String),
 }
@@ -22,7 +24,7 @@ impl Recovered {
         match self {
             Self::Records(bytes) => Some(bytes),
             Self::NoFile => Some(&[]),
-            Self::Unreadable(_) | Self::Unmountable(_) => None,
+            Self::Unreadable(_) | Self::Crashed(_) | Self::Unmountable(_) => None,
         }
     }
 }

@@ -29,8 +29,12 @@ impl Seen {
     ) -> Self {
         let report = match recovered {
             // a service that had not begun to promise anything need not be able to recover
-            Recovered::Unreadable(_) if acknowledged == 0 => return Self::Sound,
-            Recovered::Unreadable(why) => return Self::Wrong { why: why.clone(), lost: 0 },
+            Recovered::Unreadable(_) | Recovered::Crashed(_) if acknowledged == 0 => {
+                return Self::Sound;
+            }
+            Recovered::Unreadable(why) | Recovered::Crashed(why) => {
+                return Self::Wrong { why: why.clone(), lost: 0 };
+            }
             Recovered::Unmountable(why) => return Self::Unmountable(why.clone()),
             there => promises.judge(acknowledged, there.records().unwrap_or_default()),
         };
@@ -71,6 +75,8 @@ mod tests {
         let unreadable = Recovered::Unreadable("malformed".into());
         assert_eq!(wrong().of_a_state(true, &unreadable), Seen::Refused { by_service: true });
         assert_eq!(wrong().of_a_state(false, &unreadable), wrong(), "it must be survived");
+        let crashed = Recovered::Crashed("139".into());
+        assert_eq!(wrong().of_a_state(true, &crashed), wrong(), "to die of it is not to notice");
         let silent = Recovered::Records(Vec::new());
         assert_eq!(wrong().of_a_state(true, &silent), wrong(), "what is lost in silence");
         let unmountable = || Seen::Unmountable("EUCLEAN".into());

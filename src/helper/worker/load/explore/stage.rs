@@ -81,6 +81,19 @@ impl Stage {
         }
     }
 
+    /// Whether a state is beyond what a disk may leave, whatever it is called.
+    pub(super) fn exceeds(&self, cut: u64, kept: &[Kept]) -> Result<bool, String> {
+        if !kept.iter().any(Kept::is_beyond) {
+            return Ok(false);
+        }
+        let answer =
+            control::ask(&self.socket, &Ask::Exceeds { cut, kept: kept.to_vec() }, SHOWING);
+        match answer.map_err(|error| format!("the disk does not answer: {error}"))? {
+            Answer::Exceeds(exceeds) => Ok(exceeds),
+            other => Err(format!("the disk answered {other:?}")),
+        }
+    }
+
     /// Puts a state on the device; the digest of its content.
     pub(super) fn show(&self, cut: u64, kept: &[Kept]) -> Result<[u8; 32], String> {
         let until = Instant::now() + LETTING_GO;
