@@ -107,8 +107,9 @@ fn changed(before: &CaseEntry, now: &CaseEntry) -> Option<Changed> {
         case: now.name.clone(),
         before: before.verdict,
         now: now.verdict,
-        // what `--set` gives is part of the fingerprint: of the file it says nothing then
-        edited: edited.filter(|_| sets.is_none()),
+        // what `--set` gives is part of the fingerprint: of the file it says nothing then, nor where what it
+        // gives is not wholly known
+        edited: edited.filter(|_| sets.is_none() && now.are_sets_known()),
         sets: sets.map(|(before, now)| [before, now]),
     })
 }

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     report::{Case, cases, text::one_line},
-    run::{AssertionRecord, CaseRecord, Commit, RunRecord, SET_UP},
+    run::{AssertionRecord, CaseRecord, Commit, HIDDEN, RunRecord, SET_UP},
     verdict::Verdict,
 };
 
@@ -146,6 +146,11 @@ impl CaseEntry {
     pub(super) fn of_scenario(&self) -> Option<&str> {
         let whole = self.fingerprint.as_deref()?;
         Some(whole.split_once('/').map_or(whole, |(scenario, _)| scenario))
+    }
+
+    /// What `--set` gave it is known as it was given: nothing was hidden, or cut off.
+    pub(super) fn are_sets_known(&self) -> bool {
+        self.sets.as_ref().is_none_or(|sets| !sets.contains(HIDDEN) && sets.len() < NAME)
     }
 
     /// Neither a control nor skipped: something that can pass and did or did not.

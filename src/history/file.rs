@@ -106,6 +106,8 @@ impl History {
         if history.is_empty()? {
             history.make()?;
         }
+        let grown = history.grow();
+        history.told(grown)?;
         Ok(history)
     }
 
@@ -126,11 +128,9 @@ impl History {
         }
         let opened = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
         let connection = opened.map_err(|error| HistoryError::of(path, &error))?;
-        let mut history = Self { connection, path: path.to_owned() };
+        let history = Self { connection, path: path.to_owned() };
         history.told(history.settings())?;
         history.check()?;
-        let grown = history.grow();
-        history.told(grown)?;
         Ok(history)
     }
 
@@ -164,16 +164,20 @@ impl History {
         if said == "ok" { Ok(()) } else { Err(HistoryError::Damaged { path: path(), why: said }) }
     }
 
+    /// Whether it is of the first version: whoever only reads it leaves it so, for those who know no other.
+    pub(super) fn is_first(connection: &Connection) -> rusqlite::Result<bool> {
+        let version =
+            connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+        version.map(|version| version == 1)
+    }
+
     /// Gives the tables of an older version what they lack, unless another process was first.
     fn grow(&mut self) -> rusqlite::Result<()> {
-        let version = |connection: &Connection| {
-            connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
-        };
-        if version(&self.connection)? != 1 {
+        if !Self::is_first(&self.connection)? {
             return Ok(());
         }
         let turn = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if version(&turn)? == 1 {
+        if Self::is_first(&turn)? {
             turn.execute_batch(SECOND)?;
             turn.pragma_update(None, "user_version", VERSION)?;
         }

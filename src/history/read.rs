@@ -134,7 +134,11 @@ impl History {
     }
 
     fn of_cases(&self) -> rusqlite::Result<Cases<'_>> {
-        let (cases, recoveries) = (self.connection.prepare(CASES)?, RECOVERIES);
+        let query = match Self::is_first(&self.connection)? {
+            true => CASES.replace("\n  sets\n", "\n  NULL\n"),
+            false => CASES.to_owned(),
+        };
+        let (cases, recoveries) = (self.connection.prepare(&query)?, RECOVERIES);
         Ok(Cases { cases, recoveries: self.connection.prepare(recoveries)? })
     }
 }

@@ -66,6 +66,7 @@ pub use record::{
     SamplePoint,
 };
 pub use recorder::{Listener, Recorder};
+pub(crate) use redact::HIDDEN;
 pub use redact::Redactor;
 pub use replay::replay;
 pub use strikes::Strikes;

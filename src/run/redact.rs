@@ -13,7 +13,7 @@ use crate::{
 /// Values shorter than this are words like `1` or `on`: hiding them would garble every report.
 const SHORTEST_SECRET: usize = 4;
 
-const HIDDEN: &str = "[redacted]";
+pub(crate) const HIDDEN: &str = "[redacted]";
 
 /// Fields with words of ours, and ids that tie events together: none holds a secret, and a value
 /// like `pass` would make the event unreadable.

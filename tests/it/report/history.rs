@@ -184,8 +184,10 @@ fn a_file_of_the_first_version_is_read_and_added_to() {
     place.six();
     let older = "ALTER TABLE cases DROP COLUMN sets; PRAGMA user_version = 1";
     Connection::open(place.file()).unwrap().execute_batch(older).unwrap();
+    let before = fs::read(place.file()).unwrap();
     has(&place.history(&[]).stdout, &["6 runs from", "9 of 12 cases passed"]);
     has(&place.history(&["compare", "run1", "run5"]).stdout, &["flip: pass → error"]);
+    assert!(before == fs::read(place.file()).unwrap(), "who only reads it changes nothing");
     let mut made = Made::run(1);
     made.case("first", "", 1).given(&["a=b"]).case_end(Verdict::Pass, &[]).end(Verdict::Pass);
     place.recorded("later", 9, made);
