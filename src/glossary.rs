@@ -41,7 +41,7 @@ pub const WORDS: &[Word] = &[
     ),
     word(
         "recovery",
-        "From the moment at which no fault is in force any more until the steady state holds again: the step `recover` waits for it and measures it. The verb `keelhaul recover` is something else, it undoes what a run that died has left.",
+        "From the revert that was seen, or from the injection where the fault is over at once or still in force, until the steady state holds again: the step `recover` waits for it and measures it. The verb `keelhaul recover` is something else, it undoes what a run that died has left.",
     ),
     word("rto", "How long the steady state may take to come back (recovery time objective)."),
     word("rpo", "How many acknowledged records may be lost (recovery point objective)."),

@@ -187,7 +187,11 @@ async fn held(world: &Arc<World>) {
     let why = world.findings().what_broke().map_or_else(String::new, |broke| {
         let said: String =
             broke.message.lines().next().unwrap_or_default().chars().take(WHY).collect();
-        format!(", as `{}` does not hold ({said})", broke.id)
+        let what = match broke.verdict {
+            Some(Verdict::Fail) => "does not hold",
+            _ => "could not be judged",
+        };
+        format!(", as `{}` {what} ({said})", broke.id)
     });
     let looks = clean::shells(world).await;
     let text = format!("held with {faults}{why}: look with {looks}; Ctrl-C rolls back");

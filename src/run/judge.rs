@@ -60,7 +60,8 @@ impl Findings {
 
     /// The first assertion that did not hold, or could not be judged.
     pub(super) fn what_broke(&self) -> Option<&Finding> {
-        let bad = |it: &&Finding| it.verdict.is_some_and(|verdict| verdict != Verdict::Pass);
+        let is_good = |verdict| [Verdict::Pass, Verdict::Skipped].contains(&verdict);
+        let bad = |it: &&Finding| it.verdict.is_some_and(|verdict| !is_good(verdict));
         self.first_failure().or_else(|| self.all.iter().find(bad))
     }
 
