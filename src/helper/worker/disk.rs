@@ -88,10 +88,17 @@ pub(super) fn device(name: &str) -> Result<Attached, HelperError> {
 /// Detaches the device, and those of its past; where somebody has one mounted all the same, whoever
 /// waits for the server gets an error. False where there is none.
 pub(super) fn detach(name: &str) -> Result<bool, HelperError> {
-    // an error of one keeps nobody from the others
-    let past: Vec<_> = past_marks(name).map(|past| detach_one(&past)).collect();
-    let own = detach_one(name);
-    past.into_iter().chain([own]).try_fold(false, |any, one| Ok(one? | any))
+    let marks: Vec<String> = past_marks(name).chain([name.to_owned()]).collect();
+    // each may have to be waited for, and an error of one keeps nobody from the others
+    thread::scope(|scope| {
+        let one = |mark| scope.spawn(move || detach_one(mark));
+        let all: Vec<_> = marks.iter().map(|mark| one(mark.as_str())).collect();
+        let ended = |it: thread::ScopedJoinHandle<'_, _>| {
+            it.join().unwrap_or_else(|_| Err(HelperError::Refused("a thread has died".into())))
+        };
+        let done: Vec<Result<bool, HelperError>> = all.into_iter().map(ended).collect();
+        done.into_iter().try_fold(false, |any, one| Ok(one? | any))
+    })
 }
 
 fn detach_one(name: &str) -> Result<bool, HelperError> {
