@@ -258,3 +258,20 @@ fn what_a_disk_in_specification_might_have_left_is_not_beyond_whatever_it_is_cal
     let in_specification = choose(Profile::Subset, 7, &disk.volatile());
     assert!(!disk.exceeds(&in_specification));
 }
+
+#[test]
+fn two_that_hide_one_another_are_beyond_all_the_same() {
+    let mut disk = Disk::new(Image::new(SIZE), ROOMY);
+    let put = |disk: &mut Disk, byte: u8| {
+        let write = disk.write(0, &[byte; CHUNK]);
+        disk.written(write);
+    };
+    put(&mut disk, 7);
+    let flush = disk.flush();
+    disk.flushed(flush);
+    put(&mut disk, 8);
+    put(&mut disk, 9);
+    // without the one the other leaves zeros too, and no disk may leave any
+    let zeroed = choose(Profile::Zeroed, 7, &disk.volatile());
+    assert_eq!((zeroed.len(), disk.exceeds(&zeroed)), (2, true));
+}

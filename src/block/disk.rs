@@ -276,10 +276,9 @@ impl Disk {
         let lost = |(at, kept): &(usize, &Kept)| {
             Some(*at) != picked && !kept.is_whole() && !matches!(kept, Kept::Overtakes(_))
         };
-        let taken_back = |(at, kept): &(usize, &Kept)| {
-            let may_be = matches!(kept, Kept::Overtakes(_) | Kept::Erased { .. });
-            may_be && self.shows(*at, &chosen, &image.digest())
-        };
+        let takes_back = |kept: &Kept| matches!(kept, Kept::Overtakes(_) | Kept::Erased { .. });
+        // such a profile does it to one
+        let taken_back = chosen.iter().any(takes_back) && self.exceeds(&chosen);
         let there = |at: usize| {
             let record = volatile[at];
             let mut bytes = vec![0; usize::try_from(record.bytes()).unwrap_or_default()];
@@ -289,7 +288,7 @@ impl Disk {
         Cut {
             volatile: (volatile.len() - usize::from(picked.is_some())) as u64,
             dropped: chosen.iter().enumerate().filter(lost).count() as u64,
-            taken_back: chosen.iter().enumerate().filter(taken_back).count() as u64,
+            taken_back: u64::from(taken_back),
             asked: picked.map(there),
             image,
         }

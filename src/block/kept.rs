@@ -74,7 +74,8 @@ impl Kept {
         matches!(self, Self::Sectors(_) | Self::Bytes(..) | Self::Filled(..))
     }
 
-    /// No disk that keeps to its specification leaves this.
+    /// It may be what no disk leaves that keeps to its specification: [`exceeds`](super::Disk::exceeds)
+    /// looks whether it is.
     #[must_use]
     pub fn is_beyond(&self) -> bool {
         !self.is_whole() && !matches!(self, Self::Nothing | Self::Sectors(_))
