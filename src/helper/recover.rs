@@ -33,6 +33,9 @@ const ENDING: Duration = Duration::from_secs(5);
 const LOOKS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// How often in all what is left of a run is gone through.
+const PASSES: u32 = 2;
+
 /// A run that has left something, or is going on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunState {
@@ -240,9 +243,32 @@ impl Recovered {
     }
 }
 
-async fn recover_state(docker: &Arc<Docker>, state: RunState) -> Result<Recovered> {
+/// What one pass could not do, another may: an engine refuses what it does a moment later, leaves a
+/// volume out of a list while it removes others, and whoever else looks for dead runs may have a
+/// helper on the journal.
+async fn recover_state(docker: &Arc<Docker>, mut state: RunState) -> Result<Recovered> {
     let mut recovered = Recovered::nothing(&state.run);
-    stop_helpers(docker, &state).await;
+    for pass in 1..=PASSES {
+        if pass > 1 {
+            let problems = std::mem::take(&mut recovered.problems).join("; ");
+            tracing::warn!(run = state.run, problems, "recovering once more");
+            sleep(PAUSE).await;
+            state.objects = left(docker, &state.run).await?;
+        }
+        recover_once(docker, &state, &mut recovered).await?;
+        if recovered.problems.is_empty() {
+            break;
+        }
+    }
+    Ok(recovered)
+}
+
+async fn recover_once(
+    docker: &Arc<Docker>,
+    state: &RunState,
+    recovered: &mut Recovered,
+) -> Result<()> {
+    stop_helpers(docker, state).await;
     let has_volume = |object: &ObjectRef| {
         object.kind == ObjectKind::Volume && object.role == labels::ROLE_JOURNAL
     };
@@ -250,22 +276,29 @@ async fn recover_state(docker: &Arc<Docker>, state: RunState) -> Result<Recovere
     if state.objects.iter().any(has_volume) {
         match replay(docker, &state.run).await {
             Ok((started, report)) => {
-                recovered.undone = report.undone;
+                // of an entry that an earlier pass could not undo, what this one says counts
+                recovered.undone.retain(|old| report.undone.iter().all(|new| new.id != old.id));
+                recovered.undone.extend(report.undone);
                 helper = Some(started);
             }
             Err(error) => recovered.problems.push(error.to_string()),
         }
     }
-    remove_leftovers(docker, &state.run, &mut recovered).await?;
+    remove_leftovers(docker, &state.run, recovered).await?;
     if let Some(helper) = helper {
-        end(helper, &mut recovered).await;
+        end(helper, recovered).await;
     }
-    for object in docker.objects(&state.run).await.map_err(refused)? {
-        if object.kind != ObjectKind::Image {
-            recovered.problems.push(format!("`{}` is left", object.name));
-        }
+    for object in left(docker, &state.run).await? {
+        recovered.problems.push(format!("`{}` is left", object.name));
     }
-    Ok(recovered)
+    Ok(())
+}
+
+/// What carries the run's label. An image may outlive its run and serve the next one.
+async fn left(docker: &Docker, run: &str) -> Result<Vec<ObjectRef>> {
+    let mut objects = docker.objects(run).await.map_err(refused)?;
+    objects.retain(|object| object.kind != ObjectKind::Image);
+    Ok(objects)
 }
 
 /// The journal goes last, and only when it has nothing more to say.
@@ -327,10 +360,9 @@ async fn replay(docker: &Arc<Docker>, run: &str) -> Result<(Helper, RollbackRepo
 
 /// Whatever still carries the run's label, but the helper and its volume.
 async fn remove_leftovers(docker: &Docker, run: &str, recovered: &mut Recovered) -> Result<()> {
-    let mut objects = docker.objects(run).await.map_err(refused)?;
+    let mut objects = left(docker, run).await?;
     objects.retain(|object| {
-        object.kind != ObjectKind::Image
-            && ![labels::ROLE_HELPER, labels::ROLE_JOURNAL].contains(&object.role.as_str())
+        ![labels::ROLE_HELPER, labels::ROLE_JOURNAL].contains(&object.role.as_str())
     });
     for kind in [ObjectKind::Container, ObjectKind::Network, ObjectKind::Volume] {
         for object in objects.iter().filter(|object| object.kind == kind) {
@@ -345,6 +377,8 @@ async fn remove_leftovers(docker: &Docker, run: &str, recovered: &mut Recovered)
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
     use serde_json::json;
 
     use super::*;
@@ -407,5 +441,44 @@ mod tests {
         let recovered = recover_or_say(&Arc::new(engine.client()), state).await;
         assert_eq!(recovered.run, "r");
         assert!(recovered.problems[0].contains("broken"), "{recovered:?}");
+    }
+
+    #[tokio::test]
+    async fn what_a_list_left_out_is_removed_all_the_same() {
+        let (lists, gone) = (AtomicU32::new(0), AtomicBool::new(false));
+        let labels = json!({ "keelhaul.run": "r", "keelhaul.role": "volume" });
+        let data = json!({ "Name": "r-data", "Labels": labels, "Driver": "local",
+                           "Mountpoint": "/m", "Scope": "local", "Options": {} });
+        let engine = ScriptedEngine::start(move |asked| match asked {
+            "DELETE /volumes/r-data" => {
+                gone.store(true, Ordering::Relaxed);
+                Some((204, String::new()))
+            }
+            _ if !asked.starts_with("GET /volumes?") => scripted::json(&json!([])),
+            _ if lists.fetch_add(1, Ordering::Relaxed) == 0 || gone.load(Ordering::Relaxed) => {
+                scripted::json(&json!({ "Volumes": [] }))
+            }
+            _ => scripted::json(&json!({ "Volumes": [data] })),
+        });
+        let state = RunState { run: "r".into(), live: false, kept: true, objects: vec![] };
+        let recovered = recover_state(&Arc::new(engine.client()), state).await.unwrap();
+        assert_eq!((recovered.problems, recovered.removed.len()), (vec![], 1));
+        assert_eq!(engine.asked("DELETE").len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_stays_is_said_once() {
+        let labels = json!({ "keelhaul.run": "r", "keelhaul.role": "network" });
+        let network = json!([{ "Id": "n", "Name": "of-r", "Labels": labels }]);
+        let engine = ScriptedEngine::start(move |asked| match asked {
+            _ if asked.starts_with("GET /networks?") => scripted::json(&network),
+            _ if asked.starts_with("GET /volumes?") => scripted::json(&json!({ "Volumes": [] })),
+            _ if asked.starts_with("DELETE") => scripted::refuse(500, "broken"),
+            _ => scripted::json(&json!([])),
+        });
+        let state = RunState { run: "r".into(), live: false, kept: false, objects: vec![] };
+        let recovered = recover_state(&Arc::new(engine.client()), state).await.unwrap();
+        assert_eq!(recovered.problems.len(), 2, "{recovered:?}");
+        assert_eq!(engine.asked("DELETE").len(), 2, "each pass tries");
     }
 }

@@ -288,7 +288,7 @@ async fn a_container_s_suite_runs_green_as_it_is_written() {
     let after = docker.inspect(&agent).await.unwrap();
     assert_eq!((after.started_at, after.state), (before.started_at, before.state));
     let recovered = test.keelhaul(&["recover", &run]);
-    assert_eq!(recovered.code, Some(0), "{}", recovered.stderr);
+    assert_eq!(recovered.code, Some(0), "{recovered:?}");
 }
 
 #[test]
