@@ -170,8 +170,10 @@ fn cut(
         if nth == 1 {
             thread::sleep(AHEAD);
         }
-        // this is the cut
-        canary.overwrite(CUT_CANARY)?;
+        // this is the cut; a filesystem that finds out at once says of this write too that it failed
+        if let Err(error) = canary.overwrite(CUT_CANARY) {
+            was_cut(&disks[nth].disk, cx).map_err(|_| error)?;
+        }
     }
     let facts = disks.iter().map(|disk| was_cut(&disk.disk, cx)).collect::<Result<_, _>>()?;
     if disks.len() > 1 {
