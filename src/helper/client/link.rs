@@ -30,7 +30,7 @@ const BEAT: Duration = Duration::from_millis(250);
 const SILENCE: Duration = Duration::from_secs(1);
 /// How much longer it may be silent where tasks of this machine wait for a processor or a disk: who
 /// is kept from answering is not gone.
-const EXCUSED: Duration = Duration::from_secs(2);
+const EXCUSED: Duration = Duration::from_secs(4);
 /// How long a keeper may take to say who it is, its start included.
 const HANDSHAKE: Duration = Duration::from_secs(15);
 /// The most requests that wait to be sent.

@@ -15,7 +15,7 @@ use std::{
 use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
     sync::{mpsc, oneshot, watch},
-    time::{interval, timeout},
+    time::{Instant, interval, timeout},
 };
 
 use super::super::{
@@ -35,7 +35,7 @@ const PING: Duration = Duration::from_millis(250);
 /// Without an answer for so long, the worker counts as hanging.
 const HANGS: Duration = Duration::from_millis(1000);
 /// The most time beyond it that a busy machine may take.
-const EXCUSED: Duration = Duration::from_secs(2);
+const EXCUSED: Duration = Duration::from_secs(4);
 /// The most requests that wait to be sent.
 const QUEUE: usize = 128;
 
@@ -193,18 +193,30 @@ async fn answers(output: ChildStdout, waiting: &Waiting) -> String {
     }
 }
 
+/// Fails where it does not answer in time. Who is kept from answering by a busy machine does not hang.
+async fn answered(link: &WorkerLink) -> Result<(), HelperError> {
+    let (waited, asked) = (Waited::now(), Instant::now());
+    let mut within = HANGS;
+    loop {
+        match link.call(WorkerAsk::Ping, within, "a ping").await {
+            Err(HelperError::Timeout { what, .. }) => {
+                let seconds = asked.elapsed().as_secs();
+                within = (HANGS + excuse(waited, EXCUSED)).saturating_sub(asked.elapsed());
+                if within.is_zero() {
+                    return Err(HelperError::Timeout { seconds, what });
+                }
+            }
+            other => return other.map(drop),
+        }
+    }
+}
+
 async fn ping(link: std::sync::Weak<WorkerLink>) -> String {
     let mut tick = interval(PING);
     loop {
         tick.tick().await;
         let Some(link) = link.upgrade() else { return "the worker is no longer needed".into() };
-        let asked = Waited::now();
-        let mut answered = link.call(WorkerAsk::Ping, HANGS, "a ping").await;
-        if let Err(HelperError::Timeout { .. }) = answered {
-            // who is kept from answering by a busy machine does not hang
-            answered = link.call(WorkerAsk::Ping, excuse(asked, EXCUSED), "a ping").await;
-        }
-        if let Err(error) = answered {
+        if let Err(error) = answered(&link).await {
             return format!("the worker hangs: {error}");
         }
     }
