@@ -78,7 +78,8 @@ const JOB: &str = "
       exit_code: 137
       background: true
     as: job
-  - wait: 500ms
+  - expect: [{ file: { service: agent, path: /data/job/initialised } }]
+    within: 20s
 ";
 
 /// What the engine says then depends on its version; the kernel counts.
