@@ -6,6 +6,8 @@ use super::{Attach, attach};
 
 /// Attaches to a container of `testcontainers`.
 ///
+/// To one of its blocking `Container`s, by its id: `attach(container.id())`.
+///
 /// ```no_run
 /// use keelhaul::testing::{Http, Keelhaul as _, faults::ReadOnly};
 /// use testcontainers::{GenericImage, runners::AsyncRunner as _};
