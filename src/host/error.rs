@@ -78,7 +78,7 @@ impl HostError {
         self.errno() == Some(Errno(number))
     }
 
-    pub(super) fn malformed(what: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub(crate) fn malformed(what: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::Malformed { what: what.into(), detail: detail.into() }
     }
 }

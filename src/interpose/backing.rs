@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::{
+    fs::{CWD, Mode, OFlags, openat},
+    io::Errno,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::host::{
@@ -49,7 +52,12 @@ impl Beneath {
     pub(super) fn open(&self) -> HostResult<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = match self {
-            Self::Directory(path) => return open(CWD, path, flags),
+            Self::Directory(path) => {
+                return match open(CWD, path, flags) {
+                    Err(error) if error.is(Errno::NOTDIR.raw_os_error()) => Err(no_directory(path)),
+                    opened => opened,
+                };
+            }
             Self::Device { node, fs_type, options } => fuse::mount_device(fs_type, node, options)?,
             Self::Covered { target, at, mount } => clone_of(*target, at, *mount)?,
         };
@@ -60,6 +68,11 @@ impl Beneath {
     pub(super) fn is_ours(&self) -> bool {
         matches!(self, Self::Device { .. })
     }
+}
+
+fn no_directory(path: &Path) -> HostError {
+    let text = "it is a file, and an interposer takes a directory\n\nhint: bind the directory that it is in, or leave `interpose` out";
+    HostError::malformed(format!("`{}`", path.display()), text)
 }
 
 /// A clone of the mount at a path of a container: what is mounted there later does not cover it.
@@ -77,4 +90,16 @@ fn clone_of(target: Identity, at: &Path, mount: u64) -> HostResult<OwnedFd> {
 
 fn open(at: impl std::os::fd::AsFd, path: &Path, flags: OFlags) -> HostResult<OwnedFd> {
     openat(at, path, flags, Mode::empty()).map_err(|errno| HostError::sys("open", path, errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_no_directory_and_that_is_said() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let said = Beneath::Directory(file.path().to_owned()).open().unwrap_err().to_string();
+        assert!(said.contains("it is a file") && said.contains("hint:"), "{said}");
+    }
 }
