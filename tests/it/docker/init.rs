@@ -91,6 +91,26 @@ fn a_compose_file_gets_a_scenario_for_each_mount_and_fault() {
 }
 
 #[test]
+fn a_directory_of_whoever_runs_this_is_an_empty_volume() {
+    let test = Test::new();
+    let compose = COMPOSE.replace("./uploads:", "~/uploads:");
+    test.scenario("compose.yaml", &compose);
+    let ran = test.keelhaul(&["init", "--compose", "compose.yaml", "--out", "suite"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let is_crash = |name: &&str| name.ends_with("app-crash.yaml");
+    let crash = names(&ran.stdout).into_iter().find(is_crash).unwrap().to_owned();
+    let text = fs::read_to_string(test.path("suite").join(crash)).unwrap();
+    assert!(text.contains("  app-uploads: { docker: {} }"), "{text}");
+    let checked = test.keelhaul(&["check", "suite"]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    // a scenario has to say so itself
+    test.scenario("x.yaml", "keelhaul: 1\nname: x\ncompose: compose.yaml\nsteps: [ wait: 1s ]\n");
+    let checked = test.keelhaul(&["check", "x.yaml"]);
+    assert_eq!(checked.code, Some(2), "{}", checked.stderr);
+    assert!(checked.stderr.contains("volumes: { app-uploads: { docker: {} } }"), "{checked:?}");
+}
+
+#[test]
 fn a_scenario_that_is_not_written_says_why() {
     let test = Test::new();
     test.scenario("compose.yaml", &COMPOSE.replace("    restart: unless-stopped\n", ""));

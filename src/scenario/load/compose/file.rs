@@ -345,6 +345,25 @@ impl<'a> File<'a> {
         name
     }
 
+    /// The volume in place of a directory of whoever runs this: the scenario has to say which.
+    pub(super) fn home(
+        &mut self,
+        service: &str,
+        target: &str,
+        (source, node): (&str, &Node),
+    ) -> Option<String> {
+        let empty = build::single("docker", build::map(node.span, Vec::new()));
+        let name = self.new_volume(service, target, empty);
+        if self.is_overridden(&name) || self.does_without("", ANYTHING) {
+            return Some(name);
+        }
+        let text = format!(
+            "`{source}` is a place of whoever runs this\n\nhint: write it from `/`, or from this file's directory by `./`, or give the run a volume in its place: `volumes: {{ {name}: {{ docker: {{}} }} }}`"
+        );
+        self.gap(Way::Volume(name, "docker"), Problem::on(node, text));
+        None
+    }
+
     /// `SERVICE-PATH`, and a number where that is another volume's name.
     fn free_name(&self, service: &str, target: &str) -> String {
         let words = target.split(|c: char| !c.is_ascii_alphanumeric()).filter(|it| !it.is_empty());

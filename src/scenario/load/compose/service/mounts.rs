@@ -121,6 +121,13 @@ fn is_path(source: &str) -> bool {
 fn mount(service: &mut Service<'_, '_>, part: &Entry, written: &Written<'_>) {
     let span = written.node.span;
     let volume = match &written.source {
+        Some(source) if source.starts_with('~') => {
+            let (name, target) = (service.name, &written.target);
+            let Some(volume) = service.file.home(name, target, (source, written.node)) else {
+                return;
+            };
+            volume
+        }
         Some(source) if is_path(source) => {
             let Some(path) = service.file.host_path(source, written.node) else { return };
             let bind = build::single("bind", build::single("path", build::text(span, &path)));
