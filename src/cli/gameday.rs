@@ -41,7 +41,7 @@ pub(super) async fn gameday(args: GamedayArgs) -> anyhow::Result<ExitCode> {
             return Ok(code);
         }
     }
-    let state = state(&args, &case, draft)?;
+    let state = state(&case, draft);
     let run = crate::run::new_run_id();
     let directory = args.out.join(&run);
     let log = run::events_file(&args.out, &run, &directory).with_context(|| {
@@ -101,10 +101,9 @@ fn stages((docker, facts): &(Arc<Docker>, EngineFacts), run: &str) -> DockerStag
 }
 
 /// The console before anything was started.
-fn state(args: &GamedayArgs, case: &Case, draft: Draft) -> anyhow::Result<State> {
-    let checker = check::checker(&case.file, &args.set)?;
-    let file = case.file.display().to_string();
-    let mut state = State::new((case.scenario.clone(), &Redactor::of(case)), file, draft, checker);
+fn state(case: &Case, draft: Draft) -> State {
+    let (file, scenario) = (case.file.display().to_string(), case.scenario.clone());
+    let mut state = State::new((scenario, &Redactor::of(case)), file, draft, check::checker());
     state.colour = output::look().colour;
-    Ok(state)
+    state
 }

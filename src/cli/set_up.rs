@@ -80,7 +80,10 @@ fn the_one(cases: Vec<Case>) -> Option<Case> {
 }
 
 fn drafted(case: Case, text: &str, unwritten: Option<String>) -> Option<SetUp> {
-    match Draft::of(text, &case.cell) {
+    // an axis that the command line pins is in the cell as it counts there
+    let pinned = |set: &&(String, String)| case.cell.iter().all(|(axis, _)| *axis != set.0);
+    let values: Vec<_> = case.cell.iter().chain(case.sets.iter().filter(pinned)).cloned().collect();
+    match Draft::of(text, &values) {
         Ok(draft) => Some(SetUp { case, draft, unwritten }),
         Err(problem) => {
             output::say(format!("error: {problem}"));

@@ -2,7 +2,7 @@
 //!
 //! Pure: the way to read a scenario is handed in.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use super::draft::{Draft, Heading};
 use crate::{
@@ -18,8 +18,8 @@ pub(super) const LASTS: Duration = Duration::from_secs(60);
 /// Longer than any game day: a draft is not refused for the time that it takes.
 const NO_TIMEOUT: Duration = Duration::from_secs(7 * 86_400);
 
-/// Reads the text of a scenario as `check` does.
-pub type Checker = Arc<dyn Fn(&str) -> Result<Scenario, Vec<Diagnostic>> + Send + Sync>;
+/// Reads the text of a scenario as `check` does where it is in this file.
+pub type Checker = Arc<dyn Fn(&Path, &str) -> Result<Scenario, Vec<Diagnostic>> + Send + Sync>;
 
 /// A fault that is called for.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +38,8 @@ pub struct Call {
 pub(super) struct Against<'a> {
     /// The set-up.
     pub draft: &'a Draft,
+    /// The file that it is in.
+    pub file: &'a str,
     /// Steps that were done, as list items.
     pub steps: &'a [String],
     /// How a scenario is read.
@@ -54,7 +56,8 @@ impl Against<'_> {
         steps.extend_from_slice(more);
         // an objective that nothing measures is refused
         steps.push("  - recover\n".to_owned());
-        (self.checker)(&text(self.draft, &steps)).map_err(|found| first(&found))
+        (self.checker)(Path::new(self.file), &text(self.draft, &steps))
+            .map_err(|found| first(&found))
     }
 
     /// Reads a line such as `inject: { read-only: { target: agent:/data } }, for: 60s`.
@@ -140,7 +143,8 @@ mod tests {
         let draft = Draft::of(SOURCE, &[]).unwrap();
         let steps =
             ["  - { inject: { read-only: { target: agent:/data } }, as: earlier }\n".into()];
-        Against { draft: &draft, steps: &steps, checker: &checker() }.call(line, "mine")
+        Against { draft: &draft, file: "a.yaml", steps: &steps, checker: &checker() }
+            .call(line, "mine")
     }
 
     #[test]

@@ -4,6 +4,11 @@
 //! The text is kept, not the values: comments stay, and what comes from the environment is never
 //! written out. Pure.
 
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
 use crate::units::Duration;
 
 /// Sections that are about the steps of the original: they would not fit others.
@@ -24,6 +29,12 @@ struct Section {
     text: String,
 }
 
+/// The variables of a scenario.
+#[derive(Debug, Default, Deserialize)]
+struct Written {
+    vars: BTreeMap<String, Value>,
+}
+
 /// What a draft is headed by.
 #[derive(Debug, Clone)]
 pub struct Heading<'a> {
@@ -36,11 +47,12 @@ pub struct Heading<'a> {
 }
 
 impl Draft {
-    /// Takes a scenario apart; `cell` are the values of the matrix that it runs with.
+    /// Takes a scenario apart; `values` are those of the matrix and of the command line that it runs
+    /// with: variables of the draft.
     ///
     /// # Errors
     /// When its keys do not stand at the beginning of lines, as in `{ name: … }`.
-    pub fn of(source: &str, cell: &[(String, String)]) -> Result<Self, String> {
+    pub fn of(source: &str, values: &[(String, String)]) -> Result<Self, String> {
         let mut sections = split(source);
         let name = sections.iter().find(|section| section.key == "name").map(|section| {
             let value = section.text.split_once(':').map_or("", |(_, value)| value);
@@ -50,8 +62,8 @@ impl Draft {
             return Err("the scenario is not written with a key on each line, so no steps can be put into it\n\nhint: start it with the lines `keelhaul: 1` and `name: …`".into());
         };
         sections.retain(|section| !LEFT_OUT.contains(&section.key.as_str()));
-        if !cell.is_empty() {
-            fix(&mut sections, cell);
+        if !values.is_empty() {
+            fix(&mut sections, values)?;
         }
         Ok(Self { name, sections })
     }
@@ -59,7 +71,7 @@ impl Draft {
     /// The text with these steps, each a list item of one or more lines.
     #[must_use]
     pub fn with(&self, heading: &Heading<'_>, steps: &[String]) -> String {
-        let about = serde_json::Value::String(heading.about.replace("${", "$${"));
+        let about = Value::String(heading.about.replace("${", "$${"));
         let head =
             format!("name: {}\nabout: {about}\ntimeout: {}\n", heading.name, heading.timeout);
         let steps = format!("steps:\n{}", steps.concat());
@@ -108,18 +120,31 @@ fn split(source: &str) -> Vec<Section> {
     sections
 }
 
-/// Turns the values of one cell into variables: a draft has no matrix.
-fn fix(sections: &mut Vec<Section>, cell: &[(String, String)]) {
-    let values: String = cell.iter().map(|(name, value)| format!("  {name}: {value}\n")).collect();
-    match sections.iter_mut().find(|section| section.key == "vars") {
-        Some(vars) => vars.text += &values,
+/// Turns values into variables: a draft has no matrix, and whoever runs it gives it no values.
+fn fix(sections: &mut Vec<Section>, values: &[(String, String)]) -> Result<(), String> {
+    let at = match sections.iter().position(|section| section.key == "vars") {
+        Some(at) => at,
         None => {
             let at =
                 sections.iter().position(|section| section.key == "name").map_or(0, |at| at + 1);
-            let text = format!("vars:\n{values}");
-            sections.insert(at, Section { key: "vars".into(), text });
+            sections.insert(at, Section { key: "vars".into(), text: String::new() });
+            at
         }
+    };
+    let vars = &mut sections[at];
+    let written: Option<Written> = match vars.text.is_empty() {
+        true => None,
+        false => serde_saphyr::from_str(&vars.text).map_err(|error| error.to_string())?,
+    };
+    let mut all = written.unwrap_or_default().vars;
+    for (name, value) in values {
+        // as the command line and the matrix take it: `3` is a number
+        let scalar = serde_saphyr::from_str(value).ok().filter(|it: &Value| !it.is_object());
+        all.insert(name.clone(), scalar.unwrap_or_else(|| Value::String(value.clone())));
     }
+    vars.text = "vars:\n".into();
+    vars.text.extend(all.iter().map(|(name, value)| format!("  {name}: {value}\n")));
+    Ok(())
 }
 
 #[cfg(test)]
@@ -160,6 +185,27 @@ controls:
         let draft = Draft::of(SOURCE, &cell).unwrap();
         assert_eq!(draft.name, "quiet");
         insta::assert_snapshot!(draft.with(&heading(), &["  - wait: 1s\n".to_owned()]));
+    }
+
+    #[test]
+    fn values_of_the_command_line_are_variables_of_the_draft() {
+        let of = |vars: &str, value: &str| {
+            let source = format!("keelhaul: 1\nname: a\n{vars}services: {{}}\n");
+            let draft = Draft::of(&source, &[("image".to_owned(), value.to_owned())]).unwrap();
+            draft.with(&heading(), &[])
+        };
+        for (vars, value, written) in [
+            ("", "a:edge", "vars:\n  image: \"a:edge\"\nservices"),
+            ("vars: { image: old, n: 3 } # two\n", "3", "vars:\n  image: 3\n  n: 3\nservices"),
+            (
+                "vars:\n  image: old # one\n  key: ${env:KEY}\n\n",
+                "[1, 2]",
+                "vars:\n  image: [1,2]\n  key: \"${env:KEY}\"\nservices",
+            ),
+        ] {
+            let text = of(vars, value);
+            assert!(text.contains(written), "{written} is not in\n{text}");
+        }
     }
 
     #[test]

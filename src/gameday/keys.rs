@@ -298,11 +298,13 @@ fn saved(state: &State, path: &str) -> Result<Command, String> {
     let timeout = Duration::from_secs((script.seconds + AROUND).div_ceil(30) * 30);
     let heading = Heading { name: &stem, about: &about, timeout };
     let text = state.draft().with(&heading, &script.steps);
-    match (state.checker())(&text) {
+    match (state.checker())(Path::new(path), &text) {
         Ok(_) => Ok(Command::Save { path: path.to_owned(), text }),
         Err(found) => {
             let problem = found.first().map(|it| it.message.clone()).unwrap_or_default();
-            Err(format!("`{path}` would not pass `check`: {problem}"))
+            let elsewhere = Path::new(path).parent() != Path::new(&state.file).parent();
+            let hint = if elsewhere { "; what it names lies beside the original" } else { "" };
+            Err(format!("`{path}` would not pass `check`: {problem}{hint}"))
         }
     }
 }

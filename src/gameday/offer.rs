@@ -152,6 +152,8 @@ fn with_hole(example: &str, file: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::gameday::testing::{SOURCE, checker};
 
@@ -159,7 +161,7 @@ mod tests {
         let place = Place { service: "agent".into(), mount: mount.map(str::to_owned) };
         let why_not =
             |fault: &FaultSpec| (fault.name() == "pause").then(|| "no freezer".to_owned());
-        offers(&place, &checker()(SOURCE).unwrap(), &why_not)
+        offers(&place, &checker()(Path::new("a.yaml"), SOURCE).unwrap(), &why_not)
     }
 
     #[test]
@@ -191,7 +193,7 @@ mod tests {
     #[test]
     fn what_strikes_in_an_interposer_inserts_one_where_the_container_runs_already() {
         let text = "keelhaul: 1\nname: t\nallow: [attach]\nservices: { db: { attach: { container: x } } }\nsteps: [{ wait: 1s }]\n";
-        let scenario = checker()(text).unwrap();
+        let scenario = checker()(Path::new("a.yaml"), text).unwrap();
         let place = Place { service: "db".into(), mount: Some("/data".into()) };
         let offers = offers(&place, &scenario, &|fault| {
             (fault.scope() != Scope::Container).then(|| "not inserted".to_owned())
@@ -214,7 +216,7 @@ mod tests {
 
     #[test]
     fn places_are_services_and_their_mounts() {
-        let scenario = checker()(SOURCE).unwrap();
+        let scenario = checker()(Path::new("a.yaml"), SOURCE).unwrap();
         let mounts: Vec<_> = places(&scenario).into_iter().map(|place| place.mount).collect();
         assert_eq!(mounts, [None, Some("/data".into()), Some("/logs".into())]);
     }

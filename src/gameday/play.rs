@@ -5,7 +5,11 @@
 //! beside them. Nothing here waits for the screen.
 
 use std::{
-    convert::Infallible, fs::File, future::pending, io::Write as _, path::Path, sync::Arc,
+    convert::Infallible,
+    fs::{self, File},
+    future::pending,
+    io::Write as _,
+    sync::Arc,
     time::Duration,
 };
 
@@ -296,11 +300,13 @@ async fn subjects(
     all
 }
 
-/// Writes a scenario into a file that is not there yet.
+/// Writes a scenario into a file that is not there yet: all of it, or nothing.
 pub(super) fn save(path: &str, text: &str) -> Result<(), String> {
-    File::create_new(Path::new(path))
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-        .map_err(|error| format!("`{path}` was not written: {error}; w: under another name"))
+    let written = File::create_new(path).and_then(|mut file| {
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        written.inspect_err(|_| drop(fs::remove_file(path)))
+    });
+    written.map_err(|error| format!("`{path}` was not written: {error}; w: under another name"))
 }
 
 #[cfg(test)]

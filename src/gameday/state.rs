@@ -360,7 +360,8 @@ impl State {
     /// Reads a typed fault.
     pub(super) fn read(&self, line: &str) -> Result<Call, String> {
         let steps = self.script(false).steps;
-        Against { draft: &self.draft, steps: &steps, checker: &self.checker }.call(line, "typed")
+        let (draft, file, checker) = (&self.draft, self.file.as_str(), &self.checker);
+        Against { draft, file, steps: &steps, checker }.call(line, "typed")
     }
 
     /// A text as the reports show it. Events come so already; what the case answers, what may be

@@ -1,6 +1,6 @@
 //! A scenario and a session on it, for the tests of the console.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use ratatui::{Terminal, backend::TestBackend};
 
@@ -45,8 +45,8 @@ verify:
 
 /// Reads a text as `check` does.
 pub(super) fn checker() -> Checker {
-    Arc::new(|text: &str| {
-        let files = [(PathBuf::from("by-hand.yaml"), Ok(text.as_bytes().to_vec()))];
+    Arc::new(|file: &Path, text: &str| {
+        let files = [(file.to_owned(), Ok(text.as_bytes().to_vec()))];
         let loaded = load_all(&files, &Default::default(), &Default::default())?;
         Ok(loaded[0].cells[0].scenario.clone())
     })
@@ -55,7 +55,7 @@ pub(super) fn checker() -> Checker {
 /// A fault that is called for.
 pub(super) fn pause() -> Call {
     let draft = Draft::of(SOURCE, &[]).unwrap();
-    let against = Against { draft: &draft, steps: &[], checker: &checker() };
+    let against = Against { draft: &draft, file: "a.yaml", steps: &[], checker: &checker() };
     against.call("inject: { pause: { target: agent } }", "typed").unwrap()
 }
 
@@ -83,7 +83,7 @@ impl Driven {
     /// The same on another scenario that has a service `agent`.
     pub(super) fn on(source: &str, redactor: &Redactor) -> Self {
         let checker = checker();
-        let scenario = checker(source).unwrap();
+        let scenario = checker(Path::new("a.yaml"), source).unwrap();
         let draft = Draft::of(source, &[]).unwrap();
         let why_not =
             |fault: &FaultSpec| (fault.name() == "stall").then(|| "no freezer here".to_owned());

@@ -1,5 +1,7 @@
 //! Sessions driven by keys and events, and their pictures.
 
+use std::path::Path;
+
 use super::{
     Command, Input, Key,
     line::Line,
@@ -376,7 +378,7 @@ fn a_session_is_saved_as_a_scenario_that_passes_check() {
     let Some(Command::Save { path, text }) = driven.wanted.pop() else { panic!() };
     assert_eq!(path, "scenarios/logs-gameday.yaml");
     insta::assert_snapshot!("saved", text);
-    assert_eq!(checker()(&text).unwrap().name, "logs-gameday");
+    assert_eq!(checker()(Path::new("a.yaml"), &text).unwrap().name, "logs-gameday");
 }
 
 #[test]
