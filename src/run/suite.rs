@@ -99,6 +99,8 @@ struct Suite {
     unstarted: AtomicUsize,
     /// Held by the one case that acts on containers that the run did not make.
     attached: tokio::sync::Mutex<()>,
+    /// Held by the one case that starts many containers at once.
+    storm: tokio::sync::Mutex<()>,
 }
 
 /// Runs every case and returns the verdict of all.
@@ -122,6 +124,7 @@ pub async fn run(
         verdict: Mutex::new(Verdict::Pass),
         unstarted: AtomicUsize::new(0),
         attached: tokio::sync::Mutex::default(),
+        storm: tokio::sync::Mutex::default(),
     };
     join_all((0..slots).map(|slot| suite.work(slot, stages))).await;
     suite.leave_the_rest();
@@ -212,6 +215,8 @@ impl Suite {
         }
         // two of them may be on the same container: neither would know what the other does to it
         let _alone = if case.attaches() { Some(self.attached.lock().await) } else { None };
+        // each would measure what the other starts, and a helper is heard through the same engine
+        let _storm = if case.scenario.storms() { Some(self.storm.lock().await) } else { None };
         if self.no_more() {
             self.never_started(1);
             return false;

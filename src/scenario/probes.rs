@@ -11,6 +11,11 @@ impl Scenario {
         let items = items.chain(&self.stop_when).map(|item| &item.probe);
         items.chain(self.observe.iter().map(|item| &item.probe))
     }
+
+    /// It starts many containers at once, and measures how long each takes.
+    pub fn storms(&self) -> bool {
+        self.probes().any(|probe| matches!(probe, ProbeSpec::StartStorm(_)))
+    }
 }
 
 #[cfg(test)]
