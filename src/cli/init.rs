@@ -1,6 +1,7 @@
 //! `init`: writes a first suite for a container or a Compose file. Changes nothing of either.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     fs,
     io::Write as _,
@@ -21,7 +22,7 @@ use crate::{
     diagnostic,
     report::text::count,
     runtime::{ChosenSource, Docker, reaches_engine},
-    scenario::{Beside, Env, Gap, Scenario, Sets, compose_gaps, load_beside},
+    scenario::{Beside, Env, Gap, Scenario, Sets, compose_gaps, compose_ports, load_beside},
     starter::{self, OnHost, Origin, Original, Over, Starter, words},
     verdict::ExitCode,
 };
@@ -116,16 +117,16 @@ async fn of_container(name: &str) -> anyhow::Result<Option<Vec<Starter>>> {
         }
     }
     say_left_out(&scenario);
-    let (ports, only_read) = (&choices.ports[..], &only_read[..]);
-    let origin = Origin { name: "", head: &head, ports, only_read };
+    let ports = BTreeMap::from([(service.clone(), choices.ports.clone())]);
+    let origin = Origin { name: "", head: &head, ports: &ports, only_read: &only_read };
     Ok(Some(starter::suite(&origin, &scenario)))
 }
 
 /// The suite of a Compose file; none where it has problems, which were said.
 fn of_compose(file: &Path, out: &Path) -> anyhow::Result<Option<Vec<Starter>>> {
-    let whole =
+    let absolute =
         |path: &Path| std::path::absolute(path).with_context(|| format!("`{}`", path.display()));
-    let (file, out) = (whole(file)?, whole(out)?);
+    let (file, out) = (absolute(file)?, absolute(out)?);
     let named = relative(&out, &file).display().to_string();
     let scenario_file = out.join("starter.yaml");
     let (instead, gaps) = bridged(&named, &scenario_file);
@@ -146,10 +147,9 @@ fn of_compose(file: &Path, out: &Path) -> anyhow::Result<Option<Vec<Starter>>> {
     say_left_out(&scenario);
     let name = file.parent().and_then(Path::file_name).map(|name| words(&name.to_string_lossy()));
     let name = name.unwrap_or_else(|| "suite".into());
-    Ok(Some(starter::suite(
-        &Origin { name: &name, head: &head, ports: &[], only_read: &[] },
-        &scenario,
-    )))
+    let ports = compose_ports(&scenario_file, &whole(&as_it_is), beside(&directory()));
+    let origin = Origin { name: &name, head: &head, ports: &ports, only_read: &[] };
+    Ok(Some(starter::suite(&origin, &scenario)))
 }
 
 fn say_left_out(scenario: &Scenario) {
@@ -168,17 +168,22 @@ pub(super) fn read_back(head: &str, file: &Path) -> Option<Scenario> {
 /// The scenario that a head makes, or its problems.
 pub(super) fn loaded(head: &str, file: &Path) -> Result<Scenario, Vec<diagnostic::Diagnostic>> {
     let text = whole(head).into_bytes();
-    let directory = std::env::current_dir().unwrap_or_default();
-    let beside = Beside { read: &read, directory: &directory };
-    let mut all = load_beside(&[(file.to_owned(), Ok(text))], &Sets::new(), &Env::new(), beside)?;
+    let (files, directory) = ([(file.to_owned(), Ok(text))], directory());
+    let mut all = load_beside(&files, &Sets::new(), &Env::new(), beside(&directory))?;
     Ok(all.remove(0).cells.remove(0).scenario)
 }
 
 /// What the Compose file of a head wants that a run does not have.
 pub(super) fn gaps(head: &str, file: &Path) -> Vec<Gap> {
-    let directory = std::env::current_dir().unwrap_or_default();
-    let beside = Beside { read: &read, directory: &directory };
-    compose_gaps(file, &whole(&format!("{HOST_WIDE}{head}")), beside)
+    compose_gaps(file, &whole(&format!("{HOST_WIDE}{head}")), beside(&directory()))
+}
+
+fn directory() -> PathBuf {
+    std::env::current_dir().unwrap_or_default()
+}
+
+fn beside(directory: &Path) -> Beside<'_> {
+    Beside { read: &read, directory }
 }
 
 fn whole(head: &str) -> String {

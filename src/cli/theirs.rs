@@ -27,7 +27,8 @@ pub(super) async fn found<'a>(
     let mut theirs = Vec::new();
     for chosen in found {
         let facts = docker.inspect(&chosen.listed.id).await?;
-        theirs.push(Theirs { chosen, facts });
+        let ports = docker.choices(&chosen.listed.id).await?.ports;
+        theirs.push(Theirs { chosen, facts, ports });
     }
     Ok(Some(theirs))
 }

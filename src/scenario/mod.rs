@@ -25,7 +25,8 @@ pub use item::{Observe, ProbeItem, Require, When};
 pub(crate) use load::suffix;
 pub use load::{
     Beside, Cell, ControlCell, Env, Gap, LARGEST_FILE, Loaded, Reader, Sets, Way, compose_gaps,
-    compose_volumes, environment, load_all, load_beside, read_fault, read_probe, read_workload,
+    compose_ports, compose_volumes, environment, load_all, load_beside, read_fault, read_probe,
+    read_workload,
 };
 pub use model::{
     Allow, Control, Depends, ExpectFailure, Healthcheck, Hypothesis, Matrix, Objectives, Scenario,

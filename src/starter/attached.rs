@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::{
     Starter, fitting, head_of, no_crash,
     recipes::{ON_OTHERS, Place, RECIPES},
+    steady::{self, Well},
     words, yaml,
 };
 use crate::{
@@ -20,6 +21,8 @@ pub struct Theirs<'a> {
     pub chosen: Chosen<'a>,
     /// How it is.
     pub facts: ContainerFacts,
+    /// TCP ports that it says it serves.
+    pub ports: Vec<u16>,
 }
 
 /// Seconds until a health check has noticed that all is well again: twice the engine's own interval.
@@ -41,11 +44,8 @@ fn subjects(named: &[(String, &Theirs<'_>)]) -> String {
         // writing to a string cannot fail
         let _ = writeln!(text, "  {}: {{ attach: {} }}", yaml::text(name), selector(one));
     }
-    text.push_str("steady_state:\n");
-    for (name, one) in named {
-        let (name, holds) = (yaml::text(name), holds(&one.facts));
-        let _ = writeln!(text, "  - container: {{ service: {name}, {holds} }}");
-    }
+    let told = named.iter().map(|(name, one)| (name.as_str(), well(&one.facts), &one.ports[..]));
+    text.push_str(&steady::state(told));
     text
 }
 
@@ -125,12 +125,12 @@ fn selector(one: &Theirs<'_>) -> String {
     format!("{{ {} }}", keys.join(", "))
 }
 
-/// What can be told of it: that it is well where it says so of itself, or else what it is now.
-fn holds(facts: &ContainerFacts) -> &'static str {
+/// That it is well where it says so of itself, or else as it is now.
+fn well(facts: &ContainerFacts) -> Well {
     match (facts.health, facts.state) {
-        (Health::Healthy | Health::Starting, _) => "health: healthy",
-        (_, State::Paused) => "state: paused",
-        _ => "state: running",
+        (Health::Healthy | Health::Starting, _) => Well::Healthy,
+        (_, State::Paused) => Well::Paused,
+        _ => Well::Running,
     }
 }
 
@@ -158,8 +158,8 @@ mod tests {
         let listed = Listed::default();
         let attach = Attach { container: Some("db".into()), ..Attach::default() };
         let facts = ContainerFacts { mounts, restart, ..testing::container() };
-        let theirs =
-            [Theirs { chosen: Chosen { name: "db".into(), attach, listed: &listed }, facts }];
+        let chosen = Chosen { name: "db".into(), attach, listed: &listed };
+        let theirs = [Theirs { chosen, facts, ports: vec![] }];
         let file = ("t.yaml".into(), Ok(by_hand(&theirs).into_bytes()));
         let loaded = load_all(&[file], &Default::default(), &Default::default()).unwrap();
         let mut case = expand(&loaded, &Select::default(), 0).unwrap().remove(0);
@@ -214,6 +214,7 @@ mod tests {
         let one = |name: &str, attach: Attach, health| Theirs {
             chosen: Chosen { name: name.into(), attach, listed: &listed },
             facts: ContainerFacts { health, ..testing::container() },
+            ports: vec![5432],
         };
         let by_name = |name: &str| Attach { container: Some(name.into()), ..Attach::default() };
         let by_label = Attach { label: Some("role=db".into()), ..Attach::default() };
@@ -229,6 +230,7 @@ mod tests {
              steady_state:\n\
              \x20 - container: { service: shop-db-1, health: healthy }\n\
              \x20 - container: { service: shop-db-1-2, state: running }\n\
+             \x20 - tcp: { service: shop-db-1-2, port: 5432 }\n\
              steps:\n\
              \x20 - wait: 1s\n"
         );

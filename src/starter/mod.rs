@@ -8,14 +8,16 @@ mod container;
 mod instead;
 mod recipes;
 mod secrets;
+mod steady;
 mod yaml;
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 
 pub use attached::{Theirs, by_hand, left_out_of_others, on_others};
 pub use container::{OnHost, Original};
 pub use instead::Instead;
 use recipes::{Place, RECIPES};
+use steady::Well;
 
 use crate::{
     runtime::RestartPolicy,
@@ -41,8 +43,8 @@ pub struct Origin<'a> {
     pub name: &'a str,
     /// The lines that bring the services, with this volume in place of the one of that name.
     pub head: &'a dyn Fn(Over<'_>) -> String,
-    /// TCP ports that each of them serves.
-    pub ports: &'a [u16],
+    /// TCP ports that they serve, by service.
+    pub ports: &'a BTreeMap<String, Vec<u16>>,
     /// Mount points where it has written nothing that a power cut could take.
     pub only_read: &'a [String],
 }
@@ -143,20 +145,12 @@ fn notices_after(service: &Service) -> u64 {
     check.map_or(0, |check| 2 * check.interval.max(Duration::from_secs(1)).0.as_secs())
 }
 
-/// What can be told of each service from outside.
-fn steady_state(scenario: &Scenario, ports: &[u16]) -> String {
-    let mut text = String::from("\nsteady_state:\n");
-    for (name, service) in lasting(scenario) {
-        let holds = match service.healthcheck {
-            Some(_) => "health: healthy",
-            None => "state: running",
-        };
-        let _ = writeln!(text, "  - container: {{ service: {}, {holds} }}", yaml::text(name));
-        for port in ports {
-            let _ = writeln!(text, "  - tcp: {{ service: {}, port: {port} }}", yaml::text(name));
-        }
-    }
-    text
+fn steady_state(scenario: &Scenario, ports: &BTreeMap<String, Vec<u16>>) -> String {
+    let told = lasting(scenario).map(|(name, service)| {
+        let well = if service.healthcheck.is_some() { Well::Healthy } else { Well::Running };
+        (name.as_str(), well, ports.get(name).map(Vec::as_slice).unwrap_or_default())
+    });
+    format!("\n{}", steady::state(told))
 }
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ fn choices(answer: ContainerInspectResponse) -> Choices {
         health: health(&config),
         memory: host.memory.and_then(|bytes| u64::try_from(bytes).ok()).filter(|bytes| *bytes > 0),
         restart: restart(&host),
-        ports: ports(&config),
+        ports: ports(&config, &host),
         makes_binds: makes_binds(&mounts, &host),
         mounts,
         image: config.image.unwrap_or_default(),
@@ -210,12 +210,16 @@ pub(super) fn restart(host: &HostConfig) -> RestartPolicy {
     }
 }
 
-/// `8080/tcp` and the like.
-fn ports(config: &ContainerConfig) -> Vec<u16> {
-    let exposed = config.exposed_ports.iter().flatten();
-    let mut ports: Vec<u16> = exposed
-        .filter_map(|port| port.split('/').next()?.parse().ok().filter(|_| port.ends_with("tcp")))
-        .collect();
+/// Those that are published; an image exposes more than it serves. Where none is, those that are exposed.
+fn ports(config: &ContainerConfig, host: &HostConfig) -> Vec<u16> {
+    // `8080/tcp` and the like
+    let tcp =
+        |port: &String| port.split('/').next()?.parse().ok().filter(|_| port.ends_with("tcp"));
+    let published = host.port_bindings.iter().flatten().map(|(port, _)| port);
+    let mut ports: Vec<u16> = published.filter_map(tcp).collect();
+    if ports.is_empty() {
+        ports = config.exposed_ports.iter().flatten().filter_map(tcp).collect();
+    }
     ports.sort_unstable();
     ports
 }

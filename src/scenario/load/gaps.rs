@@ -1,6 +1,9 @@
 //! What a Compose file wants that a run does not have, and how a scenario goes on without it. Pure.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use super::{
     Batch, Beside, Env, FileLoad, Sets, Span, compose, parse,
@@ -33,25 +36,48 @@ pub struct Gap {
 /// file itself is not among it, nor what is found only after these: whoever goes on asks again.
 #[must_use]
 pub fn compose_gaps(path: &Path, text: &str, beside: Beside<'_>) -> Vec<Gap> {
+    let found = looked_at(path, text, beside, |load| {
+        let found = load.gaps(text)?;
+        let gap = |(way, problem)| Gap { way, problem: load.sources.diagnostic(&problem) };
+        Some(found.into_iter().map(gap).collect())
+    });
+    found.unwrap_or_default()
+}
+
+/// TCP ports that the services of a scenario's Compose file say they serve, by service.
+#[must_use]
+pub fn compose_ports(path: &Path, text: &str, beside: Beside<'_>) -> BTreeMap<String, Vec<u16>> {
+    let file = looked_at(path, text, beside, |load| load.translated(text));
+    file.map(|file| file.ports).unwrap_or_default()
+}
+
+fn looked_at<T>(
+    path: &Path,
+    text: &str,
+    beside: Beside<'_>,
+    look: impl FnOnce(&mut FileLoad<'_, '_>) -> Option<T>,
+) -> Option<T> {
     let (sets, env) = (Sets::new(), Env::new());
     let (known, names, problems) = (BTreeSet::new(), Vec::new(), Vec::new());
     let mut batch = Batch { sets: &sets, env: &env, beside, known, names, problems };
     let own = Source::new(&path.display().to_string(), text);
-    let mut load = FileLoad::new(&mut batch, path, own);
-    let found = load.gaps(text).unwrap_or_default();
-    let gap = |(way, problem)| Gap { way, problem: load.sources.diagnostic(&problem) };
-    found.into_iter().map(gap).collect()
+    look(&mut FileLoad::new(&mut batch, path, own))
 }
 
 impl FileLoad<'_, '_> {
-    /// Of the translation; or, where that is whole, of what the language says of its result.
-    fn gaps(&mut self, text: &str) -> Option<Vec<(Way, Problem)>> {
+    /// What the Compose file comes to; none where there is none that can be read.
+    fn translated(&mut self, text: &str) -> Option<compose::Translated> {
         let tree = parse::parse(text).0?;
         let (sets, env) = (self.batch.sets, self.batch.env);
         let definitions = vars::Definitions { vars: None, cell: &[], sets, env };
         let (scenario, beside) = (self.path, self.batch.beside);
         let given = compose::Given { scenario, definitions: &definitions, beside };
-        let file = compose::translated(&tree, &given, &mut self.sources)?;
+        compose::translated(&tree, &given, &mut self.sources)
+    }
+
+    /// Of the translation; or, where that is whole, of what the language says of its result.
+    fn gaps(&mut self, text: &str) -> Option<Vec<(Way, Problem)>> {
+        let file = self.translated(text)?;
         if !file.gaps.is_empty() || !file.problems.is_empty() {
             return Some(file.gaps);
         }

@@ -25,7 +25,7 @@ use std::{
 
 pub use alone::{read_fault, read_probe, read_workload};
 pub use compose::{Beside, Reader, compose_volumes};
-pub use gaps::{Gap, Way, compose_gaps};
+pub use gaps::{Gap, Way, compose_gaps, compose_ports};
 use matrix::SEED;
 pub(crate) use matrix::suffix;
 pub(crate) use node::{Node, Seg, Span};

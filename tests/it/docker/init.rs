@@ -90,6 +90,30 @@ fn a_compose_file_gets_a_scenario_for_each_mount_and_fault() {
     assert!(again.stderr.contains("is there already"), "{}", again.stderr);
 }
 
+/// Whether a service is up is asked at its ports, unless a health check tells.
+#[test]
+fn ports_are_asked_where_no_health_check_tells() {
+    let test = Test::new();
+    let ports = "[ '127.0.0.1:8080:80/tcp', 443, '53:53/udp', '7000-7002:7000-7002', '${NO:?}:9', { target: 81, published: '82' } ]";
+    let steady = |more: &str, out: &str| {
+        let service =
+            format!("{{ image: keelhaul/specimen, ports: {ports}, expose: [ '6000' ]{more} }}");
+        test.scenario("compose.yaml", &format!("services: {{ app: {service} }}\n"));
+        let ran = test.keelhaul(&["init", "--compose", "compose.yaml", "--out", out]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let checked = test.keelhaul(&["check", out]);
+        assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+        let name = names(&ran.stdout)[0].to_owned();
+        let text = fs::read_to_string(test.path(out).join(name)).unwrap();
+        let (_, after) = text.split_once("steady_state:\n").unwrap();
+        after.split("\n\n").next().unwrap().replace(" service: app,", "")
+    };
+    let asked = [80, 443, 81, 6000].map(|port| format!("\n  - tcp: {{ port: {port} }}")).concat();
+    assert_eq!(steady("", "suite"), format!("  - container: {{ state: running }}{asked}"));
+    let check = ", healthcheck: { test: [ CMD, /keelhaul, --version ] }";
+    assert_eq!(steady(check, "other"), "  - container: { health: healthy }");
+}
+
 #[test]
 fn a_directory_of_whoever_runs_this_is_an_empty_volume() {
     let test = Test::new();

@@ -52,6 +52,8 @@ pub(super) struct File<'a> {
     pub(super) problems: Vec<Problem>,
     /// What a run does not have, and how a scenario can go on without it.
     pub(super) gaps: Vec<(Way, Problem)>,
+    /// TCP ports that are served, by service.
+    pub(super) ports: BTreeMap<String, Vec<u16>>,
     tree: Node,
     path: PathBuf,
     /// Where relative paths begin, by the number of the file that they stand in.
@@ -89,6 +91,7 @@ impl<'a> File<'a> {
             written: options.file.clone(),
             problems,
             gaps: Vec::new(),
+            ports: BTreeMap::new(),
             tree,
             path: path.to_owned(),
             directories,
@@ -267,6 +270,14 @@ impl<'a> File<'a> {
             _ => return Some(node.clone()),
         };
         whole.then(|| Node { value, ..node.clone() })
+    }
+
+    /// The same of what a run can do without: none where a variable has no value, and no problem.
+    pub(super) fn noted(&mut self, node: &Node) -> Option<Node> {
+        let known = self.problems.len();
+        let found = self.interpolated(node);
+        self.problems.truncate(known);
+        found
     }
 
     fn put_in(&mut self, node: &Node, written: &str) -> Option<Node> {

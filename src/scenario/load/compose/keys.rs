@@ -3,7 +3,7 @@
 use super::{
     extends::EXTENDS,
     networks,
-    service::{Service, basics, environment, files, health, lists, mounts, resources},
+    service::{Service, basics, environment, files, health, lists, mounts, ports, resources},
 };
 use crate::scenario::load::node::Entry;
 
@@ -11,13 +11,16 @@ use crate::scenario::load::node::Entry;
 pub(super) enum Fate {
     /// It says something of the service under test.
     Taken(fn(&mut Service<'_, '_>, &Entry)),
+    /// It changes nothing in a run, and tells something of the service all the same: taken where it can
+    /// be read, and never a problem.
+    Noted(fn(&mut Service<'_, '_>, &Entry)),
     /// It says nothing of a service in a run of its own: how it is built, found and watched by people.
     Idle,
     /// It changes what the service does, and a run cannot do it.
     Refused,
 }
 
-use Fate::{Idle, Refused, Taken};
+use Fate::{Idle, Noted, Refused, Taken};
 
 pub(super) const KEYS: &[(&str, Fate)] = &[
     ("annotations", Idle),
@@ -44,7 +47,7 @@ pub(super) const KEYS: &[(&str, Fate)] = &[
     ("entrypoint", Taken(lists::command)),
     ("env_file", Taken(environment::env_file)),
     ("environment", Taken(environment::environment)),
-    ("expose", Idle),
+    ("expose", Noted(ports::served)),
     // was done when the files were read
     (EXTENDS, Idle),
     ("external_links", Refused),
@@ -69,7 +72,7 @@ pub(super) const KEYS: &[(&str, Fate)] = &[
     ("pid", Refused),
     ("pids_limit", Refused),
     ("platform", Idle),
-    ("ports", Idle),
+    ("ports", Noted(ports::served)),
     ("privileged", Refused),
     ("profiles", Idle),
     ("pull_policy", Taken(basics::pull_policy)),

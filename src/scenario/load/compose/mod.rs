@@ -17,7 +17,10 @@ mod service;
 mod values;
 mod volume;
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use file::File;
 
@@ -79,6 +82,8 @@ pub(super) struct Translated {
     pub(super) gaps: Vec<(Way, Problem)>,
     /// Every key of its services that a scenario can do without.
     pub(super) parts: Vec<Part>,
+    /// TCP ports that its services say they serve, by service.
+    pub(super) ports: BTreeMap<String, Vec<u16>>,
 }
 
 /// The scenario's tree with what its Compose file says beneath what it says itself. The file, and all
@@ -125,11 +130,11 @@ fn read(
     let mut file = File::new(whole, &path, &options, (tree, given));
     let (services, volumes) = file.translated(&entry.value);
     let parts = file.parts();
-    let File { problems, gaps, put_in, .. } = file;
+    let File { problems, gaps, put_in, ports, .. } = file;
     for (span, written, value) in put_in {
         sources.hide(span, &written, &value);
     }
-    Ok(Translated { services, volumes, problems, gaps, parts })
+    Ok(Translated { services, volumes, problems, gaps, parts, ports })
 }
 
 /// A section of the scenario over what the file gives.

@@ -6,6 +6,7 @@ pub(super) mod files;
 pub(super) mod health;
 pub(super) mod lists;
 pub(super) mod mounts;
+pub(super) mod ports;
 pub(super) mod resources;
 
 use super::{
@@ -60,6 +61,7 @@ impl Service<'_, '_> {
                     take(self, &Entry { value, ..part.clone() });
                 }
             }
+            Some(Fate::Noted(note)) => note(self, part),
             Some(Fate::Idle) => {}
             Some(Fate::Refused) => self.leave_out(part),
             None => {
