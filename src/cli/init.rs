@@ -21,7 +21,7 @@ use super::{
 use crate::{
     diagnostic,
     report::text::count,
-    runtime::{ChosenSource, Docker, reaches_engine},
+    runtime::{Choices, ChosenSource, Docker, reaches_engine},
     scenario::{Beside, Env, Gap, Scenario, Sets, compose_gaps, compose_ports, load_beside},
     starter::{self, OnHost, Origin, Original, Over, Starter, words},
     verdict::ExitCode,
@@ -94,32 +94,41 @@ async fn of_container(name: &str) -> anyhow::Result<Option<Vec<Starter>>> {
         }
     };
     let choices = docker.choices(&listed.id).await?;
-    let inherited = docker.image_facts(&choices.image).await?.unwrap_or_default().env;
+    let image = docker.image_facts(&choices.image).await?;
+    // what is gone can only be pulled
+    let only_here = image.as_ref().is_some_and(|image| !image.in_registry);
+    let inherited = image.unwrap_or_default().env;
     let service = words(&choices.name);
-    let original =
-        Original { name: &service, choices: &choices, inherited: &inherited, on_host: &on_host };
+    let (choices, inherited) = (&choices, &inherited[..]);
+    let original = Original { name: &service, choices, inherited, only_here, on_host: &on_host };
     let allow = if original.reads_host() { HOST_WIDE } else { "" };
     let head = |over: Over<'_>| original.copy(over);
     let Some(scenario) = read_back(&format!("{allow}{}", head(None)), Path::new("starter.yaml"))
     else {
         return Ok(None);
     };
-    let mut only_read = Vec::new();
-    let lasts =
-        |source: &ChosenSource| matches!(source, ChosenSource::Volume(_) | ChosenSource::Bind(_));
-    for mount in choices.mounts.iter().filter(|mount| mount.writable && lasts(&mount.source)) {
-        let path = &mount.destination;
-        if choices.running && !docker.changed_since_start(&listed.id, path).await? {
-            output::say(format!(
-                "note: no power cut of `{path}`: no file came or went there since the container was started"
-            ));
-            only_read.push(path.clone());
-        }
-    }
+    let only_read = only_read(&docker, choices).await?;
     say_left_out(&scenario);
     let ports = BTreeMap::from([(service.clone(), choices.ports.clone())]);
     let origin = Origin { name: "", head: &head, ports: &ports, only_read: &only_read };
     Ok(Some(starter::suite(&origin, &scenario)))
+}
+
+/// Where it has written nothing that a power cut could take, which is said.
+async fn only_read(docker: &Docker, choices: &Choices) -> anyhow::Result<Vec<String>> {
+    let mut paths = Vec::new();
+    let lasts =
+        |source: &ChosenSource| matches!(source, ChosenSource::Volume(_) | ChosenSource::Bind(_));
+    for mount in choices.mounts.iter().filter(|mount| mount.writable && lasts(&mount.source)) {
+        let path = &mount.destination;
+        if choices.running && !docker.changed_since_start(&choices.id, path).await? {
+            output::say(format!(
+                "note: no power cut of `{path}`: no file came or went there since the container was started"
+            ));
+            paths.push(path.clone());
+        }
+    }
+    Ok(paths)
 }
 
 /// The suite of a Compose file; none where it has problems, which were said.

@@ -110,6 +110,8 @@ pub struct ImageFacts {
     pub env: Vec<String>,
     /// It has a health check.
     pub has_health_check: bool,
+    /// A registry has it, under a digest that the engine knows: it was pulled or pushed.
+    pub in_registry: bool,
 }
 
 /// Owner and kind of what a path in a container leads to.

@@ -16,6 +16,8 @@ pub struct Original<'a> {
     pub choices: &'a Choices,
     /// What its image says of the environment already.
     pub inherited: &'a [String],
+    /// No registry has its image, as far as the engine knows.
+    pub only_here: bool,
     /// What is at a path of the host.
     pub on_host: &'a dyn Fn(&str) -> OnHost,
 }
@@ -49,7 +51,12 @@ impl Original<'_> {
         // writing to a string cannot fail
         let _ = writeln!(text, "services:\n  {}:", self.name);
         let _ = writeln!(text, "    image: {}", yaml::text(&self.choices.image));
-        let _ = writeln!(text, "    pull: never");
+        let pull = if self.only_here {
+            "never # no registry is known to have it: build or load it wherever this runs"
+        } else {
+            "missing"
+        };
+        let _ = writeln!(text, "    pull: {pull}");
         let (entrypoint, command) = (&self.choices.entrypoint, &self.choices.command);
         for (key, words) in [("entrypoint", entrypoint), ("command", command)] {
             if !words.is_empty() {
@@ -222,6 +229,19 @@ mod tests {
         ChosenMount { destination: destination.into(), source, writable }
     }
 
+    fn original<'a>(choices: &'a Choices, on_host: &'a dyn Fn(&str) -> OnHost) -> Original<'a> {
+        Original { name: "shop", choices, inherited: &[], only_here: false, on_host }
+    }
+
+    #[test]
+    fn what_a_registry_has_is_pulled_where_it_is_missing() {
+        let (choices, on_host) = (Choices::default(), |_: &str| OnHost::Directory);
+        let known = original(&choices, &on_host);
+        assert!(known.copy(None).contains("    pull: missing\n"));
+        let built = Original { only_here: true, ..known };
+        assert!(built.copy(None).contains("    pull: never # "));
+    }
+
     #[test]
     fn a_copy_gets_no_way_to_the_engine_and_writes_nothing_of_the_host() {
         let choices = Choices {
@@ -243,8 +263,7 @@ mod tests {
             Some("conf") => OnHost::File,
             _ => OnHost::Directory,
         };
-        let original =
-            Original { name: "shop", choices: &choices, inherited: &[], on_host: &on_host };
+        let original = original(&choices, &on_host);
         let text = original.copy(None);
         let expected = [
             "  app-conf: { bind: { path: /srv/app.conf } }",
@@ -276,9 +295,7 @@ mod tests {
         };
         assert_eq!(names(&choices.mounts), ["a-b", "a-b-2", "a-b-2-2", "root"]);
         let on_host = |_: &str| OnHost::Directory;
-        let original =
-            Original { name: "shop", choices: &choices, inherited: &[], on_host: &on_host };
-        let text = original.copy(None);
+        let text = original(&choices, &on_host).copy(None);
         for line in [
             "/a-b: a-b, /a/b: a-b-2",
             "    hostname: db-0\n    working_dir: /srv\n",

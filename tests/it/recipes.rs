@@ -63,14 +63,23 @@ fn words(line: &str) -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()
 }
 
-/// It looks at the host, and then runs; nothing swallows the exit code.
+/// Packages whose tools run beside the command line: `run --require` fails without them.
+const TOOLS: [&str; 3] = ["e2fsprogs", "xfsprogs", "btrfs-progs"];
+
+/// It installs what is needed, looks at the host, and then runs; nothing swallows the exit code.
 fn runs_in_order(lines: &[String]) {
+    let installs = |line: &&String| TOOLS.iter().all(|tool| line.contains(tool));
+    let before: Vec<&String> =
+        lines.iter().take_while(|line| !line.contains("keelhaul doctor")).collect();
+    assert!(before.into_iter().any(|line| installs(&line)), "{TOOLS:?} are not there: {lines:#?}");
     let called: Vec<Vec<String>> = lines.iter().flat_map(|line| calls(line)).collect();
     let verbs: Vec<&str> = called.iter().map(|words| words[0].as_str()).collect();
     assert_eq!(verbs, ["doctor", "run"]);
     for words in &called {
         assert_eq!(refused(words), None);
     }
+    // the one directory that the walk-through commits
+    assert_eq!(called[1][1], "storage-tests");
     let runs = lines.iter().filter(|line| line.contains("keelhaul "));
     for line in runs {
         assert!(!line.contains("||") && !line.contains(';') && !line.contains('|'), "{line}");

@@ -36,14 +36,17 @@ impl Docker {
     /// What the call came to.
     pub async fn image_facts(&self, image: &str) -> Result<Option<ImageFacts>> {
         let call = self.call("looking at", "image", image);
-        let config = match call.run(self.client.inspect_image(image)).await {
-            Ok(found) => found.config.unwrap_or_default(),
+        let found = match call.run(self.client.inspect_image(image)).await {
+            Ok(found) => found,
             Err(RuntimeError::ImageMissing { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
+        let in_registry = found.repo_digests.is_some_and(|digests| !digests.is_empty());
+        let config = found.config.unwrap_or_default();
         let test = config.healthcheck.and_then(|check| check.test).unwrap_or_default();
         let has_health_check = test.first().is_some_and(|word| word != "NONE");
-        Ok(Some(ImageFacts { env: config.env.unwrap_or_default(), has_health_check }))
+        let env = config.env.unwrap_or_default();
+        Ok(Some(ImageFacts { env, has_health_check, in_registry }))
     }
 
     /// Every container that there is, stopped ones included.
