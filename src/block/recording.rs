@@ -110,7 +110,8 @@ impl Recording {
         }
     }
 
-    /// Every moment at which the disk can be cut.
+    /// Every moment at which the disk can be cut: before each flush, and at the end. What a cut between two
+    /// writes leaves, one before the next flush may leave too, with the later ones lost.
     #[must_use]
     pub fn past(&self) -> Past {
         let (points, disks) = (Vec::new(), BTreeMap::new());
