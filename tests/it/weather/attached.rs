@@ -1,8 +1,6 @@
 //! The same faults on containers that somebody else has started: other ways of undo, and nobody throws
 //! away in the end what was left.
 
-use keelhaul::faults::OnOthers;
-
 use super::{
     fixtures::Fixture,
     host::drawn,
@@ -39,8 +37,7 @@ fn every_fault_that_is_allowed_there_has_a_fixture_that_is() {
     let allowed = allowed();
     for row in keelhaul::faults::TABLE {
         let found = allowed.iter().any(|fixture| fixture.fault == row.name);
-        let inserted = matches!(row.on_others, OnOthers::Inserted);
-        let wanted = inserted || row.on_others.changes().is_some();
+        let wanted = row.on_others.changes().is_some();
         assert!(
             found || !wanted,
             "no fixture of `{}` is for containers that run already",

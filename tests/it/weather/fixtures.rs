@@ -60,11 +60,6 @@ const fn struck(fault: &'static str, inject: &'static str, trace: Trace) -> Fixt
     Fixture { beside: RECORDS, ..state((fault, ""), (POWERED, "/data"), inject, trace) }
 }
 
-/// One under a container that runs: somebody must open a file, or what is open escapes it.
-const fn inserted(fault: &'static str, inject: &'static str, trace: Trace) -> Fixture {
-    Fixture { beside: RECORDS, ..state((fault, "inserted"), (DOCKER, "/data"), inject, trace) }
-}
-
 const fn event(fault: &'static str, inject: &'static str) -> Fixture {
     let (volume, mount, trace) = (DOCKER, "/data", Trace::Nothing);
     Fixture { fault, volume, mount, inject, trace, ..PLAIN }
@@ -234,31 +229,26 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\" }",
         Trace::Unreadable("/data/journal.log"),
     ),
-    inserted(
-        "io-error",
-        "{ target: \"agent:/data\", ops: [open, read, stat], insert: true }",
-        Trace::Unreadable("/data/journal.log"),
-    ),
+    Fixture {
+        // somebody must open a file, or what is open escapes it
+        beside: RECORDS,
+        ..state(
+            ("io-error", "inserted"),
+            (DOCKER, "/data"),
+            "{ target: \"agent:/data\", ops: [open, read, stat], insert: true }",
+            Trace::Unreadable("/data/journal.log"),
+        )
+    },
     state(
         ("io-latency", ""),
         (INTERPOSED, "/data"),
         "{ target: \"agent:/data\", latency: 800ms, ops: [read] }",
         Trace::Slow("/data/journal.log"),
     ),
-    inserted(
-        "io-latency",
-        "{ target: \"agent:/data\", latency: 800ms, ops: [read], insert: true }",
-        Trace::Slow("/data/journal.log"),
-    ),
     state(
         ("io-stall", ""),
         (INTERPOSED, "/data"),
         "{ target: \"agent:/data\", ops: [read] }",
-        Trace::Hangs("/data/journal.log"),
-    ),
-    inserted(
-        "io-stall",
-        "{ target: \"agent:/data\", ops: [read], insert: true }",
         Trace::Hangs("/data/journal.log"),
     ),
     event("kill", "{ target: agent }"),
@@ -389,11 +379,6 @@ pub(super) const FIXTURES: &[Fixture] = &[
         ("short-write", ""),
         (INTERPOSED, "/data"),
         "{ target: \"agent:/data\" }",
-        Trace::Mangled("/data/tried"),
-    ),
-    inserted(
-        "short-write",
-        "{ target: \"agent:/data\", insert: true }",
         Trace::Mangled("/data/tried"),
     ),
     state(
