@@ -11,7 +11,7 @@ use crate::{
     gameday::Checker,
     plan::{self, Case, Select},
     report::text::count,
-    scenario::{Beside, Env, Loaded, Sets, environment, load_beside},
+    scenario::{Beside, Env, Loaded, environment, load_beside},
     verdict::ExitCode,
 };
 
@@ -45,18 +45,19 @@ pub(super) fn cases(selection: &Selection) -> anyhow::Result<Option<Vec<Case>>> 
     Ok(load(selection)?.and_then(|loaded| expand(&loaded, selection)))
 }
 
-/// The way to read one more text as if it were a file, with no values from the command line.
-pub(super) fn checker() -> Checker {
-    Arc::new(|file: &Path, text: &str| {
+/// The way to read one more text as if it were a file.
+pub(super) fn checker(set: &[String]) -> anyhow::Result<Checker> {
+    let sets = files::assignments(set)?;
+    Ok(Arc::new(move |file: &Path, text: &str| {
         let directory = std::env::current_dir().unwrap_or_default();
         let beside = Beside { read: &files::beside, directory: &directory };
         let sources = [(file.to_owned(), Ok(text.as_bytes().to_vec()))];
         let environment = environment_of(&sources);
-        let loaded = load_beside(&sources, &Sets::default(), &environment, beside)?;
+        let loaded = load_beside(&sources, &sets, &environment, beside)?;
         let scenario = loaded.into_iter().flat_map(|file| file.cells).next();
         let none = || vec![Diagnostic::new(None, "there is no scenario in it")];
         scenario.map(|cell| cell.scenario).ok_or_else(none)
-    })
+    }))
 }
 
 /// The cases of a text that is in no file; none when something is wrong, which was said.

@@ -41,7 +41,7 @@ pub(super) async fn gameday(args: GamedayArgs) -> anyhow::Result<ExitCode> {
             return Ok(code);
         }
     }
-    let state = state(&case, draft);
+    let state = state(&args, &case, draft)?;
     let run = crate::run::new_run_id();
     let directory = args.out.join(&run);
     let log = run::events_file(&args.out, &run, &directory).with_context(|| {
@@ -101,9 +101,10 @@ fn stages((docker, facts): &(Arc<Docker>, EngineFacts), run: &str) -> DockerStag
 }
 
 /// The console before anything was started.
-fn state(case: &Case, draft: Draft) -> State {
+fn state(args: &GamedayArgs, case: &Case, draft: Draft) -> anyhow::Result<State> {
+    let checker = check::checker(&args.set)?;
     let (file, scenario) = (case.file.display().to_string(), case.scenario.clone());
-    let mut state = State::new((scenario, &Redactor::of(case)), file, draft, check::checker());
+    let mut state = State::new((scenario, &Redactor::of(case)), file, draft, checker);
     state.colour = output::look().colour;
-    state
+    Ok(state)
 }

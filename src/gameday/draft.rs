@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::units::Duration;
@@ -27,12 +26,6 @@ pub struct Draft {
 struct Section {
     key: String,
     text: String,
-}
-
-/// The variables of a scenario.
-#[derive(Debug, Default, Deserialize)]
-struct Written {
-    vars: BTreeMap<String, Value>,
 }
 
 /// What a draft is headed by.
@@ -127,24 +120,64 @@ fn fix(sections: &mut Vec<Section>, values: &[(String, String)]) -> Result<(), S
         None => {
             let at =
                 sections.iter().position(|section| section.key == "name").map_or(0, |at| at + 1);
-            sections.insert(at, Section { key: "vars".into(), text: String::new() });
+            sections.insert(at, Section { key: "vars".into(), text: "vars:\n".into() });
             at
         }
     };
     let vars = &mut sections[at];
-    let written: Option<Written> = match vars.text.is_empty() {
-        true => None,
-        false => serde_saphyr::from_str(&vars.text).map_err(|error| error.to_string())?,
-    };
-    let mut all = written.unwrap_or_default().vars;
+    vars.text = on_lines(&vars.text)?;
     for (name, value) in values {
-        // as the command line and the matrix take it: `3` is a number
-        let scalar = serde_saphyr::from_str(value).ok().filter(|it: &Value| !it.is_object());
-        all.insert(name.clone(), scalar.unwrap_or_else(|| Value::String(value.clone())));
+        let (rest, before) = without(&vars.text, name);
+        // what comes from the environment stays there
+        if before.contains("${env:") {
+            continue;
+        }
+        let value = written(&value.replace("${", "$${"));
+        vars.text = format!("{}\n  {name}: {value}\n", rest.trim_end());
     }
-    vars.text = "vars:\n".into();
-    vars.text.extend(all.iter().map(|(name, value)| format!("  {name}: {value}\n")));
     Ok(())
+}
+
+/// Variables with a line for each; all on one line, each as it is written there.
+fn on_lines(text: &str) -> Result<String, String> {
+    let is_flow = text.lines().any(|line| line.starts_with("vars:") && line.contains('{'));
+    if !is_flow {
+        return Ok(text.to_owned());
+    }
+    let all: BTreeMap<String, BTreeMap<String, String>> =
+        serde_saphyr::from_str(text).map_err(|_| {
+            "the variables are written in another way than `vars: { name: value }`\n\nhint: give each a line of its own"
+        })?;
+    let lines = all.values().flatten().map(|(name, value)| {
+        let value = written(value);
+        format!("  {name}: {value}\n")
+    });
+    Ok(std::iter::once("vars:\n".to_owned()).chain(lines).collect())
+}
+
+/// A text without the lines of a variable, and those.
+fn without(text: &str, name: &str) -> (String, String) {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let (mut rest, mut own, mut within) = (String::new(), String::new(), None);
+    for line in text.lines() {
+        let begins = line.trim_start().strip_prefix(name).is_some_and(|it| it.starts_with(':'));
+        within = match within {
+            Some(depth) if line.trim().is_empty() || indent(line) > depth => Some(depth),
+            _ => (begins && indent(line) > 0).then(|| indent(line)),
+        };
+        let to = if within.is_some() { &mut own } else { &mut rest };
+        *to += line;
+        to.push('\n');
+    }
+    (rest, own)
+}
+
+/// As it was given: a plain word where it is one, so that a number stays one.
+fn written(value: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_./+-".contains(c);
+    let begins = value.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/');
+    let is_word = value.is_empty() || begins && value.chars().all(plain);
+    if is_word { value.to_owned() } else { Value::String(value.to_owned()).to_string() }
 }
 
 #[cfg(test)]
@@ -196,12 +229,17 @@ controls:
         };
         for (vars, value, written) in [
             ("", "a:edge", "vars:\n  image: \"a:edge\"\nservices"),
-            ("vars: { image: old, n: 3 } # two\n", "3", "vars:\n  image: 3\n  n: 3\nservices"),
             (
-                "vars:\n  image: old # one\n  key: ${env:KEY}\n\n",
-                "[1, 2]",
-                "vars:\n  image: [1,2]\n  key: \"${env:KEY}\"\nservices",
+                "vars: { image: old, n: 1.10 } # two\n",
+                "3",
+                "vars:\n  n: 1.10\n  image: 3\nservices",
             ),
+            (
+                "vars:\n  image: old # one\n  # kept\n  mode: on\n",
+                "echo ${HOME}",
+                "vars:\n  # kept\n  mode: on\n  image: \"echo $${HOME}\"\nservices",
+            ),
+            ("vars:\n  image: ${env:IMAGE}\n", "secret", "vars:\n  image: ${env:IMAGE}\nservices"),
         ] {
             let text = of(vars, value);
             assert!(text.contains(written), "{written} is not in\n{text}");

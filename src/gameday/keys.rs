@@ -302,9 +302,7 @@ fn saved(state: &State, path: &str) -> Result<Command, String> {
         Ok(_) => Ok(Command::Save { path: path.to_owned(), text }),
         Err(found) => {
             let problem = found.first().map(|it| it.message.clone()).unwrap_or_default();
-            let elsewhere = Path::new(path).parent() != Path::new(&state.file).parent();
-            let hint = if elsewhere { "; what it names lies beside the original" } else { "" };
-            Err(format!("`{path}` would not pass `check`: {problem}{hint}"))
+            Err(format!("`{path}` would not pass `check`: {problem}"))
         }
     }
 }
