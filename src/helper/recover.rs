@@ -248,19 +248,40 @@ impl Recovered {
 /// helper on the journal.
 async fn recover_state(docker: &Arc<Docker>, mut state: RunState) -> Result<Recovered> {
     let mut recovered = Recovered::nothing(&state.run);
-    for pass in 1..=PASSES {
-        if pass > 1 {
-            let problems = std::mem::take(&mut recovered.problems).join("; ");
-            tracing::warn!(run = state.run, problems, "recovering once more");
-            sleep(PAUSE).await;
-            state.objects = left(docker, &state.run).await?;
-        }
-        recover_once(docker, &state, &mut recovered).await?;
+    recover_once(docker, &state, &mut recovered).await?;
+    for _ in 1..PASSES {
         if recovered.problems.is_empty() {
             break;
         }
+        let problems = std::mem::take(&mut recovered.problems);
+        tracing::warn!(run = state.run, problems = problems.join("; "), "recovering once more");
+        if let Err(error) = recover_again(docker, &mut state, &mut recovered).await {
+            recovered.problems.extend(problems.into_iter().chain([error.to_string()]));
+        }
     }
     Ok(recovered)
+}
+
+/// Whoever else has a helper on the journal is left to end first.
+async fn recover_again(
+    docker: &Arc<Docker>,
+    state: &mut RunState,
+    recovered: &mut Recovered,
+) -> Result<()> {
+    sleep(PAUSE).await;
+    state.live = false;
+    state.objects = left(docker, &state.run).await?;
+    if is_live(docker, &state.objects).await {
+        sleep(STALE + ENDING).await;
+        state.objects = left(docker, &state.run).await?;
+    }
+    recover_once(docker, state, recovered).await?;
+    // without its journal nobody knows what became of what was not undone
+    let replayed = |object: &ObjectRef| object.role == labels::ROLE_JOURNAL;
+    if !state.objects.is_empty() && !state.objects.iter().any(replayed) {
+        recovered.problems.extend(recovered.undone.iter().flat_map(|it| it.problems.clone()));
+    }
+    Ok(())
 }
 
 async fn recover_once(
@@ -367,6 +388,7 @@ async fn remove_leftovers(docker: &Docker, run: &str, recovered: &mut Recovered)
     for kind in [ObjectKind::Container, ObjectKind::Network, ObjectKind::Volume] {
         for object in objects.iter().filter(|object| object.kind == kind) {
             match docker.remove(object).await {
+                Ok(()) if recovered.removed.contains(object) => {}
                 Ok(()) => recovered.removed.push(object.clone()),
                 Err(error) => recovered.problems.push(error.to_string()),
             }
