@@ -9,6 +9,8 @@ use std::{
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
+use crate::host::pressure::{Waited, excuse};
+
 /// A step in progress may end by itself: dropping an act half-way leaves its outcome unknown.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
@@ -24,11 +26,15 @@ pub(super) const ROLLBACK: Duration = Duration::from_millis(4000);
 /// The end of the helper. Reports are written within the rest of the five seconds.
 pub(super) const CLOSE: Duration = Duration::from_millis(4600);
 
+/// How much longer each may take where tasks of this machine wait for a processor or a disk: what is
+/// cut off has to be finished by hand.
+const EXCUSED: Duration = Duration::from_secs(8);
+
 /// The user's wish to end, shared by everything that runs.
 #[derive(Debug, Clone)]
 pub(super) struct Interrupt {
     token: CancellationToken,
-    since: Arc<OnceLock<Instant>>,
+    since: Arc<OnceLock<(Instant, Option<Waited>)>>,
     _clock: Arc<AbortOnDropHandle<()>>,
 }
 
@@ -39,7 +45,7 @@ impl Interrupt {
         let (wish, clock) = (token.clone(), Arc::clone(&since));
         let task = tokio::spawn(async move {
             wish.cancelled().await;
-            clock.get_or_init(Instant::now);
+            clock.get_or_init(now);
         });
         Self { token, since, _clock: Arc::new(AbortOnDropHandle::new(task)) }
     }
@@ -64,7 +70,12 @@ impl Interrupt {
         let hurried = async {
             self.token.cancelled().await;
             // the clock's own task may not have had its turn yet
-            sleep_until(*self.since.get_or_init(Instant::now) + after).await;
+            let (since, waited) = *self.since.get_or_init(now);
+            let mut end = since + after;
+            while Instant::now() < end {
+                sleep_until(end).await;
+                end = since + after + whole(excuse(waited, EXCUSED));
+            }
         };
         tokio::select! {
             biased;
@@ -73,6 +84,15 @@ impl Interrupt {
             () = hurried => None,
         }
     }
+}
+
+fn now() -> (Instant, Option<Waited>) {
+    (Instant::now(), Waited::now())
+}
+
+/// A machine that is busy for a moment is not busy.
+fn whole(excuse: Duration) -> Duration {
+    Duration::from_secs(excuse.as_secs())
 }
 
 #[cfg(test)]

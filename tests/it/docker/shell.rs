@@ -30,7 +30,8 @@ fn held(test: &Test) -> (Running, String) {
 
 fn finish(run: Running) {
     run.signal(Signal::TERM);
-    assert_eq!(run.end().code, Some(130));
+    let ended = run.end();
+    assert_eq!(ended.code, Some(130), "{ended:?}");
 }
 
 #[test]
