@@ -213,10 +213,10 @@ impl Suite {
             self.unrun(case, verdict, &why);
             return false;
         }
+        // each would measure what the other starts; other cases go on beside it
+        let _storm = if case.scenario.storms() { Some(self.storm.lock().await) } else { None };
         // two of them may be on the same container: neither would know what the other does to it
         let _alone = if case.attaches() { Some(self.attached.lock().await) } else { None };
-        // each would measure what the other starts, and a helper is heard through the same engine
-        let _storm = if case.scenario.storms() { Some(self.storm.lock().await) } else { None };
         if self.no_more() {
             self.never_started(1);
             return false;
