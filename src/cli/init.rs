@@ -95,8 +95,9 @@ async fn of_container(name: &str) -> anyhow::Result<Option<Vec<Starter>>> {
     };
     let choices = docker.choices(&listed.id).await?;
     let image = docker.image_facts(&choices.image).await?;
-    // what is gone can only be pulled
-    let only_here = image.as_ref().is_some_and(|image| !image.in_registry);
+    // what is gone can only be pulled, and what has no name cannot
+    let unnamed = choices.image.starts_with("sha256:");
+    let only_here = unnamed || image.as_ref().is_some_and(|image| !image.in_registry);
     let inherited = image.unwrap_or_default().env;
     let service = words(&choices.name);
     let (choices, inherited) = (&choices, &inherited[..]);

@@ -27,7 +27,9 @@ pub(super) async fn found<'a>(
     let mut theirs = Vec::new();
     for chosen in found {
         let facts = docker.inspect(&chosen.listed.id).await?;
-        let ports = docker.choices(&chosen.listed.id).await?.ports;
+        let choices = docker.choices(&chosen.listed.id).await?;
+        // nobody can take out a port of a steady state that is not written down
+        let ports = if choices.published { choices.ports } else { Vec::new() };
         theirs.push(Theirs { chosen, facts, ports });
     }
     Ok(Some(theirs))

@@ -45,6 +45,8 @@ pub struct Choices {
     pub restart_attempts: Option<u32>,
     /// TCP ports that it says it serves.
     pub ports: Vec<u16>,
+    /// They are published: an image exposes more than it serves.
+    pub published: bool,
     /// The engine makes missing directories of its binds whenever it looks into the container.
     pub makes_binds: bool,
 }

@@ -106,6 +106,7 @@ fn choices(answer: ContainerInspectResponse) -> Choices {
         memory: host.memory.and_then(|bytes| u64::try_from(bytes).ok()).filter(|bytes| *bytes > 0),
         restart: restart(&host),
         ports: ports(&config, &host),
+        published: host.port_bindings.as_ref().is_some_and(|ports| !ports.is_empty()),
         makes_binds: makes_binds(&mounts, &host),
         mounts,
         image: config.image.unwrap_or_default(),
@@ -217,7 +218,7 @@ pub(super) fn restart(host: &HostConfig) -> RestartPolicy {
 fn ports(config: &ContainerConfig, host: &HostConfig) -> Vec<u16> {
     // `8080/tcp` and the like
     let tcp =
-        |port: &String| port.split('/').next()?.parse().ok().filter(|_| port.ends_with("tcp"));
+        |port: &String| port.split('/').next()?.parse().ok().filter(|_| port.ends_with("/tcp"));
     let published = host.port_bindings.iter().flatten().map(|(port, _)| port);
     let mut ports: Vec<u16> = published.filter_map(tcp).collect();
     if ports.is_empty() {

@@ -108,7 +108,7 @@ fn ports_are_asked_where_no_health_check_tells() {
         let (_, after) = text.split_once("steady_state:\n").unwrap();
         after.split("\n\n").next().unwrap().replace(" service: app,", "")
     };
-    let asked = [80, 443, 81, 6000].map(|port| format!("\n  - tcp: {{ port: {port} }}")).concat();
+    let asked = [80, 443, 81].map(|port| format!("\n  - tcp: {{ port: {port} }}")).concat();
     assert_eq!(steady("", "suite"), format!("  - container: {{ state: running }}{asked}"));
     let check = ", healthcheck: { test: [ CMD, /keelhaul, --version ] }";
     assert_eq!(steady(check, "other"), "  - container: { health: healthy }");

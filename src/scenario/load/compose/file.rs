@@ -369,7 +369,7 @@ impl<'a> File<'a> {
             return Some(name);
         }
         let text = format!(
-            "`{source}` is a place of whoever runs this\n\nhint: write it from `/`, or from this file's directory by `./`, or give the run a volume in its place: `volumes: {{ {name}: {{ docker: {{}} }} }}`"
+            "`{source}` is a place of whoever runs this\n\nhint: write it from `/`, or from this file's directory by `./`, or give the run an empty directory in its place: `volumes: {{ {name}: {{ docker: {{}} }} }}`"
         );
         self.gap(Way::Volume(name, "docker"), Problem::on(node, text));
         None

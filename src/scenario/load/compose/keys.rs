@@ -47,7 +47,7 @@ pub(super) const KEYS: &[(&str, Fate)] = &[
     ("entrypoint", Taken(lists::command)),
     ("env_file", Taken(environment::env_file)),
     ("environment", Taken(environment::environment)),
-    ("expose", Noted(ports::served)),
+    ("expose", Idle),
     // was done when the files were read
     (EXTENDS, Idle),
     ("external_links", Refused),

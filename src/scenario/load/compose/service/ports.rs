@@ -4,7 +4,7 @@
 use super::{super::build, Service};
 use crate::scenario::load::node::{Entry, Node, Value};
 
-/// `ports` and `expose`, in either form.
+/// `ports`, in either form. What `expose` lists is for readers, and often more than is served.
 pub(in crate::scenario::load::compose) fn served(service: &mut Service<'_, '_>, part: &Entry) {
     for item in part.value.items() {
         let Some(item) = service.file.noted(item) else { continue };
