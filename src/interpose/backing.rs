@@ -71,7 +71,7 @@ impl Beneath {
 }
 
 fn no_directory(path: &Path) -> HostError {
-    let text = "it is a file, and an interposer takes a directory\n\nhint: bind the directory that it is in, or leave `interpose` out";
+    let text = "it is no directory, and an interposer takes one\n\nhint: bind the directory that a file is in, or leave `interpose` out";
     HostError::malformed(format!("`{}`", path.display()), text)
 }
 
@@ -100,6 +100,6 @@ mod tests {
     fn a_file_is_no_directory_and_that_is_said() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let said = Beneath::Directory(file.path().to_owned()).open().unwrap_err().to_string();
-        assert!(said.contains("it is a file") && said.contains("hint:"), "{said}");
+        assert!(said.contains("it is no directory") && said.contains("hint:"), "{said}");
     }
 }

@@ -37,7 +37,7 @@ use crate::{
 /// mounted, or the program ends with another code than 0, it was noticed, and is counted as refused. What
 /// is silently lost, or silently corrupt, is wrong there too.
 ///
-/// What it counts: a *moment* is before any flush of the disk's, and at the end; a *state* is the disk
+/// What it counts: a *moment* is before each flush of the disk's, and at the end; a *state* is the disk
 /// as a cut at that moment may leave it, with some of the writes lost that no flush had made durable; it is
 /// *alike* where an earlier one had the same content and no more was promised; *recoveries* are the
 /// different contents of the file that the states come to. A service that does not sync leaves few

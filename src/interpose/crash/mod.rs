@@ -20,8 +20,9 @@
 //!   the same reason `auto_da_alloc` (Documentation/admin-guide/ext4.rst: the bytes of a file that is
 //!   renamed over another are on the disk before the rename is committed) is no promise here: on a
 //!   disk of ours, Linux 6.18 left the new name, even after a sync of its directory, with zeros in it.
-//!   tests/it/interpose/orders.rs holds what real ones leave of each file by itself against this and
-//!   what follows; that is from their sources, and theirs may leave zeros where this leaves a file short.
+//!   tests/it/interpose/orders.rs holds what real ones leave of each file by itself against this.
+//!   What is said of xfs and btrfs below is from their sources; they may leave zeros where this leaves
+//!   a file short.
 //! - `xfs`: names likewise; `xfs_file_fsync` forces the log up to the inode's own last item in it. A
 //!   size waits for its bytes: it is logged when they are written (`xfs_setfilesize`).
 //! - `btrfs`: `fs/btrfs/tree-log.c` writes a log of the inode that is synced, with its names and the
