@@ -487,20 +487,4 @@ mod tests {
         assert_eq!((recovered.problems, recovered.removed.len()), (vec![], 1));
         assert_eq!(engine.asked("DELETE").len(), 1);
     }
-
-    #[tokio::test]
-    async fn what_stays_is_said_once() {
-        let labels = json!({ "keelhaul.run": "r", "keelhaul.role": "network" });
-        let network = json!([{ "Id": "n", "Name": "of-r", "Labels": labels }]);
-        let engine = ScriptedEngine::start(move |asked| match asked {
-            _ if asked.starts_with("GET /networks?") => scripted::json(&network),
-            _ if asked.starts_with("GET /volumes?") => scripted::json(&json!({ "Volumes": [] })),
-            _ if asked.starts_with("DELETE") => scripted::refuse(500, "broken"),
-            _ => scripted::json(&json!([])),
-        });
-        let state = RunState { run: "r".into(), live: false, kept: false, objects: vec![] };
-        let recovered = recover_state(&Arc::new(engine.client()), state).await.unwrap();
-        assert_eq!(recovered.problems.len(), 2, "{recovered:?}");
-        assert_eq!(engine.asked("DELETE").len(), 2, "each pass tries");
-    }
 }

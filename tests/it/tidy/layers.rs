@@ -60,6 +60,7 @@ const ALSO: &[(&str, &str, &str)] = &[
         "host",
         "a keeper that is kept from answering is told from one that is gone",
     ),
+    ("run", "host", "a rollback that is kept from its end is told from one that hangs"),
     ("helper::keeper", "runtime", "undo of engine ops goes over the engine's local socket"),
     ("helper::worker", "runtime", "names that both sides of a mount into the helper must know"),
 ];

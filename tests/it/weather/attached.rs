@@ -53,7 +53,9 @@ fn every_fault_that_is_allowed_there_has_a_fixture_that_is() {
 fn what_is_done_to_them_is_proven_and_given_back() {
     each(&allowed(), |fixture| {
         let theirs = Theirs::start(fixture);
-        passes(theirs.test(""), fixture);
+        // somebody must come to what is inserted
+        let wait = if fixture.way == "inserted" { "2s" } else { "" };
+        passes(theirs.test(wait), fixture);
         theirs.assert_as_before(&fixture.name());
     });
 }
