@@ -126,6 +126,7 @@ fn fix(sections: &mut Vec<Section>, values: &[(String, String)]) -> Result<(), S
     };
     let vars = &mut sections[at];
     vars.text = on_lines(&vars.text)?;
+    let indent = indent_of(&vars.text);
     for (name, value) in values {
         let (rest, before) = without(&vars.text, name);
         // what comes from the environment stays there
@@ -133,7 +134,7 @@ fn fix(sections: &mut Vec<Section>, values: &[(String, String)]) -> Result<(), S
             continue;
         }
         let value = written(&value.replace("${", "$${"));
-        vars.text = format!("{}\n  {name}: {value}\n", rest.trim_end());
+        vars.text = format!("{}\n{indent}{name}: {value}\n", rest.trim_end());
     }
     Ok(())
 }
@@ -153,6 +154,13 @@ fn on_lines(text: &str) -> Result<String, String> {
         format!("  {name}: {value}\n")
     });
     Ok(std::iter::once("vars:\n".to_owned()).chain(lines).collect())
+}
+
+/// What stands before each variable.
+fn indent_of(text: &str) -> String {
+    let is_variable = |line: &&str| line.starts_with(' ') && !line.trim_start().starts_with('#');
+    let first = text.lines().find(|line| is_variable(line) && !line.trim().is_empty());
+    first.map_or("  ".into(), |line| " ".repeat(line.len() - line.trim_start().len()))
 }
 
 /// A text without the lines of a variable, and those.
@@ -239,6 +247,7 @@ controls:
                 "echo ${HOME}",
                 "vars:\n  # kept\n  mode: on\n  image: \"echo $${HOME}\"\nservices",
             ),
+            ("vars:\n    n: 1\n", "3", "vars:\n    n: 1\n    image: 3\nservices"),
             ("vars:\n  image: ${env:IMAGE}\n", "secret", "vars:\n  image: ${env:IMAGE}\nservices"),
         ] {
             let text = of(vars, value);
