@@ -23,6 +23,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_scenario_storms_wherever_its_storm_stands() {
+        let of = |steps: &str| {
+            let yaml = format!(
+                "keelhaul: 1\nname: t\nservices: {{ a: {{ image: keelhaul/specimen }} }}\nsteps: [ {steps} ]\n"
+            );
+            let scenario: Scenario = serde_saphyr::from_str(&yaml).unwrap();
+            scenario.storms()
+        };
+        assert!(of("{ expect: [ { start-storm: { service: a } } ] }"));
+        assert!(!of("{ expect: [ { tcp: { service: a, port: 1 } } ] }"));
+    }
+
+    #[test]
     fn no_section_is_left_out() {
         let probe = |port| format!("{{ tcp: {{ service: a, port: {port} }} }}");
         let yaml = format!(
