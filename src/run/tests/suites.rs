@@ -23,6 +23,16 @@ async fn two_jobs_run_side_by_side_with_a_helper_each() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_storm_comes_after_the_other() {
+    let storms = format!(
+        "matrix: {{ axes: {{ n: [1, 2] }} }}\n{WAIT}  - expect: [ {{ start-storm: {{ service: agent, count: 2 }} }} ]\n"
+    );
+    let ran = Bench::of(&storms).options(|options| options.jobs = 2).run().await;
+    assert_eq!(ran.verdict, Verdict::Pass, "{}", ran.told());
+    assert!(ran.took >= Duration::from_secs(20), "{:?}", ran.took);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_case_that_passes_on_a_retry_is_flaky() {
     let work = "  - exec: { service: agent, command: [work] }\n";
     let ran = Bench::of(&format!("steps:\n{work}  - recover: {{ within: 1s, hold: 100ms }}\n"))
