@@ -66,6 +66,11 @@ impl Fault for DropCache {
         }
     }
 
+    /// What it reads all the time is cached again at once.
+    fn subject_may_end_it(&self) -> bool {
+        true
+    }
+
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {
         let mut wrong: Vec<_> = checks::needs_path(NAME, &self.target).into_iter().collect();
         if declared.volume.and_then(VolumeSpec::filesystem) == Some(Filesystem::Tmpfs) {

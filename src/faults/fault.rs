@@ -97,6 +97,7 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
 
     /// The subject may end the effect by itself, as by freeing files, or its own time may end it: then
     /// it is not looked for again before the revert, and after a start only where it ends with the container.
+    /// An event of which nothing is seen any more is done again, a few times.
     fn subject_may_end_it(&self) -> bool {
         false
     }

@@ -17,7 +17,7 @@ use super::{
     world::World,
 };
 use crate::{
-    faults::{Cx, Effect, FaultError, FaultSpec, Part, Prepared, Site},
+    faults::{Cx, Effect, FaultError, FaultSpec, Kind, Part, Prepared, Site},
     protocol::{Entry, Op, Outcome},
     scenario::Hypothesis,
     verdict::Verdict,
@@ -50,6 +50,12 @@ struct Applied {
     done: Instant,
 }
 
+/// An injection, and what was seen of its effect.
+type Looked = (Injection, Applied, Result<Effect, FaultError>);
+
+/// How often an event is done that the subject takes back faster than anybody can look.
+const TRIES: u32 = 5;
+
 /// Why an injection was not done to the end.
 pub(super) enum NotDone {
     /// Everything is being reverted.
@@ -76,13 +82,15 @@ pub(super) async fn inject(world: &Arc<World>, call: &Call<'_>) -> Result<Arc<In
     }
     announce(world, call);
     let started = Instant::now();
-    match try_inject(world, call, early).await {
-        Ok((mut injection, applied)) => {
-            // before the look: a start after it is noticed
-            if let Some(facts) = refresh(world, &injection.site.service).await {
-                injection.saw_under(Start::of(&facts));
-            }
-            let effect = look(world, &injection, &applied.outcomes).await;
+    let mut done = try_and_look(world, call, early).await;
+    for _ in 1..TRIES {
+        if !was_taken_back(call.fault, &done) {
+            break;
+        }
+        done = try_and_look(world, call, None).await;
+    }
+    match done {
+        Ok((mut injection, applied, effect)) => {
             let (proven, evidence) = report(world, &call.id, effect, applied.took(), started);
             (injection.proven, injection.evidence) = (proven, evidence);
             begins(world, &injection, &applied);
@@ -93,6 +101,27 @@ pub(super) async fn inject(world: &Arc<World>, call: &Call<'_>) -> Result<Arc<In
             Err(NotDone::Failed(error))
         }
     }
+}
+
+/// An event whose effect the subject may have ended before anybody looked: what was dropped from the
+/// cache is read again. There is nothing to undo, so it can be done once more.
+fn was_taken_back(fault: &FaultSpec, done: &Result<Looked, String>) -> bool {
+    let may_be = fault.kind() == Kind::Event && fault.subject_may_end_it();
+    may_be && matches!(done, Ok((_, _, Ok(effect))) if !effect.proven)
+}
+
+async fn try_and_look(
+    world: &Arc<World>,
+    call: &Call<'_>,
+    early: Option<Result<Ready, FaultError>>,
+) -> Result<Looked, String> {
+    let (injection, applied) = try_inject(world, call, early).await?;
+    // before the look: a start after it is noticed
+    if let Some(facts) = refresh(world, &injection.site.service).await {
+        injection.saw_under(Start::of(&facts));
+    }
+    let effect = look(world, &injection, &applied.outcomes).await;
+    Ok((injection, applied, effect))
 }
 
 fn announce(world: &World, Call { id, fault, part, .. }: &Call<'_>) {

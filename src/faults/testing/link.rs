@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::future::{self, BoxFuture, FutureExt as _};
 use tokio::time::{Duration, Instant};
 
-use super::Fake;
+use super::{Fake, World};
 use crate::{
     helper::{Applied, HelperError, HelperLink, Result},
     protocol::{
@@ -41,8 +41,19 @@ pub(crate) struct Keeper {
     pub(crate) pace: u32,
     /// Why the helper is lost.
     pub(crate) lost: Option<String>,
+    /// How often what is dropped from the page cache is read again before anybody looks.
+    pub(crate) reread: u32,
     entries: Vec<(Instant, bool)>,
     load: Option<(Instant, f64)>,
+}
+
+impl World {
+    fn drop_cache(&mut self) {
+        match self.keeper.reread {
+            0 => self.pages.resident = 0,
+            _ => self.keeper.reread -= 1,
+        }
+    }
 }
 
 impl Keeper {
@@ -89,6 +100,9 @@ impl Fake {
             if let (Op::Engine(op), Some(engine)) = (op, &engine) {
                 let done = engine.perform(op).await;
                 done.map_err(|error| HelperError::Refused(error.to_string()))?;
+            }
+            if matches!(op, Op::DropCache { .. }) {
+                self.world().drop_cache();
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    protocol::PageFacts,
     run::Origin,
     runtime::State,
     verdict::{ExitCode, Verdict},
@@ -40,6 +41,32 @@ async fn an_effect_that_is_not_seen_is_inconclusive_and_nothing_later_counts() {
         assert_eq!(ran.found(later).0, None, "{later}");
     }
     assert!(ran.is_clean().await);
+}
+
+const COLD: &str = "volumes: { data: { docker: {} } }
+services: { agent: { image: app, mounts: { /data: data } } }
+steps: [{ inject: { drop-cache: { target: \"agent:/data\" } }, as: p }]
+";
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_its_subject_takes_back_is_done_again_a_few_times() {
+    for (reread, verdict, done) in
+        [(0, Verdict::Pass, 1), (4, Verdict::Pass, 5), (5, Verdict::Inconclusive, 5)]
+    {
+        let ran = Bench::of(COLD)
+            .world(move |world| {
+                world.pages = PageFacts { files: 1, pages: 8, resident: 8 };
+                world.keeper.reread = reread;
+            })
+            .run()
+            .await;
+        assert_eq!(ran.found("p.effect").0, Some(verdict), "{}", ran.told());
+        let entries = ran.scene.helper().world().applied.clone();
+        let drops = entries.iter().filter(|entry| entry.what.starts_with("drop-cache"));
+        assert_eq!(drops.count(), done, "{reread}");
+        assert_eq!(ran.case("t").faults.len(), 1, "one fault, however often it is done");
+        assert!(ran.is_clean().await);
+    }
 }
 
 #[tokio::test(start_paused = true)]
