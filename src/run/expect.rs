@@ -61,11 +61,13 @@ pub(super) async fn wait_until_all_hold(
     probes: &[Watched<'_>],
     patience: &Patience,
 ) -> Awaited {
-    let deadline = Instant::now() + patience.within;
+    let start = Instant::now();
+    let deadline = start + patience.within;
     let mut streak: Option<Instant> = None;
     let mut faults: Vec<Option<Fault>> = vec![None; probes.len()];
     for round in 0_u64.. {
-        let began = Instant::now();
+        // the first look is in time, however little there is
+        let began = if round == 0 { start } else { Instant::now() };
         let readings = tokio::select! {
             readings = read_all(world, probes) => readings,
             () = world.stop.cancelled() => break,

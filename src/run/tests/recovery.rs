@@ -78,6 +78,14 @@ async fn a_look_that_comes_after_the_objective_cannot_tell() {
     assert_eq!(ran.found("recover").0, Some(Verdict::Inconclusive), "{}", ran.told());
 }
 
+/// By a real clock, which goes on between two lines.
+#[tokio::test]
+async fn the_first_look_is_in_time_however_little_there_is() {
+    let now = "steps: [{ expect: [{ http: { service: agent, path: /health, status: 200 } }], within: 0s, as: now }]\n";
+    let ran = Bench::of(now).run().await;
+    assert_eq!(ran.found("now.expect[0]").0, Some(Verdict::Pass), "{}", ran.told());
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_that_nobody_saw_begin_says_so() {
     let ran = Bench::of(KILL).run().await;
