@@ -100,6 +100,21 @@ impl Findings {
         (verdict, reasons)
     }
 
+    /// Why a failure proves nothing: something else broke before it, or the fault was not what it
+    /// seemed.
+    fn trouble(&self, failure: Option<&Finding>) -> Option<&Finding> {
+        let broken = |finding: &&Finding| {
+            matches!(finding.verdict, Some(Verdict::Error | Verdict::Inconclusive))
+        };
+        let mut before = self.all.iter().take_while(|finding| Some(*finding) != failure);
+        // whether the fault was in force all the time, and reached anybody, is found out afterwards
+        let of_a_fault = |finding: &&Finding| {
+            [".lasting", ".revert"].iter().any(|part| finding.id.ends_with(part))
+        };
+        let unproven = || self.all.iter().filter(broken).find(of_a_fault);
+        before.find(broken).or_else(unproven)
+    }
+
     /// A control is good if nothing but the hypothesis broke, and broke first where it must.
     fn judge_control(
         &self,
@@ -108,15 +123,7 @@ impl Findings {
     ) -> (Verdict, Vec<String>) {
         let (merged, reasons) = self.merged();
         let failure = self.first_failure();
-        let broken = |finding: &&Finding| {
-            matches!(finding.verdict, Some(Verdict::Error | Verdict::Inconclusive))
-        };
-        let earlier_trouble =
-            self.all.iter().take_while(|finding| Some(*finding) != failure).find(broken);
-        // whether the fault was in force all the time is found out after the failure
-        let ended_early = |finding: &&Finding| finding.id.ends_with(".lasting");
-        let unproven = self.all.iter().filter(broken).find(ended_early);
-        if let Some(trouble) = earlier_trouble.or(unproven) {
+        if let Some(trouble) = self.trouble(failure) {
             let why = format!("the control proves nothing: {}: {}", trouble.id, trouble.message);
             return (Verdict::Inconclusive, vec![why]);
         }
@@ -193,9 +200,14 @@ mod tests {
         let broken =
             findings(&[("full.effect", Verdict::Inconclusive), ("recover", Verdict::Fail)]);
         assert_eq!(broken.judge(Some(&control(&["recover"])), |_| None).0, Verdict::Inconclusive);
-        let early =
-            findings(&[("recover", Verdict::Fail), ("full.lasting", Verdict::Inconclusive)]);
-        assert_eq!(early.judge(Some(&control(&["recover"])), |_| None).0, Verdict::Inconclusive);
+        for (id, verdict) in [
+            ("full.lasting", Verdict::Inconclusive),
+            ("full.revert", Verdict::Inconclusive),
+            ("full.revert", Verdict::Error),
+        ] {
+            let late = findings(&[("recover", Verdict::Fail), (id, verdict)]);
+            assert_eq!(late.judge(Some(&control(&["recover"])), |_| None).0, Verdict::Inconclusive);
+        }
         let error = findings(&[("set-up", Verdict::Error)]);
         assert_eq!(error.judge(Some(&control(&[])), |_| None).0, Verdict::Inconclusive);
     }
