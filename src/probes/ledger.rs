@@ -62,6 +62,9 @@ fn default_within() -> Duration {
 /// A kind of damage: its name, what is allowed of it, and how to find its count.
 type Damage = (&'static str, Option<Bounds<u64>>, fn(&LedgerReport) -> u64);
 
+/// The load is stopped, and all that it wrote is read back, by a service that may only come up again.
+pub const JUDGING: time::Duration = time::Duration::from_secs(120);
+
 /// A rate over less than this is chance.
 const LEAST_MICROS: u64 = 100_000;
 
@@ -141,7 +144,8 @@ impl Ledger {
             report.attempted,
             counts.join(", ")
         );
-        Sample::judged(observed, wrong.violation()).number(report.lost as f64, Unit::LostRecords)
+        Sample::judged(observed, wrong.violation())
+            .number(report.unreadable() as f64, Unit::LostRecords)
     }
 
     async fn judged(&self, cx: &dyn ProbeCx) -> Result<Sample, ProbeError> {
@@ -233,9 +237,14 @@ impl Probe for Ledger {
         self.read_from.as_deref().map(|service| ("read_from", service))
     }
 
+    fn stops_its_load(&self) -> bool {
+        self.judges()
+    }
+
     fn deadline(&self) -> time::Duration {
         let arriving = self.read_from.as_ref().map_or(time::Duration::ZERO, |_| self.within.0);
-        time::Duration::from_secs(5).saturating_add(arriving)
+        let reading = if self.judges() { JUDGING } else { time::Duration::from_secs(5) };
+        reading.saturating_add(arriving)
     }
 
     async fn read(&self, cx: &dyn ProbeCx) -> Result<Sample, ProbeError> {

@@ -47,6 +47,7 @@ use crate::{
     protocol::{Capability, LoadStats, Place, Reading},
     runtime::{Runtime, RuntimeError},
 };
+pub use ledger::JUDGING;
 pub use tolerance::{Bounds, Pattern};
 pub use unit::Unit;
 pub use wanted::Wanted;
@@ -182,6 +183,11 @@ pub trait Probe: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
         None
     }
 
+    /// It ends its workload: what happens later is not in what it reads, nor in what is read after it.
+    fn stops_its_load(&self) -> bool {
+        self.explores().is_some()
+    }
+
     /// The service that it does something to, beside looking, and what; none where it only looks.
     fn act(&self) -> Option<(&str, String)> {
         None
@@ -285,6 +291,12 @@ macro_rules! probes {
             #[must_use]
             pub fn explores(&self) -> Option<Explores<'_>> {
                 match self { $(Self::$type(probe) => probe.explores(),)+ }
+            }
+
+            /// It ends its workload.
+            #[must_use]
+            pub fn stops_its_load(&self) -> bool {
+                match self { $(Self::$type(probe) => probe.stops_its_load(),)+ }
             }
 
             /// The service that it does something to, beside looking, and what.

@@ -1,6 +1,6 @@
 //! The last assertions: the `verify` probes, and the recovery point objective.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::time::{Instant, timeout};
 
@@ -10,13 +10,11 @@ use super::{
     world::{NEVER, World},
 };
 use crate::{
+    probes::JUDGING,
     protocol::{LoadCall, LoadReply},
     scenario::{Hypothesis, Spot},
     verdict::Verdict,
 };
-
-/// Reading a ledger back takes as long as the subject takes to return every record.
-pub(super) const JUDGING: Duration = Duration::from_secs(120);
 
 /// Reads every `verify` probe once, then judges the data loss; where a precondition broke, they are
 /// not evaluated.

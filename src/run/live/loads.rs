@@ -5,8 +5,8 @@ use tokio::time::timeout;
 use super::{Live, LiveError};
 use crate::{
     ledger::LedgerReport,
+    probes::JUDGING,
     protocol::{LoadCall, LoadReply, LoadStats, Place},
-    run::verify::JUDGING,
     workloads::WorkloadSpec,
 };
 

@@ -76,10 +76,10 @@ fn probe(cx: &mut Cx<'_>, probe: &ProbeSpec, path: &[Seg<'_>]) {
         for (key, text) in past(cx, &explores) {
             cx.report(&below(key), text);
         }
-        if path.first() != Some(&"verify".into()) {
-            let at: Vec<Seg<'_>> = path.iter().copied().chain([probe.name().into()]).collect();
-            cx.report(&at, too_early(probe.name()));
-        }
+    }
+    if probe.stops_its_load() && path.first() != Some(&"verify".into()) {
+        let at: Vec<Seg<'_>> = path.iter().copied().chain([probe.name().into()]).collect();
+        cx.report(&at, too_early(probe.name()));
     }
     for text in probe.check() {
         let at: Vec<Seg<'_>> = path.iter().copied().chain([probe.name().into()]).collect();
