@@ -30,15 +30,18 @@ pub(crate) fn cells(
     let Some(matrix) = tree.entry("matrix") else { return vec![Values::default()] };
     let before = problems.len();
     let axes = axes(tree, &matrix.value, sets, problems);
-    let product: usize = axes.iter().map(|(_, values)| values.len()).product();
-    if product > MAX_CELLS {
+    let sizes = axes.iter().map(|(_, values)| values.len());
+    let is_empty = sizes.clone().any(|size| size == 0);
+    let product = sizes.fold(1, usize::saturating_mul);
+    if !is_empty && product > MAX_CELLS {
         let text = format!(
             "the matrix has {product} cells, more than {MAX_CELLS}\n\nhint: shorten an axis, or split the scenario"
         );
         problems.push(Problem::at(matrix.key_span, text));
         return Vec::new();
     }
-    let mut cells = vec![Values::default()];
+    // not multiplied up to the axis that has none
+    let mut cells = if is_empty { Vec::new() } else { vec![Values::default()] };
     for (axis, values) in &axes {
         cells = cells
             .iter()

@@ -18,7 +18,7 @@ pub const LARGEST_FILE: usize = 1 << 20;
 /// Maps and lists inside each other.
 const MAX_DEPTH: usize = 64;
 /// Values of one file, with every alias written out.
-const MAX_NODES: usize = 20_000;
+pub(super) const MAX_NODES: usize = 20_000;
 
 /// The tree, unless the file cannot be read as one, and every problem on the way.
 pub(crate) fn parse(text: &str) -> (Option<Node>, Vec<Problem>) {

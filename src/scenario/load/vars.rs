@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     node::{Entry, Node, Origin, Seg, Span, Value},
+    parse::MAX_NODES,
     problem::Problem,
     scalar,
 };
@@ -13,6 +14,8 @@ use crate::diagnostic::suggest;
 const VERBATIM: [&str; 7] = ["keelhaul", "name", "tags", "vars", "matrix", "controls", "compose"];
 /// Variables defined by each other.
 const MAX_CHAIN: usize = 16;
+/// Bytes of a text with its variables put in.
+const MAX_TEXT: usize = 64 << 10;
 
 /// What variables may be resolved from.
 pub(crate) struct Definitions<'a> {
@@ -32,7 +35,7 @@ pub(crate) fn substitute(
     definitions: &Definitions<'_>,
     problems: &mut Vec<Problem>,
 ) -> Node {
-    let mut resolver = Resolver { definitions, done: BTreeMap::new(), chain: Vec::new(), problems };
+    let mut resolver = Resolver::new(definitions, problems);
     let mut tree = tree.clone();
     if let Value::Map(entries) = &mut tree.value {
         for entry in entries {
@@ -58,8 +61,7 @@ pub(crate) fn text_of(name: &str, definitions: &Definitions<'_>) -> Option<Strin
         return None;
     }
     let mut problems = Vec::new();
-    let mut resolver =
-        Resolver { definitions, done: BTreeMap::new(), chain: Vec::new(), problems: &mut problems };
+    let mut resolver = Resolver::new(definitions, &mut problems);
     let found = resolver.lookup(name, Span::default());
     Some(found.map(|(node, _)| node.raw).unwrap_or_default())
 }
@@ -108,10 +110,29 @@ struct Resolver<'a, 'p> {
     definitions: &'a Definitions<'a>,
     done: BTreeMap<String, Option<(Node, Origin)>>,
     chain: Vec<String>,
+    /// Values that were put in, with all below: variables made of each other multiply them.
+    put_in: usize,
     problems: &'p mut Vec<Problem>,
 }
 
-impl Resolver<'_, '_> {
+impl<'a, 'p> Resolver<'a, 'p> {
+    fn new(definitions: &'a Definitions<'a>, problems: &'p mut Vec<Problem>) -> Self {
+        Self { definitions, done: BTreeMap::new(), chain: Vec::new(), put_in: 0, problems }
+    }
+
+    /// Whether a value may still be put in; the first that may not is named.
+    fn has_room_for(&mut self, value: &Node, at: &Node) -> bool {
+        let had = self.put_in <= MAX_NODES;
+        self.put_in = self.put_in.saturating_add(value.count());
+        if had && self.put_in > MAX_NODES {
+            let text = format!(
+                "more than {MAX_NODES} values, with every variable put in\n\nhint: put fewer lists \
+                 into each other, or split the file"
+            );
+            self.problems.push(Problem::on(at, text));
+        }
+        self.put_in <= MAX_NODES
+    }
     /// `vars:` with every value resolved.
     fn definitions_of(&mut self, vars: &Node) -> Node {
         let mut vars = vars.clone();
@@ -164,34 +185,49 @@ impl Resolver<'_, '_> {
                 return hole;
             }
         };
+        if self.put_in > MAX_NODES {
+            return hole;
+        }
         if let [Part::Variable(name)] = parts[..] {
             return match self.variable(name, node.span) {
-                Some((value, origin)) => place(value, origin, node),
-                None => hole,
+                Some((value, origin)) if self.has_room_for(&value, node) => {
+                    place(value, origin, node)
+                }
+                _ => hole,
             };
         }
+        self.joined(node, parts).unwrap_or(hole)
+    }
+
+    /// A text of several parts; none where one of them cannot be put in, which was reported.
+    fn joined(&mut self, node: &Node, parts: Vec<Part<'_>>) -> Option<Node> {
         let (mut out, mut origins) = (String::new(), node.origins.clone());
         for part in parts {
             match part {
                 Part::Text(text) => out.push_str(&text),
-                Part::Variable(name) => match self.variable(name, node.span) {
-                    Some((value, origin)) if value.is_scalar() => {
-                        out.push_str(&value.raw);
-                        origins.push(origin);
-                    }
-                    Some((value, origin)) => {
+                Part::Variable(name) => {
+                    let (value, origin) = self.variable(name, node.span)?;
+                    if !value.is_scalar() {
                         let text = format!(
                             "`${{{name}}}` is {} and cannot become part of a text\n\nhint: use it alone",
                             value.words()
                         );
                         self.problems.push(Problem::on(node, text).with_origins(&[origin]));
-                        return hole;
+                        return None;
                     }
-                    None => return hole,
-                },
+                    out.push_str(&value.raw);
+                    origins.push(origin);
+                }
+            }
+            if out.len() > MAX_TEXT {
+                let text = format!(
+                    "a text of more than {MAX_TEXT} bytes, with every variable put in\n\nhint: put in less"
+                );
+                self.problems.push(Problem::on(node, text));
+                return None;
             }
         }
-        Node { value: Value::Text(out.clone()), raw: out, origins, span: node.span }
+        Some(Node { value: Value::Text(out.clone()), raw: out, origins, span: node.span })
     }
 
     /// A variable used outside `vars:`, or inside when another is being defined.
