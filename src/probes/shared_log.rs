@@ -10,6 +10,7 @@ use super::{
 use crate::{
     ledger::SharedLog,
     protocol::{Capability, Read, Reading},
+    units::Size,
 };
 
 /// A log of several writers holds whole records only.
@@ -95,10 +96,16 @@ impl Probe for Shared {
         let read = Read::File { place: place.clone(), digest: false, content: LIMIT };
         let reading = subject::read(cx, &place, read).await?;
         let facts = expect_reading!(reading, Reading::File);
+        let size = facts.as_ref().map_or(0, |facts| facts.size);
         let Some(content) = facts.and_then(|facts| facts.content) else {
             return Ok(Sample::outside("no file", format!("there is no file `{}`", self.path)));
         };
-        Ok(self.judge(&SharedLog::read(content.as_bytes())))
+        let sample = self.judge(&SharedLog::read(content.as_bytes()));
+        if size > LIMIT && sample.holds() {
+            let why = format!("only its first MiB was looked at, and it has {}", Size(size));
+            return Ok(Sample::proves_nothing(sample.observed, why));
+        }
+        Ok(sample)
     }
 }
 
@@ -129,6 +136,18 @@ mod tests {
         assert!(holds(", writers: 1").await, "it is being written");
         put(format!("{}{two}", &one[..7]));
         assert!(!holds("").await && holds(", broken: 1").await);
+    }
+
+    #[tokio::test]
+    async fn a_part_of_it_says_nothing_of_the_rest() {
+        let world = World::default();
+        let mut file = testing::file(12, 1);
+        (file.content, file.size) = (Some(shared_line("one", 1, "aa")), LIMIT + 1);
+        world.set().files.insert("/data/x".into(), file);
+        let sample = probe("").read(&world).await.unwrap();
+        assert!(!sample.holds() && sample.vacuous, "{sample:?}");
+        let sample = probe(", writers: 2").read(&world).await.unwrap();
+        assert!(!sample.holds() && !sample.vacuous, "what is wrong in it is wrong: {sample:?}");
     }
 
     #[test]

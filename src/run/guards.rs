@@ -72,6 +72,7 @@ async fn watch_stop_conditions(world: Arc<World>) {
     }
     let mut ticks = interval(STOP_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut blind = vec![false; world.case.scenario.stop_when.len()];
     loop {
         ticks.tick().await;
         match world.phase() {
@@ -79,12 +80,19 @@ async fn watch_stop_conditions(world: Arc<World>) {
             Phase::SteadyState | Phase::Steps => {}
             Phase::Rollback | Phase::Verify | Phase::TearDown => return,
         }
-        for item in &world.case.scenario.stop_when {
-            if let Ok(sample) = world.read_alongside(&item.probe).await
-                && sample.holds()
-            {
-                let what = format!("{}: {}", item.probe.describe(), sample.observed);
-                return world.stop(Stop::Condition(what));
+        for (item, blind) in world.case.scenario.stop_when.iter().zip(&mut blind) {
+            match world.read_alongside(&item.probe).await {
+                Ok(sample) if sample.holds() => {
+                    let what = format!("{}: {}", item.probe.describe(), sample.observed);
+                    return world.stop(Stop::Condition(what));
+                }
+                Ok(_) => *blind = false,
+                // once for as long as it lasts: a guard that sees nothing stops nothing
+                Err(error) if !std::mem::replace(blind, true) => world.note(format!(
+                    "`stop_when` cannot be read, and stops nothing meanwhile: {}: {error}",
+                    item.probe.describe()
+                )),
+                Err(_) => {}
             }
         }
     }

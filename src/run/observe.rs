@@ -134,6 +134,8 @@ impl Tally {
         match result {
             Ok(sample) => match &sample.violation {
                 None => self.held += 1,
+                // neither the one nor the other was shown
+                Some(_) if sample.vacuous => self.missing += 1,
                 Some(violation) => {
                     self.violated += 1;
                     self.first_violation.get_or_insert_with(|| {
@@ -193,5 +195,10 @@ mod tests {
         assert_eq!(Tally::default().judge(Require::Always).0, Verdict::Inconclusive);
         let gaps = Tally { held: 9, missing: 1, ..Tally::default() };
         assert_eq!(gaps.judge(Require::Always).0, Verdict::Inconclusive);
+        let mut vacuous = Tally::default();
+        vacuous.count(&Ok(Sample::proves_nothing("0 bytes", "they wait to be written")));
+        for require in [Require::Always, Require::Never, Require::Eventually] {
+            assert_eq!(vacuous.judge(require).0, Verdict::Inconclusive);
+        }
     }
 }
