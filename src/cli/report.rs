@@ -10,7 +10,7 @@ use super::{args::ReportArgs, output, run::print_report};
 use crate::{
     report,
     run::RunRecord,
-    verdict::{Ending, ExitCode, Verdict},
+    verdict::{ExitCode, Verdict},
 };
 
 pub(super) const EVENTS: &str = "events.jsonl";
@@ -37,9 +37,8 @@ pub(super) fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     problems.extend(report::write_logs(&record, &directory).err());
     problems.iter().for_each(|problem| output::say(format!("error: {problem}")));
     print_report(&record, args.format, output::look())?;
-    let ending = record.ended.map_or_else(Ending::default, |(_, ending)| ending);
     let unwritten = if problems.is_empty() { Verdict::Pass } else { Verdict::Error };
-    Ok(ExitCode::of(record.verdict().merge(unwritten), ending))
+    Ok(report::exit_code(&record, unwritten))
 }
 
 /// A directory as it is given, or a run below `--out`.

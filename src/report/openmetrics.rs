@@ -50,7 +50,7 @@ pub fn write(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
     let cases: Vec<&CaseRecord> = cases.map(super::suites::Case::last).collect();
     let mut page = Page::default();
     totals(record, &mut page);
-    durations(&cases, &mut page);
+    durations(record, &cases, &mut page);
     recoveries(&cases, &mut page);
     ledgers(&cases, &mut page);
     page.0.push_str("# EOF\n");
@@ -77,11 +77,11 @@ fn totals(record: &RunRecord, page: &mut Page) {
     page.sample("keelhaul_run_seconds", &[], seconds(record.took_us));
 }
 
-fn durations(cases: &[&CaseRecord], page: &mut Page) {
+fn durations(record: &RunRecord, cases: &[&CaseRecord], page: &mut Page) {
     let name = "keelhaul_case_seconds";
     page.family(name, "What each case took, in the attempt that counts.");
     for case in cases {
-        let took = case.ended_us.unwrap_or(case.started_us).saturating_sub(case.started_us);
+        let took = case.ended_us.unwrap_or(record.took_us).saturating_sub(case.started_us);
         let verdict = case.verdict().word();
         page.sample(name, &[("case", &case.start.case), ("verdict", verdict)], seconds(took));
     }
@@ -94,7 +94,8 @@ fn recoveries(cases: &[&CaseRecord], page: &mut Page) {
         "Time from the end of a fault to the steady state; none where it never came.",
     );
     for case in cases {
-        for one in &case.recoveries {
+        // what was steady at the first look took no time that anybody has measured
+        for one in case.recoveries.iter().filter(|one| !one.at_first_look) {
             let labels = [("case", case.start.case.as_str()), ("assertion", &one.assertion)];
             if let Some(took) = one.recovery_us {
                 page.sample(name, &labels, seconds(took));
@@ -112,7 +113,7 @@ fn ledgers(cases: &[&CaseRecord], page: &mut Page) {
                 ("acknowledged", ledger.acknowledged),
                 ("failed", ledger.failed),
                 ("indeterminate", ledger.indeterminate),
-                ("lost", ledger.lost),
+                ("lost", ledger.unreadable()),
                 ("corrupt", ledger.corrupt),
                 ("torn", ledger.torn),
                 ("phantom", ledger.phantom),

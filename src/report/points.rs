@@ -195,7 +195,7 @@ fn residue(case: &CaseRecord) -> Point {
     match &case.residue {
         Some(left) if left.is_empty() => bare("residue", Some(Verdict::Pass), "nothing left"),
         Some(left) => {
-            bare("residue", Some(Verdict::Fail), &format!("left behind: {}", left.join(", ")))
+            bare("residue", Some(Verdict::Error), &format!("left behind: {}", left.join(", ")))
         }
         None => bare("residue", None, "it was not looked for"),
     }

@@ -170,7 +170,9 @@ fn loss_of_ledgers(case: &CaseRecord) -> Option<String> {
     let sum = |part: fn(&crate::ledger::LedgerReport) -> u64| -> u64 {
         case.ledgers.iter().map(|(_, report)| part(report)).fold(0, u64::saturating_add)
     };
-    let mut text = format!("{} of {} lost", sum(|it| it.lost), sum(|it| it.acknowledged));
+    // as the verdict counts: what is there in part cannot be read back either
+    let lost = sum(crate::ledger::LedgerReport::unreadable);
+    let mut text = format!("{lost} of {} lost", sum(|it| it.acknowledged));
     let other = [
         ("corrupt", sum(|it| it.corrupt)),
         ("torn", sum(|it| it.torn)),

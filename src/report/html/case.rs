@@ -137,7 +137,7 @@ fn ledgers(case: &CaseRecord) -> Markup {
                 tbody { @for (workload, ledger) in &case.ledgers { tr {
                     td { (one_line(workload, 100)) } td { (ledger.acknowledged) } td { (ledger.failed) }
                     td { (ledger.indeterminate) }
-                    @for bad in [ledger.lost, ledger.corrupt, ledger.torn, ledger.phantom, ledger.duplicated, ledger.reordered] {
+                    @for bad in [ledger.unreadable(), ledger.corrupt, ledger.torn, ledger.phantom, ledger.duplicated, ledger.reordered] {
                         td .fail[bad > 0] { (bad) }
                     }
                 } } }

@@ -105,13 +105,14 @@ fn an_earlier_failure_elsewhere_is_kept_on_the_whole() {
 fn a_fault_without_proof_and_a_revert_without_end() {
     let mut made = Made::run(1);
     made.case("a", "", 1).inject(false).revert(false).rolled_back(Some("device busy"));
-    made.residue(&["volume x"]).case_end(Verdict::Fail, &[]).end(Verdict::Fail);
+    made.residue(&["volume x"]).case_end(Verdict::Error, &[]).end(Verdict::Error);
     let xml = rendered(&made.record());
     let case = |name| test_case(&xml, name);
     assert!(case("fault full (inode-exhaustion): effect").contains("type=\"inconclusive\""));
     assert!(case("fault full (inode-exhaustion): revert").contains("type=\"error\""));
     assert!(case("rollback").contains("keelhaul recover r1"));
-    assert!(case("residue").contains("left behind: volume x"));
+    let residue = case("residue");
+    assert!(residue.contains("left behind: volume x") && residue.contains("type=\"error\""));
 }
 
 #[test]

@@ -28,6 +28,8 @@ fn a_run_in_numbers() {
     let all = types.len();
     types.dedup();
     assert_eq!(types.len(), all, "each family once, its samples together");
+    let unseen = self::page(Made::everything().that_shows_nothing());
+    assert!(!unseen.contains("keelhaul_recovery_seconds{"), "nobody has measured one: {unseen}");
 }
 
 #[test]
