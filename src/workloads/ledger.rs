@@ -166,6 +166,16 @@ impl Ledger {
         self.timeout
     }
 
+    /// What is wrong with its parameters; each one sentence, with a hint. Pure.
+    #[must_use]
+    pub fn check(&self) -> Vec<String> {
+        let mut wrong = self.via.check();
+        if self.timeout.0.is_zero() {
+            wrong.push("nothing is acknowledged in no time\n\nhint: write `timeout: 1s`".into());
+        }
+        wrong
+    }
+
     /// What the worker is to do.
     #[must_use]
     pub fn load(&self, run: &str, place: Place, seed: u64) -> LoadSpec {
@@ -184,6 +194,28 @@ impl Ledger {
 }
 
 impl LedgerVia {
+    fn check(&self) -> Vec<String> {
+        let (port, path, empty) = match self {
+            Self::Http { port, path, .. } => (Some((*port, default_port())), Some(path), false),
+            Self::File { path, .. } => (None, Some(path), false),
+            Self::Command { command, .. } => (None, None, command.is_empty()),
+            Self::Postgres { port, .. } => (Some((*port, default_postgres_port())), None, false),
+            Self::Redis { port, .. } => (Some((*port, default_redis_port())), None, false),
+            Self::Etcd { port, .. } => (Some((*port, default_etcd_port())), None, false),
+        };
+        let mut wrong = Vec::new();
+        if let Some((0, usual)) = port {
+            wrong.push(format!("there is no port 0\n\nhint: write `port: {usual}`"));
+        }
+        if let Some(path) = path.filter(|path| !path.starts_with('/')) {
+            wrong.push(format!("`{path}` is no absolute path\n\nhint: start it with `/`"));
+        }
+        if empty {
+            wrong.push("there is no program to run\n\nhint: write `command: [/bin/load]`".into());
+        }
+        wrong
+    }
+
     fn protocol(&self) -> Via {
         match self.clone() {
             Self::Http { port, path, .. } => Via::Http { port, path },

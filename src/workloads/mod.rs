@@ -54,6 +54,14 @@ impl WorkloadSpec {
         }
     }
 
+    /// What is wrong with its parameters; each one sentence, with a hint. Pure.
+    #[must_use]
+    pub fn check(&self) -> Vec<String> {
+        match self {
+            Self::Ledger(ledger) => ledger.check(),
+        }
+    }
+
     /// What the worker is to do.
     #[must_use]
     pub fn load(&self, run: &str, place: Place, seed: u64) -> LoadSpec {

@@ -5,6 +5,7 @@
 mod attach;
 mod faults;
 mod ids;
+mod limits;
 mod names;
 mod probes;
 mod profiles;
@@ -30,6 +31,7 @@ pub(crate) fn check(scenario: &Scenario, tree: &Node, control: Option<usize>) ->
     let mut cx = Cx { scenario, tree, control, lost: BTreeSet::new(), problems: Vec::new() };
     names::check(&mut cx);
     services::check(&mut cx);
+    limits::check(&mut cx);
     attach::check(&mut cx);
     starts::check(&mut cx);
     references::check(&mut cx);
@@ -64,6 +66,7 @@ pub(crate) fn check_rest(
 ) -> Vec<Problem> {
     let mut cx = Cx { scenario, tree, control, lost, problems: Vec::new() };
     services::check(&mut cx);
+    limits::check(&mut cx);
     attach::check(&mut cx);
     starts::check(&mut cx);
     references::check(&mut cx);

@@ -230,7 +230,7 @@ fn values_of_the_environment_are_hidden() {
         let verify = "verify: [{ container: { service: a, state: running } }]";
         format!("keelhaul: 1\nname: a\nvars: {{ t: '${{env:TOKEN}}' }}\n{services}\n{verify}\n")
     };
-    let loaded = load_text(&file("1MiB"), &[]).unwrap();
+    let loaded = load_text(&file("8MiB"), &[]).unwrap();
     assert_eq!(loaded[0].secrets, ["hunter22"]);
     assert_eq!(loaded[0].cells[0].scenario.services["a"].env["T"], "hunter22");
     let problems = load_text(&file("'${t}'"), &[]).unwrap_err();
