@@ -59,10 +59,10 @@ pub(super) async fn gameday(args: GamedayArgs) -> anyhow::Result<ExitCode> {
     let closed = played(case, state, inputs, (&run, &directory, &recorder)).await?;
     let mut memory = Memory::new(&args.out, args.no_history);
     memory.recall(&recorder);
-    recorder.emit(Event::RunEnded { verdict: closed.verdict, ending: closed.ending });
+    recorder.emit(run::ended(closed, &recorder));
     memory.keep(&recorder.record());
-    let unprinted = Unprinted::default();
-    let last = Last { directory: &directory, unprinted: &unprinted, read_cases: false };
+    let unprinted = &Unprinted::default();
+    let last = Last { directory: &directory, unprinted, read_cases: false };
     run::finish(Format::Human, &recorder, &last)
 }
 

@@ -71,15 +71,28 @@ fn to_act_on(args: &InitArgs) -> Vec<String> {
     args.attach.iter().cloned().chain(project).collect()
 }
 
+/// All of it or nothing: half a suite is none, and would stand in the way of the next call.
 fn write(suite: &[Starter], out: &Path) -> anyhow::Result<()> {
+    let had_place = out.exists();
     fs::create_dir_all(out).with_context(|| format!("cannot make `{}`", out.display()))?;
-    for one in suite {
+    let mut begun = Vec::new();
+    let written = suite.iter().try_for_each(|one| {
         let path = out.join(&one.name);
         let file = fs::OpenOptions::new().write(true).create_new(true).open(&path);
-        file.and_then(|mut file| file.write_all(one.text.as_bytes()))
-            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        let filled = file.and_then(|mut file| {
+            begun.push(path.clone());
+            file.write_all(one.text.as_bytes())
+        });
+        filled.with_context(|| format!("cannot write `{}`", path.display()))
+    });
+    if written.is_err() {
+        // what cannot be removed either is named by the next call
+        begun.iter().for_each(|path| drop(fs::remove_file(path)));
+        if !had_place {
+            let _ = fs::remove_dir(out);
+        }
     }
-    Ok(())
+    written
 }
 
 /// The suite of a container; none where it is not there, which was said.

@@ -26,7 +26,7 @@ use crate::{
         text::one_line,
     },
     run::{
-        self, Event, Listener, Recorder, Redactor, RunRecord, RunStart, Stamped,
+        self, Closed, Event, Listener, Recorder, Redactor, RunRecord, RunStart, Stamped,
         stages::DockerStages, suite,
     },
     runtime::{self, Docker, Runtime},
@@ -71,7 +71,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let engine = connected(&interrupt).await;
     let facts = engine.as_ref().ok().map(|(_, facts)| facts);
     recorder.emit(Event::RunStarted(Box::new(start(&run, &cases, &args.fail_on, facts))));
-    let (mut verdict, ending) = match engine {
+    let (verdict, ending) = match engine {
         Ok((docker, engine)) => {
             // beside the run: it has all the time that the run takes
             tokio::spawn(recover::sweep(Arc::clone(&docker)));
@@ -85,17 +85,20 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             (Verdict::Error, Ending { interrupted, ..Ending::default() })
         }
     };
-    if recorder.failure().is_some() {
-        verdict = verdict.merge(Verdict::Error);
-    }
     let mut memory = Memory::new(&args.out, args.no_history);
     memory.recall(&recorder);
-    recorder.emit(Event::RunEnded { verdict, ending });
+    recorder.emit(ended(Closed { verdict, ending }, &recorder));
     memory.keep(&recorder.record());
     progress.finish();
     let read_cases = output::together();
     let last = Last { directory: &directory, unprinted: &unprinted, read_cases };
     finish(args.format, &recorder, &last)
+}
+
+/// The last event. A run whose events could not be written ends with an error, whatever else came of it.
+pub(super) fn ended(Closed { verdict, ending }: Closed, recorder: &Recorder) -> Event {
+    let verdict = recorder.failure().map_or(verdict, |_| verdict.merge(Verdict::Error));
+    Event::RunEnded { verdict, ending }
 }
 
 /// The engine and what it is, or why there is none.

@@ -87,17 +87,18 @@ impl Recorder {
         let mut state = self.state();
         let event = state.redactor.apply(event);
         // stamped under the lock, so that the file is in order
-        let stamped = Stamped { at_us: self.now_us(), event };
-        state.record.apply(&stamped);
-        if let Err(error) = state.write(&stamped) {
-            state.failure.get_or_insert(error.to_string());
-            state.file = None;
+        let mut stamped = vec![Stamped { at_us: self.now_us(), event }];
+        state.record.apply(&stamped[0]);
+        if let Err(error) = state.write(&stamped[0]) {
+            stamped.push(state.write_no_more(&error, self.now_us()));
         }
         // taken before the other is given back: nobody overtakes
         let listeners = self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         drop(state);
-        for listener in listeners.iter() {
-            listener(&stamped);
+        for (event, listener) in
+            stamped.iter().flat_map(|one| listeners.iter().map(move |it| (one, it)))
+        {
+            listener(event);
         }
     }
 
@@ -126,5 +127,16 @@ impl State {
         file.write_all(b"\n")?;
         // each event reaches the kernel at once: it must survive our own SIGKILL
         file.flush()
+    }
+
+    /// Leaves the file as it is, and says so to whoever may make room while the run goes on.
+    fn write_no_more(&mut self, error: &std::io::Error, at_us: u64) -> Stamped {
+        (self.file, self.failure) = (None, Some(error.to_string()));
+        let text = format!(
+            "no event is written any more: {error}; the run goes on, and ends with an error"
+        );
+        let noted = Stamped { at_us, event: Event::Noted { case: None, text } };
+        self.record.apply(&noted);
+        noted
     }
 }

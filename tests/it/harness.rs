@@ -224,3 +224,35 @@ pub(crate) fn loops(run: &str) -> Vec<String> {
         })
         .collect()
 }
+
+/// A tmpfs with next to no room, for as long as this is kept.
+pub(crate) struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// Why a test without one is skipped.
+    pub(crate) const NONE: &str = "skipped: a tmpfs cannot be mounted here";
+
+    /// Mounts one of this size there, where that can be done.
+    pub(crate) fn at(directory: &Path, size: &str) -> Option<Self> {
+        let options = format!("size={size},mode=777");
+        let mut mount = Command::new("mount");
+        let mount = mount.args(["-t", "tmpfs", "-o", &options, "keelhaul-test"]).arg(directory);
+        mount.output().is_ok_and(|output| output.status.success()).then(|| Self(directory.into()))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Takes what room there is.
+    pub(crate) fn fill(&self) {
+        let mut ballast = File::create(self.0.join("ballast")).unwrap();
+        while ballast.write_all(&[0; 1024]).is_ok() {}
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}

@@ -297,6 +297,26 @@ async fn a_game_day_asks_first_and_leaves_the_container_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_is_removed_ends_its_game_day() {
+    let theirs = Theirs::start().await;
+    let test = Test::new();
+    let project = format!("project={}", theirs.name);
+    let pty = Pty::start(&test, &["gameday", "--attach", &project], (80, 24));
+    pty.see("go on?");
+    pty.keys("yes\r");
+    pty.see("ok  db");
+    pty.keys("\u{1b}[B");
+    pty.see("Faults for db:/data");
+    gameday::inject(&pty, "read-only");
+    pty.see("IN FORCE: 1");
+    let removed = Command::new("docker").args(["rm", "-f", &theirs.id]).output().unwrap();
+    assert!(removed.status.success(), "{removed:?}");
+    pty.see("was removed by someone else");
+    assert_eq!(pty.end(), Some(3));
+    assert!(test.junit().contains("was removed by someone else"), "{}", test.junit());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_has_the_name_of_a_claim_is_in_the_way_and_stays() {
     let theirs = Theirs::start().await;
     let name = format!("keelhaul-attached-{:.12}", theirs.id);

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::pty::{Pty, ended};
-use crate::harness::{DEADLINE, Test};
+use crate::{
+    harness::{DEADLINE, SmallDisk, Test},
+    weather::say,
+};
 
 /// A service under load, whose own steps are not what is played.
 const SCENARIO: &str = r#"
@@ -127,6 +130,27 @@ fn a_terminal_that_takes_nothing_holds_up_neither_the_end_nor_the_reports() {
     assert!(reverted.is_some_and(|(_, gone, _, _)| gone));
     pty.stall(false);
     assert_eq!(pty.end(), Some(0));
+}
+
+#[test]
+fn a_full_disk_under_the_reports_is_said_at_once_and_everything_is_reverted() {
+    let test = Test::new();
+    let reports = test.path("reports");
+    std::fs::create_dir(&reports).unwrap();
+    let Some(small) = SmallDisk::at(&reports, "256k") else {
+        return say(SmallDisk::NONE);
+    };
+    let pty = up(&test);
+    small.fill();
+    pty.see("no event is written any more");
+    inject(&pty, "read-only");
+    pty.see("IN FORCE: 1");
+    pty.keys("S");
+    pty.see("everything was reverted");
+    pty.keys("q");
+    pty.see("the event file is incomplete");
+    assert_eq!(pty.end(), Some(3));
+    test.assert_no_residue();
 }
 
 #[test]

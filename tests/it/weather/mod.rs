@@ -29,7 +29,7 @@ mod vacuity;
 pub(crate) use host::recover;
 
 /// Says what a test measured, or why it could not.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
 }
 

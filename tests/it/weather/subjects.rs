@@ -1,6 +1,6 @@
 //! Bad weather around the subject: it exits at once, somebody removes it, the reports' disk is full.
 
-use std::{path::Path, process::Command};
+use std::path::Path;
 
 use super::harness::Test;
 use super::{
@@ -8,6 +8,7 @@ use super::{
     host::{assert_clean, docker},
     say,
 };
+use crate::harness::{self, SmallDisk};
 
 #[test]
 fn a_subject_that_exits_at_once_is_stated_with_its_exit_code() {
@@ -71,34 +72,11 @@ fn a_restart_that_ends_the_fault_is_noticed() {
     }
 }
 
-/// A tmpfs with next to nothing free.
-struct Small(tempfile::TempDir);
-
-impl Small {
-    fn mount() -> Option<Self> {
-        let directory = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=16k,mode=777", "keelhaul-test"])
-            .arg(directory.path())
-            .output();
-        mounted.is_ok_and(|output| output.status.success()).then_some(Self(directory))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.path()).status();
-    }
-}
-
 #[test]
 fn a_full_disk_under_the_reports_is_an_error_after_a_whole_rollback() {
-    let Some(small) = Small::mount() else {
-        return say("skipped: a tmpfs cannot be mounted here");
+    let directory = tempfile::tempdir().unwrap();
+    let Some(small) = SmallDisk::at(directory.path(), "16k") else {
+        return say(SmallDisk::NONE);
     };
     std::fs::write(small.path().join("ballast"), vec![0; 8 << 10]).unwrap();
     let ended = Test::of(&Fixture::called("read-only").scenario("")).out(small.path()).finish();
@@ -107,4 +85,24 @@ fn a_full_disk_under_the_reports_is_an_error_after_a_whole_rollback() {
     assert!(ended.stderr.to_lowercase().contains("no space left"), "{told}");
     assert_eq!(ended.asserted("fault.revert"), "pass", "{told}");
     assert_clean(&ended.id(), &ended.env, "full disk");
+}
+
+#[test]
+fn a_full_disk_under_a_suite_leaves_no_half_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(small) = SmallDisk::at(directory.path(), "16k") else {
+        return say(SmallDisk::NONE);
+    };
+    let test = harness::Test::new();
+    let compose = "services: { db: { image: x, volumes: [ d:/d, e:/e ], restart: always } }\nvolumes: { d: {}, e: {} }\n";
+    test.scenario("compose.yaml", compose);
+    let out = small.path().join("suite").display().to_string();
+    let init = || test.keelhaul(&["init", "--compose", "compose.yaml", "--out", &out]);
+    let ran = init();
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let told = ran.stderr.to_lowercase();
+    assert!(told.contains("cannot write") && told.contains("no space left"), "{ran:?}");
+    assert!(!Path::new(&out).exists(), "half a suite");
+    let ran = init();
+    assert!(!ran.stderr.contains("there already"), "{ran:?}");
 }
