@@ -11,8 +11,8 @@ use super::{
 use crate::{
     catalog::{Parameter, parameters_of},
     scenario::{
-        Attach, Control, ExecStep, ExpectFailure, Healthcheck, Matrix, Objectives, RecoverStep,
-        Scenario, Service, step_schema,
+        Attach, Compose, Control, ExecStep, ExpectFailure, Healthcheck, Matrix, Objectives,
+        RecoverStep, Scenario, Service, step_schema,
     },
 };
 
@@ -36,7 +36,7 @@ steps:
   - { inject: { restart: { target: agent } }, as: started }
   - { recover: { within: 5s } }";
 
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     Part { name: "scenario", what: "a file", schema: Scenario::json_schema, example: SCENARIO },
     Part {
         name: "service",
@@ -73,6 +73,12 @@ const PARTS: [Part; 11] = [
         what: "of a scenario",
         schema: ExpectFailure::json_schema,
         example: "expect_failure: { until: \"2027-01-31\", because: mended in the next release }",
+    },
+    Part {
+        name: "compose",
+        what: "of a scenario",
+        schema: Compose::map_schema,
+        example: "compose: { file: compose.yaml, services: [db] } # or `compose: compose.yaml`",
     },
     Part {
         name: "attach",

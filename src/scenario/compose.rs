@@ -37,6 +37,13 @@ struct Options {
     without: Vec<String>,
 }
 
+impl Compose {
+    /// The schema of the map alone: what else than its name can be said of the file.
+    pub fn map_schema(generator: &mut SchemaGenerator) -> Schema {
+        Options::json_schema(generator)
+    }
+}
+
 struct ComposeVisitor;
 
 impl<'de> de::Visitor<'de> for ComposeVisitor {

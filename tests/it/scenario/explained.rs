@@ -42,7 +42,7 @@ steady_state: [{ container: { service: agent, state: running } }]
 const STEPS: &str = "steps: [{ inject: { kill: { target: agent } }, as: k }, recover]\n";
 
 /// Each part of the language, and the scenario in which its example stands.
-const PLACES: [(&str, &str); 11] = [
+const PLACES: [(&str, &str); 12] = [
     ("scenario", "EXAMPLE"),
     ("service", "BASEEXAMPLESTEPS"),
     ("step", "BASEsteps:\nEXAMPLE"),
@@ -59,6 +59,14 @@ STEPSEXAMPLE",
 ",
     ),
     ("expect_failure", "BASESTEPSEXAMPLE"),
+    (
+        "compose",
+        "keelhaul: 1
+name: t
+EXAMPLEsteady_state: [{ container: { service: db, state: running } }]
+steps: [{ inject: { kill: { target: db } }, as: k }, recover]
+",
+    ),
     (
         "attach",
         "keelhaul: 1
@@ -90,6 +98,7 @@ fn placed(place: &str, example: &str) -> String {
 #[test]
 fn the_example_of_each_part_of_the_language_passes_the_check() {
     let test = Test::new();
+    test.scenario("compose.yaml", "services: { db: { image: x }, web: { image: x } }\n");
     for (part, place) in PLACES {
         let explained = test.keelhaul(&["explain", part]).stdout;
         // also a word, a key or a probe is called so
