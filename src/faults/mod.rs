@@ -44,7 +44,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     helper::HelperError,
-    protocol::{Capability, IoRule, Outcome, Reading},
+    protocol::{Capability, IoRule, Outcome},
     runtime::RuntimeError,
     units::Duration,
     volumes::{Layer, VolumeSpec},
@@ -56,6 +56,7 @@ pub use cx::Cx;
 pub use effect::Effect;
 pub use fault::{Declared, Described, Fault, Prepared};
 pub use kind::{Kind, Scope};
+pub(crate) use observe::unexpected;
 pub use on_others::{Changes, OnOthers};
 pub use profile::{Part, Profile};
 pub use select::{Pick, Selector};
@@ -93,6 +94,7 @@ mod kill;
 mod label;
 mod lost_fsync;
 mod lost_mount;
+mod lost_write;
 mod lying_flush;
 mod memory_limit;
 mod misdirected_write;
@@ -430,6 +432,7 @@ faults! {
     "label" => label::Label,
     "lost-fsync" => lost_fsync::LostFsync,
     "lost-mount" => lost_mount::LostMount,
+    "lost-write" => lost_write::LostWrite,
     "lying-flush" => lying_flush::LyingFlush,
     "memory-limit" => memory_limit::MemoryLimit,
     "misdirected-write" => misdirected_write::MisdirectedWrite,
@@ -491,9 +494,4 @@ async fn verified<F: Fault>(
         Err(lost @ FaultError::Helper(HelperError::Lost(_))) => Err(lost),
         Err(_) => Ok(Effect::unproven(ended)),
     }
-}
-
-/// The helper's answer was of another form than the question asks for.
-pub(crate) fn unexpected(reading: &Reading) -> FaultError {
-    FaultError::Unexpected(format!("{reading:?}"))
 }

@@ -1,6 +1,6 @@
 //! What faults ask of a target: one typed question each. Changes nothing.
 
-use super::{Cx, FaultError, unexpected};
+use super::{Cx, FaultError};
 use crate::{
     protocol::{
         AccessFacts, ClockFacts, FileFacts, FileId, FsFacts, Init, IoFacts, LabelFacts, LoopFacts,
@@ -9,6 +9,11 @@ use crate::{
     },
     runtime::{ContainerFacts, RuntimeError, State, labels},
 };
+
+/// The helper's answer was of another form than the question asks for.
+pub(crate) fn unexpected(reading: &Reading) -> FaultError {
+    FaultError::Unexpected(format!("{reading:?}"))
+}
 
 /// The same container's other path.
 pub(super) fn sibling(place: &Place, path: &str) -> Place {

@@ -175,7 +175,7 @@ pub enum IoAction {
     /// A sync of a file or a directory says that it is done, and is not: what it was about is not
     /// durable.
     LoseSync,
-    /// A write to a disk says that it is done, and is not.
+    /// A write says that it is done, and is not: all of it to a file, the bytes that are meant to a disk.
     LoseWrite,
     /// A write to a disk says that it is done, and is done at another place.
     Misdirect {

@@ -44,6 +44,14 @@ pub(super) fn answer_bytes(reply: Told<ReplyXattr>, size: u32, found: Result<Vec
     }
 }
 
+/// Says of a write that is not done that all of it is; what is torn besides fails.
+pub(super) fn answer_lost(reply: Told<ReplyWrite>, length: usize, torn: Option<i32>) {
+    match torn {
+        Some(errno) => reply.refuse(Errno::from_raw_os_error(errno)),
+        None => reply.moved(length as u64).written(u32::try_from(length).unwrap_or(u32::MAX)),
+    }
+}
+
 /// Room as a rule tells of it; never less in all than is free.
 fn room(mut stat: StatVfs, told: Option<ToldRoom>) -> StatVfs {
     let ToldRoom { bytes, inodes } = told.unwrap_or_default();
@@ -130,8 +138,11 @@ impl Fs {
         length: u64,
         strike: &Strike,
     ) {
-        if strike.touches_bytes() {
+        if strike.touches_bytes() || strike.loses_write.is_some() {
             return match self.to_be_copied(from.0, (from.1, length), strike) {
+                Ok(data) if strike.loses_write.is_some() => {
+                    answer_lost(reply, data.len(), strike.errno);
+                }
                 Ok(data) => {
                     self.answer_write(reply, (who, to), (offset, &data), strike.errno, None);
                 }

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use super::{
     Fs, Who, agreed,
-    answer::{answer_bytes, answer_empty},
+    answer::{answer_bytes, answer_empty, answer_lost},
     attr::{Change, told},
     data,
     names::{Bits, Made},
@@ -300,9 +300,12 @@ impl Filesystem for Served {
             // the bytes are the kernel's: not copied where nothing has to wait
             return self.0.answer_write(reply, (who, fh.0), (offset, data), None, durable);
         }
-        let (data, torn) = (data::shaped(data, &strike), strike.errno);
-        self.0.after(&strike, reply, move |fs, reply| {
-            fs.answer_write(reply, (who, fh.0), (offset, &data), torn, durable);
+        let (said, torn) = (data.len(), strike.errno);
+        let data = data::shaped(data, &strike);
+        let lost = strike.loses_write.is_some();
+        self.0.after(&strike, reply, move |fs, reply| match lost {
+            true => answer_lost(reply, said, torn),
+            false => fs.answer_write(reply, (who, fh.0), (offset, &data), torn, durable),
         });
     }
 

@@ -96,7 +96,7 @@ pub struct Strike {
     pub fails_sync: Option<(Retry, ReadBack)>,
     /// As a sync: it is not done, and says that it is.
     pub loses_sync: bool,
-    /// As a write to a disk: likewise, of the bytes that are meant.
+    /// As a write: likewise; to a disk, of the bytes that are meant.
     pub loses_write: Option<Cover>,
     /// As a write to a disk: it is done elsewhere.
     pub astray: Option<Astray>,

@@ -55,6 +55,12 @@ const fn state(
     Fixture { fault, way, volume, mount, inject, trace, lasts: true, ..PLAIN }
 }
 
+/// One whose interposer comes under the service while it runs: somebody must open a file, or what is open
+/// escapes it.
+const fn inserted(fault: &'static str, inject: &'static str, trace: Trace) -> Fixture {
+    Fixture { beside: RECORDS, ..state((fault, "inserted"), (DOCKER, "/data"), inject, trace) }
+}
+
 /// One that strikes the filesystem's own requests to a disk of ours: somebody must write and sync.
 const fn struck(fault: &'static str, inject: &'static str, trace: Trace) -> Fixture {
     Fixture { beside: RECORDS, ..state((fault, ""), (POWERED, "/data"), inject, trace) }
@@ -229,26 +235,31 @@ pub(super) const FIXTURES: &[Fixture] = &[
         "{ target: \"agent:/data\" }",
         Trace::Unreadable("/data/journal.log"),
     ),
-    Fixture {
-        // somebody must open a file, or what is open escapes it
-        beside: RECORDS,
-        ..state(
-            ("io-error", "inserted"),
-            (DOCKER, "/data"),
-            "{ target: \"agent:/data\", ops: [open, read, stat], insert: true }",
-            Trace::Unreadable("/data/journal.log"),
-        )
-    },
+    inserted(
+        "io-error",
+        "{ target: \"agent:/data\", ops: [open, read, stat], insert: true }",
+        Trace::Unreadable("/data/journal.log"),
+    ),
     state(
         ("io-latency", ""),
         (INTERPOSED, "/data"),
         "{ target: \"agent:/data\", latency: 800ms, ops: [read] }",
         Trace::Slow("/data/journal.log"),
     ),
+    inserted(
+        "io-latency",
+        "{ target: \"agent:/data\", latency: 800ms, ops: [open, read, stat], insert: true }",
+        Trace::Slow("/data/journal.log"),
+    ),
     state(
         ("io-stall", ""),
         (INTERPOSED, "/data"),
         "{ target: \"agent:/data\", ops: [read] }",
+        Trace::Hangs("/data/journal.log"),
+    ),
+    inserted(
+        "io-stall",
+        "{ target: \"agent:/data\", ops: [open, read], insert: true }",
         Trace::Hangs("/data/journal.log"),
     ),
     event("kill", "{ target: agent }"),
@@ -273,6 +284,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
         (DOCKER, "/data"),
         "{ target: \"agent:/data\" }",
         Trace::Lost("/data"),
+    ),
+    state(
+        ("lost-write", ""),
+        (INTERPOSED, "/data"),
+        "{ target: \"agent:/data\" }",
+        Trace::Mangled("/data/tried"),
     ),
     // nothing shows it before a cut
     struck("lying-flush", "{ target: \"agent:/data\" }", Trace::Nothing),
