@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 pub use attached::{Theirs, by_hand, left_out_of_others, on_others};
 pub use container::{OnHost, Original};
 pub use instead::Instead;
-use recipes::{Place, RECIPES};
+use recipes::{OWN, Place, RECIPES};
 use steady::Well;
 
 use crate::{
@@ -65,7 +65,8 @@ pub fn suite(origin: &Origin<'_>, scenario: &Scenario) -> Vec<Starter> {
     });
     let places: Vec<Place<'_>> = places.collect();
     let each = places.iter().flat_map(|place| {
-        RECIPES.iter().filter(move |recipe| (recipe.applies)(place)).map(move |recipe| {
+        let all = RECIPES.iter().chain(OWN);
+        all.filter(move |recipe| (recipe.applies)(place)).map(move |recipe| {
             let name = fitting(&format!("{}-{}", place.words(origin.name), recipe.name));
             let volume = (recipe.volume)(place);
             let over = place.volume_name().zip(volume.as_deref());

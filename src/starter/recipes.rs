@@ -78,6 +78,45 @@ pub(super) const RECIPES: &[Recipe] = &[
         volume: |_| None,
         steps: |place| place.event("tmpfs-restart: {}", "emptied"),
     },
+    Recipe {
+        name: "tmpfs-full",
+        about: "The tmpfs is full; the service must come back with the space.",
+        applies: |place| place.may_write() && place.kind == "tmpfs",
+        volume: |_| None,
+        steps: |place| place.state("disk-full: {}", "full"),
+    },
+];
+
+/// More, for a copy: what the fault takes away, or what is written meanwhile, is the run's own.
+pub(super) const OWN: &[Recipe] = &[
+    Recipe {
+        name: "ownership",
+        about: "The volume belongs to another user; the service must come back with its owner.",
+        applies: |place| place.keeps_data() && place.is_bound_by_owners(),
+        volume: |_| None,
+        steps: |place| place.state("ownership: { target: {}, owner: \"65534:65534\" }", "foreign"),
+    },
+    Recipe {
+        name: "shadow-mount",
+        about: "Something empty is mounted over the volume; the service must come back without it.",
+        applies: |place| place.keeps_data(),
+        volume: |_| None,
+        steps: |place| place.state("shadow-mount: {}", "hidden"),
+    },
+    Recipe {
+        name: "lost-mount",
+        about: "The mount goes away under the service, which must come back with it.",
+        applies: |place| place.keeps_data() && !place.holds_mounts(),
+        volume: |_| None,
+        steps: |place| place.state("lost-mount: {}", "lost"),
+    },
+    Recipe {
+        name: "slow-start",
+        about: "Reads, writes and syncs take longer while the service is started again.",
+        applies: |place| place.keeps_data() && !place.only_read,
+        volume: |_| Some("{ docker: { interpose: file } }".into()),
+        steps: |place| place.started_under("io-latency: { target: {}, latency: 100ms }", "slow"),
+    },
 ];
 
 /// More, for a container that is not the run's: what fills or freezes there would do so to others too.
@@ -101,13 +140,6 @@ pub(super) const ON_OTHERS: &[Recipe] = &[
         steps: |place| {
             place.struck("io-latency: { target: {}, latency: 200ms, insert: true }", "slow")
         },
-    },
-    Recipe {
-        name: "tmpfs-full",
-        about: "The tmpfs is full; the service must come back with the space.",
-        applies: |place| place.may_write() && place.kind == "tmpfs",
-        volume: |_| None,
-        steps: |place| place.state("disk-full: {}", "full"),
     },
 ];
 
@@ -147,6 +179,21 @@ impl<'a> Place<'a> {
     /// A writable volume of the engine's: what is in it is to stay.
     fn keeps_data(&self) -> bool {
         self.kind == "docker" && self.mount.is_some_and(|(_, mount)| !mount.read_only)
+    }
+
+    /// Its user is told, and not one whom permissions do not stop.
+    fn is_bound_by_owners(&self) -> bool {
+        let user = self.of.user.as_deref().unwrap_or_default();
+        let user = user.split(':').next().unwrap_or_default();
+        // the last two are whom the volume is given to
+        !["", "0", "root", "65534", "nobody"].contains(&user)
+    }
+
+    /// Something else is mounted below it, and would go with it.
+    fn holds_mounts(&self) -> bool {
+        let Some((path, _)) = self.mount else { return false };
+        let below = format!("{}/", path.trim_end_matches('/'));
+        self.of.mounts.keys().any(|other| other.starts_with(&below) && other != path)
     }
 
     fn may_write(&self) -> bool {
@@ -201,6 +248,15 @@ impl<'a> Place<'a> {
              # (`keelhaul explain ledger`), or have it write, with its own shell; the file stays:\n  \
              # - exec: {{ service: {service}, command: {command} }}\n"
         ))
+    }
+
+    /// A fault that lasts while the service is started again: an idle one does nothing that it could strike.
+    fn started_under(&self, fault: &str, name: &str) -> String {
+        let service = serde_json::Value::String(self.service.to_owned());
+        let restart = format!(
+            "  - {{ inject: {{ restart: {{ target: {service} }} }}, as: restarted }} # or nothing may be read or written\n"
+        );
+        self.lasting(fault, name, &restart)
     }
 
     fn lasting(&self, fault: &str, name: &str, remark: &str) -> String {

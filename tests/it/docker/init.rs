@@ -73,6 +73,11 @@ fn a_compose_file_gets_a_scenario_for_each_mount_and_fault() {
         "app-data-read-only.yaml",
         "app-uploads-disk-full.yaml",
         "app-run-tmpfs-restart.yaml",
+        "app-run-tmpfs-full.yaml",
+        "app-data-ownership.yaml",
+        "app-data-shadow-mount.yaml",
+        "app-data-lost-mount.yaml",
+        "app-data-slow-start.yaml",
     ] {
         assert!(all.contains(end), "{end} is not among {all}");
     }
@@ -325,10 +330,10 @@ async fn a_container_s_suite_runs_green_as_it_is_written() {
 
     let ran = test.keelhaul(&["init", &agent, "--out", "suite"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert_eq!(ran.stdout.lines().count(), 5, "{}", ran.stdout);
+    assert_eq!(ran.stdout.lines().count(), 8, "{}", ran.stdout);
     let ran = test.keelhaul(&["run", "suite", "--jobs", "4"]);
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.contains("5 passed"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("8 passed"), "{}", ran.stdout);
     let after = docker.inspect(&agent).await.unwrap();
     assert_eq!((after.started_at, after.state), (before.started_at, before.state));
     let recovered = test.keelhaul(&["recover", &run]);
