@@ -1,14 +1,21 @@
 //! keelhaul for `cargo test`: faults with proof on a container that a test has started.
 //!
-//! ```no_run
+//! ```
 //! use keelhaul::testing::{Http, attach, faults::ReadOnly};
 //!
-//! # async fn test() -> Result<(), keelhaul::testing::Error> {
-//! let subject = attach("my-database").await?;
-//! let fault = subject.inject(ReadOnly::at("/data")).await?; // seen to be in force, or an error
-//! subject.expect(Http::get("/ready").status(503)).within("5s").await?;
-//! fault.heal().await?; // seen to be gone, or an error
-//! subject.expect(Http::get("/ready")).within("5s").await?;
+//! # mod service { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/service.rs.inc")); }
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), keelhaul::testing::Error> {
+//! # let mine = service::start().await;
+//! # let attach = |_: &str| attach(&mine.id).program(service::program());
+//! let subject = attach("my-database").await?;                 // name or id
+//! let records = subject.ledger("http: { service: subject }").await?;
+//! records.acknowledged(20, "30s").await?;
+//! let fault = subject.inject(ReadOnly::at("/data")).await?;   // seen to be in force, or an error
+//! subject.expect(Http::get("/health").status(503)).within("10s").await?;
+//! fault.heal().await?;                                        // seen to be gone, or an error
+//! subject.expect(Http::get("/health")).within("10s").await?;
+//! records.judge().await?;                                     // nothing acknowledged is lost
 //! subject.close().await?;
 //! # Ok(())
 //! # }

@@ -221,3 +221,18 @@ fn its_links_lead_somewhere() {
         }
     }
 }
+
+/// Its example in Rust is the one of the library's own documentation, which is run.
+#[test]
+fn its_example_of_the_library_is_the_one_that_is_run() {
+    let text = readme();
+    let [shown] = blocks(&text, "rust")[..] else { panic!("one example in Rust") };
+    let library = fs::read_to_string(root().join("src/testing/mod.rs")).unwrap();
+    let documented = library.lines().map_while(|line| line.strip_prefix("//!"));
+    let documented: Vec<&str> =
+        documented.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+    let run = documented.join("\n");
+    let run = run.split("```\n").nth(1).expect("an example that is run");
+    let seen: Vec<&str> = run.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(shown.lines().collect::<Vec<_>>(), seen);
+}
