@@ -210,7 +210,8 @@ impl Aim<'_> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
     pub(super) fn tries(&self) -> u64 {
         let when = self.when;
-        let after = when.after.unwrap_or_default() + when.after_bytes.map_or(0, |after| after.0);
+        let bytes = when.after_bytes.map_or(0, |after| after.0);
+        let after = when.after.unwrap_or_default().saturating_add(bytes);
         let counted = when.nth.or(when.every).unwrap_or(1);
         let rounds = match when.probability {
             Some(Percent(share)) if share < 100.0 => {

@@ -205,6 +205,7 @@ mod tests {
         assert_eq!(when("{ every: 0 }"), 1);
         assert_eq!(when("{ probability: 0.01% }"), 1);
         assert_eq!(when("{ after: 1000000 }"), 1);
+        assert_eq!(when(&format!("{{ after: {}, after_bytes: 1B }}", u64::MAX)), 1);
     }
 
     #[test]
