@@ -16,7 +16,7 @@ use super::{
     checks, want_of_memory,
 };
 use crate::{
-    protocol::{Capability, MemoryFacts, Op, Outcome},
+    protocol::{Capability, MemoryFacts, Op, Outcome, ProcessFacts},
     units::Size,
     volumes::{Filesystem, VolumeSpec},
 };
@@ -45,6 +45,14 @@ const NAME: &str = "cache-pollution";
 /// Slower than this is nothing that a kernel would reclaim for.
 const SLOWEST: u64 = 16 << 20;
 
+/// What was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    memory: MemoryFacts,
+    /// Pages that came in while it was looked, by the service's own doing.
+    came: u64,
+}
+
 /// It is looked for this long whether pages come in.
 const LOOK: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 500 });
 
@@ -65,23 +73,37 @@ impl CachePollution {
         // half a second's
         self.rate.0 / 2 / PAGE / SHARE
     }
+}
 
-    async fn look(&self, cx: &Cx<'_>) -> Result<(u64, String), FaultError> {
-        let start = cx.memory().await?;
-        tokio::time::sleep(LOOK).await;
-        let end = cx.memory().await?;
-        let came = end.pages_in.saturating_sub(start.pages_in);
-        let evidence = format!(
-            "{came} pages came into the cgroup within {} ms; {}",
-            LOOK.as_millis(),
-            words(&end)
-        );
-        Ok((came, evidence))
-    }
+/// Name of the process that reads.
+fn mark(cx: &Cx<'_>) -> String {
+    format!("{}-stream", cx.marker())
+}
+
+/// How many pages come in while it is looked, and what there is of memory then.
+async fn look(cx: &Cx<'_>) -> Result<(u64, MemoryFacts), FaultError> {
+    let start = cx.memory().await?;
+    tokio::time::sleep(LOOK).await;
+    let end = cx.memory().await?;
+    Ok((end.pages_in.saturating_sub(start.pages_in), end))
+}
+
+/// Pid of the process that reads, while it is in the container's cgroup.
+async fn reader(cx: &Cx<'_>) -> Result<Option<u32>, FaultError> {
+    let mark = mark(cx);
+    let is_ours = |one: &ProcessFacts| one.command.split(' ').any(|word| word == mark);
+    Ok(cx.processes().await?.iter().find(|one| is_ours(one)).map(|one| one.process.pid))
+}
+
+/// Both in words.
+fn seen(reader: Option<u32>, (came, memory): (u64, MemoryFacts)) -> String {
+    let who = reader.map_or("none of them by us".to_owned(), |pid| format!("pid {pid} reads"));
+    let within = LOOK.as_millis();
+    format!("{came} pages came into the cgroup within {within} ms, {who}; {}", words(&memory))
 }
 
 impl Fault for CachePollution {
-    type Before = MemoryFacts;
+    type Before = Before;
 
     const SCOPE: Scope = Scope::Container;
     const NEEDS: &'static [Capability] = &[Capability::MemoryCgroup];
@@ -100,7 +122,9 @@ impl Fault for CachePollution {
         Described {
             act: format!("stream {} per second through the cache of `{}`", self.rate, self.target),
             undo: "end the process that reads".into(),
-            proof: "pages come into the container's cgroup (memory.stat) at that pace".into(),
+            proof: "the process is in the container's cgroup, and more pages come in there \
+                    (memory.stat) than before"
+                .into(),
         }
     }
 
@@ -123,32 +147,40 @@ impl Fault for CachePollution {
         wrong
     }
 
-    async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<MemoryFacts>, FaultError> {
+    async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {
         let facts = cx.running().await?;
         want_of_memory::refuse_unlimited(cx, &facts)?;
-        let (place, mark) = (cx.site.place.clone(), format!("{}-stream", cx.marker()));
+        let (place, mark) = (cx.site.place.clone(), mark(cx));
         let undo = vec![Op::EndHolder { mark: mark.clone() }];
         let ops = vec![Op::StreamFile { place, mark, rate: self.rate.0 }];
-        Ok(Prepared { before: cx.memory().await?, ops, undo })
+        let (came, memory) = look(cx).await?;
+        Ok(Prepared { before: Before { memory, came }, ops, undo })
     }
 
     async fn verify(
         &self,
-        before: &MemoryFacts,
+        before: &Before,
         _: &[Outcome],
         cx: &Cx<'_>,
     ) -> Result<Effect, FaultError> {
-        let (came, evidence) = self.look(cx).await?;
-        let evidence = format!("{evidence}; before, {}", words(before));
-        Ok(Effect { proven: came >= self.least(), evidence, notes: Vec::new() })
+        let now = look(cx).await?;
+        // after that: so it was there all the while
+        let reader = reader(cx).await?;
+        let Before { memory, came } = before;
+        let before = format!("{came} pages and {}", words(memory));
+        let evidence = format!("{}; before, {before}", seen(reader, now));
+        // what the service reads by itself proves nothing
+        let proven = reader.is_some() && now.0 >= came.saturating_add(self.least());
+        Ok(Effect { proven, evidence, notes: Vec::new() })
     }
 
-    async fn verify_reverted(&self, _: &MemoryFacts, cx: &Cx<'_>) -> Result<Effect, FaultError> {
+    async fn verify_reverted(&self, _: &Before, cx: &Cx<'_>) -> Result<Effect, FaultError> {
         if let Some(ended) = cx.ended().await? {
             return Ok(Effect::proven(ended));
         }
-        let (came, evidence) = self.look(cx).await?;
-        Ok(Effect { proven: came < self.least(), evidence, notes: Vec::new() })
+        // how much the service reads to get warm again is told, and not judged
+        let (now, reader) = (look(cx).await?, reader(cx).await?);
+        Ok(Effect { proven: reader.is_none(), evidence: seen(reader, now), notes: Vec::new() })
     }
 }
 
@@ -156,6 +188,8 @@ impl Fault for CachePollution {
 mod tests {
     use super::*;
     use crate::faults::testing::{self, Fake};
+
+    const READER: &str = "/proc/self/exe helper-hold .keelhaul-r1-stream stream 100 5000 /data 1";
 
     fn fault(rest: &str) -> CachePollution {
         serde_saphyr::from_str(&format!("{{ target: agent:/data{rest} }}")).unwrap()
@@ -170,13 +204,34 @@ mod tests {
         assert_eq!(prepared.undo, [Op::EndHolder { mark: mark.clone() }]);
         let place = site.place.clone();
         assert_eq!(prepared.ops, [Op::StreamFile { place, mark, rate: 16 << 20 }]);
+        fake.world().processes.push(testing::process(108, READER));
         // 8 MiB in half a second, and a sixteenth of that
         for (came, proven) in [(0, false), (127, false), (128, true), (4000, true)] {
             fake.world().beneath.pages_per_look = came;
             let effect = fault.verify(&prepared.before, &[], &cx).await.unwrap();
             assert_eq!(effect.proven, proven, "{effect:?}");
             let effect = fault.verify_reverted(&prepared.before, &cx).await.unwrap();
-            assert_eq!(effect.proven, !proven, "{effect:?}");
+            assert!(!effect.proven && effect.evidence.contains("pid 108"), "{effect:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_service_reads_by_itself_proves_nothing() {
+        let (fake, site) = (Fake::default(), testing::site("/data", "docker: {}"));
+        let (cx, fault) = (fake.cx(&site), fault(", rate: 16MiB"));
+        fake.world().beneath.pages_per_look = 300;
+        let before = fault.prepare(&cx).await.unwrap().before;
+        // as after a start of the container, which the process that reads does not outlive
+        fake.world().beneath.pages_per_look = 4000;
+        fake.world().processes.push(testing::process(107, "/agent warm .keelhaul-r1-stream.log"));
+        let effect = fault.verify(&before, &[], &cx).await.unwrap();
+        assert!(!effect.proven && effect.evidence.contains("none of them by us"), "{effect:?}");
+        assert!(fault.verify_reverted(&before, &cx).await.unwrap().proven, "it gets warm");
+        fake.world().processes.push(testing::process(108, READER));
+        for (came, proven) in [(300, false), (427, false), (428, true)] {
+            fake.world().beneath.pages_per_look = came;
+            let effect = fault.verify(&before, &[], &cx).await.unwrap();
+            assert_eq!(effect.proven, proven, "{effect:?}");
         }
     }
 
