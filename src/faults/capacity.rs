@@ -2,9 +2,12 @@
 //!
 //! Must not decide for one fault alone; that stays in its own file.
 
+use std::path::Path;
+
 use super::{Cx, Declared, Effect, FaultError, Target, checks, observe::sibling};
 use crate::{
     protocol::{FsFacts, MountFacts, Op, SoleOp},
+    runtime::RuntimeError,
     units::Percent,
     volumes::{Filesystem, VolumeSpec},
 };
@@ -186,10 +189,37 @@ pub(super) fn check(name: &str, target: &Target, declared: &Declared<'_>) -> Vec
     path.into_iter().chain(checks::needs_volume(name, target, declared)).collect()
 }
 
-/// Nothing is left of it: its container has ended, and the data that only it could see with it.
+/// What the runtime mounts in every container, beside what it is asked for (OCI runtime
+/// specification, default filesystems).
+const DEFAULTS: [&str; 3] = ["/dev", "/proc", "/sys"];
+
+/// What is left of it where its container has ended, and the host has no path to it: nothing of what
+/// ends with a container. Its own layer does not: the next start finds that as it is.
 pub(super) async fn ended(cx: &Cx<'_>) -> Result<Option<Effect>, FaultError> {
     let ended = cx.ended().await?.filter(|_| cx.site.place.host_path.is_none());
-    Ok(ended.map(Effect::proven))
+    let Some(ended) = ended else { return Ok(None) };
+    Ok(Some(if ends_with_container(cx).await? {
+        Effect::proven(ended)
+    } else {
+        Effect::unproven(format!(
+            "{ended}; but `{}` is on none that goes with it: the next start finds it as it is",
+            cx.site.place.path
+        ))
+    }))
+}
+
+/// Whether what lies there is gone with a container that has ended: it was memory, or the container
+/// was removed.
+async fn ends_with_container(cx: &Cx<'_>) -> Result<bool, FaultError> {
+    let mounts = match cx.facts().await {
+        Err(FaultError::Runtime(RuntimeError::Gone { .. })) => return Ok(true),
+        facts => facts?.mounts,
+    };
+    let below = |dir: &str| Path::new(&cx.site.place.path).starts_with(dir);
+    let volume = cx.site.volume.as_ref().and_then(|volume| volume.spec.filesystem());
+    Ok(volume == Some(Filesystem::Tmpfs)
+        || DEFAULTS.into_iter().any(below)
+        || mounts.iter().any(|mount| mount.kind == "tmpfs" && below(&mount.destination)))
 }
 
 /// Our filler still lies there.
@@ -207,7 +237,41 @@ pub(super) fn told(filler: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::faults::testing;
+    use crate::{
+        faults::testing::{self, Fake},
+        runtime::{ContainerMount, State},
+    };
+
+    #[tokio::test]
+    async fn a_layer_outlives_its_container_until_that_is_removed_and_memory_does_not() {
+        let fake = Fake::default();
+        let after = async |site: &crate::faults::Site| ended(&fake.cx(site)).await.unwrap();
+        let layer = testing::bare("/app/conf");
+        assert_eq!(after(&layer).await, None, "it runs");
+        fake.world().container.as_mut().unwrap().state = State::Exited;
+        let left = after(&layer).await.unwrap();
+        assert!(!left.proven && left.evidence.contains("`/app/conf`"), "{left:?}");
+        assert!(!after(&testing::site("/data", "docker: {}")).await.unwrap().proven);
+        assert!(after(&testing::site("/data", "tmpfs: {}")).await.unwrap().proven);
+        assert!(after(&testing::bare("/dev/shm")).await.unwrap().proven);
+        let tmpfs = ContainerMount {
+            destination: "/app".into(),
+            kind: "tmpfs".into(),
+            source: String::new(),
+            volume: String::new(),
+            writable: true,
+            own: None,
+        };
+        fake.world().container.as_mut().unwrap().mounts.push(tmpfs);
+        assert!(after(&layer).await.unwrap().proven, "a tmpfs that nobody declared");
+        assert!(!after(&testing::bare("/application")).await.unwrap().proven);
+        let mut on_host = testing::site("/data", "docker: {}");
+        on_host.place.host_path = Some("/var/lib/docker/volumes/v/_data".into());
+        assert_eq!(after(&on_host).await, None, "it can be looked for there");
+        fake.world().container =
+            Err(RuntimeError::Gone { what: "container", name: "agent".into() });
+        assert!(after(&testing::bare("/application")).await.unwrap().proven, "removed");
+    }
 
     #[test]
     fn limits_come_from_the_options_and_then_from_statfs() {
