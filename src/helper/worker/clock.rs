@@ -31,6 +31,8 @@ use crate::{
 pub(super) const WHAT: &str = "clock";
 /// Between two looks for processes that were started meanwhile.
 const AGAIN: Duration = Duration::from_millis(20);
+/// Processes are put right again and again for so long; less than an op on the time may take.
+const RESTLESS: Duration = Duration::from_secs(30);
 
 /// Starts a holder, which shifts the clock of every process before this returns.
 pub(super) fn skew(place: &Place, mark: &str, by: i32, cx: &Context) -> Done {
@@ -63,8 +65,32 @@ pub(super) fn keep(mut args: impl Iterator<Item = String>) -> ExitCode {
 /// Ends the holder, and then puts right what it shifted.
 pub(super) fn put_right(place: &Place, mark: &str, by: i32) -> Done {
     let held = hold::end(mark)?;
-    let righted = each(&place.container, |process| wall_clock::put_right(process, by))?;
+    let righted = until_none_is_left(Instant::now() + RESTLESS, || {
+        Ok(each(&place.container, |process| wall_clock::put_right(process, by))?)
+    })?;
     Ok(if righted > 0 { Outcome::Done } else { held })
+}
+
+/// Goes over the processes until a `pass` finds none to change; how many were changed in all. Who is
+/// forked after they were listed has the time of a parent that was not changed yet. Once nobody is
+/// changed, whoever was forked meanwhile comes of somebody who was right all the while.
+fn until_none_is_left(
+    until: Instant,
+    mut pass: impl FnMut() -> Result<usize, HelperError>,
+) -> Result<usize, HelperError> {
+    let mut all = 0;
+    loop {
+        let made = pass()?;
+        all += made;
+        if made == 0 {
+            return Ok(all);
+        }
+        if Instant::now() >= until {
+            return Err(HelperError::Refused(format!(
+                "the clocks of {all} processes were put right, and there are more all the time"
+            )));
+        }
+    }
 }
 
 /// Changes every process of a container that still lives; how many were changed. The first failure
@@ -110,4 +136,27 @@ pub(super) fn facts(place: &Place, within_ms: u64) -> Result<ClockFacts, HelperE
         Told { who, ahead: told.ahead, direct: told.direct }
     });
     Ok(ClockFacts { shifted, told })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passes(made: &[usize], until: Instant) -> (Result<usize, HelperError>, usize) {
+        let (mut count, mut made) = (0, made.iter());
+        let all = until_none_is_left(until, || {
+            count += 1;
+            Ok(*made.next().unwrap_or(&1))
+        });
+        (all, count)
+    }
+
+    #[test]
+    fn who_was_forked_meanwhile_is_put_right_too_but_not_for_ever() {
+        let later = Instant::now() + RESTLESS;
+        assert_eq!(passes(&[0], later), (Ok(0), 1));
+        assert_eq!(passes(&[3, 1, 0], later), (Ok(4), 3));
+        let restless = passes(&[3, 1], Instant::now());
+        assert!(matches!(restless, (Err(HelperError::Refused(_)), 1)), "{restless:?}");
+    }
 }
