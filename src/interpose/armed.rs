@@ -167,8 +167,17 @@ impl Armed {
         };
         let (matched, Hits { number: hit, struck }) = (one.set.matched(), one.set.hits());
         let since_ms = u64::try_from(one.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (armed, out_of_reach, forgotten) = (one.armed, reach(&one.set), 0);
-        Some(RuleFacts { armed, since_ms, matched, hit, out_of_reach, open, forgotten, struck })
+        Some(RuleFacts {
+            armed: one.armed,
+            since_ms,
+            matched,
+            hit,
+            out_of_reach: reach(&one.set),
+            open,
+            forgotten: 0,
+            overflowed: one.set.overflowed(),
+            struck,
+        })
     }
 }
 

@@ -313,6 +313,10 @@ pub struct RuleFacts {
     /// is there.
     #[serde(default)]
     pub forgotten: u64,
+    /// There were too many paths to count what is done to each: those that came last are counted
+    /// together, and what was hit there has no number.
+    #[serde(default)]
+    pub overflowed: bool,
     /// The first operations that were hit, trials not among them.
     pub struck: Vec<Struck>,
 }

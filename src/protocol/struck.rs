@@ -25,7 +25,7 @@ pub struct Struck {
     /// Bytes that it asks for.
     pub bytes: Option<u64>,
     /// Which one it was of those that the rule matched of this kind on this path, from 1; none where
-    /// the rule does not count.
+    /// the rule does not count, or not for each path.
     pub number: Option<u64>,
     /// Pid of the caller, as the host counts.
     pub pid: u32,

@@ -128,6 +128,9 @@ pub enum Event {
         fault: String,
         /// How many operations.
         hit: u64,
+        /// There were too many paths to count what is done to each: some of them have no number.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        overflowed: bool,
         /// The first of them. Their times count from when the rules came into force.
         struck: Vec<Struck>,
     },

@@ -119,6 +119,9 @@ pub struct FaultRecord {
     pub reverted: Option<(u64, bool, String, Origin)>,
     /// Of a fault on I/O: how many operations it struck, and the first of them; none where nobody could say.
     pub struck: Option<(u64, Vec<Struck>)>,
+    /// Some of those have no number: there were too many paths to count what is done to each.
+    #[serde(default)]
+    pub overflowed: bool,
 }
 
 /// A measured recovery.
@@ -413,6 +416,7 @@ impl CaseRecord {
                     reverting_us: None,
                     reverted: None,
                     struck: None,
+                    overflowed: false,
                 });
             }
             other => self.apply_to_fault(at, other),
@@ -439,8 +443,9 @@ impl CaseRecord {
                     record.reverted = Some((at, proven, evidence, by));
                 }
             }
-            Event::Struck { fault, hit, struck, .. } => {
+            Event::Struck { fault, hit, overflowed, struck, .. } => {
                 if let Some(record) = self.fault(&fault) {
+                    record.overflowed = overflowed;
                     record.struck = Some((hit, struck));
                 }
             }

@@ -147,6 +147,13 @@ fn of_fault(pair: &Pair<'_>, fault: &FaultRecord) -> Result<OfFault, String> {
              not all of them\n\nhint: narrow it with `files` or `when`, and record that"
         ));
     }
+    if fault.overflowed {
+        return Err(format!(
+            "`{id}` met more names in `{run}` than can be counted each for itself: which operation was \
+             the n-th is not known of all that it struck\n\nhint: narrow it with `files` or `ops`, and \
+             record that"
+        ));
+    }
     if *hit != struck.len() as u64 {
         return Err(format!(
             "`{id}` struck {hit} operations in `{run}`, and {} are recorded: which the others are is \

@@ -1,7 +1,11 @@
 //! What a fault on I/O did to operations, one by one: asked for once it is over.
 
 use super::{event::Event, injection::Injection, strikes, world::World};
-use crate::protocol::{Op, Read, Reading};
+use crate::protocol::{Op, Read, Reading, RuleFacts};
+
+/// Of a fault that did.
+const TOO_MANY: &str = "met more names than can be counted each for itself: what came last was \
+    counted together, so that `nth`, `every` and `after` were about all of that";
 
 /// A set of rules, and the interposer that it was armed in.
 #[derive(Debug, Clone)]
@@ -34,7 +38,11 @@ pub(super) async fn tell(world: &World, injection: &Injection) {
             Ok(Reading::Rules(Some(facts))) if !facts.armed => {
                 strikes::judge(world, &injection.id, Some(&facts.struck));
                 let (case, fault) = (world.id(), injection.id.clone());
-                world.emit(Event::Struck { case, fault, hit: facts.hit, struck: facts.struck });
+                if facts.overflowed {
+                    world.note(format!("`{fault}` {TOO_MANY}"));
+                }
+                let RuleFacts { hit, overflowed, struck, .. } = facts;
+                world.emit(Event::Struck { case, fault, hit, overflowed, struck });
             }
             _ => strikes::judge(world, &injection.id, None),
         }

@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -20,11 +20,27 @@ use crate::{
     units::Percent,
 };
 
-/// What is counted for each rule, operation and path.
-type Counts = HashMap<(usize, IoOp, u64), Count>;
+/// What is counted for each rule and operation.
+type Counts = HashMap<(usize, IoOp, Of), Count>;
+
+/// Of what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Of {
+    /// A path.
+    Path(u64),
+    /// All paths that came too late to be counted each for itself.
+    Rest {
+        /// Looks of our own, and not what the service does.
+        ours: bool,
+    },
+}
 
 /// Parts that the counts are kept in, so that threads rarely wait for each other.
 const SHARDS: usize = 16;
+
+/// Entries of a part: about 50 MiB in all of them. A service that makes ever new names must not use
+/// up the memory of who serves its volume.
+const MOST: usize = if cfg!(test) { 64 } else { 50_000 };
 
 /// Rules that were armed together.
 #[derive(Debug)]
@@ -42,6 +58,7 @@ pub struct RuleSet {
 #[derive(Debug, Default)]
 struct Done {
     matched: AtomicU64,
+    overflowed: AtomicBool,
     hits: Mutex<Hits>,
 }
 
@@ -114,6 +131,12 @@ impl RuleSet {
         self.done.matched.load(Ordering::Relaxed)
     }
 
+    /// Whether there were more paths than are counted each for itself.
+    #[must_use]
+    pub fn overflowed(&self) -> bool {
+        self.done.overflowed.load(Ordering::Relaxed)
+    }
+
     /// Those of them that were hit.
     #[must_use]
     pub fn hits(&self) -> Hits {
@@ -143,13 +166,13 @@ impl RuleSet {
                 strike.add(act);
                 continue;
             }
-            let count = self.count(index, call);
+            let (count, number) = self.count(index, call);
             let hash = self.hash(index, call, count);
-            let named = self.names(index, call, count);
+            let named = self.names(index, call, number);
             if named.unwrap_or_else(|| in_window && fires(when, count, hash)) {
                 let act = act(rule, call, (self.seed, hash));
                 // one that does nothing has struck nothing, whatever comes behind it
-                first = first.or((!act.is_none()).then_some((index, Some(count.n))));
+                first = first.or((!act.is_none()).then_some((index, number)));
                 strike.add(act);
             }
         }
@@ -190,24 +213,34 @@ impl RuleSet {
         hits.struck.push(struck);
     }
 
-    /// Whether it is named as one to be hit; none where the triggers decide.
-    fn names(&self, rule: usize, call: &Call<'_>, count: Count) -> Option<bool> {
+    /// Whether it is named as one to be hit; none where the triggers decide. What has no number is
+    /// none that was named.
+    fn names(&self, rule: usize, call: &Call<'_>, number: Option<u64>) -> Option<bool> {
         let again = self.again.as_ref().filter(|_| !call.trial && !call.ours)?;
         let (rule, path) = (u32::try_from(rule).ok()?, call.path.to_owned());
-        Some(again.contains(&Counted { rule, op: call.op, path, number: count.n }))
+        let of = |number| again.contains(&Counted { rule, op: call.op, path, number });
+        Some(number.is_some_and(of))
     }
 
     /// Looks of our own are counted for themselves: how often we look must not decide which of the
-    /// service's operations are hit.
-    fn count(&self, rule: usize, call: &Call<'_>) -> Count {
+    /// service's operations are hit. The second is its number on its path, where that is counted for
+    /// itself: trials, which are few, always are.
+    fn count(&self, rule: usize, call: &Call<'_>) -> (Count, Option<u64>) {
         let path = Hash::of(u64::from(call.ours)).and(call.path.as_bytes()).bits();
         let shard = &self.counts[usize::try_from(path % SHARDS as u64).unwrap_or_default()];
         let mut counts = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry((rule, call.op, path)).or_default();
+        let (own, rest) = (Of::Path(path), Of::Rest { ours: call.ours });
+        let is_counted =
+            call.trial || counts.len() < MOST || counts.contains_key(&(rule, call.op, own));
+        if !is_counted {
+            self.done.overflowed.store(true, Ordering::Relaxed);
+        }
+        let key = (rule, call.op, if is_counted { own } else { rest });
+        let count = counts.entry(key).or_default();
         count.n += 1;
         let now = *count;
         count.bytes += call.span.map_or(0, |(_, length)| length);
-        now
+        (now, is_counted.then_some(now.n))
     }
 
     fn hash(&self, rule: usize, call: &Call<'_>, count: Count) -> Hash {
@@ -277,11 +310,11 @@ mod tests {
         RuleSet::new(7, vec![rule]).unwrap()
     }
 
-    fn write_at(set: &RuleSet, offset: u64, trial: bool) -> Strike {
+    fn write_to(set: &RuleSet, path: &str, offset: u64, trial: bool) -> Strike {
         let span = Some((offset, 10));
         let call = Call {
             op: IoOp::Write,
-            path: "a",
+            path,
             span,
             bytes: 10,
             open_for: None,
@@ -294,6 +327,10 @@ mod tests {
             trial,
         };
         set.strike(&call, Duration::from_millis(3), &|_| None)
+    }
+
+    fn write_at(set: &RuleSet, offset: u64, trial: bool) -> Strike {
+        write_to(set, "a", offset, trial)
     }
 
     #[test]
@@ -315,6 +352,34 @@ mod tests {
         assert!(!write_at(&set, 50, false).is_none());
         let hits = left.hits();
         assert_eq!((hits.number, hits.struck.len()), (2, 2), "what comes late is told too");
+    }
+
+    #[test]
+    fn too_many_paths_are_counted_together_and_what_was_counted_before_goes_on() {
+        let set = every_second_write();
+        assert!(write_at(&set, 0, false).is_none() && !set.overflowed());
+        let paths = |set: &RuleSet| -> usize {
+            set.counts.iter().map(|shard| shard.lock().unwrap().len()).sum()
+        };
+        for n in 0..8 * SHARDS * MOST {
+            write_to(&set, &n.to_string(), 0, false);
+        }
+        assert!(set.overflowed() && set.remembered().overflowed());
+        // in each part one more for those that share it
+        assert_eq!(paths(&set), SHARDS * (MOST + 1));
+        let hits = set.hits();
+        assert!(hits.number > 0, "every second of those that are counted together");
+        assert!(hits.struck.iter().all(|one| one.number.is_none()), "{:?}", hits.struck[0]);
+        assert!(!write_at(&set, 10, false).is_none(), "its second one, as without the others");
+        assert!(write_to(&set, "trial", 0, true).is_none());
+        assert!(!write_to(&set, "trial", 0, true).is_none(), "trials are counted for themselves");
+        // 3 of a path that shares its count are nobody's third
+        let third = Counted { rule: 0, op: IoOp::Write, path: "new".into(), number: 3 };
+        let again = every_second_write().striking(Some(vec![third]));
+        let struck = |set: &RuleSet| [0; 3].map(|at| !write_to(set, "new", at, false).is_none());
+        assert_eq!(struck(&again), [false, false, true]);
+        let again = RuleSet { counts: set.counts, ..again };
+        assert_eq!(struck(&again), [false; 3]);
     }
 
     #[test]

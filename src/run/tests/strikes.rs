@@ -93,12 +93,27 @@ async fn what_is_not_known_to_its_end_is_not_replayed() {
     assert!(in_force.contains("undo failed: EIO"), "{in_force}");
     let unknown = changed(&|fault| fault.struck = None);
     assert!(unknown.contains("what `broken` struck in `k1` is not known"), "{unknown}");
+    let many = changed(&|fault| fault.overflowed = true);
+    assert!(many.contains("`broken` met more names in `k1` than can be counted"), "{many}");
     // undone, and its subject has ended: nobody can look, and what it struck is known all the same
     let mut ended = whole.clone();
     ended.cases[0].faults[0].reverted = Some((1, false, "undone".into(), Origin::Step));
     let of_revert = ended.cases[0].assertions.iter_mut().find(|one| one.id == "broken.revert");
     of_revert.unwrap().verdict = None;
     assert!(of(&ended).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_that_were_not_counted_each_for_itself_are_told() {
+    let (hit, overflowed, struck) = (1, true, vec![struck(None)]);
+    let facts = RuleFacts { hit, overflowed, struck, ..RuleFacts::default() };
+    let bench = Bench::of(BROKEN).on("reverting broken", 0, move |scene| {
+        scene.world(|world| world.beneath.interposed.rules = Some(facts));
+    });
+    let ran = bench.run().await;
+    let (case, told) = (ran.case("t"), "`broken` met more names than can be counted");
+    assert!(case.faults[0].overflowed, "{}", ran.told());
+    assert!(case.notes.iter().any(|note| note.starts_with(told)), "{:?}", case.notes);
 }
 
 #[tokio::test(start_paused = true)]
