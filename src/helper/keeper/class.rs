@@ -8,7 +8,7 @@ use std::{path::Path, time::Duration};
 
 use crate::{
     journal::Slot,
-    protocol::{EngineOp, EntryId, Op, Outcome, Place, SoleOp},
+    protocol::{EngineOp, EntryId, InsertionOp, Op, Outcome, Place, PowerOp, SoleOp},
 };
 
 /// When an undo op can be done.
@@ -41,6 +41,19 @@ pub(super) fn class(op: &Op) -> Class {
         | Op::EndInterposer { .. } => Class::After,
         _ => Class::Now,
     }
+}
+
+/// Whether this op lets others go on, and waits for none of them: what else is being undone may be
+/// waiting for it. So it is done at once, whoever undoes something besides; twice changes nothing.
+pub(super) fn lets_go(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Thaw { .. }
+            | Op::Sole(SoleOp::Thaw { .. })
+            | Op::DisarmRules { .. }
+            | Op::Power(PowerOp::Undo { .. })
+            | Op::Insertion(InsertionOp::Withdraw { .. })
+    )
 }
 
 /// Whether this op is part of a scope.

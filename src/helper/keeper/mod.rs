@@ -13,6 +13,8 @@ mod lease;
 mod rollback;
 mod serve;
 mod state;
+#[cfg(test)]
+mod tests;
 mod worker_link;
 
 pub use lease::main as lease;

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     super::{HelperError, wire::WorkerAsk},
-    class::{Class, Scope, chains, class, undo_of, within},
+    class::{Class, Scope, chains, class, lets_go, undo_of, within},
     engine::Engine,
     state::{Keeper, locked},
 };
@@ -44,16 +44,20 @@ struct Progress {
 }
 
 impl Keeper {
-    /// Undoes one entry, in the order its ops are written. Idempotent.
+    /// Undoes one entry, in the order its ops are written. Idempotent. Waits for whoever undoes
+    /// something else only where it is not to let others go on.
     pub(super) async fn undo(&self, id: EntryId, done: &[EngineOp]) -> Undone {
-        let _alone = self.undoing.lock().await;
-        let Some((what, ops)) = self.undo_of(id) else {
-            let what = format!("entry {}", id.0);
-            return Undone { id, what, problems: Vec::new(), pending: Vec::new() };
-        };
+        let Some((what, ops)) = self.undo_of(id) else { return nothing_to_undo(id) };
         let mut progress = Progress::default();
-        let mut blocked = false;
+        let (mut blocked, mut alone) = (false, None);
         for op in ops {
+            if alone.is_none() && !lets_go(&op) {
+                alone = Some(self.undoing.lock().await);
+                // whoever was waited for may have done it
+                if self.undo_of(id).is_none() {
+                    return nothing_to_undo(id);
+                }
+            }
             self.step(op, done, &mut blocked, &mut progress).await;
         }
         self.close_entry(id, what, progress)
@@ -62,12 +66,9 @@ impl Keeper {
     /// Undoes everything in a scope: kernel ops first, in reverse, side by side where they concern
     /// different containers; then engine ops, and then what lies under containers, each in reverse.
     pub(super) async fn roll_back(&self, scope: Scope, done: &[EngineOp]) -> RollbackReport {
+        self.let_go().await;
         let _alone = self.undoing.lock().await;
-        let open = self.book.view().open_entries();
-        let entries: Vec<(EntryId, String, Vec<Op>)> = open
-            .into_iter()
-            .filter_map(|id| self.undo_of(id).map(|(what, ops)| (id, what, ops)))
-            .collect();
+        let entries = self.open();
         let mut progress: BTreeMap<EntryId, Progress> = BTreeMap::new();
         self.kernel_pass(&entries, &mut progress).await;
         let mut blocked = false;
@@ -94,6 +95,20 @@ impl Keeper {
             tracing::error!(%error, "the journal cannot be synced");
         }
         report
+    }
+
+    /// Lets go on whoever waits for a fault, another undo among them. How that went counts when it is
+    /// done again in its turn.
+    async fn let_go(&self) {
+        let ops = self.open().into_iter().flat_map(|(_, _, ops)| ops).filter(lets_go);
+        join_all(ops.map(|op| async move { self.undo_op(&op, &[]).await })).await;
+    }
+
+    /// What is not undone, last first.
+    fn open(&self) -> Vec<(EntryId, String, Vec<Op>)> {
+        let open = self.book.view().open_entries();
+        let undo = |id| self.undo_of(id).map(|(what, ops)| (id, what, ops));
+        open.into_iter().filter_map(undo).collect()
     }
 
     async fn kernel_pass(
@@ -138,6 +153,8 @@ impl Keeper {
     }
 
     async fn undo_op(&self, op: &Op, done: &[EngineOp]) -> End {
+        let withdraws = matches!(op, Op::DisarmRules { .. } | Op::Power(_) | Op::Insertion(_));
+        let _in_turn = if withdraws { Some(self.withdrawing.lock().await) } else { None };
         let end = match op {
             Op::Engine(op) if done.contains(op) => End::Done,
             Op::Engine(op) => self.engine_op(op).await,
@@ -254,4 +271,9 @@ impl Keeper {
         }
         self.book.sync().await
     }
+}
+
+fn nothing_to_undo(id: EntryId) -> Undone {
+    let what = format!("entry {}", id.0);
+    Undone { id, what, problems: Vec::new(), pending: Vec::new() }
 }

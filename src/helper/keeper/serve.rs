@@ -212,7 +212,7 @@ async fn serve(keeper: Arc<Keeper>, mut requests: Incoming<Input>) -> Stop {
 }
 
 impl Keeper {
-    /// An entry whose undo failed is left to the rollback.
+    /// An entry whose time is up is undone once; where that fails, it is left to the rollback.
     fn forget_expiry(&self, id: EntryId) {
         if let Some(slot) = self.book.view().slots.get_mut(&id) {
             slot.expires_at_ms = None;
@@ -307,8 +307,8 @@ async fn mind_the_lease(keeper: Arc<Keeper>) -> Stop {
     }
 }
 
-/// Undoes entries whose time is up.
-async fn mind_expiries(keeper: Arc<Keeper>) {
+/// Undoes entries whose time is up, side by side: one may wait for what another does.
+pub(super) async fn mind_expiries(keeper: Arc<Keeper>) {
     let mut tick = interval(TICK);
     loop {
         tick.tick().await;
@@ -323,16 +323,19 @@ async fn mind_expiries(keeper: Arc<Keeper>) {
             .map(|(id, _)| *id)
             .collect();
         for id in due {
-            let undone = keeper.undo(id, &[]).await;
-            let failed = !undone.problems.is_empty() || !undone.pending.is_empty();
-            locked(&keeper.expired).push(undone);
-            if failed {
-                // it is not tried again every tick; the rollback tries once more
-                tracing::warn!(id = id.0, "an entry whose time was up could not be undone");
-                keeper.forget_expiry(id);
-            }
+            // it is not tried again every tick; the rollback tries once more
+            keeper.forget_expiry(id);
+            tokio::spawn(expire(Arc::clone(&keeper), id));
         }
     }
+}
+
+async fn expire(keeper: Arc<Keeper>, id: EntryId) {
+    let undone = keeper.undo(id, &[]).await;
+    if !undone.problems.is_empty() || !undone.pending.is_empty() {
+        tracing::warn!(id = id.0, "an entry whose time was up could not be undone");
+    }
+    locked(&keeper.expired).push(undone);
 }
 
 /// When the worker is gone: nothing new, faults reverted by another one, the command line told.

@@ -43,8 +43,11 @@ pub(super) struct Keeper {
     pub(super) lost: watch::Sender<Option<String>>,
     /// Held for reading by every act, for writing to wait until none is in progress.
     pub(super) gate: tokio::sync::RwLock<()>,
-    /// Held by whoever undoes.
+    /// Held by whoever undoes, but for what lets others go on.
     pub(super) undoing: tokio::sync::Mutex<()>,
+    /// Held by whoever undoes something of an interposer: of two at once, one would detach what lies
+    /// beneath it.
+    pub(super) withdrawing: tokio::sync::Mutex<()>,
     /// Undone because their time was up, and not told yet.
     pub(super) expired: Mutex<Vec<Undone>>,
     /// Entries that the command line drives op by op.
@@ -75,6 +78,7 @@ impl Keeper {
             lost: watch::Sender::new(lost),
             gate: tokio::sync::RwLock::new(()),
             undoing: tokio::sync::Mutex::new(()),
+            withdrawing: tokio::sync::Mutex::new(()),
             expired: Mutex::default(),
             begun: Mutex::default(),
             trials: Mutex::default(),

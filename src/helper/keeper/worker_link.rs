@@ -139,6 +139,32 @@ impl WorkerLink {
     }
 }
 
+#[cfg(test)]
+impl WorkerLink {
+    /// A worker without a process, that answers like this; each request on its own.
+    pub(super) fn scripted<F>(answer: impl Fn(WorkerAsk) -> F + Send + 'static) -> Arc<Self>
+    where
+        F: Future<Output = WorkerAnswer> + Send + 'static,
+    {
+        let (queue, mut requests) = mpsc::channel::<Frame<WorkerAsk>>(QUEUE);
+        let waiting = Waiting::default();
+        let answered = Arc::clone(&waiting);
+        tokio::spawn(async move {
+            while let Some(Frame { id, body }) = requests.recv().await {
+                let (answer, answered) = (answer(body), Arc::clone(&answered));
+                tokio::spawn(async move {
+                    let answer = answer.await;
+                    if let Some(waiting) = lock(&answered).remove(&id) {
+                        let _ = waiting.send(answer);
+                    }
+                });
+            }
+        });
+        let dead = watch::channel(None).1;
+        Arc::new(Self { queue, waiting, next: AtomicU64::new(1), dead, process: None })
+    }
+}
+
 fn lock(
     waiting: &Waiting,
 ) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<WorkerAnswer>>> {

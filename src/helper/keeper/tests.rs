@@ -1,0 +1,170 @@
+//! What the keeper undoes, and in which order, with a worker that answers by a script.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, watch},
+    time::{sleep, timeout},
+};
+
+use super::{
+    super::wire::{WorkerAnswer, WorkerAsk},
+    book::Book,
+    class::Scope,
+    engine::LocalEngine,
+    lease::Lease,
+    serve::mind_expiries,
+    state::{Keeper, Options, locked},
+    worker_link::WorkerLink,
+};
+use crate::{
+    journal::{Header, JournalFile, Record},
+    protocol::{Dev, Entry, EntryId, Op, Outcome, Place, VERSION},
+};
+
+/// Whatever takes so long waits for something.
+const SOON: Duration = Duration::from_secs(10);
+
+/// A keeper without an engine, and the ops that its worker was asked for.
+struct Bench {
+    keeper: Arc<Keeper>,
+    asked: Arc<Mutex<Vec<Op>>>,
+    _dir: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new<F>(answer: impl Fn(Op) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = WorkerAnswer> + Send + 'static,
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&asked);
+        let worker = WorkerLink::scripted(move |ask| {
+            let WorkerAsk::Act { op, .. } = ask else { panic!("{ask:?}") };
+            locked(&noted).push(op.clone());
+            answer(op)
+        });
+        let header = Header {
+            version: VERSION,
+            run: "r".into(),
+            build: String::new(),
+            boot_id: String::new(),
+            created_ms: 0,
+        };
+        let journal = JournalFile::create(&dir.path().join("journal"), &header).unwrap();
+        let options = Options {
+            dir: dir.path().into(),
+            host_dir: String::new(),
+            run: "r".into(),
+            replay: false,
+        };
+        let keeper = Keeper::new(
+            options,
+            Book::open(journal).unwrap(),
+            Lease::start(dir.path()).unwrap(),
+            worker,
+            LocalEngine::find(true),
+            mpsc::channel(8).0,
+        );
+        Self { keeper: Arc::new(keeper), asked, _dir: dir }
+    }
+
+    /// An entry that is in force.
+    async fn applied(&self, undo: Vec<Op>, expires_ms: Option<u64>) -> EntryId {
+        let entry = Entry { what: "a fault".into(), ops: Vec::new(), undo, expires_ms };
+        let id = self.keeper.book.pend(&entry).await.unwrap();
+        self.keeper.book.note(Record::Applied { id, outcomes: Vec::new() });
+        id
+    }
+
+    async fn was_asked(&self, op: &Op) {
+        while !locked(&self.asked).contains(op) {
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// One whose worker can remove a filler only from a filesystem that is thawed.
+fn frozen() -> Bench {
+    let thawed = Arc::new(watch::Sender::new(false));
+    Bench::new(move |op| {
+        let thawed = Arc::clone(&thawed);
+        async move {
+            match op {
+                Op::Thaw { .. } => {
+                    thawed.send_replace(true);
+                }
+                _ => {
+                    let _ = thawed.subscribe().wait_for(|thawed| *thawed).await;
+                }
+            }
+            WorkerAnswer::Acted(Outcome::Done)
+        }
+    })
+}
+
+const DEV: Dev = Dev { major: 7, minor: 0 };
+
+fn place() -> Place {
+    Place { container: "c".into(), pid: 0, path: "/data".into(), host_path: None }
+}
+
+fn filler() -> Op {
+    Op::RemoveFiller { place: place(), dev: DEV, marker: "m".into() }
+}
+
+fn thaw() -> Op {
+    Op::Thaw { place: place(), dev: DEV, image: "i".into(), fs_type: "ext4".into() }
+}
+
+#[tokio::test]
+async fn a_thaw_waits_for_no_undo_that_waits_for_it() {
+    let bench = frozen();
+    let full = bench.applied(vec![filler()], None).await;
+    let stall = bench.applied(vec![thaw()], None).await;
+    let keeper = Arc::clone(&bench.keeper);
+    let unfilled = tokio::spawn(async move { keeper.undo(full, &[]).await });
+    timeout(SOON, bench.was_asked(&filler())).await.unwrap();
+    let thawed = timeout(SOON, bench.keeper.undo(stall, &[])).await.unwrap();
+    assert_eq!(thawed.problems, Vec::<String>::new());
+    let unfilled = timeout(SOON, unfilled).await.unwrap().unwrap();
+    assert_eq!(unfilled.problems, Vec::<String>::new());
+    assert_eq!(bench.keeper.book.view().open_entries(), []);
+}
+
+#[tokio::test]
+async fn a_rollback_lets_everybody_go_on_first() {
+    let bench = frozen();
+    bench.applied(vec![thaw()], None).await;
+    let full = bench.applied(vec![filler()], None).await;
+    // somebody else undoes too, and waits
+    let keeper = Arc::clone(&bench.keeper);
+    let unfilled = tokio::spawn(async move { keeper.undo(full, &[]).await });
+    timeout(SOON, bench.was_asked(&filler())).await.unwrap();
+    let report = timeout(SOON, bench.keeper.roll_back(Scope::All, &[])).await.unwrap();
+    assert!(report.complete(), "{report:?}");
+    timeout(SOON, unfilled).await.unwrap().unwrap();
+    assert_eq!(bench.keeper.book.view().open_entries(), []);
+}
+
+#[tokio::test]
+async fn an_entry_whose_time_is_up_waits_for_no_other() {
+    let bench = frozen();
+    bench.applied(vec![filler()], Some(0)).await;
+    bench.applied(vec![thaw()], Some(0)).await;
+    let minds = tokio::spawn(mind_expiries(Arc::clone(&bench.keeper)));
+    let both = async {
+        while locked(&bench.keeper.expired).len() < 2 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(SOON, both).await.unwrap();
+    minds.abort();
+    let asked = locked(&bench.asked).clone();
+    assert_eq!(asked.len(), 2, "each is undone once: {asked:?}");
+    assert_eq!(bench.keeper.book.view().open_entries(), []);
+}
