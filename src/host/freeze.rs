@@ -7,6 +7,7 @@
 #![expect(unsafe_code, reason = "FIFREEZE and FITHAW have no wrapper in rustix or nix")]
 
 use std::path::Path;
+use std::time::Instant;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, open, openat};
@@ -16,7 +17,7 @@ use rustix::mount::{
     fsopen,
 };
 
-use super::error::{Context, HostResult};
+use super::error::{Context, HostError, HostResult};
 
 // linux/fs.h
 const FIFREEZE: Opcode = opcode::read_write::<i32>(b'X', 119);
@@ -28,6 +29,20 @@ const FITHAW: Opcode = opcode::read_write::<i32>(b'X', 120);
 /// `EBUSY` when it is frozen already, `EOPNOTSUPP` where the file system cannot.
 pub fn freeze(dir: &Path) -> HostResult<()> {
     call::<FIFREEZE>(dir).op("FIFREEZE", dir)
+}
+
+/// Likewise, but thaws it at once where that came too late: a freeze waits for the writes under way,
+/// and whoever has given it up meanwhile has found nothing to thaw.
+///
+/// # Errors
+/// As [`freeze`]; `ETIMEDOUT` when it came after the deadline.
+pub fn freeze_by(dir: &Path, deadline: Instant) -> HostResult<()> {
+    freeze(dir)?;
+    if Instant::now() < deadline {
+        return Ok(());
+    }
+    thaw(dir)?;
+    Err(HostError::sys("FIFREEZE", dir, rustix::io::Errno::TIMEDOUT))
 }
 
 /// Thaws the file system that holds `dir`; `false` when it was not frozen.
@@ -107,6 +122,18 @@ mod tests {
             });
             assert!(done.load(Ordering::SeqCst));
             assert_eq!(thaw(&fs.dir), Ok(false));
+        });
+    }
+
+    #[test]
+    fn a_freeze_that_came_too_late_is_thawed_at_once() {
+        in_private_mounts(|| {
+            let fs = LoopFs::new("ext4", 16 << 20, &[], "");
+            let late = freeze_by(&fs.dir, Instant::now()).unwrap_err();
+            assert!(late.is(libc::ETIMEDOUT), "{late}");
+            assert_eq!(thaw(&fs.dir), Ok(false));
+            freeze_by(&fs.dir, Instant::now() + Duration::from_secs(60)).unwrap();
+            assert_eq!(thaw(&fs.dir), Ok(true));
         });
     }
 

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     host::{
-        freeze::{freeze, thaw, thaw_device},
+        error::HostError,
+        freeze::{freeze_by, thaw, thaw_device},
         loop_device::{self, Backing},
     },
     protocol::{Dev, Outcome, Place},
@@ -32,12 +33,9 @@ pub(super) fn stall(place: &Place, dev: Dev, name: &str, cx: &Context) -> Done {
         let ours = devices.iter().any(|node| node.file_name() == source.as_deref());
         if !ours {
             let detail = format!("it does not lie on the run's image `{name}`");
-            return Err(crate::host::error::HostError::NotOurs {
-                path: here.path.to_owned(),
-                detail,
-            });
+            return Err(HostError::NotOurs { path: here.path.to_owned(), detail });
         }
-        freeze(here.path)
+        freeze_by(here.path, cx.deadline)
     })?;
     Ok(Outcome::Done)
 }

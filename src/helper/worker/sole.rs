@@ -21,7 +21,7 @@ use crate::{
     host::{
         container_process::{container_init, container_of, container_processes},
         error::HostResult,
-        freeze::{freeze, thaw_device},
+        freeze::{freeze_by, thaw_device},
         process::Identity,
         superblock_users::{Asked, Held, SuperblockUser, closed, others},
     },
@@ -42,7 +42,7 @@ pub(super) fn act(op: &SoleOp, cx: &Context) -> Done {
             check(place, *dev, sole, cx)?;
             inside(init(place)?, &place.path, |here| {
                 same_dev(here.path, *dev)?;
-                freeze(here.path)
+                freeze_by(here.path, cx.deadline)
             })?;
             Ok(looked())
         }
