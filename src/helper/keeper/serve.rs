@@ -3,7 +3,7 @@
 use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc},
     time::{MissedTickBehavior, interval, timeout},
 };
 
@@ -32,7 +32,7 @@ use crate::{
     protocol::{EntryId, EntryState, LoadCall, Read, VERSION},
 };
 
-/// The most requests at a time.
+/// The most requests at a time, those apart that undo or end.
 const AT_ONCE: usize = 64;
 /// How long the command line may take to say who it is.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -191,7 +191,7 @@ async fn serve(keeper: Arc<Keeper>, mut requests: Incoming<Input>) -> Stop {
             tokio::task::spawn_blocking(move || keeper.lease.mark());
             continue;
         }
-        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+        let Ok(permit) = admit(&ask, &room) else {
             let busy = HelperError::Refused("the keeper has too much to do".into());
             let _ = keeper.outbox.try_send(Frame { id, body: Answer::Failed(busy) });
             continue;
@@ -209,6 +209,18 @@ async fn serve(keeper: Arc<Keeper>, mut requests: Incoming<Input>) -> Stop {
             }
         });
     }
+}
+
+/// Room for a request. What undoes or ends needs none: those that have it all may be waiting for just
+/// that.
+fn admit(
+    ask: &Ask,
+    room: &Arc<Semaphore>,
+) -> Result<Option<OwnedSemaphorePermit>, TryAcquireError> {
+    if matches!(ask, Ask::Undo { .. } | Ask::Rollback { .. } | Ask::Leave | Ask::Close) {
+        return Ok(None);
+    }
+    Arc::clone(room).try_acquire_owned().map(Some)
 }
 
 impl Keeper {
@@ -357,5 +369,24 @@ async fn mind_the_worker(keeper: Arc<Keeper>) {
             }
         }
         let _ = keeper.outbox.try_send(Frame { id: 0, body: Answer::Lost(reason) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_undoes_or_ends_is_admitted_where_nothing_else_is() {
+        let room = Arc::new(Semaphore::new(1));
+        let taken = admit(&Ask::Journal, &room).unwrap();
+        assert!(admit(&Ask::Journal, &room).is_err());
+        let undo = Ask::Undo { id: EntryId(1), done: Vec::new() };
+        let rollback = Ask::Rollback { faults_only: true, done: Vec::new() };
+        for ask in [undo, rollback, Ask::Leave, Ask::Close] {
+            assert!(admit(&ask, &room).unwrap().is_none(), "{ask:?}");
+        }
+        drop(taken);
+        assert!(admit(&Ask::Journal, &room).is_ok());
     }
 }

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc};
 
 use super::{
     super::{
@@ -31,7 +31,7 @@ use crate::{
     protocol::Op,
 };
 
-/// The most requests at a time.
+/// The most requests at a time, undos apart.
 const AT_ONCE: usize = 64;
 
 /// What the worker knows.
@@ -109,7 +109,7 @@ async fn serve(worker: Worker) {
             continue;
         }
         let (worker, answers) = (worker.clone(), answers.clone());
-        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+        let Ok(permit) = admit(&body, &room) else {
             let busy = HelperError::Refused("the worker has too much to do".into());
             let _ = answers.send(Frame { id, body: WorkerAnswer::Failed(busy) }).await;
             continue;
@@ -120,6 +120,17 @@ async fn serve(worker: Worker) {
             drop(permit);
         });
     }
+}
+
+/// Room for a request. An undo needs none: those that have it all may be waiting for just that undo.
+fn admit(
+    ask: &WorkerAsk,
+    room: &Arc<Semaphore>,
+) -> Result<Option<OwnedSemaphorePermit>, TryAcquireError> {
+    if matches!(ask, WorkerAsk::Act { undo: true, .. }) {
+        return Ok(None);
+    }
+    Arc::clone(room).try_acquire_owned().map(Some)
 }
 
 impl Worker {
@@ -169,5 +180,21 @@ impl Worker {
             failpoint::acted();
         }
         Ok(WorkerAnswer::Acted(outcome))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_undo_is_admitted_where_nothing_else_is() {
+        let act = |undo| WorkerAsk::Act { op: Op::Nothing, undo, deadline_ms: 1 };
+        let room = Arc::new(Semaphore::new(1));
+        let taken = admit(&act(false), &room).unwrap();
+        assert!(admit(&act(false), &room).is_err());
+        assert!(admit(&act(true), &room).unwrap().is_none());
+        drop(taken);
+        assert!(admit(&act(false), &room).is_ok());
     }
 }
