@@ -143,17 +143,20 @@ pub(super) fn detach(cx: &Context, name: &str) -> Done {
 
 /// Removes an image that is attached no more: by its inode alone a device is found again.
 pub(super) fn remove(cx: &Context, name: &str) -> Done {
-    let path = own(&cx.dir, IMAGES, name)?;
-    let backing = match Backing::of(&path) {
+    remove_unattached(&nodes(), &own(&cx.dir, IMAGES, name)?, name)
+}
+
+fn remove_unattached(nodes: &Path, path: &Path, name: &str) -> Done {
+    let backing = match Backing::of(path) {
         Ok(backing) => backing,
         Err(error) if error.is(libc::ENOENT) => return Ok(Outcome::Already),
         Err(error) => return Err(error.into()),
     };
-    if let Some(node) = still_attached(backing) {
+    if let Some(node) = still_attached(nodes, backing)? {
         let node = node.display();
         return Err(HelperError::Refused(format!("`{name}` is still in use through `{node}`")));
     }
-    sys("unlink", &path, fs::remove_file(&path))?;
+    sys("unlink", path, fs::remove_file(path))?;
     Ok(Outcome::Done)
 }
 
@@ -161,12 +164,14 @@ pub(super) fn remove(cx: &Context, name: &str) -> Done {
 ///
 /// The engine unmounts lazily, and a container that starts at this moment holds a copy of every
 /// mount until it has turned its root: the kernel detaches when the last of them is gone.
-fn still_attached(backing: Backing) -> Option<PathBuf> {
+fn still_attached(nodes: &Path, backing: Backing) -> HostResult<Option<PathBuf>> {
     let deadline = Instant::now() + RELEASE_DEADLINE;
     loop {
-        let device = loop_device::find(&nodes(), backing).ok()?.into_iter().next()?;
+        let Some(device) = loop_device::find(nodes, backing)?.into_iter().next() else {
+            return Ok(None);
+        };
         if Instant::now() >= deadline {
-            return Some(device.node);
+            return Ok(Some(device.node));
         }
         thread::sleep(RELEASE_POLL);
     }
@@ -195,4 +200,21 @@ pub(super) fn nodes() -> PathBuf {
     let places = [Some(PathBuf::from(HOST_DEVICES)), engines];
     let mut found = places.into_iter().flatten();
     found.find(|dev| dev.join("loop-control").exists()).unwrap_or_else(|| PathBuf::from("/dev"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_stays_while_nobody_can_tell_whether_it_is_attached() {
+        let dir = tempfile::tempdir().unwrap();
+        let (nodes, image) = (dir.path().join("dev"), dir.path().join("image"));
+        fs::write(&image, "").unwrap();
+        assert!(remove_unattached(&nodes, &image, "i").is_err());
+        assert!(image.exists(), "without it no device is found again");
+        fs::create_dir(&nodes).unwrap();
+        assert_eq!(remove_unattached(&nodes, &image, "i"), Ok(Outcome::Done));
+        assert_eq!(remove_unattached(&nodes, &image, "i"), Ok(Outcome::Already));
+    }
 }
