@@ -8,7 +8,7 @@ use std::{path::Path, time::Duration};
 
 use crate::{
     journal::Slot,
-    protocol::{EngineOp, EntryId, InsertionOp, Op, Outcome, Place, PowerOp, SoleOp},
+    protocol::{EngineOp, EntryId, FileCutOp, InsertionOp, Op, Outcome, Place, PowerOp, SoleOp},
 };
 
 /// When an undo op can be done.
@@ -86,6 +86,7 @@ pub(super) fn deadline(op: &Op) -> Duration {
             | Op::SeedBind { .. }
             | Op::RemoveBind { .. }
             | Op::WriteImage { .. }
+            | Op::CutFiles(FileCutOp::Settle { .. })
             // who else uses a filesystem is asked of every process
             | Op::Sole(SoleOp::Check { .. } | SoleOp::Freeze { .. } | SoleOp::RemoveFiller { .. })
     );

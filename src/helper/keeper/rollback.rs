@@ -14,7 +14,7 @@ use super::{
 use crate::{
     failpoint,
     journal::{self, Record},
-    protocol::{EngineOp, EntryId, EntryState, Op, RollbackReport, Undone},
+    protocol::{EngineOp, EntryId, EntryState, FileCutOp, Op, RollbackReport, Undone},
 };
 
 /// How long acts in progress get to end by themselves.
@@ -41,6 +41,21 @@ struct Progress {
     pending: Vec<Op>,
     /// Ops that are not part of the scope stay.
     left: bool,
+    /// A volume still takes no changes, and may still be settling what a power cut has left.
+    fenced: bool,
+}
+
+impl Progress {
+    fn fail(&mut self, op: &Op, problem: String) {
+        self.fenced |= matches!(op, Op::CutFiles(FileCutOp::Lift { .. }));
+        self.problems.push(problem);
+    }
+
+    /// Whether this op must not be done before the ones that failed: nothing starts on a volume that is
+    /// still being settled. The entry stays open, and with it this op.
+    fn forbids(&self, op: &Op) -> bool {
+        self.fenced && matches!(op, Op::Engine(EngineOp::Start { .. }))
+    }
 }
 
 impl Keeper {
@@ -122,18 +137,21 @@ impl Keeper {
             let mut problems = Vec::new();
             for (id, op) in chain {
                 if let End::Failed(problem) = self.undo_op(&op, &[]).await {
-                    problems.push((id, problem));
+                    problems.push((id, op, problem));
                 }
             }
             problems
         });
-        for (id, problem) in join_all(passes).await.into_iter().flatten() {
-            progress.entry(id).or_default().problems.push(problem);
+        for (id, op, problem) in join_all(passes).await.into_iter().flatten() {
+            progress.entry(id).or_default().fail(&op, problem);
         }
     }
 
     /// One op; what must wait for an engine op that waits is put back too.
     async fn step(&self, op: Op, done: &[EngineOp], blocked: &mut bool, progress: &mut Progress) {
+        if progress.forbids(&op) {
+            return;
+        }
         let end = if *blocked && class(&op) == Class::After {
             End::Waits
         } else {
@@ -147,7 +165,7 @@ impl Keeper {
             }
             End::Failed(problem) => {
                 *blocked |= class(&op) == Class::Engine;
-                progress.problems.push(problem);
+                progress.fail(&op, problem);
             }
         }
     }
@@ -188,7 +206,7 @@ impl Keeper {
     }
 
     fn close_entry(&self, id: EntryId, what: String, progress: Progress) -> Undone {
-        let Progress { problems, pending, left } = progress;
+        let Progress { problems, pending, left, .. } = progress;
         if !left {
             locked(&self.begun).remove(&id);
             self.book.note(Record::Undone {

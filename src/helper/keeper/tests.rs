@@ -1,7 +1,10 @@
 //! What the keeper undoes, and in which order, with a worker that answers by a script.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,7 +14,10 @@ use tokio::{
 };
 
 use super::{
-    super::wire::{WorkerAnswer, WorkerAsk},
+    super::{
+        HelperError,
+        wire::{WorkerAnswer, WorkerAsk},
+    },
     book::Book,
     class::Scope,
     engine::LocalEngine,
@@ -22,7 +28,7 @@ use super::{
 };
 use crate::{
     journal::{Header, JournalFile, Record},
-    protocol::{Dev, Entry, EntryId, Op, Outcome, Place, VERSION},
+    protocol::{Dev, EngineOp, Entry, EntryId, FileCutOp, Op, Outcome, Place, VERSION},
 };
 
 /// Whatever takes so long waits for something.
@@ -167,4 +173,30 @@ async fn an_entry_whose_time_is_up_waits_for_no_other() {
     let asked = locked(&bench.asked).clone();
     assert_eq!(asked.len(), 2, "each is undone once: {asked:?}");
     assert_eq!(bench.keeper.book.view().open_entries(), []);
+}
+
+#[tokio::test]
+async fn nothing_starts_on_a_volume_that_still_takes_no_changes() {
+    let settling = Arc::new(AtomicBool::new(true));
+    let still = Arc::clone(&settling);
+    let bench = Bench::new(move |_| {
+        let settling = still.load(Ordering::Relaxed);
+        async move {
+            let error = HelperError::Refused("it is settling".into());
+            if settling { WorkerAnswer::Failed(error) } else { WorkerAnswer::Acted(Outcome::Done) }
+        }
+    });
+    let start = Op::Engine(EngineOp::Start { container: "c".into() });
+    let lift = Op::CutFiles(FileCutOp::Lift { interposer: "i".into() });
+    let cut = bench.applied(vec![lift, start.clone()], None).await;
+    // there is no engine: what waits for one is done by whoever asked for the undo
+    let alone = bench.keeper.undo(cut, &[]).await;
+    let all = bench.keeper.roll_back(Scope::Faults, &[]).await.undone.remove(0);
+    for undone in [alone, all] {
+        assert_eq!((undone.problems.len(), &undone.pending[..]), (1, &[][..]));
+    }
+    assert_eq!(bench.keeper.book.view().open_entries(), [cut]);
+    settling.store(false, Ordering::Relaxed);
+    let undone = bench.keeper.undo(cut, &[]).await;
+    assert_eq!((undone.problems.len(), undone.pending), (0, vec![start]));
 }

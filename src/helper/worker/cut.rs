@@ -45,16 +45,23 @@ pub(super) fn act(op: &FileCutOp, cx: &Context) -> Done {
         FileCutOp::Fence { interposer, after } => fence(interposer, *after, cx),
         FileCutOp::Settle { interposer, profile, seed } => {
             let (profile, seed) = (*profile, *seed);
-            ask(interposer, &Ask::Settle { profile, seed }, cx).map(Outcome::Pending)
+            let settle = Ask::Settle { profile, seed };
+            ask_in(&cx.dir, interposer, &settle, left(cx)).map(Outcome::Pending)
         }
         FileCutOp::Lift { interposer } => {
-            match control::ask(&socket(&cx.dir, interposer), &Ask::Fence(None), ANSWER) {
+            // where it is still settling, that comes first
+            match control::ask(&socket(&cx.dir, interposer), &Ask::Fence(None), left(cx)) {
                 Ok(_) => Ok(Outcome::Done),
                 Err(error) if is_gone(&error) => Ok(Outcome::Already),
                 Err(error) => Err(unreachable(interposer, &error)),
             }
         }
     }
+}
+
+/// What is left of an act's time: what it rewrites may be much. A socket knows no wait of nothing.
+fn left(cx: &Context) -> Duration {
+    cx.deadline.saturating_duration_since(Instant::now()).max(LOOK)
 }
 
 /// Two files of the same kind, of which one is made durable with its name.
@@ -108,16 +115,21 @@ pub(super) fn durable(attempt: &DurableAttempt, dir: &Path) -> Result<TriedDurab
 }
 
 fn ask(interposer: &str, ask: &Ask, cx: &Context) -> Result<PendingFacts, HelperError> {
-    ask_in(&cx.dir, interposer, ask)
+    ask_in(&cx.dir, interposer, ask, ANSWER)
 }
 
 /// What is not durable in an interposer.
 pub(super) fn pending(dir: &Path, interposer: &str) -> Result<PendingFacts, HelperError> {
-    ask_in(dir, interposer, &Ask::Pending)
+    ask_in(dir, interposer, &Ask::Pending, ANSWER)
 }
 
-fn ask_in(dir: &Path, interposer: &str, ask: &Ask) -> Result<PendingFacts, HelperError> {
-    match control::ask(&socket(dir, interposer), ask, ANSWER) {
+fn ask_in(
+    dir: &Path,
+    interposer: &str,
+    ask: &Ask,
+    within: Duration,
+) -> Result<PendingFacts, HelperError> {
+    match control::ask(&socket(dir, interposer), ask, within) {
         Ok(Answer::Pending(Some(facts))) => Ok(facts),
         Ok(Answer::Pending(None)) => Err(HelperError::Refused(format!(
             "`{interposer}` does not remember what is not durable"
@@ -125,5 +137,46 @@ fn ask_in(dir: &Path, interposer: &str, ask: &Ask) -> Result<PendingFacts, Helpe
         Ok(Answer::Refused(why)) => Err(HelperError::Refused(why)),
         Ok(other) => Err(HelperError::Refused(format!("`{interposer}` answered {other:?}"))),
         Err(error) => Err(unreachable(interposer, &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::BufRead as _, os::unix::net::UnixListener};
+
+    use super::*;
+    use crate::{helper::worker::load::Loads, protocol::CutProfile};
+
+    fn context(dir: &Path) -> Context {
+        Context {
+            dir: dir.to_owned(),
+            host_dir: String::new(),
+            kept: Default::default(),
+            interposers: Default::default(),
+            loads: Loads::new(dir),
+            deadline: Instant::now() + Duration::from_secs(60),
+            cancel: Default::default(),
+        }
+    }
+
+    #[test]
+    fn settling_may_take_as_long_as_its_act() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = socket(dir.path(), "i");
+        fs::create_dir_all(at.parent().unwrap()).unwrap();
+        let listener = UnixListener::bind(&at).unwrap();
+        let facts = PendingFacts { undone: 7, ..PendingFacts::default() };
+        let settles = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut line = String::new();
+            std::io::BufReader::new(&stream).read_line(&mut line).unwrap();
+            std::thread::sleep(ANSWER + ANSWER / 4);
+            let answer = serde_json::to_string(&Answer::Pending(Some(facts))).unwrap();
+            writeln!(stream, "{answer}").unwrap();
+        });
+        let interposer = "i".to_owned();
+        let settle = FileCutOp::Settle { interposer, profile: CutProfile::Drop, seed: 1 };
+        assert_eq!(act(&settle, &context(dir.path())), Ok(Outcome::Pending(facts)));
+        settles.join().unwrap();
     }
 }
