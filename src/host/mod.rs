@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod acting_for;
+pub mod apart;
 pub mod archive;
 pub mod aside;
 mod attempts;

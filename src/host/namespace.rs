@@ -97,6 +97,21 @@ pub fn in_copied_ns<R: Send>(target: Identity, work: impl FnOnce() -> R + Send) 
     })
 }
 
+/// Runs `work` with a copy of our own mounts that nobody else sees: what is mounted there is gone with
+/// the thread.
+///
+/// # Errors
+/// The failed call, what `work` fails of, or [`HostError::Panicked`] when it panics.
+pub fn in_own_copy<R: Send>(work: impl FnOnce() -> HostResult<R> + Send) -> HostResult<R> {
+    on_fresh_thread(|| {
+        // SAFETY: only FILES would be unsafe; the namespace concerns this fresh thread alone.
+        unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.op("unshare", "mounts")?;
+        let alone = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        mount_change("/", alone).op("make private", "/")?;
+        work()
+    })
+}
+
 type Kind = (&'static str, LinkNameSpaceType);
 
 /// What whoever looks around sees of the target's namespaces.

@@ -8,7 +8,9 @@ use std::{path::Path, time::Duration};
 
 use crate::{
     journal::Slot,
-    protocol::{EngineOp, EntryId, FileCutOp, InsertionOp, Op, Outcome, Place, PowerOp, SoleOp},
+    protocol::{
+        EngineOp, EntryId, FileCutOp, InsertionOp, Op, Outcome, Place, PowerOp, SoleOp, TimeOp,
+    },
 };
 
 /// When an undo op can be done.
@@ -53,6 +55,23 @@ pub(super) fn lets_go(op: &Op) -> bool {
             | Op::DisarmRules { .. }
             | Op::Power(PowerOp::Undo { .. })
             | Op::Insertion(InsertionOp::Withdraw { .. })
+    )
+}
+
+/// Whether what this op is about lies on a volume, and goes with it: where the volume is mounted
+/// nowhere, it cannot be undone, and when the run's own volumes are removed, it need not be.
+pub(super) fn goes_with_a_volume(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::RemoveFiller { .. }
+            | Op::Sole(SoleOp::RemoveFiller { .. })
+            | Op::SetOwner { .. }
+            | Op::SetMode { .. }
+            | Op::SetLabel { .. }
+            | Op::PutBack { .. }
+            | Op::Time(TimeOp::ShiftFiles { .. })
+            | Op::RestoreQuota { .. }
+            | Op::DiscardSnapshot { .. }
     )
 }
 

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     super::{HelperError, wire::WorkerAsk},
-    class::{Class, Scope, chains, class, lets_go, undo_of, within},
+    class::{Class, Scope, chains, class, goes_with_a_volume, lets_go, undo_of, within},
     engine::Engine,
     state::{Keeper, locked},
 };
@@ -32,6 +32,17 @@ enum End {
     Done,
     Waits,
     Failed(String),
+    /// It failed, and did not take long over it.
+    Refused(String),
+}
+
+impl From<HelperError> for End {
+    fn from(error: HelperError) -> Self {
+        match error {
+            HelperError::Lost(_) | HelperError::Timeout { .. } => Self::Failed(error.to_string()),
+            other => Self::Refused(other.to_string()),
+        }
+    }
 }
 
 /// How the undo of one entry goes.
@@ -85,7 +96,7 @@ impl Keeper {
         let _alone = self.undoing.lock().await;
         let entries = self.open();
         let mut progress: BTreeMap<EntryId, Progress> = BTreeMap::new();
-        self.kernel_pass(&entries, &mut progress).await;
+        let refused = self.kernel_pass(&entries, &mut progress).await;
         let mut blocked = false;
         // a device is journaled after the promise to remove containers, and must outlive them
         for pass in [Class::Engine, Class::After] {
@@ -98,6 +109,12 @@ impl Keeper {
                         progress.left = true;
                     }
                 }
+            }
+        }
+        // what could not be reached may have gone with its volume
+        for (id, op) in refused {
+            if let End::Failed(why) | End::Refused(why) = self.undo_op(&op, &[]).await {
+                progress.entry(id).or_default().fail(&op, why);
             }
         }
         let undone = entries.into_iter().filter_map(|(id, what, ops)| {
@@ -126,25 +143,33 @@ impl Keeper {
         open.into_iter().filter_map(undo).collect()
     }
 
+    /// Every kernel op, once; back what was refused and may go with a volume.
     async fn kernel_pass(
         &self,
         entries: &[(EntryId, String, Vec<Op>)],
         progress: &mut BTreeMap<EntryId, Progress>,
-    ) {
+    ) -> Vec<(EntryId, Op)> {
         let ops: Vec<(EntryId, Vec<Op>)> =
             entries.iter().map(|(id, _, ops)| (*id, ops.clone())).collect();
         let passes = chains(&ops).into_iter().map(|chain| async move {
-            let mut problems = Vec::new();
+            let mut ends = Vec::with_capacity(chain.len());
             for (id, op) in chain {
-                if let End::Failed(problem) = self.undo_op(&op, &[]).await {
-                    problems.push((id, op, problem));
+                let end = self.undo_op(&op, &[]).await;
+                ends.push((id, op, end));
+            }
+            ends
+        });
+        let mut refused = Vec::new();
+        for (id, op, end) in join_all(passes).await.into_iter().flatten() {
+            match end {
+                End::Done | End::Waits => {}
+                End::Refused(_) if goes_with_a_volume(&op) => refused.push((id, op)),
+                End::Failed(problem) | End::Refused(problem) => {
+                    progress.entry(id).or_default().fail(&op, problem);
                 }
             }
-            problems
-        });
-        for (id, op, problem) in join_all(passes).await.into_iter().flatten() {
-            progress.entry(id).or_default().fail(&op, problem);
         }
+        refused
     }
 
     /// One op; what must wait for an engine op that waits is put back too.
@@ -163,7 +188,7 @@ impl Keeper {
                 *blocked = true;
                 progress.pending.push(op);
             }
-            End::Failed(problem) => {
+            End::Failed(problem) | End::Refused(problem) => {
                 *blocked |= class(&op) == Class::Engine;
                 progress.fail(&op, problem);
             }
@@ -181,9 +206,9 @@ impl Keeper {
                 // the worker died of it, or beside it: once more with another one
                 Err(HelperError::Lost(_)) => match self.act(op, true).await {
                     Ok(_) => End::Done,
-                    Err(error) => End::Failed(error.to_string()),
+                    Err(error) => error.into(),
                 },
-                Err(error) => End::Failed(error.to_string()),
+                Err(error) => error.into(),
             },
         };
         failpoint::undone();

@@ -200,3 +200,29 @@ async fn nothing_starts_on_a_volume_that_still_takes_no_changes() {
     let undone = bench.keeper.undo(cut, &[]).await;
     assert_eq!((undone.problems.len(), undone.pending), (0, vec![start]));
 }
+
+#[tokio::test]
+async fn what_cannot_be_reached_stays_open_until_its_volume_has_gone() {
+    let gone = Arc::new(AtomicBool::new(false));
+    let bench = Bench::new(move |op| {
+        let gone = Arc::clone(&gone);
+        async move {
+            match op {
+                Op::RemoveImage { .. } => gone.store(true, Ordering::Relaxed),
+                _ if gone.load(Ordering::Relaxed) => {}
+                _ => return WorkerAnswer::Failed(HelperError::Refused("nowhere".into())),
+            }
+            WorkerAnswer::Acted(Outcome::Done)
+        }
+    });
+    let volume = bench.applied(vec![Op::RemoveImage { name: "i".into() }], None).await;
+    let full = bench.applied(vec![filler()], None).await;
+    let faults = bench.keeper.roll_back(Scope::Faults, &[]).await;
+    for undone in [bench.keeper.undo(full, &[]).await, faults.undone[0].clone()] {
+        assert_eq!((undone.id, undone.problems), (full, vec!["nowhere".to_owned()]));
+    }
+    assert_eq!(bench.keeper.book.view().open_entries(), [full, volume]);
+    let all = bench.keeper.roll_back(Scope::All, &[]).await;
+    assert!(all.complete(), "{all:?}");
+    assert_eq!(bench.keeper.book.view().open_entries(), []);
+}

@@ -38,7 +38,7 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
             fill::inodes(place, *dev, marker, *leave, cx)
         }
         Op::FillBytes { place, dev, marker, leave } => fill::bytes(place, *dev, marker, *leave, cx),
-        Op::RemoveFiller { place, dev, marker } => fill::remove(place, *dev, marker),
+        Op::RemoveFiller { place, dev, marker } => fill::remove(place, *dev, marker, cx),
         Op::BreakFilesystem { place, dev } => mount::break_filesystem(place, *dev, cx),
         Op::ReplaceByCopy { place } => link::replace_by_copy(place),
         Op::CopyUp { place } => link::copy_up(place),
@@ -47,7 +47,7 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
         | Op::SetMode { .. }
         | Op::SetLabel { .. }
         | Op::SetAside { .. }
-        | Op::PutBack { .. } => metadata::act(op),
+        | Op::PutBack { .. } => metadata::act(op, cx),
         Op::Time(op) => time::act(op, cx),
         other => act_on_device(other, cx),
     }
@@ -61,9 +61,9 @@ fn act_on_device(op: &Op, cx: &Context) -> Done {
         Op::Sole(op) => sole::act(op, cx),
         Op::LimitIo { init, dev, from, to, .. } => throttle::limit(*init, *dev, *from, *to),
         Op::SetQuota { place, dev, group, used } => quota::set(place, *dev, *group, *used, cx),
-        Op::RestoreQuota { place, dev, to } => quota::restore(place, *dev, *to),
+        Op::RestoreQuota { place, dev, to } => quota::restore(place, *dev, *to, cx),
         Op::TakeSnapshot { place, dev, name } => snapshot::take(place, *dev, name, cx),
-        Op::DiscardSnapshot { place, dev, name } => snapshot::discard(place, *dev, name),
+        Op::DiscardSnapshot { place, dev, name } => snapshot::discard(place, *dev, name, cx),
         Op::DropCache { place } => page_cache::drop_clean(place),
         other => act_on_processes(other, cx),
     }

@@ -48,3 +48,19 @@ impl Context {
         tokio::runtime::Handle::current().block_on(noted).map_err(HelperError::Refused)
     }
 }
+
+#[cfg(test)]
+impl Context {
+    /// That of a run in this directory, with a minute's time.
+    pub(super) fn testing(dir: &std::path::Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            host_dir: String::new(),
+            kept: Kept::default(),
+            interposers: Interposers::default(),
+            loads: Loads::new(dir),
+            deadline: Instant::now() + std::time::Duration::from_secs(60),
+            cancel: Arc::default(),
+        }
+    }
+}

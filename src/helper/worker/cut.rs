@@ -145,19 +145,7 @@ mod tests {
     use std::{io::BufRead as _, os::unix::net::UnixListener};
 
     use super::*;
-    use crate::{helper::worker::load::Loads, protocol::CutProfile};
-
-    fn context(dir: &Path) -> Context {
-        Context {
-            dir: dir.to_owned(),
-            host_dir: String::new(),
-            kept: Default::default(),
-            interposers: Default::default(),
-            loads: Loads::new(dir),
-            deadline: Instant::now() + Duration::from_secs(60),
-            cancel: Default::default(),
-        }
-    }
+    use crate::protocol::CutProfile;
 
     #[test]
     fn settling_may_take_as_long_as_its_act() {
@@ -176,7 +164,7 @@ mod tests {
         });
         let interposer = "i".to_owned();
         let settle = FileCutOp::Settle { interposer, profile: CutProfile::Drop, seed: 1 };
-        assert_eq!(act(&settle, &context(dir.path())), Ok(Outcome::Pending(facts)));
+        assert_eq!(act(&settle, &Context::testing(dir.path())), Ok(Outcome::Pending(facts)));
         settles.join().unwrap();
     }
 }

@@ -10,7 +10,8 @@ use super::{
     context::{Context, Done},
     facts::is_host,
     mount::same_dev,
-    place::{dev_of, init, inside, ways},
+    place::{dev_of, init, inside},
+    reach::undo_on,
 };
 use crate::{
     host::{
@@ -91,29 +92,22 @@ fn run(
     }
 }
 
-/// Removes the filler, wherever the filesystem can still be reached. Where it cannot, it is mounted
-/// no more, and belongs to the run or has gone with its last user.
-pub(super) fn remove(place: &Place, dev: Dev, marker: &str) -> Done {
-    Ok(remove_by_ways(place, dev, marker)?.unwrap_or(Outcome::Already))
+/// Removes the filler, wherever the filesystem can still be reached. Where it cannot, it has gone with
+/// its last user, or with the run.
+pub(super) fn remove(place: &Place, dev: Dev, marker: &str, cx: &Context) -> Done {
+    Ok(remove_by_ways(place, dev, marker, cx)?.unwrap_or(Outcome::Already))
 }
 
-/// Removes the filler where the filesystem is mounted; none where it is not.
+/// Removes the filler where the filesystem can be reached; none where it cannot.
 pub(super) fn remove_by_ways(
     place: &Place,
     dev: Dev,
     marker: &str,
+    cx: &Context,
 ) -> Result<Option<Outcome>, HelperError> {
-    let mut last = None;
-    for way in ways(place)? {
-        match remove_at(way.target, &way.path, dev, marker) {
-            Ok(Some(0)) => return Ok(Some(Outcome::Already)),
-            Ok(Some(_)) => return Ok(Some(Outcome::Done)),
-            Ok(None) => {}
-            Err(error) if error.is(libc::ENOENT) || !way.target.is_alive() => {}
-            Err(error) => last = Some(error),
-        }
-    }
-    last.map_or(Ok(None), |error| Err(error.into()))
+    let removed =
+        undo_on((place, Some(dev)), cx, |way| remove_at(way.target, &way.path, dev, marker))?;
+    Ok(removed.map(|names| if names == 0 { Outcome::Already } else { Outcome::Done }))
 }
 
 fn remove_at(target: Identity, path: &str, dev: Dev, marker: &str) -> HostResult<Option<u64>> {

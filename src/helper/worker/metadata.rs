@@ -4,9 +4,10 @@ use std::path::Path;
 
 use super::{
     super::HelperError,
-    context::Done,
+    context::{Context, Done},
     facts::refused,
-    place::{beside, init, inside, ways},
+    place::{beside, init, inside},
+    reach::undo_on,
 };
 use crate::{
     errno::Errno,
@@ -19,7 +20,7 @@ use crate::{
         process::Identity,
         selinux,
     },
-    protocol::{Access, AccessFacts, FileId, Op, Outcome, Place},
+    protocol::{Access, AccessFacts, Dev, FileId, Op, Outcome, Place},
 };
 
 impl From<FileId> for Meant {
@@ -30,43 +31,44 @@ impl From<FileId> for Meant {
 }
 
 /// Performs one of these ops.
-pub(super) fn act(op: &Op) -> Done {
+pub(super) fn act(op: &Op, cx: &Context) -> Done {
     match op {
-        Op::SetOwner { place, file, from, to } => change(place, |path| {
+        Op::SetOwner { place, file, from, to } => change((place, Some(file.dev)), cx, |path| {
             let (from, to) = ((from.uid, from.gid), (to.uid, to.gid));
             metadata::set_owner(path, (*file).into(), from, to)
         }),
-        Op::SetMode { place, file, from, to } => {
-            change(place, |path| metadata::set_mode(path, (*file).into(), *from, *to))
-        }
-        Op::SetLabel { place, file, from, to } => {
-            change(place, |path| selinux::set_label(path, (*file).into(), from, to))
-        }
-        Op::SetAside { place, file, kept, content } => change(place, |path| {
-            let content = content.as_deref().map(str::as_bytes);
-            aside::set_aside(path, (*file).into(), kept, content)
+        Op::SetMode { place, file, from, to } => change((place, Some(file.dev)), cx, |path| {
+            metadata::set_mode(path, (*file).into(), *from, *to)
         }),
-        Op::PutBack { place, kept, content } => {
-            change(place, |path| aside::put_back(path, kept, content.as_deref().map(str::as_bytes)))
+        Op::SetLabel { place, file, from, to } => change((place, Some(file.dev)), cx, |path| {
+            selinux::set_label(path, (*file).into(), from, to)
+        }),
+        Op::SetAside { place, file, kept, content } => {
+            change((place, Some(file.dev)), cx, |path| {
+                let content = content.as_deref().map(str::as_bytes);
+                aside::set_aside(path, (*file).into(), kept, content)
+            })
         }
+        Op::PutBack { place, kept, content } => change((place, None), cx, |path| {
+            aside::put_back(path, kept, content.as_deref().map(str::as_bytes))
+        }),
         other => Err(HelperError::Refused(format!("{other:?} changes no file"))),
     }
 }
 
 /// Makes a change where the file can still be reached. Where it cannot, it is gone, or has another
 /// name that the subject gave it: neither is for us to follow.
-pub(super) fn change(place: &Place, make: impl Fn(&Path) -> HostResult<Change> + Sync) -> Done {
-    let mut last = None;
-    for way in ways(place)? {
-        match beside(way.target, &way.path, &make) {
-            Ok(Change::Made) => return Ok(Outcome::Done),
-            Ok(Change::LeftAlone) => return Ok(Outcome::Already),
-            Ok(Change::Elsewhere) => {}
-            Err(error) if error.is(libc::ENOENT) || !way.target.is_alive() => {}
-            Err(error) => last = Some(error),
-        }
-    }
-    last.map_or(Ok(Outcome::Already), |error| Err(error.into()))
+pub(super) fn change(
+    at: (&Place, Option<Dev>),
+    cx: &Context,
+    make: impl Fn(&Path) -> HostResult<Change> + Sync,
+) -> Done {
+    let made = undo_on(at, cx, |way| match beside(way.target, &way.path, &make)? {
+        Change::Made => Ok(Some(Outcome::Done)),
+        Change::LeftAlone => Ok(Some(Outcome::Already)),
+        Change::Elsewhere => Ok(None),
+    })?;
+    Ok(made.unwrap_or(Outcome::Already))
 }
 
 /// Tries what the container's init may do, and what it might without its capabilities.

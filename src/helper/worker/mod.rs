@@ -40,6 +40,7 @@ mod passers_by;
 mod place;
 mod process;
 mod quota;
+mod reach;
 mod read;
 mod serve;
 mod snapshot;

@@ -5,10 +5,14 @@ use super::{
     context::{Context, Done},
     facts::is_host,
     mount::same_dev,
-    place::{Way, dev_of, init, inside, ways},
+    place::{Way, dev_of, init, inside},
+    reach::undo_on,
 };
 use crate::{
-    host::quota::{self, Group, Quota},
+    host::{
+        error::HostResult,
+        quota::{self, Group, Quota},
+    },
     protocol::{Dev, Outcome, Place, QuotaFacts, QuotaGroup, QuotaWas},
     units::Percent,
 };
@@ -57,37 +61,35 @@ fn limit(held: u64, used: Percent) -> u64 {
 
 /// Puts back what was there, wherever the filesystem can still be reached. Where it cannot, it has
 /// gone with its last user.
-pub(super) fn restore(place: &Place, dev: Dev, to: QuotaWas) -> Done {
-    for way in ways(place)? {
-        let done = inside(way.target, &way.path, |here| {
-            if dev_of(here.path)? != dev {
-                return Ok(false);
-            }
-            match to {
-                QuotaWas::Off => quota::disable(here.path)?,
-                QuotaWas::NoParent => quota::remove_parent(here.path)?,
-                QuotaWas::Limited { group, limit } => {
-                    quota::set_limit(here.path, of(group), limit)?;
-                }
-            }
-            Ok(true)
-        });
-        match done {
-            Err(error) if error.is(libc::EDQUOT) && to != QuotaWas::Off => return anew(&way, to),
-            Ok(true) => return Ok(Outcome::Done),
-            Ok(false) => {}
-            // a quota that was set before this one was taken off first, and its limits with it
-            Err(error) if error.is(libc::ENOTCONN) => return Ok(Outcome::Already),
-            Err(error) if error.is(libc::ENOENT) || !way.target.is_alive() => {}
-            Err(error) => return Err(error.into()),
+pub(super) fn restore(place: &Place, dev: Dev, to: QuotaWas, cx: &Context) -> Done {
+    let restored = undo_on((place, Some(dev)), cx, |way| match put_back(way, dev, to) {
+        Err(error) if error.is(libc::EDQUOT) && to != QuotaWas::Off => anew(way, to).map(Some),
+        // a quota that was set before this one was taken off first, and its limits with it
+        Err(error) if error.is(libc::ENOTCONN) => Ok(Some(Outcome::Already)),
+        other => other,
+    })?;
+    Ok(restored.unwrap_or(Outcome::Already))
+}
+
+fn put_back(way: &Way, dev: Dev, to: QuotaWas) -> HostResult<Option<Outcome>> {
+    inside(way.target, &way.path, |here| {
+        if dev_of(here.path)? != dev {
+            return Ok(None);
         }
-    }
-    Ok(Outcome::Already)
+        match to {
+            QuotaWas::Off => quota::disable(here.path)?,
+            QuotaWas::NoParent => quota::remove_parent(here.path)?,
+            QuotaWas::Limited { group, limit } => {
+                quota::set_limit(here.path, of(group), limit)?;
+            }
+        }
+        Ok(Some(Outcome::Done))
+    })
 }
 
 /// A group that has next to nothing left refuses any change of groups, its own end too. Switched off they
 /// are at once; then those come back that stay.
-fn anew(way: &Way, to: QuotaWas) -> Done {
+fn anew(way: &Way, to: QuotaWas) -> HostResult<Outcome> {
     let id = inside(way.target, &way.path, |here| quota::identify(here.path))?;
     let parent_stays = to != QuotaWas::NoParent && Quota::of(&id, Group::Parent)?.is_some();
     let mut limits = Vec::new();

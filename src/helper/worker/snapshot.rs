@@ -5,7 +5,8 @@ use super::{
     context::{Context, Done},
     facts::is_host,
     mount::same_dev,
-    place::{dev_of, init, inside, ways},
+    place::{dev_of, init, inside},
+    reach::undo_on,
 };
 use crate::{
     host::snapshot,
@@ -29,21 +30,14 @@ pub(super) fn take(place: &Place, dev: Dev, name: &str, cx: &Context) -> Done {
 
 /// Discards it, wherever the volume can still be reached. Where it cannot, it has gone with its last
 /// user.
-pub(super) fn discard(place: &Place, dev: Dev, name: &str) -> Done {
-    for way in ways(place)? {
-        let done = inside(way.target, &way.path, |here| {
+pub(super) fn discard(place: &Place, dev: Dev, name: &str, cx: &Context) -> Done {
+    let discarded = undo_on((place, Some(dev)), cx, |way| {
+        inside(way.target, &way.path, |here| {
             if dev_of(here.path)? != dev {
                 return Ok(None);
             }
             snapshot::discard(here.path, name).map(Some)
-        });
-        match done {
-            Ok(Some(true)) => return Ok(Outcome::Done),
-            Ok(Some(false)) => return Ok(Outcome::Already),
-            Ok(None) => {}
-            Err(error) if error.is(libc::ENOENT) || !way.target.is_alive() => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(Outcome::Already)
+        })
+    })?;
+    Ok(if discarded == Some(true) { Outcome::Done } else { Outcome::Already })
 }

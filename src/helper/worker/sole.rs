@@ -16,6 +16,7 @@ use super::{
     mount::same_dev,
     passers_by,
     place::{init, inside},
+    reach::not_mounted,
 };
 use crate::{
     host::{
@@ -48,7 +49,7 @@ pub(super) fn act(op: &SoleOp, cx: &Context) -> Done {
         }
         SoleOp::Thaw { place, dev, source, fs_type } => thaw(place, *dev, source, fs_type),
         SoleOp::RemoveFiller { place, dev, marker } => {
-            let removed = fill::remove_by_ways(place, *dev, marker)?;
+            let removed = fill::remove_by_ways(place, *dev, marker, cx)?;
             removed.ok_or_else(|| not_mounted(place))
         }
     }
@@ -147,12 +148,4 @@ fn thaw(place: &Place, dev: Dev, source: &str, fs_type: &str) -> Done {
             Ok(if thawed { Outcome::Done } else { Outcome::Already })
         }
     }
-}
-
-fn not_mounted(place: &Place) -> HelperError {
-    HelperError::Refused(format!(
-        "the filesystem that `{}` was on is mounted nowhere just now, and what filled it is still on \
-         it\n\nhint: start its container, then `keelhaul recover` the run",
-        place.path
-    ))
 }

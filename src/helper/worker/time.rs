@@ -22,7 +22,7 @@ const SEARCHED: usize = 100_000;
 /// Performs one of these ops.
 pub(super) fn act(op: &TimeOp, cx: &Context) -> Done {
     match op {
-        TimeOp::ShiftFiles { place, dev, files, by } => shift_files(place, *dev, files, *by),
+        TimeOp::ShiftFiles { place, dev, files, by } => shift_files(place, *dev, (files, *by), cx),
         TimeOp::SkewClock { place, mark, by } => clock::skew(place, mark, *by, cx),
         TimeOp::RestoreClock { place, mark, by } => clock::put_right(place, mark, *by),
     }
@@ -43,9 +43,9 @@ pub(super) fn times(place: &Place, most: usize) -> Result<TimesFacts, HelperErro
 
 /// Shifts every file that it can; the first failure is told when all were tried. A file is found by
 /// its inode: who keeps files by number gives them other names all the time.
-fn shift_files(place: &Place, dev: Dev, files: &[FileTimes], by: i64) -> Done {
-    let dev = rustix::fs::makedev(dev.major, dev.minor);
-    change(place, |top| {
+fn shift_files(place: &Place, on: Dev, (files, by): (&[FileTimes], i64), cx: &Context) -> Done {
+    let dev = rustix::fs::makedev(on.major, on.minor);
+    change((place, Some(on)), cx, |top| {
         let (mut come_to, mut failed) = (Change::Elsewhere, None);
         for found in times::list(top, SEARCHED, MARKER_PREFIX)?.1 {
             let Some(file) = files.iter().find(|file| file.inode == found.inode) else { continue };

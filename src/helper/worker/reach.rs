@@ -1,0 +1,222 @@
+//! How an undo comes to the filesystem that its fault was on, and what it says where it cannot.
+//!
+//! An engine mounts a volume that has a filesystem of its own when a container of it starts, and
+//! unmounts it when the last one ends: what a fault has put on it is still there then, and so is it
+//! for the next container. An image of the run is mounted by us meanwhile. What is somebody else's is
+//! left alone, and said to be still to do.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    super::HelperError,
+    context::Context,
+    engine, image,
+    place::{Way, dev_of, find_init, inside, ways},
+};
+use crate::{
+    host::{
+        apart::Apart,
+        error::HostResult,
+        loop_device::{self, Backing},
+    },
+    protocol::{Dev, Place},
+};
+
+/// Where an engine keeps what is in a volume of its own, below the volume's name.
+const DATA: &str = "_data";
+
+/// What an undo comes to on the first way on which it finds what it is about; none where there is none
+/// any more. `dev` is the filesystem that it was on, where that is known.
+///
+/// # Errors
+/// When it is mounted nowhere just now, and cannot be; else what the last way failed of.
+pub(super) fn undo_on<R>(
+    (place, dev): (&Place, Option<Dev>),
+    cx: &Context,
+    undo: impl Fn(&Way) -> HostResult<Option<R>>,
+) -> Result<Option<R>, HelperError> {
+    let mut last = None;
+    for way in ways(place)? {
+        match undo(&way) {
+            Ok(None) => {}
+            Ok(done) => return Ok(done),
+            Err(error) if error.is(libc::ENOENT) || !way.target.is_alive() => {}
+            Err(error) => last = Some(error),
+        }
+    }
+    if let Some(error) = last {
+        return Err(error.into());
+    }
+    if find_init(place)?.is_some() {
+        // while its container runs, its volumes are mounted: somebody has put something else there
+        return Ok(None);
+    }
+    match own_image(place, &cx.dir) {
+        Some((name, below)) => undo_apart(&name, &below, cx, undo),
+        None if dev.is_some_and(|dev| is_unmounted(place, dev)) => Err(not_mounted(place)),
+        None => Ok(None),
+    }
+}
+
+/// Undoes it on a volume of the run's own that nothing has mounted. None also where its device has
+/// gone: nothing will mount it again.
+fn undo_apart<R>(
+    name: &str,
+    below: &str,
+    cx: &Context,
+    undo: impl Fn(&Way) -> HostResult<Option<R>>,
+) -> Result<Option<R>, HelperError> {
+    let Some(node) = device(name, cx)? else { return Ok(None) };
+    let at = cx.dir.join(image::IMAGES);
+    let apart = Apart::mount(&node, &at).map_err(|error| {
+        HelperError::Refused(format!(
+            "nothing has the volume `{name}` mounted just now, and it cannot be: {error}"
+        ))
+    })?;
+    let way = Way { target: apart.target, path: format!("{}{below}", at.display()) };
+    match undo(&way) {
+        Err(error) if error.is(libc::ENOENT) => Ok(None),
+        other => Ok(other?),
+    }
+}
+
+/// The run's image that a volume of the engine's is on, and what comes after the volume's root in the
+/// path: both have one name.
+fn own_image(place: &Place, dir: &Path) -> Option<(String, String)> {
+    let (root, below) = volume_root(place)?;
+    let name = root.parent()?.file_name()?.to_str()?.to_owned();
+    image::own(dir, image::IMAGES, &name).ok()?.exists().then_some((name, below))
+}
+
+/// The root of the volume that a place is on, as the engine sees it, and what comes after it.
+fn volume_root(place: &Place) -> Option<(PathBuf, String)> {
+    let path = place.host_path.as_deref()?;
+    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    let mut roots = ends.filter(|end| Path::new(&path[..*end]).file_name() == Some(DATA.as_ref()));
+    let end = roots.next()?;
+    Some((path[..end].into(), path[end..].to_owned()))
+}
+
+/// The device of an image: its loop device, or a disk of ours of that name.
+fn device(name: &str, cx: &Context) -> HostResult<Option<PathBuf>> {
+    let nodes = image::nodes();
+    let backing = Backing::of(&cx.dir.join(image::IMAGES).join(name))?;
+    let mut found = loop_device::find(&nodes, backing)?;
+    found.extend(loop_device::find_marked(&nodes, name)?);
+    Ok(found.into_iter().next().map(|device| device.node))
+}
+
+/// Whether a volume is still there, without the filesystem on a device that it had. One without a device
+/// has gone with its last mount.
+fn is_unmounted(place: &Place, dev: Dev) -> bool {
+    let (Some((root, _)), Some(engine)) = (volume_root(place), engine::process()) else {
+        return false;
+    };
+    let now = inside(engine, &root.to_string_lossy(), |here| dev_of(here.path));
+    dev.major != 0 && now.is_ok_and(|now| now != dev)
+}
+
+/// Why it is still to do.
+pub(super) fn not_mounted(place: &Place) -> HelperError {
+    HelperError::Refused(format!(
+        "the filesystem that `{}` was on is mounted nowhere just now, and what a fault has left is \
+         still on it\n\nhint: start its container, then `keelhaul recover` the run",
+        place.path
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io::Write as _, process::Command};
+
+    use super::{super::fill, *};
+    use crate::{
+        host::{fill::MARKER_PREFIX, loop_device::AttachOptions, namespace::in_mount_ns},
+        protocol::Outcome,
+    };
+
+    fn at(host_path: &str) -> Place {
+        let (container, path) = ("0123456789ab".to_owned(), "/data/f".to_owned());
+        Place { container, pid: 0, path, host_path: Some(host_path.to_owned()) }
+    }
+
+    #[test]
+    fn a_volume_of_the_run_is_known_by_the_name_of_its_image() {
+        let dir = tempfile::tempdir().unwrap();
+        let images = dir.path().join(image::IMAGES);
+        fs::create_dir(&images).unwrap();
+        fs::write(images.join("keelhaul-r-v"), "").unwrap();
+        let image = |host_path| own_image(&at(host_path), dir.path());
+        let ours = |below: &str| Some(("keelhaul-r-v".to_owned(), below.to_owned()));
+        assert_eq!(image("/docker/volumes/keelhaul-r-v/_data"), ours(""));
+        assert_eq!(image("/docker/volumes/keelhaul-r-v/_data/a/_data/f"), ours("/a/_data/f"));
+        assert_eq!(image("/docker/volumes/theirs/_data/f"), None);
+        assert_eq!(image("/srv/keelhaul-r-v/data"), None);
+        assert_eq!(image("/_data"), None);
+        fs::remove_file(images.join("keelhaul-r-v")).unwrap();
+        assert_eq!(image("/docker/volumes/keelhaul-r-v/_data"), None, "it has gone");
+    }
+
+    /// An image of a run, on a loop device that is let go of with it.
+    struct Image(tempfile::TempDir);
+
+    impl Image {
+        const NAME: &str = "keelhaul-r-v";
+
+        fn make() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            fs::create_dir(dir.path().join(image::IMAGES)).unwrap();
+            let image = Self(dir);
+            fs::File::create(image.file()).unwrap().set_len(16 << 20).unwrap();
+            let made = Command::new("mkfs.ext4").arg("-q").arg(image.file()).status().unwrap();
+            assert!(made.success());
+            let options = AttachOptions::default();
+            loop_device::attach(&image::nodes(), &image.file(), options).unwrap();
+            image
+        }
+
+        fn file(&self) -> PathBuf {
+            self.0.path().join(image::IMAGES).join(Self::NAME)
+        }
+
+        fn detach(&self) {
+            let backing = Backing::of(&self.file()).unwrap();
+            loop_device::detach(&image::nodes(), backing).unwrap();
+        }
+
+        /// Puts a filler on it; which filesystem that is.
+        fn fill(&self, marker: &str, cx: &Context) -> Dev {
+            let (node, at) = (device(Self::NAME, cx).unwrap().unwrap(), cx.dir.join(image::IMAGES));
+            let apart = Apart::mount(&node, &at).unwrap();
+            let fill = || {
+                fs::create_dir(at.join(marker)).unwrap();
+                fs::write(at.join(marker).join("f"), "x").unwrap();
+                dev_of(&at).unwrap()
+            };
+            in_mount_ns(apart.target, fill).unwrap()
+        }
+    }
+
+    impl Drop for Image {
+        fn drop(&mut self) {
+            self.detach();
+        }
+    }
+
+    #[test]
+    fn a_filler_is_removed_from_a_volume_that_nothing_has_mounted() {
+        if !rustix::process::geteuid().is_root() {
+            let _ = writeln!(std::io::stderr(), "skipped: needs root");
+            return;
+        }
+        let image = Image::make();
+        let cx = Context::testing(image.0.path());
+        let marker = format!("{MARKER_PREFIX}m");
+        let place = at("/nowhere/volumes/keelhaul-r-v/_data");
+        let dev = image.fill(&marker, &cx);
+        let remove = || fill::remove(&place, dev, &marker, &cx);
+        assert_eq!((remove(), remove()), (Ok(Outcome::Done), Ok(Outcome::Already)));
+        image.detach();
+        assert_eq!(remove(), Ok(Outcome::Already), "nothing will mount it again");
+    }
+}
