@@ -304,6 +304,7 @@ async fn a_container_that_is_removed_ends_its_game_day() {
     let pty = Pty::start(&test, &["gameday", "--attach", &project], (80, 24));
     pty.see("go on?");
     pty.keys("yes\r");
+    pty.see("db  running");
     pty.see("ok  db");
     pty.keys("\u{1b}[B");
     pty.see("Faults for db:/data");
