@@ -259,7 +259,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
     ),
     inserted(
         "io-stall",
-        "{ target: \"agent:/data\", ops: [open, read], insert: true }",
+        "{ target: \"agent:/data\", ops: [open, read, stat], insert: true }",
         Trace::Hangs("/data/journal.log"),
     ),
     event("kill", "{ target: agent }"),
