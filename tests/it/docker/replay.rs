@@ -150,7 +150,8 @@ fn two_workers_find_what_one_finds() {
         assert!(one.wrong > 0 && one.first.as_ref().is_some_and(|it| it.confirmed), "{one:?}");
         assert_eq!(one, two);
         let [one, two] = one_and_two(volume, "");
-        assert!(one.wrong == 0 && one.states > 60 && one.alike > 0 && one.recovered > 1, "{one:?}");
+        // how many of them are alike is up to the moments that were chosen
+        assert!(one.wrong == 0 && one.states > 60 && one.recovered > 1, "{one:?}");
         assert_eq!(one, two);
     }
 }
