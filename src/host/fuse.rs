@@ -13,11 +13,14 @@ use rustix::mount::{
     fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, unmount,
 };
 
-use super::error::{Context, HostResult};
+use super::error::{Context, HostError, HostResult};
 use super::mountinfo::Reader;
 
 /// The type that such a mount has in mountinfo.
 pub const FS_TYPE: &str = "fuse.keelhaul";
+
+/// The kernel's filesystem of connections (Documentation/filesystems/fuse/fuse.rst).
+const CONTROL: &str = "fusectl";
 
 /// Opens the FUSE device.
 ///
@@ -134,13 +137,61 @@ pub fn detach(at: &Path) -> HostResult<()> {
 /// # Errors
 /// When the kernel's control files cannot be reached.
 pub fn abort(connection: u32) -> HostResult<()> {
-    let here = Path::new("fusectl");
-    let context = fsopen("fusectl", FsOpenFlags::FSOPEN_CLOEXEC).op("fsopen", here)?;
-    let control = detached(&context, here, MountAttrFlags::empty())?;
-    let file = format!("{connection}/abort");
-    match openat(&control, file.as_str(), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
-        Ok(file) => rustix::io::write(&file, b"1").op("abort", here).map(drop),
-        Err(rustix::io::Errno::NOENT) => Ok(()),
-        Err(errno) => Err(errno).op("open", here),
+    match Grip::of(connection) {
+        Ok(grip) => grip.abort(),
+        Err(error) if error.is(libc::ENOENT) => Ok(()),
+        Err(error) => Err(error),
     }
+}
+
+/// A connection that is held on to: another one that has its number later is not taken for it, as the
+/// kernel takes a connection that ends from its control files (linux/fs/fuse/control.c). What is needed
+/// later is open from the beginning.
+#[derive(Debug)]
+pub struct Grip {
+    directory: OwnedFd,
+    abort: OwnedFd,
+}
+
+impl Grip {
+    /// Takes hold of one.
+    ///
+    /// # Errors
+    /// When the kernel's control files cannot be reached; `ENOENT` where there is no such connection.
+    pub fn of(connection: u32) -> HostResult<Self> {
+        let here = Path::new(CONTROL);
+        let context = fsopen(CONTROL, FsOpenFlags::FSOPEN_CLOEXEC).op("fsopen", here)?;
+        let control = detached(&context, here, MountAttrFlags::empty())?;
+        let (name, path) = (connection.to_string(), OFlags::PATH | OFlags::DIRECTORY);
+        let directory = openat(&control, name.as_str(), path | OFlags::CLOEXEC, Mode::empty());
+        let directory = directory.op("open", here)?;
+        let abort = control_file(&directory, "abort", OFlags::WRONLY)?;
+        Ok(Self { directory, abort })
+    }
+
+    /// Aborts it, as [`abort`] does.
+    ///
+    /// # Errors
+    /// The failed call.
+    pub fn abort(&self) -> HostResult<()> {
+        rustix::io::write(&self.abort, b"1").op("abort", Path::new(CONTROL)).map(drop)
+    }
+
+    /// How many requests wait for an answer.
+    ///
+    /// # Errors
+    /// The failed call, or that no number is told, as when it has ended.
+    pub fn waiting(&self) -> HostResult<u64> {
+        // an open file of it tells one number, once, and cannot be wound back
+        let file = control_file(&self.directory, "waiting", OFlags::RDONLY)?;
+        let mut told = [0; 32];
+        let bytes = rustix::io::read(&file, &mut told[..]).op("read", Path::new(CONTROL))?;
+        let text = String::from_utf8_lossy(&told[..bytes]);
+        let number = text.trim().parse();
+        number.map_err(|_| HostError::malformed(CONTROL.to_owned(), text.into_owned()))
+    }
+}
+
+fn control_file(directory: &OwnedFd, name: &str, flags: OFlags) -> HostResult<OwnedFd> {
+    openat(directory, name, flags | OFlags::CLOEXEC, Mode::empty()).op("open", Path::new(CONTROL))
 }

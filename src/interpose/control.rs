@@ -131,7 +131,7 @@ pub enum Ask {
     },
     /// Bring the trace to its file. → `Traced`
     Traced,
-    /// Are you there?
+    /// Are you there? A disk says how far it has come. → `Done`, or `AtWork`
     Ping,
 }
 
@@ -141,6 +141,13 @@ pub enum Ask {
 pub enum Answer {
     /// Done, or there.
     Done,
+    /// There, and so far has it come with what it is asked for, of which nothing waits on purpose.
+    AtWork {
+        /// What it has been at work at for longest, by its number; none while it is at work at nothing.
+        oldest: Option<u64>,
+        /// How many requests it has ever taken.
+        taken: u64,
+    },
     /// There was nothing to do.
     Already,
     /// What a set has done; none where there never was one.
@@ -247,6 +254,11 @@ impl Controlled for Rules {
 
 impl Controlled for Power {
     fn perform(&self, ask: Ask) -> Answer {
+        if ask == Ask::Ping {
+            let at_work = self.at_work();
+            return at_work
+                .map_or(Answer::Done, |(oldest, taken)| Answer::AtWork { oldest, taken });
+        }
         let ask = match about_rules(self, ask) {
             Ok(answer) => return answer,
             Err(ask) => ask,

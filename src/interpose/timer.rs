@@ -7,7 +7,10 @@
 use std::{
     cmp::Reverse,
     collections::BinaryHeap,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering as Memory},
+    },
     time::{Duration, Instant},
 };
 
@@ -99,6 +102,8 @@ struct Shared {
     changed: Condvar,
     /// Something waits that hangs.
     hangs: Condvar,
+    /// How many wait, for who must not wait for the queue.
+    waiting: AtomicUsize,
 }
 
 /// The queue. Its threads live as long as the process.
@@ -157,6 +162,11 @@ impl Timer {
         self.0.changed.notify_all();
     }
 
+    /// Whether anything waits.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.0.waiting.load(Memory::Acquire) > 0
+    }
+
     /// Has something done after a wait.
     pub(super) fn after(&self, wait: Wait, work: impl FnOnce(End) + Send + 'static) {
         // those that waited for a lock that another one held come one after the other
@@ -171,6 +181,7 @@ impl Timer {
         let at = (Instant::now() + delay, queue.number);
         let job = Job { at, by, task: wait.task, end: End::Due, work: Box::new(work) };
         queue.jobs.push(Reverse(job));
+        self.0.waiting.fetch_add(1, Memory::AcqRel);
         drop(queue);
         self.0.changed.notify_one();
         if wait.task.is_some() {
@@ -198,6 +209,7 @@ impl Shared {
             match first {
                 Some(at) if at <= now => {
                     if let Some(Reverse(job)) = queue.jobs.pop() {
+                        self.waiting.fetch_sub(1, Memory::AcqRel);
                         return job;
                     }
                 }

@@ -22,7 +22,7 @@ use crate::{
     host::{
         canary,
         error::{HostError, HostResult},
-        fuse,
+        fuse::{self, Grip},
         loop_device::{self, Attached},
     },
     interpose::{
@@ -83,6 +83,14 @@ pub(super) fn node(name: &str) -> Result<PathBuf, HelperError> {
 pub(super) fn device(name: &str) -> Result<Attached, HelperError> {
     let found = devices(name)?.into_iter().next();
     found.ok_or_else(|| HelperError::Refused(format!("`{name}` is attached to no loop device")))
+}
+
+/// The kernel's connection to the server that has said that this is its device: one of the same name
+/// may still be about to go.
+pub(super) fn connection(name: &str, said: &str) -> Option<Grip> {
+    let is_it = |device: &Attached| format!("/dev/loop{}", device.number) == said.trim();
+    let device = devices(name).ok()?.into_iter().find(is_it)?;
+    Grip::of(rustix::fs::minor(device.backing.device)).ok()
 }
 
 /// Detaches the device, and those of its past; where somebody has one mounted all the same, whoever

@@ -162,7 +162,7 @@ fn take_off(target: Identity, place: &Place, name: &str, wedged: bool) -> HostRe
     })
 }
 
-fn is_ours(mount: &MountEntry, name: &str) -> bool {
+pub(super) fn is_ours(mount: &MountEntry, name: &str) -> bool {
     mount.fs_type == fuse::FS_TYPE && mount.source == name
 }
 

@@ -18,14 +18,16 @@ use super::{
     super::HelperError,
     context::{Context, Done},
     disk, engine, image,
-    interposers::End,
+    insertion::is_ours,
+    interposers::{End, Made},
     io_trace,
 };
 use crate::{
     host::{
         error::{HostError, HostResult},
-        fuse, loop_device,
-        mountinfo::Reader,
+        fuse::{self, Grip},
+        loop_device,
+        mountinfo::{MountTable, Reader},
         namespace::in_mount_ns,
         process::Identity,
     },
@@ -97,8 +99,23 @@ pub(super) fn start(
 ) -> Result<String, HelperError> {
     let orders = Orders { serve, socket: socket(&cx.dir, name), ends_with: keeper() };
     let (child, said) = spawn(name, &orders, cx.deadline)?;
-    cx.interposers.watch(name.to_owned(), child, orders.socket, end);
+    let connection = connection(name, &orders.serve, &said);
+    let made = Made { name: name.to_owned(), child, socket: orders.socket, connection };
+    cx.interposers.watch(made, end);
     Ok(said)
+}
+
+/// Its connection to the kernel: looked up while it answers.
+fn connection(name: &str, serve: &Serve, said: &str) -> Option<Grip> {
+    match serve {
+        Serve::Disk { .. } => disk::connection(name, said),
+        Serve::Files { within, .. } => {
+            let table = MountTable::of((*within)?).ok()?;
+            // the last: one of the same name may still be about to go
+            let ours = table.0.iter().rfind(|mount| is_ours(mount, name));
+            Grip::of(ours?.dev.1).ok()
+        }
+    }
 }
 
 /// The process that every interposer ends with.

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Child,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -12,8 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::standstill::Standstill;
 use crate::{
-    host::process::Identity,
+    host::{fuse::Grip, process::Identity},
     interpose::control::{self, Ask},
 };
 
@@ -24,6 +25,25 @@ const PONG: Duration = Duration::from_millis(1200);
 const LOOK: Duration = Duration::from_millis(200);
 
 type Alarm = Box<dyn Fn(String) + Send + Sync>;
+
+/// One that was made, and serves.
+pub(super) struct Made {
+    pub(super) name: String,
+    pub(super) child: Child,
+    /// Where it listens.
+    pub(super) socket: PathBuf,
+    /// Its connection to the kernel; none where that was not found.
+    pub(super) connection: Option<Grip>,
+}
+
+/// How the watch of one is over.
+#[derive(Debug, PartialEq, Eq)]
+enum Over {
+    /// It has ended.
+    Ended(String),
+    /// It hangs.
+    Hangs(String),
+}
 
 /// What it means that one ends by itself, which it does when nobody has it mounted any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,43 +86,68 @@ impl Interposers {
     }
 
     /// Watches one until it ends.
-    pub(super) fn watch(&self, name: String, mut child: Child, socket: PathBuf, end: End) {
+    pub(super) fn watch(&self, mut made: Made, end: End) {
         let alarm = Arc::clone(&self.alarm);
         // another case may have one of the same name while this one is still going
         let ending = Arc::new(AtomicBool::new(false));
-        self.made().insert(name.clone(), Arc::clone(&ending));
+        self.made().insert(made.name.clone(), Arc::clone(&ending));
         let watch = move || {
-            let Some(how) = watched(&mut child, &socket, end) else { return };
+            let Some(over) = watched(&mut made, end) else { return };
+            let how = match over {
+                Over::Ended(how) => how,
+                Over::Hangs(why) => {
+                    free(&mut made);
+                    format!("did not answer and was ended: {why}")
+                }
+            };
             if !ending.load(Ordering::Acquire)
                 && let Some(alarm) = alarm.get()
             {
-                alarm(format!("the interposer `{name}` {how}"));
+                alarm(format!("the interposer `{}` {how}", made.name));
             }
+            // last: one that hangs in the kernel may not end for long
+            let _ = made.child.wait();
         };
         // without a watch an end is noticed by whoever uses the volume
         let _ = std::thread::Builder::new().name("interposer".into()).spawn(watch);
     }
 }
 
-/// Waits until one ends, and ends one that does not answer; says how it ended, unless that is no loss.
-fn watched(child: &mut Child, socket: &Path, end: End) -> Option<String> {
+/// Lets whoever waits for one that hangs have an error, and ends it.
+fn free(made: &mut Made) {
+    // first: one that waits in the kernel for what only it can do is not ended by a signal
+    made.connection.iter().for_each(|connection| drop(connection.abort()));
+    let _ = made.child.kill();
+}
+
+/// Waits until one ends or hangs; none where its end is no loss.
+///
+/// Of a filesystem no more is asked than that it answers: its requests wait for the one beneath, which
+/// may be slow, or frozen by a fault, and is nothing that waits for it in turn.
+fn watched(made: &mut Made, end: End) -> Option<Over> {
+    let Made { child, socket, connection, .. } = made;
     let process = Identity::of(child.id());
-    let mut deaf_since = None;
+    let (mut deaf_since, mut still) = (None, Standstill::default());
+    let some_wait =
+        || connection.as_ref().is_some_and(|it| it.waiting().is_ok_and(|many| many > 0));
     loop {
         std::thread::sleep(LOOK);
         match child.try_wait() {
             Ok(None) => {}
             Ok(Some(status)) if status.success() && end == End::IsTheContainers => return None,
-            Ok(Some(status)) => return Some(format!("ended: {status}")),
-            Err(error) => return Some(error.to_string()),
+            Ok(Some(status)) => return Some(Over::Ended(format!("ended: {status}"))),
+            Err(error) => return Some(Over::Ended(error.to_string())),
         }
         // one that is stopped need not be waited for
         let (wrong, hangs) = match process.as_ref().is_ok_and(|process| process.is_stopped()) {
             true => ("it is stopped".to_owned(), true),
             false => match control::ask(socket, &Ask::Ping, PONG) {
-                Ok(_) => {
+                Ok(answer) => {
                     deaf_since = None;
-                    continue;
+                    match still.look(&answer, some_wait) {
+                        Some(why) => (why, true),
+                        None => continue,
+                    }
                 }
                 Err(error) => (error.to_string(), is_timeout(&error)),
             },
@@ -112,10 +157,7 @@ fn watched(child: &mut Child, socket: &Path, end: End) -> Option<String> {
             continue;
         }
         if matches!(child.try_wait(), Ok(None)) {
-            // without it, whoever waits gets an error
-            let _ = child.kill();
-            let _ = child.wait();
-            return Some(format!("did not answer and was ended: {wrong}"));
+            return Some(Over::Hangs(wrong));
         }
     }
 }
@@ -127,7 +169,7 @@ fn is_timeout(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::net::UnixListener, process::Command};
+    use std::{os::unix::net::UnixListener, path::Path, process::Command};
 
     use super::*;
 
@@ -139,24 +181,29 @@ mod tests {
         socket
     }
 
-    fn ends_after(seconds: &str) -> Child {
-        Command::new("sleep").arg(seconds).spawn().unwrap()
+    fn ends_after(seconds: &str, socket: &Path) -> Made {
+        let child = Command::new("sleep").arg(seconds).spawn().unwrap();
+        Made { name: "one".into(), child, socket: socket.into(), connection: None }
     }
 
     #[test]
     fn one_that_hangs_up_and_then_ends_was_on_its_way_out() {
         let dir = tempfile::tempdir().unwrap();
         let socket = deaf(dir.path());
-        assert_eq!(watched(&mut ends_after("0.5"), &socket, End::IsTheContainers), None);
-        let ended = watched(&mut ends_after("0.5"), &socket, End::IsLoss).unwrap();
-        assert!(ended.starts_with("ended: "), "{ended}");
+        assert_eq!(watched(&mut ends_after("0.5", &socket), End::IsTheContainers), None);
+        let ended = watched(&mut ends_after("0.5", &socket), End::IsLoss);
+        assert!(
+            matches!(&ended, Some(Over::Ended(how)) if how.starts_with("ended: ")),
+            "{ended:?}"
+        );
     }
 
     #[test]
-    fn one_that_hangs_up_and_stays_is_ended() {
+    fn one_that_hangs_up_and_stays_hangs_and_is_ended() {
         let dir = tempfile::tempdir().unwrap();
-        let socket = deaf(dir.path());
-        let ended = watched(&mut ends_after("60"), &socket, End::IsTheContainers).unwrap();
-        assert!(ended.starts_with("did not answer and was ended: "), "{ended}");
+        let mut made = ends_after("60", &deaf(dir.path()));
+        assert!(matches!(watched(&mut made, End::IsTheContainers), Some(Over::Hangs(_))));
+        free(&mut made);
+        assert!(!made.child.wait().unwrap().success());
     }
 }

@@ -45,6 +45,7 @@ mod read;
 mod serve;
 mod snapshot;
 mod sole;
+mod standstill;
 mod stream;
 mod throttle;
 mod time;

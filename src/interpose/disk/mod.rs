@@ -8,6 +8,7 @@
 mod load;
 mod past;
 mod power;
+mod pulse;
 mod served;
 mod session;
 mod struck;

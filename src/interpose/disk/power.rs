@@ -18,6 +18,7 @@ use std::{
 
 use rustix::io::Errno;
 
+use super::pulse::Pulse;
 use crate::{
     block::{CHUNK, Disk, Image, Past, Profile, Recording, filesystem, laid_out},
     protocol::{CUT_CANARY, CutFacts, MARGIN, PendingFacts},
@@ -34,6 +35,8 @@ pub(super) struct Powered {
     state: Mutex<State>,
     /// A hold is over.
     let_go: Condvar,
+    /// How far it has come.
+    pub(super) pulse: Pulse,
 }
 
 struct State {
@@ -94,7 +97,7 @@ impl Powered {
         let (disk, margin) = (Disk::new(image, CACHE), Disk::new(Image::new(MARGIN), CACHE));
         let state = State { disk, margin, lied: false, primed: None, held: None, left: None };
         let (laid_out, state) = (OnceLock::new(), Mutex::new(state));
-        Self { size, laid_out, state, let_go: Condvar::new() }
+        Self { size, laid_out, state, let_go: Condvar::new(), pulse: Pulse::default() }
     }
 
     /// Bytes of the filesystem.
@@ -124,6 +127,7 @@ impl Powered {
     fn on(&self) -> Result<MutexGuard<'_, State>, Errno> {
         let mut state = self.state();
         while let Some(left) = state.hold() {
+            let _held = self.pulse.hold();
             let waited = self.let_go.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }

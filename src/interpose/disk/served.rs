@@ -164,11 +164,15 @@ impl Filesystem for Served {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        let _at_work = self.disk.pulse.begin();
         let there = u64::from(size).min(self.disk.whole().saturating_sub(offset));
         let there = u32::try_from(there).unwrap_or_default();
         let strike = self.struck.strike(DiskOp::Read, (offset, there.into()), || false);
         let (disk, rot) = (Arc::clone(&self.disk), strike.rot.clone());
-        let read = move |reply| read(&disk, (offset, there), rot, reply);
+        let read = move |reply| {
+            let _at_work = disk.pulse.begin();
+            read(&disk, (offset, there), rot, reply);
+        };
         later(&self.struck.timer, &strike, reply, read);
     }
 
@@ -184,6 +188,7 @@ impl Filesystem for Served {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
+        let _at_work = self.disk.pulse.begin();
         if self.struck.announces(offset) {
             return written(data, reply);
         }
@@ -194,7 +199,10 @@ impl Filesystem for Served {
         }
         let (disk, data) = (Arc::clone(&self.disk), data.to_vec());
         let parts = landing(&strike, span, disk.size());
-        let write = move |reply| write(&disk, offset, &data, &parts, reply);
+        let write = move |reply| {
+            let _at_work = disk.pulse.begin();
+            write(&disk, offset, &data, &parts, reply);
+        };
         later(&self.struck.timer, &strike, reply, write);
     }
 
@@ -204,9 +212,13 @@ impl Filesystem for Served {
     }
 
     fn fsync(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        let _at_work = self.disk.pulse.begin();
         let (strike, disk) = (self.struck.strike_flush(), Arc::clone(&self.disk));
-        let flush =
-            move |reply| answer(reply, if strike.loses_sync { disk.lie() } else { disk.flush() });
+        let loses = strike.loses_sync;
+        let flush = move |reply| {
+            let _at_work = disk.pulse.begin();
+            answer(reply, if loses { disk.lie() } else { disk.flush() });
+        };
         later(&self.struck.timer, &strike, reply, flush);
     }
 
@@ -224,9 +236,13 @@ impl Filesystem for Served {
         if mode & (libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_ZERO_RANGE) == 0 {
             return reply.error(Errno::EOPNOTSUPP);
         }
+        let _at_work = self.disk.pulse.begin();
         let strike = self.struck.strike(DiskOp::Discard, (offset, length), || false);
         let disk = Arc::clone(&self.disk);
-        let zero = move |reply| answer(reply, disk.zero(offset, length));
+        let zero = move |reply| {
+            let _at_work = disk.pulse.begin();
+            answer(reply, disk.zero(offset, length));
+        };
         later(&self.struck.timer, &strike, reply, zero);
     }
 

@@ -155,6 +155,15 @@ impl Power {
         self.disk.facts()
     }
 
+    /// Which request it has been at work at for longest, and how many it has ever taken; none while one
+    /// waits on purpose.
+    #[must_use]
+    pub fn at_work(&self) -> Option<(Option<u64>, u64)> {
+        let told = self.disk.pulse.told();
+        let waits = self.struck.timer.is_waited_for() || self.disk.pulse.is_held();
+        Some(told).filter(|_| !waits)
+    }
+
     /// What no flush has made durable.
     #[must_use]
     pub fn pending(&self) -> PendingFacts {

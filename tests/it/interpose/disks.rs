@@ -113,12 +113,14 @@ fn what_hangs_comes_back_when_the_rule_is_gone_and_nobody_else_waits() {
         disk.tried(round, &both, patience).iter().map(|one| one.hung).collect()
     };
     assert_eq!(hung(0, Duration::from_millis(500)), [true; 2]);
+    assert_eq!(disk.ask(&Ask::Ping), Answer::Done, "what waits on purpose is no standstill");
     let read = &disk.tried(0, &[DiskOp::Read], WITHIN)[0];
     assert!(!read.hung && read.errno.is_none(), "{read:?}");
     assert!(answer.try_recv().is_err(), "it has not hung");
     disk.disarm();
     assert_eq!(answer.recv_timeout(WITHIN).unwrap(), None);
     assert_eq!(hung(1, WITHIN), [false; 2]);
+    assert!(matches!(disk.ask(&Ask::Ping), Answer::AtWork { .. }));
 }
 
 #[test]

@@ -412,12 +412,7 @@ pub(super) fn left_of(run: &str, env: &[(String, String)]) -> Vec<String> {
     }
     left.extend(holders(run).iter().map(|pid| format!("holder {pid}")));
     left.extend(keepers(run).iter().map(|pid| format!("process {pid}")));
-    for device in fs::read_dir("/sys/block").unwrap().flatten() {
-        let backing = fs::read_to_string(device.path().join("loop/backing_file"));
-        if backing.is_ok_and(|file| mentions(&file, run)) {
-            left.push(format!("loop device {}", device.path().display()));
-        }
-    }
+    left.extend(loops(run).iter().map(|device| format!("loop device {device}")));
     left.extend(mounted(run).iter().map(|line| format!("mount {line}")));
     left.extend(interposers(run).iter().map(|pid| format!("interposer {pid}")));
     let root = docker(env, &["info", "-f", "{{.DockerRootDir}}"]);
@@ -427,6 +422,16 @@ pub(super) fn left_of(run: &str, env: &[(String, String)]) -> Vec<String> {
         }
     }
     left
+}
+
+/// Loop devices whose file is a run's: a disk of ours is mounted nowhere by its own name.
+pub(super) fn loops(run: &str) -> Vec<String> {
+    let devices = fs::read_dir("/sys/block").unwrap().flatten();
+    let ours = devices.filter(|device| {
+        let backing = fs::read_to_string(device.path().join("loop/backing_file"));
+        backing.is_ok_and(|file| mentions(&file, run))
+    });
+    ours.map(|device| device.file_name().to_string_lossy().into_owned()).collect()
 }
 
 /// What engines, and this process, have mounted of a run.

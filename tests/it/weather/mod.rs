@@ -25,6 +25,7 @@ mod symptoms;
 mod theirs;
 mod traces;
 mod vacuity;
+mod wedged;
 
 pub(crate) use host::recover;
 
