@@ -139,8 +139,8 @@ soak_weather() {
   mkdir -p "$WORK"
   # and the tests of interposers that do more where there is time
   mapfile -t tests < <(cargo nextest list --locked --profile soak \
-    -E 'test(/^weather::|^interpose::scale::/)' 2>/dev/null |
-    grep -o -e 'weather::.*' -e 'interpose::scale::.*')
+    -E 'test(/^weather::|^interpose::(scale|tight)::/)' 2>/dev/null |
+    grep -o -e 'weather::.*' -e 'interpose::scale::.*' -e 'interpose::tight::.*')
   [ "${#tests[@]}" -gt 0 ] || die "no tests found under weather::"
   for test in "${tests[@]}"; do
     soak_test "$test" || return

@@ -19,6 +19,7 @@ mod scale;
 mod steady;
 mod strikes;
 mod syncs;
+pub(crate) mod tight;
 mod told;
 mod traced;
 mod visibility;

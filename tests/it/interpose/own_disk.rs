@@ -26,7 +26,7 @@ pub(crate) const WITHIN: Duration = Duration::from_secs(10);
 /// A disk with an ext4 on it, until it is dropped.
 pub(crate) struct Disk {
     dir: tempfile::TempDir,
-    mark: String,
+    pub(super) mark: String,
     pub(crate) node: PathBuf,
     child: Child,
 }

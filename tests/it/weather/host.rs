@@ -435,7 +435,7 @@ pub(super) fn loops(run: &str) -> Vec<String> {
 }
 
 /// What engines, and this process, have mounted of a run.
-fn mounted(run: &str) -> Vec<String> {
+pub(super) fn mounted(run: &str) -> Vec<String> {
     let engines = processes(|args| args.first().is_some_and(|name| name.ends_with("dockerd")));
     let here = i32::try_from(std::process::id()).unwrap_or(0);
     let all = engines.into_iter().chain([here]).flat_map(|pid| {

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use keelhaul::host::pressure::Waited;
 use rustix::process::Signal;
 
 use super::harness::Test;
@@ -10,18 +11,21 @@ use super::{
     fixtures::Fixture,
     host::{assert_clean, await_unmounted, init_of, interposers, signal},
     say, soak,
+    tight::await_gone,
 };
+use crate::interpose::tight::assert_soon;
 
 const INSERTED: &str = "io-error-inserted";
 
 #[test]
 fn a_killed_or_stopped_interposer_ends_its_run_and_leaves_nothing() {
-    let cycles = if soak() { 200 } else { 5 };
+    let cycles = if soak() { 200 } else { 6 };
     let struck = [
         ("io-error-docker", Signal::KILL),
         ("io-error-ext4", Signal::STOP),
         ("power-cut-block", Signal::STOP),
         ("io-error-docker", Signal::STOP),
+        ("power-cut-block", Signal::KILL),
         ("io-error-ext4", Signal::KILL),
     ];
     for (cycle, (name, how)) in struck.into_iter().cycle().take(cycles).enumerate() {
@@ -109,12 +113,14 @@ fn strike(scenario: &str, how: Signal, who: &str) {
     run.until("injected");
     let found = interposers(&id);
     assert_eq!(found.len(), 1, "{who}");
+    let struck = (Instant::now(), Waited::now());
     signal(found[0], how);
     let took = await_unmounted(&id, who);
-    let struck = Instant::now();
+    await_gone(&id, who);
+    assert_soon(struck, who);
     let ended = run.end();
     let told = ended.told();
-    say(&format!("{who}: unmounted after {took:?}, over after {:?} more", struck.elapsed()));
+    say(&format!("{who}: unmounted after {took:?}, over after {:?}", struck.0.elapsed()));
     assert_eq!((ended.code, ended.verdict()), (3, "error".into()), "{who}: {told}");
     assert_clean(&id, &env, who);
 }

@@ -23,6 +23,7 @@ mod subjects;
 mod switch;
 mod symptoms;
 mod theirs;
+mod tight;
 mod traces;
 mod vacuity;
 mod wedged;
