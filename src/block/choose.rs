@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Profile,
-    image::CHUNK,
+    chunk::CHUNK,
     kept::{Fill, Kept, LARGEST_BLOCK, SMALLEST_BLOCK},
 };
 

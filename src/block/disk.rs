@@ -8,8 +8,10 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     choose::{Candidate, choose},
+    chunk::{CHUNK, Shelf},
+    data::Data,
     epochs::Epochs,
-    image::{CHUNK, Image},
+    image::Image,
     kept::Kept,
     profile::Profile,
     recording::{Event, Recording},
@@ -18,7 +20,7 @@ use super::{
 /// What a write does.
 #[derive(Debug, Clone)]
 pub(super) enum Change {
-    Data(Arc<[u8]>),
+    Data(Data),
     /// Zeros, or a discard, which reads as zeros afterwards.
     Zeros(u64),
 }
@@ -43,7 +45,7 @@ impl Change {
     /// Does all of it.
     pub(super) fn apply(&self, offset: u64, image: &mut Image) {
         match self {
-            Self::Data(data) => image.write(offset, data),
+            Self::Data(data) => data.apply(offset, image),
             Self::Zeros(length) => image.zero(offset, *length),
         }
     }
@@ -75,28 +77,24 @@ impl Record {
         match (&self.change, kept) {
             (_, Kept::Nothing) => {}
             (Change::Data(data), Kept::Sectors(sectors)) => {
-                for ((at, part), _) in self.parts(data).zip(sectors).filter(|(_, kept)| **kept) {
-                    image.write(at, part);
+                for ((at, part), _) in data.parts().zip(sectors).filter(|(_, kept)| **kept) {
+                    part.apply(self.offset + at, image);
                 }
             }
             (Change::Data(data), Kept::Filled(sectors, fill)) => {
-                for ((at, part), kept) in self.parts(data).zip(sectors) {
-                    let instead = (!kept).then(|| fill.bytes(at, part.len()));
-                    image.write(at, instead.as_deref().unwrap_or(part));
+                for ((at, part), kept) in data.parts().zip(sectors) {
+                    let at = self.offset + at;
+                    match kept {
+                        true => part.apply(at, image),
+                        false => image.write(at, &fill.bytes(at, part.len())),
+                    }
                 }
             }
             (Change::Data(data), Kept::Bytes(from, to)) => {
-                let part = data.get(*from..*to).unwrap_or_default();
-                image.write(self.offset + *from as u64, part);
+                image.write(self.offset + *from as u64, &data.range(*from..*to));
             }
             (change, _) => change.apply(self.offset, image),
         }
-    }
-
-    /// Its sectors, and where each goes.
-    fn parts<'a>(&self, data: &'a [u8]) -> impl Iterator<Item = (u64, &'a [u8])> + use<'a> {
-        let offset = self.offset;
-        (0_u64..).zip(data.chunks(CHUNK)).map(move |(at, part)| (offset + at * CHUNK as u64, part))
     }
 }
 
@@ -154,7 +152,7 @@ impl Disk {
 
     /// Submits a write; the number by which it is completed.
     pub fn write(&mut self, offset: u64, data: &[u8]) -> u64 {
-        self.submit(offset, Change::Data(data.into()))
+        self.submit(offset, Change::Data(Data::new(offset, data)))
     }
 
     /// Submits a discard, or a write of zeros.
@@ -195,8 +193,13 @@ impl Disk {
 
     /// Remembers from now on what happens, up to so many bytes; what is older is forgotten.
     pub fn record(&mut self, most: u64) {
+        self.record_on(most, None);
+    }
+
+    /// Likewise; what no longer fits is put on a shelf, and forgotten only where that has no room.
+    pub fn record_on(&mut self, most: u64, shelf: Option<Arc<dyn Shelf>>) {
         self.recording = None;
-        self.recording = Some(Recording::new(self.clone(), most));
+        self.recording = Some(Recording::new(self.clone(), most, shelf));
     }
 
     /// What is remembered; none where nothing is.
@@ -208,16 +211,21 @@ impl Disk {
     /// Puts another content in its place, all of it durable. The sequence goes on, and what was
     /// before is forgotten.
     pub fn replace(&mut self, image: Image) {
-        let (last, most) = (self.last + 1, self.recording.as_ref().map(Recording::most));
+        let (last, recording) = (self.last + 1, self.recording.take());
         *self = Self { last, ..Self::new(image, self.cache) };
-        if let Some(most) = most {
-            self.record(most);
+        if let Some(recording) = recording {
+            self.record_on(recording.most(), recording.shelf().cloned());
         }
     }
 
     /// The same with a cache that never has to write anything out by itself.
     pub(super) fn roomy(self) -> Self {
         Self { cache: u64::MAX, ..self }
+    }
+
+    /// The same without what a reader sees, which no cut asks for.
+    pub(super) fn unread(&self) -> Self {
+        Self { live: Image::new(0), ..self.clone() }
     }
 
     /// What is durable beyond doubt.
@@ -271,7 +279,8 @@ impl Disk {
         let volatile: Vec<&Record> = self.log.iter().filter(|record| !record.covered).collect();
         let chosen = choose(profile, seed, &self.volatile());
         let image = self.state(&chosen);
-        let picked = |record: &Record| matches!(&record.change, Change::Data(data) if asked(data));
+        let picked =
+            |record: &Record| matches!(&record.change, Change::Data(data) if asked(&data.to_vec()));
         let picked = volatile.iter().rposition(|record| picked(record));
         let lost = |(at, kept): &(usize, &Kept)| {
             Some(*at) != picked && !kept.is_whole() && !matches!(kept, Kept::Overtakes(_))

@@ -1,58 +1,29 @@
-//! The bytes of a disk: a page table of two levels over reference-counted chunks.
+//! The bytes of a disk: a tree over reference-counted chunks.
 //!
-//! A clone shares every chunk, so that a snapshot costs one pointer per 2 MiB. What was never
-//! written, or was discarded, reads as zeros and occupies nothing.
+//! A clone shares every chunk, so that a snapshot costs one pointer. What was never written, or was
+//! discarded, reads as zeros and occupies nothing.
 
-use std::{
-    ops::Range,
-    sync::{Arc, OnceLock},
-};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use sha2::{Digest as _, Sha256};
 
-/// Bytes of a chunk: also the disk's sector, which is written whole or not at all.
-pub const CHUNK: usize = 4096;
-/// Chunks of a leaf.
-const FAN: usize = 512;
-
-/// SHA-256.
-type Print = [u8; 32];
-type Leaf = Vec<Option<Arc<Chunk>>>;
-
-/// Some bytes, and what they are told by: shared by every image that has them, and made once.
-#[derive(Debug)]
-struct Chunk {
-    bytes: [u8; CHUNK],
-    print: OnceLock<Print>,
-}
-
-impl Chunk {
-    fn zeros() -> Arc<Self> {
-        Arc::new(Self { bytes: [0; CHUNK], print: OnceLock::new() })
-    }
-
-    fn print(&self) -> &Print {
-        self.print.get_or_init(|| Sha256::digest(self.bytes).into())
-    }
-}
-
-impl Clone for Chunk {
-    /// A clone is made to be written to.
-    fn clone(&self) -> Self {
-        Self { bytes: self.bytes, print: OnceLock::new() }
-    }
-}
+use super::{
+    chunk::{CHUNK, Chunk, Print},
+    tree::Tree,
+};
 
 /// The content of a disk.
 #[derive(Debug, Clone)]
 pub struct Image {
     size: u64,
-    top: Vec<Option<Arc<Leaf>>>,
+    chunks: Tree<Chunk>,
+    /// Chunks that are there.
+    there: u64,
 }
 
 /// A piece of one chunk, and where it lies in the caller's bytes.
 struct Piece {
-    chunk: usize,
+    chunk: u64,
     within: Range<usize>,
     at: Range<usize>,
 }
@@ -61,8 +32,7 @@ impl Image {
     /// Zeros.
     #[must_use]
     pub fn new(size: u64) -> Self {
-        let leaves = size.div_ceil((CHUNK * FAN) as u64);
-        Self { size, top: vec![None; usize::try_from(leaves).unwrap_or_default()] }
+        Self { size, chunks: Tree::new(size.div_ceil(CHUNK as u64)), there: 0 }
     }
 
     /// Bytes.
@@ -74,29 +44,30 @@ impl Image {
     /// Chunks that are there; those shared with other images are counted in each.
     #[must_use]
     pub fn chunks(&self) -> u64 {
-        let leaves = self.top.iter().flatten();
-        leaves.map(|leaf| leaf.iter().flatten().count() as u64).sum()
+        self.there
     }
 
     /// Every chunk that is not all zeros: where it begins, and its bytes up to the image's end.
-    pub fn data(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        let leaves = (0_u64..).zip(&self.top);
-        let leaves = leaves.filter_map(|(number, leaf)| Some((number, leaf.as_ref()?)));
-        let chunks = leaves.flat_map(|(number, leaf)| {
-            let numbers = number * FAN as u64..;
-            numbers.zip(leaf.iter()).filter_map(|(at, chunk)| Some((at, chunk.as_ref()?)))
-        });
-        let there = chunks.filter(|(_, chunk)| chunk.bytes.iter().any(|byte| *byte != 0));
-        there.map(|(number, chunk)| {
+    pub fn data(&self) -> impl Iterator<Item = (u64, Cow<'_, [u8]>)> {
+        let there = self.chunks.iter().map(|(number, chunk)| (number, chunk.bytes()));
+        let there = there.filter(|(_, bytes)| bytes.iter().any(|byte| *byte != 0));
+        there.map(|(number, bytes)| {
             let offset = number * CHUNK as u64;
-            (offset, &chunk.bytes[..index(self.size - offset).min(CHUNK)])
+            let end = index(self.size - offset).min(CHUNK);
+            (
+                offset,
+                match bytes {
+                    Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[..end]),
+                    Cow::Owned(bytes) => Cow::Owned(bytes[..end].to_vec()),
+                },
+            )
         })
     }
 
     /// Whether every chunk of a range is there.
     #[must_use]
     pub fn holds(&self, offset: u64, length: u64) -> bool {
-        self.pieces(offset, length).all(|piece| self.chunk(piece.chunk).is_some())
+        self.pieces(offset, length).all(|piece| self.chunks.get(piece.chunk).is_some())
     }
 
     /// SHA-256 of what is there: of the number and of the SHA-256 of every chunk that is not all
@@ -105,13 +76,10 @@ impl Image {
     pub fn digest(&self) -> [u8; 32] {
         let mut digest = Sha256::new_with_prefix(self.size.to_le_bytes());
         let zeros: Print = Sha256::digest([0; CHUNK]).into();
-        for (number, leaf) in (0_u64..).zip(&self.top) {
-            let chunks = leaf.iter().flat_map(|leaf| (0_u64..).zip(leaf.iter()));
-            let there = chunks.filter_map(|(at, chunk)| Some((at, chunk.as_ref()?.print())));
-            for (at, print) in there.filter(|(_, print)| **print != zeros) {
-                digest.update((number * FAN as u64 + at).to_le_bytes());
-                digest.update(print);
-            }
+        let there = self.chunks.iter().map(|(number, chunk)| (number, chunk.print()));
+        for (number, print) in there.filter(|(_, print)| **print != zeros) {
+            digest.update(number.to_le_bytes());
+            digest.update(print);
         }
         digest.finalize().into()
     }
@@ -120,8 +88,8 @@ impl Image {
     pub fn read(&self, offset: u64, buffer: &mut [u8]) {
         for piece in self.pieces(offset, buffer.len() as u64) {
             let into = &mut buffer[piece.at];
-            match self.chunk(piece.chunk) {
-                Some(chunk) => into.copy_from_slice(&chunk.bytes[piece.within]),
+            match self.chunks.get(piece.chunk) {
+                Some(chunk) => into.copy_from_slice(&chunk.bytes()[piece.within]),
                 None => into.fill(0),
             }
         }
@@ -130,37 +98,46 @@ impl Image {
     /// Writes; what reaches beyond the end is left out.
     pub fn write(&mut self, offset: u64, bytes: &[u8]) {
         for piece in self.pieces(offset, bytes.len() as u64) {
-            let slot = self.slot(piece.chunk);
-            let chunk = Arc::make_mut(slot.get_or_insert_with(Chunk::zeros));
-            chunk.print = OnceLock::new();
-            chunk.bytes[piece.within].copy_from_slice(&bytes[piece.at]);
+            let mut chunk = self.bytes(piece.chunk);
+            chunk[piece.within].copy_from_slice(&bytes[piece.at]);
+            self.set(piece.chunk, Some(Arc::new(Chunk::of(&chunk))));
+        }
+    }
+
+    /// Shares a chunk; where none begins, or the image ends in it, its bytes are written.
+    pub(super) fn put(&mut self, offset: u64, chunk: &Arc<Chunk>) {
+        let fits = offset.checked_add(CHUNK as u64).is_some_and(|end| end <= self.size);
+        if fits && offset.is_multiple_of(CHUNK as u64) {
+            self.set(offset / CHUNK as u64, Some(Arc::clone(chunk)));
+        } else {
+            self.write(offset, chunk.bytes().as_ref());
         }
     }
 
     /// Makes zeros of bytes; whole chunks are given back.
     pub fn zero(&mut self, offset: u64, length: u64) {
         for piece in self.pieces(offset, length) {
-            if self.chunk(piece.chunk).is_none() {
+            if self.chunks.get(piece.chunk).is_none() {
                 continue;
             }
-            let slot = self.slot(piece.chunk);
             if piece.within.len() == CHUNK {
-                *slot = None;
-            } else if let Some(chunk) = slot {
-                let chunk = Arc::make_mut(chunk);
-                chunk.print = OnceLock::new();
-                chunk.bytes[piece.within].fill(0);
+                self.set(piece.chunk, None);
+                continue;
             }
+            let mut chunk = self.bytes(piece.chunk);
+            chunk[piece.within].fill(0);
+            self.set(piece.chunk, Some(Arc::new(Chunk::of(&chunk))));
         }
     }
 
-    fn chunk(&self, number: usize) -> Option<&Chunk> {
-        self.top.get(number / FAN)?.as_ref()?[number % FAN].as_deref()
+    fn bytes(&self, number: u64) -> [u8; CHUNK] {
+        self.chunks.get(number).map_or([0; CHUNK], |chunk| chunk.bytes().into_owned())
     }
 
-    fn slot(&mut self, number: usize) -> &mut Option<Arc<Chunk>> {
-        let leaf = self.top[number / FAN].get_or_insert_with(|| Arc::new(vec![None; FAN]));
-        &mut Arc::make_mut(leaf)[number % FAN]
+    fn set(&mut self, number: u64, chunk: Option<Arc<Chunk>>) {
+        let is = u64::from(chunk.is_some());
+        let was = std::mem::replace(self.chunks.slot(number), chunk);
+        self.there = self.there + is - u64::from(was.is_some());
     }
 
     fn pieces(&self, offset: u64, length: u64) -> impl Iterator<Item = Piece> + use<> {
@@ -173,7 +150,7 @@ impl Image {
             if at >= end {
                 return None;
             }
-            let chunk = index(at / CHUNK as u64);
+            let chunk = at / CHUNK as u64;
             at = next;
             Some(Piece { chunk, within: here..here + taken, at: from..from + taken })
         })

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{choose::Dice, image::CHUNK};
+use super::{choose::Dice, chunk::CHUNK};
 
 /// What survives of one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -6,9 +6,12 @@
 //! All integers have their least significant byte first. Writes come in the order in which they were
 //! completed, and a flush when it was asked for: all before it are durable once it is done.
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
-use super::{Recording, disk::Change, recording::Event};
+use super::{Recording, data::Data, disk::Change, recording::Event};
 
 /// Bytes of a sector, in which offsets and lengths are counted.
 const SECTOR: usize = 512;
@@ -20,13 +23,41 @@ const FLUSH: u64 = 1 << 0;
 const DISCARD: u64 = 1 << 2;
 const MARK: u64 = 1 << 3;
 
+/// What an entry has.
+#[derive(Debug)]
+enum Source<'a> {
+    Bytes(Cow<'a, [u8]>),
+    /// It may be put away, and is got when it is written.
+    Data(&'a Data),
+}
+
+impl Source<'_> {
+    fn none() -> Self {
+        Self::Bytes(Cow::Borrowed(&[]))
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Data(data) => data.len(),
+        }
+    }
+
+    fn write_to(&self, sink: &mut impl Write) -> io::Result<()> {
+        match self {
+            Self::Bytes(bytes) => sink.write_all(bytes),
+            Self::Data(data) => sink.write_all(&data.to_vec()),
+        }
+    }
+}
+
 /// One entry: sectors are counted in [`SECTOR`] bytes.
 #[derive(Debug)]
 struct Entry<'a> {
     sector: u64,
     sectors: u64,
     flags: u64,
-    data: &'a [u8],
+    data: Source<'a>,
     mark: String,
 }
 
@@ -38,14 +69,14 @@ pub struct LogWrites<'a> {
 
 impl<'a> LogWrites<'a> {
     fn push(&mut self, flags: u64, mark: String) {
-        self.entries.push(Entry { sector: 0, sectors: 0, flags, data: &[], mark });
+        self.entries.push(Entry { sector: 0, sectors: 0, flags, data: Source::none(), mark });
     }
 
     /// A write, or zeros, which are a discard here: it reads as zeros afterwards.
     fn change(&mut self, offset: u64, change: &'a Change) -> Result<(), String> {
         match change {
-            Change::Data(data) => self.write(offset, (data.len() as u64, 0), data),
-            Change::Zeros(length) => self.write(offset, (*length, DISCARD), &[]),
+            Change::Data(data) => self.write(offset, (data.len() as u64, 0), Source::Data(data)),
+            Change::Zeros(length) => self.write(offset, (*length, DISCARD), Source::none()),
         }
     }
 
@@ -53,7 +84,7 @@ impl<'a> LogWrites<'a> {
         &mut self,
         offset: u64,
         (length, flags): (u64, u64),
-        data: &'a [u8],
+        data: Source<'a>,
     ) -> Result<(), String> {
         let sector = SECTOR as u64;
         if !offset.is_multiple_of(sector) || !length.is_multiple_of(sector) {
@@ -81,7 +112,7 @@ impl<'a> LogWrites<'a> {
         for Entry { sector: at, sectors, flags, data, mark } in &self.entries {
             let words = [*at, *sectors, *flags, mark.len() as u64];
             sink.write_all(&sector(&words, mark.as_bytes()))?;
-            sink.write_all(data)?;
+            data.write_to(sink)?;
         }
         sink.flush()
     }
@@ -111,7 +142,7 @@ impl Recording {
         }
         let mut log = LogWrites::default();
         for (offset, data) in self.start().base().data() {
-            log.write(offset, (data.len() as u64, 0), data)?;
+            log.write(offset, (data.len() as u64, 0), Source::Bytes(data))?;
         }
         log.push(FLUSH, String::new());
         let mut cached: Vec<_> = self.start().cached().filter(|it| it.1.is_some()).collect();

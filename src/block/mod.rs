@@ -11,6 +11,8 @@
 #[cfg(test)]
 mod beyond_tests;
 mod choose;
+mod chunk;
+mod data;
 mod disk;
 mod epochs;
 mod exceeds;
@@ -27,12 +29,14 @@ mod recording;
 #[cfg(test)]
 mod recording_tests;
 mod shrink;
+mod tree;
 mod ways;
 
 pub use choose::{Candidate, choose};
+pub use chunk::{CHUNK, Shelf};
 pub use disk::{Cut, Disk};
 pub use filesystem::{filesystem, has_look_alikes, is_filesystem};
-pub use image::{CHUNK, Image};
+pub use image::Image;
 pub use kept::{Fill, Kept};
 pub use laid_out::laid_out;
 pub use log_writes::LogWrites;

@@ -1,14 +1,17 @@
 //! What happened to a disk, so that it can be cut at any moment of its past.
 //!
 //! The disk as it was at the beginning, and everything since, in the one sequence that acknowledgements
-//! are part of. What no longer fits is played into the beginning: the past gets shorter, and never
-//! wrong.
+//! are part of. What no longer fits into memory is put on a shelf, where there is one, the oldest first.
+//! What does not fit there either is played into the beginning: the past gets shorter, and never wrong.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Candidate, Disk, Image, Kept, disk::Change};
+use super::{Candidate, Disk, Image, Kept, chunk::Shelf, disk::Change};
 
 /// One number of the sequence.
 #[derive(Debug, Clone)]
@@ -25,13 +28,27 @@ pub(super) enum Event {
 }
 
 impl Event {
-    /// Bytes that it takes to remember it.
+    /// Bytes of memory that it takes to remember it.
     fn bytes(&self) -> u64 {
         let data = match self {
-            Self::Submit(_, change) => change.bytes(),
+            Self::Submit(_, Change::Data(data)) => data.takes(),
             _ => 0,
         };
         data + size_of::<Self>() as u64
+    }
+
+    fn can_be_put_away(&self) -> bool {
+        matches!(self, Self::Submit(_, Change::Data(data)) if data.can_be_put_away())
+    }
+
+    /// The same, put away; none where there is no room, or nothing can be.
+    fn put_away(&self, shelf: &Arc<dyn Shelf>) -> Option<Self> {
+        match self {
+            Self::Submit(offset, Change::Data(data)) => {
+                data.put_away(shelf).map(|data| Self::Submit(*offset, Change::Data(data)))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -41,9 +58,14 @@ pub struct Recording {
     /// With the cache that the disk has: what it forgets of, it keeps no log of.
     start: Box<Disk>,
     events: VecDeque<Event>,
+    /// What is in memory.
     bytes: u64,
     most: u64,
     forgotten: u64,
+    /// Where what no longer fits is put.
+    shelf: Option<Arc<dyn Shelf>>,
+    /// So many of the events from the first on are there, or have nothing that could be.
+    away: usize,
 }
 
 /// A moment of the past at which a disk can be cut: the end of an epoch, just before a flush. A cut
@@ -67,23 +89,52 @@ pub struct Past {
 }
 
 impl Recording {
-    pub(super) fn new(start: Disk, most: u64) -> Self {
-        Self { start: Box::new(start), events: VecDeque::new(), bytes: 0, most, forgotten: 0 }
+    pub(super) fn new(start: Disk, most: u64, shelf: Option<Arc<dyn Shelf>>) -> Self {
+        let (start, events) = (Box::new(start), VecDeque::new());
+        Self { start, events, bytes: 0, most, forgotten: 0, shelf, away: 0 }
     }
 
     pub(super) fn most(&self) -> u64 {
         self.most
     }
 
+    pub(super) fn shelf(&self) -> Option<&Arc<dyn Shelf>> {
+        self.shelf.as_ref()
+    }
+
     pub(super) fn push(&mut self, event: Event) {
         self.bytes += event.bytes();
         self.events.push_back(event);
-        while self.bytes > self.most {
-            let Some(event) = self.events.pop_front() else { return };
-            self.bytes -= event.bytes();
-            self.start.again(&event);
-            self.forgotten += 1;
+        while self.bytes > self.most && (self.puts_away() || self.forgets()) {}
+    }
+
+    /// Puts the oldest away that is in memory. False where there is none, or no room.
+    fn puts_away(&mut self) -> bool {
+        let Some(shelf) = self.shelf.clone() else { return false };
+        while let Some(event) = self.events.get_mut(self.away) {
+            let can = event.can_be_put_away();
+            if can {
+                let took = event.bytes();
+                let Some(away) = event.put_away(&shelf) else { return false };
+                *event = away;
+                self.bytes = self.bytes - took + event.bytes();
+            }
+            self.away += 1;
+            if can {
+                return true;
+            }
         }
+        false
+    }
+
+    /// Forgets the oldest. False where there is none.
+    fn forgets(&mut self) -> bool {
+        let Some(event) = self.events.pop_front() else { return false };
+        self.bytes -= event.bytes();
+        self.away = self.away.saturating_sub(1);
+        self.start.again(&event);
+        self.forgotten += 1;
+        true
     }
 
     /// The disk with which it begins.
@@ -137,7 +188,7 @@ impl Past {
         if point.writes.is_empty() && marks == 0 {
             return;
         }
-        self.disks.insert(point.cut, disk.clone());
+        self.disks.insert(point.cut, disk.unread());
         self.points.push(point);
     }
 

@@ -1,8 +1,10 @@
 //! The recorded past against disks that were really cut there.
 
+use std::sync::{Arc, Mutex};
+
 use proptest::prelude::*;
 
-use super::{CHUNK, Candidate, Disk, Image, Kept, Profile, choose, pack, plan};
+use super::{CHUNK, Candidate, Disk, Image, Kept, Past, Profile, Shelf, choose, pack, plan};
 
 const SECTORS: u64 = 8;
 const SIZE: u64 = SECTORS * CHUNK as u64;
@@ -102,6 +104,102 @@ proptest! {
             prop_assert!(past.image(past.points()[way.point].cut, &way.kept).is_some());
         }
     }
+}
+
+/// Some places, and what is there.
+#[derive(Debug)]
+struct Places(Mutex<Vec<Option<[u8; CHUNK]>>>);
+
+impl Places {
+    fn some(room: usize) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(vec![None; room])))
+    }
+
+    fn taken(&self) -> usize {
+        self.0.lock().unwrap().iter().flatten().count()
+    }
+}
+
+impl Shelf for Places {
+    fn put(&self, bytes: &[u8; CHUNK]) -> Option<u64> {
+        let mut places = self.0.lock().unwrap();
+        let at = places.iter().position(Option::is_none)?;
+        places[at] = Some(*bytes);
+        Some(at as u64)
+    }
+
+    fn get(&self, at: u64, bytes: &mut [u8; CHUNK]) {
+        *bytes = self.0.lock().unwrap()[usize::try_from(at).unwrap()].expect("nothing is there");
+    }
+
+    fn give_back(&self, at: u64) {
+        self.0.lock().unwrap()[usize::try_from(at).unwrap()] = None;
+    }
+}
+
+/// Bytes of memory in which the numbers of all steps have room, and hardly any data.
+const LITTLE: u64 = 32 << 10;
+
+/// What is remembered of these steps in this much memory, beside a shelf.
+fn remembered(before: &[Step], steps: &[Step], most: u64, shelf: Option<Arc<Places>>) -> Past {
+    let mut disk = Disk::new(Image::new(SIZE), ROOMY);
+    run(&mut disk, before);
+    disk.record_on(most, shelf.map(|places| places as Arc<dyn Shelf>));
+    run(&mut disk, steps);
+    disk.recording().unwrap().past()
+}
+
+/// Every moment, and the digest and the bytes of states that were left there.
+fn left(past: &Past, seed: u64) -> Vec<(u64, Vec<([u8; 32], Vec<u8>)>)> {
+    let profiles =
+        [Profile::Drop, Profile::KeepAll, Profile::Torn, Profile::Garbage, Profile::EraseBlock];
+    let of_point = |point: &super::Point| {
+        let states = profiles.map(|profile| {
+            let kept = choose(profile, seed, &point.writes);
+            let image = past.image(point.cut, &kept).unwrap();
+            (image.digest(), pack(&image, u64::MAX).unwrap())
+        });
+        (point.cut, states.to_vec())
+    };
+    past.points().iter().map(of_point).collect()
+}
+
+proptest! {
+    #[test]
+    fn what_was_put_away_leaves_the_same_states(
+        before in steps(),
+        steps in steps(),
+        seed in any::<u64>(),
+    ) {
+        let plain = remembered(&before, &steps, ROOMY, None);
+        let places = Places::some(1000);
+        let away = remembered(&before, &steps, LITTLE, Some(Arc::clone(&places)));
+        prop_assert_eq!((away.forgotten(), away.points()), (0, plain.points()));
+        let expected = left(&plain, seed);
+        prop_assert_eq!(&left(&away, seed), &expected);
+        // where there is no more room, moments are forgotten, and the others are the same
+        let few = remembered(&before, &steps, LITTLE, Some(Places::some(5)));
+        let found = left(&few, seed);
+        let last = expected.len() - found.len();
+        prop_assert!(found[..] == expected[last..], "{} of {}", found.len(), expected.len());
+        drop(away);
+        prop_assert_eq!(places.taken(), 0, "all was given back");
+    }
+}
+
+#[test]
+fn data_is_put_away_when_memory_is_short_and_not_before() {
+    let writes = |count: u64| -> Vec<Step> { (0..count).map(|at| (3, at % SECTORS, 1)).collect() };
+    let taken = |count| {
+        let places = Places::some(1000);
+        let past = remembered(&[], &writes(count), LITTLE, Some(Arc::clone(&places)));
+        (places.taken(), past.forgotten())
+    };
+    assert_eq!(taken(4), (0, 0));
+    let (many, forgotten) = taken(40);
+    assert!((30..40).contains(&many) && forgotten == 0, "{many} of 40");
+    let without = remembered(&[], &writes(40), LITTLE, None);
+    assert!(without.forgotten() > 0);
 }
 
 /// What every planned state is told by, and as which bytes it is kept.

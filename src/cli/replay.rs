@@ -89,7 +89,7 @@ fn opened(path: &Path) -> Result<(Vec<u8>, CrashState), String> {
 fn extract(image: &Image, to: &Path) -> std::io::Result<()> {
     let file = File::create_new(to)?;
     file.set_len(image.size())?;
-    image.data().try_for_each(|(offset, bytes)| file.write_all_at(bytes, offset))
+    image.data().try_for_each(|(offset, bytes)| file.write_all_at(&bytes, offset))
 }
 
 /// The container whose program reads the state, where one does; or why there is none.
