@@ -72,7 +72,8 @@ pub enum Ask {
     UndoCut,
     /// Remember from now on what happens to a disk.
     Record {
-        /// Bytes that this may take; what is older is forgotten.
+        /// Bytes of memory that this may take; what is older is put into a file, and forgotten where
+        /// that is full.
         most: u64,
     },
     /// Somebody was told something. → `At`
@@ -297,10 +298,10 @@ fn about_the_past(disk: &Power, ask: Ask) -> Answer {
             Opened::Failed(why) => Answer::Refused(why),
         },
         Ask::Show { stage, cut, kept } => {
-            disk.show(stage, cut, &kept).map_or_else(|| no_state(cut), Answer::Shown)
+            disk.show(stage, cut, &kept).map_or_else(|| no_state(disk, cut), Answer::Shown)
         }
         Ask::Exceeds { cut, kept } => {
-            disk.exceeds(cut, &kept).map_or_else(|| no_state(cut), Answer::Exceeds)
+            disk.exceeds(cut, &kept).map_or_else(|| no_state(disk, cut), Answer::Exceeds)
         }
         Ask::Keep { cut, kept, to } => written(disk.keep(cut, &kept, &to)),
         Ask::Export { cut, to } => written(disk.export(cut, &to)),
@@ -308,8 +309,9 @@ fn about_the_past(disk: &Power, ask: Ask) -> Answer {
     }
 }
 
-fn no_state(cut: u64) -> Answer {
-    Answer::Refused(format!("there is no such state at {cut}"))
+fn no_state(disk: &Power, cut: u64) -> Answer {
+    let lost = disk.lost_past();
+    Answer::Refused(lost.unwrap_or_else(|| format!("there is no such state at {cut}")))
 }
 
 fn no_power() -> Answer {

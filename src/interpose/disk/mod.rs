@@ -11,6 +11,7 @@ mod power;
 mod pulse;
 mod served;
 mod session;
+mod spill;
 mod struck;
 
 pub use past::{Opened, PAST_BYTES, past_marks};

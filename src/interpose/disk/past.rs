@@ -11,6 +11,7 @@ use std::{
 use super::{
     power::Powered,
     session::{serve, unstruck},
+    spill::Spill,
 };
 use crate::{
     block::{Image, Kept, Past, has_look_alikes, pack},
@@ -54,6 +55,8 @@ pub(super) struct Pasts {
     nodes: PathBuf,
     mark: String,
     state: Mutex<State>,
+    /// Where some of it is put away.
+    spill: Option<Arc<Spill>>,
 }
 
 /// A disk that shows one state at a time.
@@ -76,8 +79,14 @@ struct State {
 
 impl Pasts {
     /// Of the disk with this mark.
-    pub(super) fn new(nodes: &Path, mark: &str) -> Self {
-        Self { nodes: nodes.to_owned(), mark: mark.to_owned(), state: Mutex::default() }
+    pub(super) fn new(nodes: &Path, mark: &str, spill: Option<Arc<Spill>>) -> Self {
+        Self { nodes: nodes.to_owned(), mark: mark.to_owned(), state: Mutex::default(), spill }
+    }
+
+    /// Why it cannot be shown: what was put away cannot be got back, and is zeros in its place.
+    pub(super) fn lost(&self) -> Option<String> {
+        let broken = self.spill.as_ref().is_some_and(|spill| spill.is_broken());
+        broken.then(|| "what it remembers was put into a file, which cannot be read".into())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -122,6 +131,9 @@ impl Pasts {
     fn read(&self, disk: &Powered, stages: u32) -> Result<(Arc<Past>, PastFacts), String> {
         let past = disk.past().ok_or("nothing of this disk was recorded")?;
         past.warm();
+        if let Some(why) = self.lost() {
+            return Err(why);
+        }
         let filesystem = disk.filesystem().ok_or("no filesystem is known to be on this disk")?;
         let most = if has_look_alikes(filesystem) { stages.clamp(1, MOST_WORKERS) } else { 1 };
         let facts = PastFacts {
@@ -176,6 +188,9 @@ impl Pasts {
         // most of the work is the digest, and whoever shows another state does not wait for it
         let image = past.image(cut, kept)?;
         let digest = image.digest();
+        if self.lost().is_some() {
+            return None;
+        }
         shown.show(image);
         Some(digest)
     }
@@ -186,7 +201,8 @@ impl Pasts {
 
     /// Whether what a cut of the first would have left is beyond what a disk may do.
     pub(super) fn exceeds(&self, cut: u64, kept: &[Kept]) -> Option<bool> {
-        self.past().and_then(|past| past.exceeds(cut, kept))
+        let exceeds = self.past().and_then(|past| past.exceeds(cut, kept));
+        exceeds.filter(|_| self.lost().is_none())
     }
 
     /// Writes what a cut of the first would have left to a file, packed.
@@ -195,6 +211,9 @@ impl Pasts {
         let image = image.ok_or_else(|| format!("there is no such state at {cut}"))?;
         let packed = pack(&image, LARGEST_STATE)
             .ok_or_else(|| format!("it takes more than {} MiB", LARGEST_STATE >> 20))?;
+        if let Some(why) = self.lost() {
+            return Err(why);
+        }
         fs::write(to, &packed).map_err(|error| error.to_string())?;
         Ok(packed.len() as u64)
     }
@@ -207,7 +226,10 @@ impl Pasts {
             return Err(format!("it takes more than {} MiB", LARGEST_LOG >> 20));
         }
         let written = fs::File::create(to).and_then(|file| log.write_to(&mut BufWriter::new(file)));
-        written.map(|()| log.bytes()).map_err(|error| error.to_string())
+        match (self.lost(), written) {
+            (Some(why), _) => Err(why),
+            (None, written) => written.map(|()| log.bytes()).map_err(|error| error.to_string()),
+        }
     }
 }
 

@@ -12,7 +12,7 @@
 
 use std::{
     ops::Range,
-    sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -20,7 +20,7 @@ use rustix::io::Errno;
 
 use super::pulse::Pulse;
 use crate::{
-    block::{CHUNK, Disk, Image, Past, Profile, Recording, filesystem, laid_out},
+    block::{CHUNK, Disk, Image, Past, Profile, Recording, Shelf, filesystem, laid_out},
     protocol::{CUT_CANARY, CutFacts, MARGIN, PendingFacts},
 };
 
@@ -194,9 +194,10 @@ impl Powered {
         PendingFacts { pending, own, ..PendingFacts::default() }
     }
 
-    /// Remembers from now on what happens, up to so many bytes. False without power.
-    pub(super) fn record(&self, most: u64) -> bool {
-        self.on().map(|mut state| state.disk.record(most)).is_ok()
+    /// Remembers from now on what happens, up to so many bytes in memory, and more on a shelf. False
+    /// without power.
+    pub(super) fn record(&self, most: u64, shelf: Option<Arc<dyn Shelf>>) -> bool {
+        self.on().map(|mut state| state.disk.record_on(most, shelf)).is_ok()
     }
 
     /// Somebody was told something: its place in the sequence.

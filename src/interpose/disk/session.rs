@@ -15,10 +15,11 @@ use super::{
     past::{Opened, Pasts},
     power::Powered,
     served::Served,
+    spill::Spill,
     struck::Struck,
 };
 use crate::{
-    block::{Kept, Profile},
+    block::{Kept, Profile, Shelf},
     host::{
         errno::Errno,
         error::{HostError, HostResult},
@@ -55,6 +56,8 @@ pub struct Session {
     served: BackgroundSession,
     device: String,
     pasts: Arc<Pasts>,
+    /// For what it remembers; none where there can be no file.
+    spill: Option<Arc<Spill>>,
 }
 
 /// Serves a disk, and attaches a loop device to it: the device keeps the file, and with it the
@@ -101,8 +104,11 @@ impl Session {
         let disk = Arc::new(Powered::new(load(&setup.image)?));
         let struck = unstruck(&disk)?;
         let (served, attached) = serve((&disk, &struck), &setup.nodes, &setup.mark)?;
-        let pasts = Arc::new(Pasts::new(&setup.nodes, &setup.mark));
-        Ok(Self { disk, struck, served, device: format!("/dev/loop{}", attached.number), pasts })
+        let beside = setup.image.parent().unwrap_or(Path::new("/"));
+        let spill = Spill::new(beside).ok().map(Arc::new);
+        let pasts = Arc::new(Pasts::new(&setup.nodes, &setup.mark, spill.clone()));
+        let device = format!("/dev/loop{}", attached.number);
+        Ok(Self { disk, struck, served, device, pasts, spill })
     }
 
     /// The loop device's node on the host.
@@ -115,7 +121,7 @@ impl Session {
     #[must_use]
     pub fn power(&self) -> Power {
         let (disk, struck) = (Arc::clone(&self.disk), Arc::clone(&self.struck));
-        Power { disk, struck, pasts: Arc::clone(&self.pasts) }
+        Power { disk, struck, pasts: Arc::clone(&self.pasts), spill: self.spill.clone() }
     }
 
     /// Serves until the loop device lets go of the file.
@@ -133,6 +139,7 @@ pub struct Power {
     disk: Arc<Powered>,
     struck: Arc<Struck>,
     pasts: Arc<Pasts>,
+    spill: Option<Arc<Spill>>,
 }
 
 impl Power {
@@ -182,10 +189,18 @@ impl Power {
         self.disk.undo()
     }
 
-    /// Remembers from now on what happens, up to so many bytes. False while it is cut.
+    /// Remembers from now on what happens, up to so many bytes in memory, and more in a file. False while
+    /// it is cut.
     #[must_use]
     pub fn record(&self, most: u64) -> bool {
-        self.disk.record(most)
+        let shelf = self.spill.clone().map(|spill| spill as Arc<dyn Shelf>);
+        self.disk.record(most, shelf)
+    }
+
+    /// Why its past cannot be shown, if it was put away and cannot be got back.
+    #[must_use]
+    pub fn lost_past(&self) -> Option<String> {
+        self.pasts.lost()
     }
 
     /// Somebody was told something: its place in the sequence of what happened. None while it is
