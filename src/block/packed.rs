@@ -7,7 +7,7 @@
 use super::{CHUNK, Image};
 
 /// Bytes of the largest image that is unpacked: a few words must not make a large table.
-const LARGEST: u64 = 16 << 30;
+const LARGEST: u64 = 128 << 30;
 /// Chunks of the fullest one, 512 MiB: each is whole in memory, and seven bytes of a file may ask for one.
 const FULLEST: usize = (512 << 20) / CHUNK;
 

@@ -37,6 +37,7 @@ pub mod interfaces;
 pub mod io_limits;
 pub mod io_trial;
 pub mod loop_device;
+pub mod memory;
 pub mod metadata;
 pub mod mount_clone;
 pub mod mountinfo;

@@ -132,7 +132,8 @@ pub enum Ask {
     },
     /// Bring the trace to its file. → `Traced`
     Traced,
-    /// Are you there? A disk says how far it has come. → `Done`, or `AtWork`
+    /// Are you there? A disk says how far it has come, or why it is of no use. → `Done`, `AtWork` or
+    /// `Refused`
     Ping,
 }
 
@@ -256,6 +257,9 @@ impl Controlled for Rules {
 impl Controlled for Power {
     fn perform(&self, ask: Ask) -> Answer {
         if ask == Ask::Ping {
+            if let Some(why) = self.too_full() {
+                return Answer::Refused(why);
+            }
             let at_work = self.at_work();
             return at_work
                 .map_or(Answer::Done, |(oldest, taken)| Answer::AtWork { oldest, taken });

@@ -116,8 +116,9 @@ fn push(frames: &mut [Vec<Op>], op: Op) {
     }
 }
 
-/// A disk of ours is in memory, and so is what it holds beside it while its power is cut.
-const MOST_OF_A_DISK: Size = Size(2 << 30);
+/// What is written to a disk of ours is in memory, and what is not takes none; more than this was never
+/// tried.
+const MOST_OF_A_DISK: Size = Size(100 << 30);
 
 /// Bytes that it writes whole or not at all; its filesystem must not have smaller blocks.
 pub(super) const SECTOR: u64 = 4096;
@@ -125,7 +126,7 @@ pub(super) const SECTOR: u64 = 4096;
 fn check_disk(size: Size) -> Option<String> {
     if size > MOST_OF_A_DISK {
         return Some(format!(
-            "a disk of ours is kept in memory, and {size} are too much
+            "no disk of ours has {size}
 
 hint: write `size: \
              {MOST_OF_A_DISK}` or less with `interpose: block`"

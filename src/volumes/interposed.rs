@@ -203,9 +203,10 @@ mod tests {
         assert_eq!(wrong("ext4: { size: 64MiB, interpose: block }"), 0);
         assert_eq!(wrong("xfs: { size: 300MiB, interpose: block }"), 0);
         assert_eq!(wrong("btrfs: { size: 256MiB, interpose: block }"), 0);
-        assert_eq!(wrong("ext4: { size: 3GiB, interpose: block }"), 1);
+        assert_eq!(wrong("ext4: { size: 100GiB, interpose: block }"), 0);
+        assert_eq!(wrong("ext4: { size: 101GiB, interpose: block }"), 1);
         assert_eq!(wrong("ext4: { size: 67108865B, interpose: block }"), 1);
-        assert_eq!(wrong("ext4: { size: 3GiB, interpose: file }"), 0);
+        assert_eq!(wrong("ext4: { size: 101GiB, interpose: file }"), 0);
         assert_eq!(wrong("docker: { interpose: block }"), 1);
         assert_eq!(wrong("bind: { interpose: block }"), 1);
     }

@@ -15,7 +15,7 @@ use std::{
 use super::standstill::Standstill;
 use crate::{
     host::{fuse::Grip, process::Identity},
-    interpose::control::{self, Ask},
+    interpose::control::{self, Answer, Ask},
 };
 
 /// And how long to say that it is there: whoever uses the volume of one that is wedged hangs no
@@ -43,6 +43,8 @@ enum Over {
     Ended(String),
     /// It hangs.
     Hangs(String),
+    /// It says that it cannot go on.
+    Refuses(String),
 }
 
 /// What it means that one ends by itself, which it does when nobody has it mounted any more.
@@ -99,6 +101,10 @@ impl Interposers {
                     free(&mut made);
                     format!("did not answer and was ended: {why}")
                 }
+                Over::Refuses(why) => {
+                    free(&mut made);
+                    format!("cannot go on and was ended: {why}")
+                }
             };
             if !ending.load(Ordering::Acquire)
                 && let Some(alarm) = alarm.get()
@@ -142,6 +148,7 @@ fn watched(made: &mut Made, end: End) -> Option<Over> {
         let (wrong, hangs) = match process.as_ref().is_ok_and(|process| process.is_stopped()) {
             true => ("it is stopped".to_owned(), true),
             false => match control::ask(socket, &Ask::Ping, PONG) {
+                Ok(Answer::Refused(why)) => return Some(Over::Refuses(why)),
                 Ok(answer) => {
                     deaf_since = None;
                     match still.look(&answer, some_wait) {
@@ -169,7 +176,12 @@ fn is_timeout(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::net::UnixListener, path::Path, process::Command};
+    use std::{
+        io::{Read as _, Write as _},
+        os::unix::net::UnixListener,
+        path::Path,
+        process::Command,
+    };
 
     use super::*;
 
@@ -196,6 +208,25 @@ mod tests {
             matches!(&ended, Some(Over::Ended(how)) if how.starts_with("ended: ")),
             "{ended:?}"
         );
+    }
+
+    #[test]
+    fn one_that_says_why_it_cannot_go_on_is_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("socket");
+        let listener = UnixListener::bind(&socket).unwrap();
+        std::thread::spawn(move || {
+            let answer = serde_json::to_string(&Answer::Refused("too full".into())).unwrap();
+            listener.incoming().for_each(|way| {
+                let mut way = way.unwrap();
+                let _ = way.read(&mut [0; 64]);
+                let _ = writeln!(way, "{answer}");
+            });
+        });
+        let mut made = ends_after("60", &socket);
+        assert_eq!(watched(&mut made, End::IsLoss), Some(Over::Refuses("too full".into())));
+        free(&mut made);
+        assert!(!made.child.wait().unwrap().success());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     host::{
         error::HostResult,
+        memory,
         process::Identity,
         statfs::FsUsage,
         tmpfs::{self, Limits, TmpfsSpec},
@@ -26,19 +27,12 @@ pub(super) fn spec(
     inodes: Option<u64>,
     (mode, uid, gid): (u32, u32, u32),
 ) -> Result<TmpfsSpec, HelperError> {
-    let memory = memory().ok_or_else(|| {
+    let memory = memory::total().ok_or_else(|| {
         HelperError::Refused("`/proc/meminfo` does not say how much memory there is".into())
     })?;
     let half = (memory / 2) & !4095;
     let limits = Limits { bytes: size.or(Some(half)), inodes: inodes.or(Some(memory / 4096 / 2)) };
     Ok(TmpfsSpec { source: mark.to_owned(), limits, mode, uid, gid })
-}
-
-/// Bytes of memory.
-fn memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 /// Stacks a marked tmpfs.

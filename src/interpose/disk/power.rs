@@ -13,6 +13,7 @@
 use std::{
     ops::Range,
     sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -26,10 +27,17 @@ use crate::{
 
 /// What a disk of today keeps to itself until it is told to flush.
 const CACHE: u64 = 64 << 20;
+/// Whoever writes to one that is too full gets an answer only after this: until then somebody has seen
+/// that, and has ended it. A disk that fails is a fault, and this is none.
+const TOO_FULL: Duration = Duration::from_secs(5);
 
 /// A disk with a switch.
 pub(super) struct Powered {
     size: u64,
+    /// Chunks that it may have.
+    most: u64,
+    /// Since when it would need more.
+    too_full: OnceLock<Instant>,
     /// What the filesystem was made with; looked at when it is asked for.
     laid_out: OnceLock<Vec<Range<u64>>>,
     state: Mutex<State>,
@@ -97,7 +105,32 @@ impl Powered {
         let (disk, margin) = (Disk::new(image, CACHE), Disk::new(Image::new(MARGIN), CACHE));
         let state = State { disk, margin, lied: false, primed: None, held: None, left: None };
         let (laid_out, state) = (OnceLock::new(), Mutex::new(state));
-        Self { size, laid_out, state, let_go: Condvar::new(), pulse: Pulse::default() }
+        let (let_go, pulse) = (Condvar::new(), Pulse::default());
+        Self { size, most: u64::MAX, too_full: OnceLock::new(), laid_out, state, let_go, pulse }
+    }
+
+    /// The same, which may have so many bytes of content.
+    pub(super) fn at_most(self, bytes: u64) -> Self {
+        Self { most: bytes / CHUNK as u64, ..self }
+    }
+
+    /// Why it is of no use any more, if it is not: what was written is more than it may have.
+    pub(super) fn too_full(&self) -> Option<String> {
+        self.too_full.get().map(|_| {
+            let mib = self.most.saturating_mul(CHUNK as u64) >> 20;
+            format!(
+                "it is in memory, which has room for {mib} MiB of content, and more was written\n\n\
+                 hint: write less to the volume, or leave `interpose: block` out"
+            )
+        })
+    }
+
+    /// Lets somebody end it first, who has seen that it is too full.
+    fn turn_away(&self) -> Errno {
+        let _held = self.pulse.hold();
+        let since = self.too_full.get_or_init(Instant::now);
+        thread::sleep(TOO_FULL.saturating_sub(since.elapsed()));
+        Errno::NOSPC
     }
 
     /// Bytes of the filesystem.
@@ -147,6 +180,11 @@ impl Powered {
         self.inside(offset, data.len() as u64)?;
         let mut state = self.on()?;
         let (disk, at) = state.part(self.end(), offset);
+        let there = disk.live().chunks() + (data.len() / CHUNK) as u64 + 2;
+        if there > self.most && !disk.live().holds(at, data.len() as u64) {
+            drop(state);
+            return Err(self.turn_away());
+        }
         let submitted = disk.write(at, data);
         disk.written(submitted);
         if data.starts_with(CUT_CANARY.as_bytes())
@@ -403,6 +441,23 @@ mod tests {
         assert!(disk.is_fresh((disk.end(), 4096)), "a trial's likewise");
         disk.zero(4096, 4096).unwrap();
         assert!(disk.is_fresh((4096, 4096)), "it was given back");
+    }
+
+    #[test]
+    fn what_is_too_full_says_so_at_once_and_fails_nobody_before_it_was_heard() {
+        let disk = Arc::new(Powered::new(Image::new(1 << 40)).at_most(1 << 20));
+        disk.write(1 << 39, &[1; 512 << 10]).unwrap();
+        disk.write(1 << 39, &[2; 512 << 10]).unwrap();
+        assert_eq!(disk.too_full(), None);
+        let writing = thread::spawn({
+            let disk = Arc::clone(&disk);
+            move || disk.write(0, &[3; 600 << 10])
+        });
+        thread::sleep(SOON);
+        assert!(!writing.is_finished() && disk.too_full().unwrap().contains(" 1 MiB "));
+        assert_eq!(first(&disk), Ok(0));
+        assert_eq!(disk.write(1 << 39, &[4; 512 << 10]), Ok(()), "nothing more is needed");
+        assert_eq!(writing.join().unwrap(), Err(Errno::NOSPC));
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::{
         error::{HostError, HostResult},
         fuse,
         loop_device::{self, AttachOptions, Attached},
+        memory,
     },
     interpose::{armed::Armed, ruled::Ruled, timer::Timer},
     protocol::{CutFacts, PendingFacts, RuleFacts},
@@ -36,6 +37,8 @@ const THREADS: usize = 2;
 const DIRECTORY: u32 = 0o40000;
 /// What is written whole or not at all: no filesystem of ours has smaller blocks.
 const SECTOR: u32 = 4096;
+/// Bytes of content that a disk holds in memory; less where half of what the host has free is less.
+const CONTENT: u64 = 4 << 30;
 
 /// What a disk is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +104,9 @@ impl Session {
     /// # Errors
     /// The failed call.
     pub fn start(setup: &Setup) -> HostResult<Self> {
-        let disk = Arc::new(Powered::new(load(&setup.image)?));
+        let free = memory::available().map_or(CONTENT, |free| free / 2);
+        let disk = Powered::new(load(&setup.image)?).at_most(CONTENT.min(free));
+        let disk = Arc::new(disk);
         let struck = unstruck(&disk)?;
         let (served, attached) = serve((&disk, &struck), &setup.nodes, &setup.mark)?;
         let beside = setup.image.parent().unwrap_or(Path::new("/"));
@@ -195,6 +200,12 @@ impl Power {
     pub fn record(&self, most: u64) -> bool {
         let shelf = self.spill.clone().map(|spill| spill as Arc<dyn Shelf>);
         self.disk.record(most, shelf)
+    }
+
+    /// Why nothing that it does means anything any more; none as long as it does.
+    #[must_use]
+    pub fn too_full(&self) -> Option<String> {
+        self.disk.too_full()
     }
 
     /// Why its past cannot be shown, if it was put away and cannot be got back.

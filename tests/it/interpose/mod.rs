@@ -22,5 +22,6 @@ mod syncs;
 pub(crate) mod tight;
 mod told;
 mod traced;
+mod vast;
 mod visibility;
 mod ways;
