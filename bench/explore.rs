@@ -32,9 +32,10 @@ verify:
   - explore: { workload: records, volume: data, file: journal.log, states: 400, time: 30s, workers: WORKERS }
 ";
 
-const VOLUMES: [(&str, &str); 2] = [
+const VOLUMES: [(&str, &str); 3] = [
     ("explore-ext4", "ext4: { size: 64MiB, interpose: block }"),
     ("explore-xfs", "xfs: { size: 300MiB, interpose: block }"),
+    ("explore-btrfs", "btrfs: { size: 128MiB, interpose: block }"),
 ];
 
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Measurement>> {

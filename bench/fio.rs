@@ -43,6 +43,13 @@ struct Job {
     side: &'static str,
 }
 
+const WRITE_FSYNC: Job = Job {
+    name: "write-fsync",
+    what: "4 KiB, random writes with an fsync each",
+    options: &["--rw=randwrite", "--bs=4k", "--fsync=1", "--invalidate=0"],
+    side: "write",
+};
+
 const JOBS: [Job; 6] = [
     Job {
         name: "randread",
@@ -62,12 +69,7 @@ const JOBS: [Job; 6] = [
         options: &["--rw=randwrite", "--bs=4k", "--invalidate=0"],
         side: "write",
     },
-    Job {
-        name: "write-fsync",
-        what: "4 KiB, random writes with an fsync each",
-        options: &["--rw=randwrite", "--bs=4k", "--fsync=1", "--invalidate=0"],
-        side: "write",
-    },
+    WRITE_FSYNC,
     Job {
         name: "read",
         what: "1 MiB, one after the other, read from memory",
@@ -100,7 +102,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Measurement>> {
 }
 
 /// Why it cannot be measured here.
-fn missing() -> Option<&'static str> {
+pub(crate) fn missing() -> Option<&'static str> {
     if !rustix::process::geteuid().is_root() || !Path::new("/dev/fuse").exists() {
         return Some("it needs root and `/dev/fuse`");
     }
@@ -128,6 +130,11 @@ fn one(job: &Job, places: [&Path; 3]) -> anyhow::Result<[Measurement; 2]> {
         row("kernel", "through an interposer, no rule about the file", &kernel),
         row("served", "through an interposer that expects a rule", &served),
     ])
+}
+
+/// How many 4 KiB writes with an fsync each there are in a second.
+pub(crate) fn fsyncs(directory: &Path) -> anyhow::Result<f64> {
+    fio(&WRITE_FSYNC, directory)
 }
 
 /// Requests per second.

@@ -6,6 +6,7 @@
 //! The helper's image is made from the running executable, so this program is keelhaul too: inside
 //! the containers it takes the command line's place.
 
+mod disk;
 mod explore;
 mod fill;
 mod fio;
@@ -14,11 +15,13 @@ mod injection;
 mod ledger;
 mod memory;
 mod overhead;
+mod own_disk;
 mod record;
 mod samples;
 mod scaling;
 mod scenario;
 mod stand;
+mod states;
 mod table;
 
 use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc};
@@ -36,8 +39,8 @@ pub(crate) struct Bench {
     pub(crate) scratch: PathBuf,
 }
 
-const NAMES: [&str; 8] =
-    ["injection", "overhead", "scaling", "memory", "fill", "fio", "explore", "ledger"];
+const NAMES: [&str; 9] =
+    ["injection", "overhead", "scaling", "memory", "fill", "fio", "disk", "explore", "ledger"];
 
 fn main() -> ExitCode {
     // cargo puts it behind the names; the engine never does
@@ -109,6 +112,7 @@ async fn one(name: &str, bench: &Bench) -> anyhow::Result<Vec<Measurement>> {
         "memory" => memory::measure(bench).await,
         "fill" => fill::measure(bench).await,
         "fio" => fio::measure(bench),
+        "disk" => disk::measure(bench).await,
         "explore" => explore::measure(bench),
         _ => ledger::measure(),
     }
