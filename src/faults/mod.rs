@@ -92,6 +92,7 @@ mod io_latency;
 mod io_stall;
 mod kill;
 mod label;
+mod latency;
 mod lost_fsync;
 mod lost_mount;
 mod lost_write;

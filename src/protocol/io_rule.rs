@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Damage, Durability, Keep, Place, ReadBack, Reported, Retry, Struck, ToldAttributes, ToldRoom,
+    Damage, Delay, Durability, Keep, Place, ReadBack, Reported, Retry, Struck, ToldAttributes,
+    ToldRoom,
 };
 use crate::units::{Duration, Percent, Size};
 
@@ -129,12 +130,7 @@ pub enum IoAction {
         errno: i32,
     },
     /// It is done, later.
-    Delay {
-        /// By so many microseconds,
-        us: u64,
-        /// and up to so many more.
-        jitter_us: u64,
-    },
+    Delay(Delay),
     /// A write is done up to a byte within it, and fails.
     Tear {
         /// How much of it is done.

@@ -20,6 +20,7 @@ mod inotify;
 mod insertion;
 mod io;
 mod io_bytes;
+mod io_delay;
 mod io_rule;
 mod io_sync;
 mod io_told;
@@ -61,6 +62,7 @@ pub use inotify::InotifyStock;
 pub use insertion::{EscapeFacts, InsertionOp};
 pub use io::{Direction, IoFacts, IoLimits, Pace, PaceTrial, PageFacts};
 pub use io_bytes::{ByteAttempt, Damage, Keep, TriedBytes};
+pub use io_delay::{Delay, Distribution};
 pub use io_rule::{
     Backing, ByteRange, Caller, Interposer, IoAction, IoAttempt, IoOp, IoRule, RuleFacts, TriedOp,
     Trigger,

@@ -9,6 +9,7 @@ mod bytes;
 mod compiled;
 mod cover;
 mod decide;
+mod delay;
 #[cfg(test)]
 mod model_tests;
 mod rot;

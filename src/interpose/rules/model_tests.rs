@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::{Call, RuleSet, Strike};
 use crate::{
-    protocol::{Caller, Damage, IoAction, IoOp, IoRule, Keep, Trigger},
+    protocol::{Caller, Damage, Delay, IoAction, IoOp, IoRule, Keep, Trigger},
     units::{Percent, Size},
 };
 
@@ -59,7 +59,7 @@ fn rules() -> impl Strategy<Value = Vec<IoRule>> {
                 when,
                 // a time of its own for each rule says which of them hit
                 action: match stalls {
-                    false => IoAction::Delay { us: 1 << index, jitter_us: 0 },
+                    false => IoAction::Delay(Delay::of(1 << index)),
                     true => IoAction::Stall { us: 1 << index, errno: None },
                 },
             })
@@ -128,7 +128,7 @@ fn by(rule: &IoRule, strike: &Strike) -> bool {
     let hang = strike.hang.map_or(Duration::ZERO, |hang| hang.at_most);
     let has = |time: Duration, us: u64| time.as_micros() & u128::from(us) != 0;
     match rule.action {
-        IoAction::Delay { us, .. } => has(strike.delay, us),
+        IoAction::Delay(Delay { us, .. }) => has(strike.delay, us),
         IoAction::Stall { us, .. } => has(hang, us),
         _ => false,
     }

@@ -14,6 +14,7 @@ use super::{
     bytes::{Harm, kept},
     compiled::Compiled,
     decide::{Count, Hash, fires},
+    delay::delay,
 };
 use crate::{
     protocol::{Counted, IoAction, IoOp, IoRule, LISTED, Struck},
@@ -161,7 +162,7 @@ impl RuleSet {
             let in_window = when.from.is_none_or(|from| since >= from.0)
                 && when.until.is_none_or(|until| since < until.0);
             if rule.is_due(call) && in_window {
-                let act = act(rule, call, (self.seed, Hash::of(self.seed)));
+                let act = act(rule, call, since, (self.seed, Hash::of(self.seed)));
                 first = first.or((!act.is_none()).then_some((index, None)));
                 strike.add(act);
                 continue;
@@ -170,7 +171,7 @@ impl RuleSet {
             let hash = self.hash(index, call, count);
             let named = self.names(index, call, number);
             if named.unwrap_or_else(|| in_window && fires(when, count, hash)) {
-                let act = act(rule, call, (self.seed, hash));
+                let act = act(rule, call, since, (self.seed, hash));
                 // one that does nothing has struck nothing, whatever comes behind it
                 first = first.or((!act.is_none()).then_some((index, number)));
                 strike.add(act);
@@ -251,16 +252,13 @@ impl RuleSet {
 }
 
 /// What an action does to an operation: nothing, where it is about bytes and finds none to do it to.
-fn act(rule: &Compiled, call: &Call<'_>, (seed, hash): (u64, Hash)) -> Strike {
+fn act(rule: &Compiled, call: &Call<'_>, since: Duration, (seed, hash): (u64, Hash)) -> Strike {
     let (none, cover) = (Strike::default(), || rule.cover_of(call));
     match rule.rule.action {
         IoAction::Error { errno } | IoAction::NoRoom { errno } => {
             Strike { errno: Some(errno), ..none }
         }
-        IoAction::Delay { us, jitter_us } => {
-            let more = hash.and(b"jitter").below(jitter_us.saturating_add(1));
-            Strike { delay: Duration::from_micros(us.saturating_add(more)), ..none }
-        }
+        IoAction::Delay(how) => Strike { delay: delay(how, since, hash), ..none },
         IoAction::Tear { keep, errno } => match kept(keep, call.bytes, hash) {
             Some(keep) => Strike { errno: Some(errno), keep: Some(keep), ..none },
             None => none,

@@ -4,7 +4,7 @@ use std::{fs::File, io::Write as _, sync::mpsc, time::Duration};
 
 use keelhaul::{
     host::fuse,
-    protocol::{IoAction, IoOp},
+    protocol::{Delay, IoAction, IoOp},
 };
 use std::os::unix::fs::MetadataExt as _;
 
@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A writer that waits in the interposer, and what it comes back with.
 fn waiting_writer(mounted: &Mounted) -> mpsc::Receiver<Option<i32>> {
-    let for_ever = IoAction::Delay { us: 3_600_000_000, jitter_us: 0 };
+    let for_ever = IoAction::Delay(Delay::of(3_600_000_000));
     mounted.arm(vec![rule(&[IoOp::Write], for_ever)]);
     let mut file = File::create(mounted.at().join("file")).unwrap();
     let (answer, answered) = mpsc::channel();

@@ -10,6 +10,7 @@ mod given_up;
 mod hangs;
 mod inserted;
 mod killed;
+mod latencies;
 pub(crate) mod mounted;
 mod orders;
 pub(crate) mod own_disk;

@@ -10,7 +10,7 @@ use std::{
 use keelhaul::{
     host::io_trial::Tries,
     interpose::control::{Answer, Ask},
-    protocol::{Counted, IoAction, IoOp, IoRule, Struck, Trigger, mark_of_set},
+    protocol::{Counted, Delay, IoAction, IoOp, IoRule, Struck, Trigger, mark_of_set},
 };
 
 use super::mounted::{Ext4, MARK, Mounted, can_be_tried, rule};
@@ -38,7 +38,7 @@ fn every_operation_can_be_struck_and_a_trial_sees_it() {
         mounted.arm(vec![rule(&[op], IoAction::Error { errno: libc::EUCLEAN })]);
         let struck = tries(1).of(op);
         assert_eq!(struck.errno.as_deref(), Some("EUCLEAN"), "{struck:?}");
-        mounted.arm(vec![rule(&[op], IoAction::Delay { us: 400_000, jitter_us: 0 })]);
+        mounted.arm(vec![rule(&[op], IoAction::Delay(Delay::of(400_000)))]);
         let slow = tries(1).of(op);
         assert!(slow.hit && slow.errno.is_none(), "{slow:?}");
         mounted.disarm();
@@ -142,7 +142,7 @@ fn many_wait_side_by_side_and_go_on_at_once_when_disarmed() {
     let ext4 = Ext4::new();
     let beneath = ext4.directory("d");
     fs::write(beneath.join("file"), "x").unwrap();
-    let slow = |us| vec![rule(&[IoOp::Read], IoAction::Delay { us, jitter_us: 0 })];
+    let slow = |us| vec![rule(&[IoOp::Read], IoAction::Delay(Delay::of(us)))];
     let mounted = Mounted::over(&beneath, slow(1));
     mounted.arm(slow(300_000));
     let path = mounted.at().join("file");
