@@ -8,7 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags, fdatasync, ftruncate, open, rename, stat, statvfs, unlink};
+use rustix::fs::{
+    Mode, OFlags, RawDir, SeekFrom, XattrFlags, chmod, fdatasync, ftruncate, getxattr, open,
+    readlink, rename, seek, setxattr, stat, statvfs, unlink,
+};
 use rustix::io::{Errno, pread, pwrite};
 
 pub use super::attempts::name_of;
@@ -17,6 +20,8 @@ use crate::protocol::{IoOp, TriedOp, only};
 
 /// What our own names are answered with where no rule hits: nobody else uses it.
 pub const UNTOUCHED: Errno = Errno::XFULL;
+/// The extended attribute that is looked at and set.
+pub const ATTRIBUTE: &str = "user.keelhaul-trial";
 /// In names of files that are not there yet.
 pub const NEW: &str = "new";
 /// In names of files that are there only once they were made, for as long as somebody has them open.
@@ -56,7 +61,9 @@ impl Tries {
         let path = self.name(&only(op));
         // what is opened beforehand is no try; where that fails, it is the answer to all of them
         let file = match op {
-            IoOp::Read | IoOp::Write | IoOp::Fsync | IoOp::Truncate => Some(open_own(&path)),
+            IoOp::Fsync | IoOp::List | IoOp::Read | IoOp::Seek | IoOp::Truncate | IoOp::Write => {
+                Some(open_own(&path))
+            }
             _ => None,
         };
         let until = Until { most: self.most, slow_us: self.slow_us };
@@ -87,7 +94,11 @@ impl Tries {
 
     fn on_name(&self, op: IoOp, path: &Path) -> Result<(), Errno> {
         match op {
+            IoOp::Attributes => chmod(path, Mode::RUSR | Mode::WUSR),
             IoOp::Open => open_own(path).map(drop),
+            IoOp::Readlink => readlink(path, Vec::new()).map(drop),
+            IoOp::SetXattr => setxattr(path, ATTRIBUTE, b"x", XattrFlags::empty()),
+            IoOp::Xattr => getxattr(path, ATTRIBUTE, &mut [0_u8; 1][..]).map(drop),
             IoOp::Stat => stat(path).map(drop),
             IoOp::Statfs => statvfs(path).map(drop),
             IoOp::Unlink => unlink(path),
@@ -114,9 +125,18 @@ pub(super) fn open_own(path: &Path) -> Result<OwnedFd, Errno> {
 
 fn on_file(op: IoOp, file: &OwnedFd) -> Result<(), Errno> {
     match op {
+        IoOp::List => list(file),
         IoOp::Read => pread(file, &mut [0], 0).map(drop),
+        IoOp::Seek => seek(file, SeekFrom::Hole(0)).map(drop),
         IoOp::Write => pwrite(file, b"x", 0).map(drop),
         IoOp::Truncate => ftruncate(file, 4096),
         _ => fdatasync(file),
     }
+}
+
+/// Asks for the first names.
+fn list(directory: &OwnedFd) -> Result<(), Errno> {
+    let mut buffer = Vec::with_capacity(1 << 10);
+    let mut entries = RawDir::new(directory, buffer.spare_capacity_mut());
+    entries.next().map_or(Ok(()), |entry| entry.map(drop))
 }

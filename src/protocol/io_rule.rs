@@ -18,16 +18,26 @@ use crate::units::{Duration, Percent, Size};
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum IoOp {
+    /// Change its mode, its owner or its times.
+    Attributes,
     /// Make a file, a directory, a link or a node.
     Create,
     /// `fsync`, `fdatasync`, and `fsync` of a directory.
     Fsync,
+    /// Read the names in a directory.
+    List,
     /// Open a file.
     Open,
     /// Read its bytes.
     Read,
+    /// Read where a symbolic link points to.
+    Readlink,
     /// Give it another name.
     Rename,
+    /// Look for data or holes in it: other seeks ask no filesystem.
+    Seek,
+    /// Set or remove one of its extended attributes.
+    SetXattr,
     /// Look at its attributes, or for its name.
     Stat,
     /// Look at how much room there is, as `df` does.
@@ -38,38 +48,62 @@ pub enum IoOp {
     Unlink,
     /// Write its bytes.
     Write,
+    /// Look at one of its extended attributes, or at their names. The kernel does so too, for access
+    /// lists: then who is not the owner cannot open it either.
+    Xattr,
 }
 
 impl IoOp {
     /// Every operation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 16] = [
+        Self::Attributes,
         Self::Create,
         Self::Fsync,
+        Self::List,
         Self::Open,
         Self::Read,
+        Self::Readlink,
         Self::Rename,
+        Self::Seek,
+        Self::SetXattr,
         Self::Stat,
         Self::Statfs,
         Self::Truncate,
         Self::Unlink,
         Self::Write,
+        Self::Xattr,
     ];
 
     /// The word in YAML.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Attributes => "attributes",
             Self::Create => "create",
             Self::Fsync => "fsync",
+            Self::List => "list",
             Self::Open => "open",
             Self::Read => "read",
+            Self::Readlink => "readlink",
             Self::Rename => "rename",
+            Self::Seek => "seek",
+            Self::SetXattr => "set-xattr",
             Self::Stat => "stat",
             Self::Statfs => "statfs",
             Self::Truncate => "truncate",
             Self::Unlink => "unlink",
             Self::Write => "write",
+            Self::Xattr => "xattr",
         }
+    }
+
+    /// It changes nothing: one of our own is none of the service's.
+    #[must_use]
+    pub fn is_look(self) -> bool {
+        matches!(
+            self,
+            Self::List | Self::Readlink | Self::Seek | Self::Stat | Self::Statfs | Self::Xattr
+        )
     }
 
     /// It moves a file's bytes: the kernel can do it without us where no rule is about it.

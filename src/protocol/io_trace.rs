@@ -16,8 +16,7 @@ pub struct TracedOp {
     pub at_us: u64,
     /// Microseconds until it was answered.
     pub took_us: u64,
-    /// As faults call it; `attributes`, `close`, `list`, `readlink`, `seek` or `xattr` of what no rule
-    /// is about.
+    /// As faults call it; `close`, which no rule is about.
     pub op: Cow<'static, str>,
     /// The file, below the volume's root, which is the empty path.
     pub path: String,

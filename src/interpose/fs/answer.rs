@@ -3,7 +3,7 @@
 use std::{cell::RefCell, ffi::OsStr};
 
 use fuser::{
-    FileHandle, Generation, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs,
+    FileAttr, FileHandle, Generation, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs,
     ReplyWrite, ReplyXattr,
 };
 use rustix::{
@@ -68,6 +68,17 @@ fn room(mut stat: StatVfs, told: Option<ToldRoom>) -> StatVfs {
 }
 
 impl Fs {
+    pub(super) fn answer_attributes(
+        &self,
+        reply: Told<ReplyAttr>,
+        found: Result<FileAttr, Errno>,
+    ) {
+        match found {
+            Ok(attr) => reply.done().attr(&self.remembered(), &attr),
+            Err(errno) => reply.refuse(errno),
+        }
+    }
+
     pub(super) fn answer_found(&self, reply: Told<ReplyEntry>, found: Result<Found, Errno>) {
         match found {
             Ok((attr, generation)) => {

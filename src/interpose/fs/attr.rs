@@ -18,6 +18,7 @@ use rustix::{
 
 use super::{
     Fs, Who,
+    own::shaped,
     table::{Node, lock},
 };
 use crate::protocol::ToldAttributes;
@@ -123,7 +124,7 @@ pub(super) struct Change {
 impl Fs {
     /// Attributes of a file.
     pub(super) fn look_at(&self, node: &Arc<Node>) -> Result<FileAttr, Errno> {
-        Ok(attributes(node.ino, &fstat(self.fd(node)?)?))
+        Ok(shaped(node, attributes(node.ino, &fstat(self.fd(node)?)?)))
     }
 
     /// A descriptor of the file's path; of a file without a name, one that is open.

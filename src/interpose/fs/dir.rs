@@ -74,8 +74,11 @@ impl Directories {
 
 impl Fs {
     pub(super) fn open_dir(&self, ino: u64) -> Result<u64, Errno> {
-        let fd = self.table.fd(&self.table.node(ino)?)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let node = self.table.node(ino)?;
+        let fd = self.table.fd(&node)?;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        // one of our own is none beneath
+        let flags = if node.own.is_none() { flags | OFlags::DIRECTORY } else { flags };
         let dir = open(path_of(fd.as_fd()), flags, Mode::empty())?;
         let fh = self.directories.last.fetch_add(1, Ordering::Relaxed) + 1;
         lock(&self.directories.open).insert(fh, Arc::new(Mutex::new(dir)));
@@ -90,6 +93,9 @@ impl Fs {
         offset: u64,
         reply: &mut ReplyDirectory,
     ) -> Result<(), Errno> {
+        if self.table.node(ino)?.own.is_some() {
+            return Ok(());
+        }
         let late = self.late_in(who, ino);
         if let Some(first) = past_the_end(offset) {
             add_gone(&late, first, reply);

@@ -12,6 +12,7 @@ mod history;
 mod names;
 mod open;
 mod ours;
+mod own;
 mod serve;
 mod sight;
 mod strike;

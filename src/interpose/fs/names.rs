@@ -9,11 +9,11 @@ use std::{
 use fuser::FileAttr;
 use rustix::{
     fs::{
-        AtFlags, FileType, MemfdFlags, Mode, OFlags, RenameFlags, Stat, fstat, getxattr, linkat,
-        memfd_create, mkdirat, mknodat, openat, readlinkat, renameat_with, statat, symlinkat,
+        AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, fstat, getxattr, linkat,
+        mkdirat, mknodat, openat, readlinkat, renameat_with, statat, symlinkat,
         unlinkat,
     },
-    io::{Errno, pwrite},
+    io::Errno,
 };
 
 use super::{
@@ -22,10 +22,7 @@ use super::{
     table::{Node, ROOT},
 };
 use crate::{
-    host::{
-        acting_for::ActingFor,
-        io_trial::{NEW, SHOWN, UNTOUCHED},
-    },
+    host::{acting_for::ActingFor, io_trial::UNTOUCHED},
     interpose::crash::Act,
 };
 
@@ -83,28 +80,6 @@ impl Fs {
         let stat = fstat(&fd)?;
         let node = self.table.found(fd, &stat, at);
         Ok((attributes(node.ino, &stat), node.generation))
-    }
-
-    /// A file of our own: memory, with a block to be read.
-    fn lookup_own(&self, name: &OsStr) -> Result<Found, Errno> {
-        let name = name.to_string_lossy();
-        if name.contains(NEW) {
-            return Err(Errno::NOENT);
-        }
-        let node = match self.table.own_again(&name) {
-            Some(node) => node,
-            None if name.contains(SHOWN) => return Err(Errno::NOENT),
-            None => self.table.own(self.own_memory()?, &name),
-        };
-        let stat = fstat(self.table.fd(&node)?)?;
-        Ok((attributes(node.ino, &stat), node.generation))
-    }
-
-    /// What a file of our own is made of.
-    pub(super) fn own_memory(&self) -> Result<OwnedFd, Errno> {
-        let fd = memfd_create("trial", MemfdFlags::CLOEXEC)?;
-        pwrite(&fd, &[b'.'; 4096], 0)?;
-        Ok(fd)
     }
 
     /// Makes something that is no open file.
@@ -220,7 +195,11 @@ impl Fs {
 
     /// Where a symbolic link points to.
     pub(super) fn read_link(&self, ino: u64) -> Result<Vec<u8>, Errno> {
-        let fd = self.table.fd(&self.table.node(ino)?)?;
+        let node = self.table.node(ino)?;
+        if node.own.is_some() {
+            return Err(UNTOUCHED);
+        }
+        let fd = self.table.fd(&node)?;
         readlinkat(&fd, "", Vec::new()).map(std::ffi::CString::into_bytes)
     }
 }

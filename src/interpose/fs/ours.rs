@@ -9,8 +9,7 @@ use crate::protocol::IoOp;
 /// that is made of it has a copy, in a filesystem of its own.
 pub(super) fn is_ours(op: IoOp, pid: u32) -> bool {
     static OWN: OnceLock<Option<(u64, u64)>> = OnceLock::new();
-    let looks = matches!(op, IoOp::Stat | IoOp::Statfs);
-    looks
+    op.is_look()
         && OWN
             .get_or_init(|| executable("self"))
             .is_some_and(|own| executable(&pid.to_string()) == Some(own))

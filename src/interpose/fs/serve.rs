@@ -20,7 +20,7 @@ use super::{
     data,
     names::{Bits, Made},
     strike::At,
-    told::{Besides, Told},
+    told::Told,
 };
 use crate::{
     interpose::{later::Refusable as _, rules::Strike},
@@ -99,10 +99,8 @@ impl Filesystem for Served {
         let (strike, reply) = self.0.meet(who(request), IoOp::Stat, At::File(ino.0), reply);
         let (attributes, late) = (strike.attributes, strike.late);
         self.0.after(&strike, reply, move |fs, reply| {
-            match fs.table.node(ino.0).and_then(|node| fs.look_as(&node, late)) {
-                Ok(attr) => reply.done().attr(&fs.remembered(), &told(attr, attributes)),
-                Err(errno) => reply.refuse(errno),
-            }
+            let found = fs.table.node(ino.0).and_then(|node| fs.look_as(&node, late));
+            fs.answer_attributes(reply, found.map(|attr| told(attr, attributes)));
         });
     }
 
@@ -126,24 +124,21 @@ impl Filesystem for Served {
     ) {
         let change = Change { mode, uid, gid, size, atime, mtime };
         let (fh, who, at) = (fh.map(|fh| fh.0), who(request), At::File(ino.0));
-        let (strike, reply) = match size {
-            Some(_) => self.0.meet(who, IoOp::Truncate, at, reply),
-            None => (Strike::default(), self.0.see(who, Besides::Attributes, at, reply)),
-        };
+        let op = if size.is_some() { IoOp::Truncate } else { IoOp::Attributes };
+        let (strike, reply) = self.0.meet(who, op, at, reply);
         self.0.after(&strike, reply, move |fs, reply| {
-            match fs.table.node(ino.0).and_then(|node| fs.change_for(who, &node, change, fh)) {
-                Ok(attr) => reply.done().attr(&fs.remembered(), &attr),
-                Err(errno) => reply.refuse(errno),
-            }
+            let node = fs.table.node(ino.0);
+            let changed = node.and_then(|node| fs.change_for(who, &node, change, fh));
+            fs.answer_attributes(reply, changed);
         });
     }
 
     fn readlink(&self, request: &Request, ino: INodeNo, reply: ReplyData) {
-        let reply = self.0.see(who(request), Besides::ReadLink, At::File(ino.0), reply);
-        match self.0.read_link(ino.0) {
+        let (strike, reply) = self.0.meet(who(request), IoOp::Readlink, At::File(ino.0), reply);
+        self.0.after(&strike, reply, move |fs, reply| match fs.read_link(ino.0) {
             Ok(target) => reply.done().data(&target),
             Err(errno) => reply.refuse(errno),
-        }
+        });
     }
 
     fn mknod(
@@ -319,7 +314,7 @@ impl Filesystem for Served {
         _: bool,
         reply: ReplyEmpty,
     ) {
-        let reply = self.0.see(who(request), Besides::Close, At::File(ino.0), reply);
+        let reply = self.0.see_closed(who(request), At::File(ino.0), reply);
         self.0.opened.close(fh.0);
         reply.done().ok();
     }
@@ -350,11 +345,14 @@ impl Filesystem for Served {
         offset: u64,
         reply: ReplyDirectory,
     ) {
-        let mut reply = self.0.see(who(request), Besides::List, At::File(ino.0), reply);
-        match self.0.read_dir(who(request), (ino.0, fh.0), offset, reply.reply_mut()) {
-            Ok(()) => reply.done().ok(),
-            Err(errno) => reply.refuse(errno),
-        }
+        let who = who(request);
+        let (strike, reply) = self.0.meet(who, IoOp::List, At::File(ino.0), reply);
+        self.0.after(&strike, reply, move |fs, mut reply| {
+            match fs.read_dir(who, (ino.0, fh.0), offset, reply.reply_mut()) {
+                Ok(()) => reply.done().ok(),
+                Err(errno) => reply.refuse(errno),
+            }
+        });
     }
 
     fn releasedir(&self, _: &Request, _: INodeNo, fh: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
@@ -389,8 +387,11 @@ impl Filesystem for Served {
         _: u32,
         reply: ReplyEmpty,
     ) {
-        let reply = self.0.see(who(request), Besides::ChangeXattr, At::File(ino.0), reply);
-        answer_empty(reply, self.0.set_attribute(ino.0, name, value, flags));
+        let (name, value) = (name.to_owned(), value.to_vec());
+        let (strike, reply) = self.0.meet(who(request), IoOp::SetXattr, At::File(ino.0), reply);
+        self.0.after(&strike, reply, move |fs, reply| {
+            answer_empty(reply, fs.set_attribute(ino.0, &name, &value, flags));
+        });
     }
 
     fn getxattr(
@@ -401,18 +402,26 @@ impl Filesystem for Served {
         size: u32,
         reply: ReplyXattr,
     ) {
-        let reply = self.0.see(who(request), Besides::Xattr, At::File(ino.0), reply);
-        answer_bytes(reply, size, self.0.attribute(ino.0, name));
+        let name = name.to_owned();
+        let (strike, reply) = self.0.meet(who(request), IoOp::Xattr, At::File(ino.0), reply);
+        self.0.after(&strike, reply, move |fs, reply| {
+            answer_bytes(reply, size, fs.attribute(ino.0, &name));
+        });
     }
 
     fn listxattr(&self, request: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        let reply = self.0.see(who(request), Besides::Xattr, At::File(ino.0), reply);
-        answer_bytes(reply, size, self.0.attribute_names(ino.0));
+        let (strike, reply) = self.0.meet(who(request), IoOp::Xattr, At::File(ino.0), reply);
+        self.0.after(&strike, reply, move |fs, reply| {
+            answer_bytes(reply, size, fs.attribute_names(ino.0));
+        });
     }
 
     fn removexattr(&self, request: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let reply = self.0.see(who(request), Besides::ChangeXattr, At::File(ino.0), reply);
-        answer_empty(reply, self.0.remove_attribute(ino.0, name));
+        let name = name.to_owned();
+        let (strike, reply) = self.0.meet(who(request), IoOp::SetXattr, At::File(ino.0), reply);
+        self.0.after(&strike, reply, move |fs, reply| {
+            answer_empty(reply, fs.remove_attribute(ino.0, &name));
+        });
     }
 
     fn fallocate(
@@ -447,12 +456,13 @@ impl Filesystem for Served {
         whence: i32,
         reply: ReplyLseek,
     ) {
-        let reply = self.0.see(who(request), Besides::Seek, At::File(ino.0), reply);
-        let found = self.0.opened.get(fh.0).and_then(|open| data::next(&open, offset, whence));
-        match found {
-            Ok(offset) => reply.done().offset(offset),
-            Err(errno) => reply.refuse(errno),
-        }
+        let (strike, reply) = self.0.meet(who(request), IoOp::Seek, At::File(ino.0), reply);
+        self.0.after(&strike, reply, move |fs, reply| {
+            match fs.opened.get(fh.0).and_then(|open| data::next(&open, offset, whence)) {
+                Ok(offset) => reply.done().offset(offset),
+                Err(errno) => reply.refuse(errno),
+            }
+        });
     }
 
     fn copy_file_range(

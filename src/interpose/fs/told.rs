@@ -11,42 +11,8 @@ use crate::{
     protocol::{IoOp, TracedOp},
 };
 
-/// What others do that no rule is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Besides {
-    /// Change a mode, an owner, times.
-    Attributes,
-    /// Close a file.
-    Close,
-    /// Read a directory.
-    List,
-    /// Read a symbolic link.
-    ReadLink,
-    /// Look for data or holes.
-    Seek,
-    /// Look at an extended attribute, or at all their names.
-    Xattr,
-    /// Change one.
-    ChangeXattr,
-}
-
-impl Besides {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Attributes => "attributes",
-            Self::Close => "close",
-            Self::List => "list",
-            Self::ReadLink => "readlink",
-            Self::Seek => "seek",
-            Self::Xattr | Self::ChangeXattr => "xattr",
-        }
-    }
-
-    /// It changes nothing: one of our own is none of the service's.
-    fn is_look(self) -> bool {
-        matches!(self, Self::List | Self::ReadLink | Self::Seek | Self::Xattr)
-    }
-}
+/// What no rule is about: what it would be told, nobody waits for.
+const CLOSE: &str = "close";
 
 /// A line of the trace, until its end is known.
 struct Line {
@@ -123,10 +89,9 @@ impl Fs {
         (strike, Told { reply, line })
     }
 
-    /// Likewise, of what no rule is about.
-    pub(super) fn see<R>(&self, who: Who, what: Besides, at: At<'_>, reply: R) -> Told<R> {
-        let ours = |pid| what.is_look() && is_ours(IoOp::Stat, pid);
-        Told { reply, line: self.line((who, what.name(), at), &[], ours) }
+    /// Likewise, of a file that is closed.
+    pub(super) fn see_closed<R>(&self, who: Who, at: At<'_>, reply: R) -> Told<R> {
+        Told { reply, line: self.line((who, CLOSE, at), &[], |_| false) }
     }
 
     /// A line, where there is a trace and this is not of our own making.

@@ -1,6 +1,10 @@
 //! Extended attributes.
 
-use std::{ffi::OsStr, os::fd::AsFd as _};
+use std::{
+    ffi::OsStr,
+    os::fd::{AsFd as _, OwnedFd},
+    sync::Arc,
+};
 
 use rustix::{
     fs::{XattrFlags, getxattr, listxattr, removexattr, setxattr},
@@ -8,6 +12,7 @@ use rustix::{
 };
 
 use super::{Fs, attr::path_of};
+use crate::host::io_trial::{ATTRIBUTE, UNTOUCHED};
 
 /// The largest value or list that the kernel takes (linux/limits.h).
 const MOST: usize = 65536;
@@ -20,13 +25,13 @@ impl Fs {
         value: &[u8],
         flags: i32,
     ) -> Result<(), Errno> {
-        let fd = self.table.fd(&self.table.node(ino)?)?;
+        let fd = self.tried_or_fd(ino, name)?;
         let flags = XattrFlags::from_bits_retain(flags.cast_unsigned());
         setxattr(path_of(fd.as_fd()), name, value, flags)
     }
 
     pub(super) fn attribute(&self, ino: u64, name: &OsStr) -> Result<Vec<u8>, Errno> {
-        let fd = self.table.fd(&self.table.node(ino)?)?;
+        let fd = self.tried_or_fd(ino, name)?;
         let mut value = vec![0; MOST];
         let length = getxattr(path_of(fd.as_fd()), name, &mut value[..])?;
         value.truncate(length);
@@ -44,5 +49,14 @@ impl Fs {
     pub(super) fn remove_attribute(&self, ino: u64, name: &OsStr) -> Result<(), Errno> {
         let fd = self.table.fd(&self.table.node(ino)?)?;
         removexattr(path_of(fd.as_fd()), name)
+    }
+
+    /// What has an attribute; an error where a trial asks for its own, which nothing has.
+    fn tried_or_fd(&self, ino: u64, name: &OsStr) -> Result<Arc<OwnedFd>, Errno> {
+        let node = self.table.node(ino)?;
+        if node.own.is_some() && name == ATTRIBUTE {
+            return Err(UNTOUCHED);
+        }
+        self.table.fd(&node)
     }
 }

@@ -11,6 +11,7 @@ mod hangs;
 mod inserted;
 mod killed;
 mod latencies;
+mod metadata;
 pub(crate) mod mounted;
 mod orders;
 pub(crate) mod own_disk;

@@ -243,12 +243,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
     state(
         ("io-latency", ""),
         (INTERPOSED, "/data"),
-        "{ target: \"agent:/data\", latency: 800ms, ops: [read] }",
+        "{ target: \"agent:/data\", latency: 800ms, jitter: 100ms, distribution: normal, ops: [list, read] }",
         Trace::Slow("/data/journal.log"),
     ),
     inserted(
         "io-latency",
-        "{ target: \"agent:/data\", latency: 800ms, ops: [open, read, stat], insert: true }",
+        "{ target: \"agent:/data\", latency: 800ms, ops: [open, read, stat, xattr], insert: true }",
         Trace::Slow("/data/journal.log"),
     ),
     state(
