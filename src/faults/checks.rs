@@ -1,7 +1,10 @@
 //! Complaints that several faults share. Pure.
 
 use super::{Declared, Target};
-use crate::volumes::{Filesystem, VolumeSpec};
+use crate::{
+    errno::ErrnoName,
+    volumes::{Filesystem, VolumeSpec},
+};
 
 /// The fault acts on a path.
 pub(super) fn needs_path(name: &str, target: &Target) -> Option<String> {
@@ -57,6 +60,16 @@ pub(super) fn needs_tmpfs(name: &str, target: &Target, declared: &Declared<'_>) 
             "`{name}` acts on a tmpfs, and `{target}` is on a `{}` volume\n\nhint: mount a `tmpfs` \
              volume there",
             volume.name()
+        )
+    })
+}
+
+/// An error after which the kernel asks the filesystem again.
+pub(super) fn needs_no_enosys(name: &str, key: &str, errno: ErrnoName) -> Option<String> {
+    (errno.0.0 == libc::ENOSYS).then(|| {
+        format!(
+            "after `{key}: ENOSYS` the kernel never asks for such an operation again, so that \
+             `{name}` would not end with its revert\n\nhint: use `EOPNOTSUPP` for what a filesystem cannot do"
         )
     })
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target,
+    Cx, Declared, Described, Effect, Fault, FaultError, Kind, Prepared, Scope, Target, checks,
     io::{Aim, Before},
     unexpected,
 };
@@ -191,7 +191,9 @@ impl Fault for FsyncError {
     }
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {
-        self.aim().check(declared)
+        let mut wrong = self.aim().check(declared);
+        wrong.extend(checks::needs_no_enosys("fsync-error", "errno", self.errno));
+        wrong
     }
 
     async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {

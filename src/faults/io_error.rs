@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
+    checks,
     io::{Aim, Before, NEVER_SLOW, told},
 };
 use crate::{
@@ -116,7 +117,9 @@ impl Fault for IoError {
     }
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {
-        self.aim().check(declared)
+        let mut wrong = self.aim().check(declared);
+        wrong.extend(checks::needs_no_enosys("io-error", "errno", self.errno));
+        wrong
     }
 
     async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared<Before>, FaultError> {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Cx, Declared, Described, Effect, Fault, FaultError, Kind, OnOthers, Prepared, Scope, Target,
+    checks,
     io::{Aim, Before, Hit, told},
     io_then::Then,
 };
@@ -174,6 +175,8 @@ impl Fault for IoStall {
 
     fn check(&self, declared: &Declared<'_>) -> Vec<String> {
         let mut wrong = self.aim().check(declared);
+        let errno = self.then.errno();
+        wrong.extend(errno.and_then(|errno| checks::needs_no_enosys("io-stall", "then", errno)));
         if self.at_most > MOST || self.at_most < LEAST {
             wrong.push(format!(
                 "`at_most: {}` is not a time that a stall may last\n\nhint: write from {LEAST} to {MOST}",
