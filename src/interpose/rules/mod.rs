@@ -5,6 +5,8 @@
 //! threads do.
 
 mod astray;
+#[cfg(test)]
+mod byte_model_tests;
 mod bytes;
 mod compiled;
 mod cover;

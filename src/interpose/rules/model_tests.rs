@@ -1,9 +1,11 @@
-//! Random sets of rules against an independent model: the same operations are hit, however many
-//! threads there are.
+//! Random sets of rules against an independent model: of a million operations the same ones are hit,
+//! however many threads there are.
+//!
+//! A delay with an endless jitter tells which operation of its path was hit: it comes from the hash
+//! of that. The model knows the hash too, written out once more, and so every single hit.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Mutex,
     time::Duration,
 };
 
@@ -11,73 +13,97 @@ use proptest::prelude::*;
 
 use super::{Call, RuleSet, Strike};
 use crate::{
-    protocol::{Caller, Damage, Delay, IoAction, IoOp, IoRule, Keep, Trigger},
-    units::{Percent, Size},
+    protocol::{Caller, Delay, IoAction, IoOp, IoRule, Trigger},
+    units::{Duration as Time, Percent, Size},
 };
 
-const PATHS: [&str; 5] = ["", "a.log", "wal/1.log", "wal/2.db", "b.db"];
+const PATHS: [&str; 10] =
+    ["", "a.log", "a.db", "b.db", "wal/1.log", "wal/2.db", "wal/x/3.db", "wal", "tmp/a", "x.log"];
 const GLOBS: [&str; 6] = ["**", "*.log", "wal/**", "**/*.db", "a.*", "nothing"];
-const OPS: [IoOp; 4] = [IoOp::Read, IoOp::Write, IoOp::Fsync, IoOp::Open];
+const OPS: [IoOp; 4] = [IoOp::Read, IoOp::Write, IoOp::Fsync, IoOp::List];
+
+/// Sets of rules, and operations that each of them meets: a million in all.
+const SETS: u32 = 40;
+const OPERATIONS: u64 = 25_000;
+const THREADS: u64 = 8;
+const SEED: u64 = 11;
+/// Bytes of every read and write.
+const BYTES: u64 = 100;
+/// How long all of them come after the rules.
+const SINCE: Duration = Duration::from_secs(5);
+/// More than this no delay is longer: no two operations share one by chance.
+const JITTER: u64 = (1 << 48) - 1;
 
 /// What a glob of the list above matches, written out by hand.
 fn model_matches(glob: &str, path: &str) -> bool {
     match glob {
         "**" => true,
-        "*.log" | "a.*" => path == "a.log",
+        "*.log" => path == "a.log" || path == "x.log",
+        "a.*" => path == "a.log" || path == "a.db",
         "wal/**" => path.starts_with("wal/"),
-        "**/*.db" => path == "wal/2.db" || path == "b.db",
+        "**/*.db" => ["a.db", "b.db", "wal/2.db", "wal/x/3.db"].contains(&path),
         _ => false,
     }
 }
 
-fn when() -> impl Strategy<Value = Trigger> {
+pub(super) fn when() -> impl Strategy<Value = Trigger> {
     let optional = |most: u64| prop::option::of(1..most);
-    (optional(40), optional(7), optional(20), prop::option::of(0_u64..9000), prop::bool::ANY)
-        .prop_map(|(nth, every, after, bytes, half)| Trigger {
-            nth,
+    let share = prop::option::of(prop::sample::select(&[0.5, 10.0, 50.0, 99.0][..]));
+    (optional(300), optional(7), optional(200), prop::option::of(0_u64..30_000), share).prop_map(
+        |(nth, every, after, bytes, share)| Trigger {
+            // most of the time not: it leaves one operation of each path
+            nth: nth.filter(|nth| nth.is_multiple_of(4)),
             every,
             after,
             after_bytes: bytes.map(Size),
-            probability: half.then_some(Percent(50.0)),
+            probability: share.map(Percent),
             ..Trigger::default()
-        })
+        },
+    )
 }
 
+/// Rules, of which one is known by its delay; hits of the others are counted.
 fn rules() -> impl Strategy<Value = Vec<IoRule>> {
     let ops = prop::collection::btree_set(prop::sample::select(&OPS[..]), 1..4);
-    let (uid, stalls) = (prop::option::of(1..3_u32), prop::bool::ANY);
-    let rule = (prop::sample::select(&GLOBS[..]), ops, when(), uid, stalls);
-    prop::collection::vec(rule, 1..5).prop_map(|rules| {
-        let rules = rules.into_iter().enumerate();
-        rules
-            .map(|(index, (glob, ops, when, uid, stalls))| IoRule {
+    let (uid, window) = (prop::option::of(1..4_u32), 0..6);
+    let rule = (prop::sample::select(&GLOBS[..]), ops, when(), uid, window);
+    (prop::collection::vec(rule, 1..5), any::<prop::sample::Index>()).prop_map(|(rules, known)| {
+        let known = known.index(rules.len());
+        let rule = |(index, (glob, ops, when, uid, window)): (
+            usize,
+            (&str, BTreeSet<_>, Trigger, _, i32),
+        )| {
+            // now and then the time is over, or has not come
+            let (from, until) = match window {
+                0 => (Some(Time::from_secs(6)), None),
+                1 => (Some(Time::from_secs(1)), Some(Time::from_secs(4))),
+                2 => (Some(Time::from_secs(5)), Some(Time::from_secs(6))),
+                _ => (None, None),
+            };
+            IoRule {
                 paths: vec![glob.to_owned()],
                 ops: ops.into_iter().collect(),
                 by: Caller { uid, process: None },
                 ranges: Vec::new(),
                 at_least: None,
-                when,
-                // a time of its own for each rule says which of them hit
-                action: match stalls {
-                    false => IoAction::Delay(Delay::of(1 << index)),
-                    true => IoAction::Stall { us: 1 << index, errno: None },
+                when: Trigger { from, until, ..when },
+                action: match index == known {
+                    true => IoAction::Delay(Delay { jitter_us: JITTER, ..Delay::default() }),
+                    // a time of its own for each says which of them hit
+                    false => IoAction::Stall { us: 1 << index, errno: None },
                 },
-            })
-            .collect()
+            }
+        };
+        rules.into_iter().enumerate().map(rule).collect()
     })
 }
 
-/// One caller's operations: a path, an operation and how often.
-type Plan = Vec<(usize, usize, u32, u16)>;
-
-fn call(path: usize, op: usize, uid: u32) -> Call<'static> {
-    let (path, op) = (PATHS[path], OPS[op]);
-    let span = op.moves_data().then_some((0, 100));
+pub(super) fn call(path: &str, op: IoOp, uid: u32) -> Call<'_> {
     Call {
         op,
         path,
-        span,
-        bytes: 100,
+        span: op.moves_data().then_some((0, BYTES)),
+        bytes: BYTES,
         open_for: None,
         sync: None,
         fresh: false,
@@ -89,8 +115,33 @@ fn call(path: usize, op: usize, uid: u32) -> Call<'static> {
     }
 }
 
-/// Whether the n-th operation is hit, with so many bytes before it.
-fn model_fires(when: &Trigger, n: u64, bytes: u64) -> bool {
+/// The n-th operation of all: which path, kind and user. Anything would do that is the same again.
+fn operation(n: u64, salt: u64) -> (usize, usize, u32) {
+    let bits = model_mix(n ^ salt.rotate_left(32));
+    let below = |shift: u32, most: u64| usize::try_from((bits >> shift) % most).unwrap();
+    let uid = u32::try_from(below(40, 3)).unwrap() + 1;
+    (below(0, PATHS.len() as u64), below(20, OPS.len() as u64), uid)
+}
+
+/// splitmix64.
+fn model_mix(n: u64) -> u64 {
+    let z = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// FNV-1a over all of these, mixed, as a number below a limit.
+fn model_below(parts: &[&[u8]], limit: u64) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in parts.iter().flat_map(|part| part.iter()) {
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+    }
+    u64::try_from((u128::from(model_mix(hash)) * u128::from(limit)) >> 64).unwrap()
+}
+
+/// Whether the n-th operation is hit as far as it is counted, with so many bytes before it.
+pub(super) fn model_fires(when: &Trigger, n: u64, bytes: u64) -> bool {
     let counted = n.saturating_sub(when.after.unwrap_or(0));
     counted > 0
         && when.nth.is_none_or(|nth| nth == counted)
@@ -98,196 +149,106 @@ fn model_fires(when: &Trigger, n: u64, bytes: u64) -> bool {
         && when.after_bytes.is_none_or(|after| bytes >= after.0)
 }
 
-/// How often each rule hits on each path and operation, by the model. Only where the outcome does
-/// not hang on a hash.
-fn model(rules: &[IoRule], plan: &Plan) -> BTreeMap<(usize, usize, usize), u64> {
-    let mut hits = BTreeMap::new();
-    for (index, rule) in rules.iter().enumerate().filter(|(_, r)| r.when.probability.is_none()) {
-        let mut counts: BTreeMap<(usize, usize), u64> = BTreeMap::new();
-        for &(path, op, uid, times) in plan {
-            let about = rule.ops.contains(&OPS[op])
-                && model_matches(&rule.paths[0], PATHS[path])
-                && rule.by.uid.is_none_or(|by| by == uid);
-            if !about {
-                continue;
-            }
-            for _ in 0..times {
-                let n = counts.entry((path, op)).or_default();
-                let bytes = if OPS[op].moves_data() { *n * 100 } else { 0 };
-                *n += 1;
-                let fires = model_fires(&rule.when, *n, bytes);
-                *hits.entry((index, path, op)).or_default() += u64::from(fires);
-            }
-        }
-    }
-    hits
-}
-
-/// Whether this rule is among those that hit: its time is part of what they do together.
-fn by(rule: &IoRule, strike: &Strike) -> bool {
-    let hang = strike.hang.map_or(Duration::ZERO, |hang| hang.at_most);
-    let has = |time: Duration, us: u64| time.as_micros() & u128::from(us) != 0;
-    match rule.action {
-        IoAction::Delay(Delay { us, .. }) => has(strike.delay, us),
-        IoAction::Stall { us, .. } => has(hang, us),
-        _ => false,
-    }
-}
-
-/// Runs a plan on several threads; hits by rule, path and operation.
-fn run(rules: &[IoRule], plan: &Plan, threads: u16) -> BTreeMap<(usize, usize, usize), u64> {
-    let set = RuleSet::new(11, rules.to_vec()).unwrap();
-    let hits = Mutex::new(BTreeMap::new());
-    std::thread::scope(|scope| {
-        for thread in 0..threads {
-            let (set, hits) = (&set, &hits);
-            scope.spawn(move || {
-                for &(path, op, uid, times) in plan {
-                    // each thread does its share of every line, so that they meet on every path
-                    let share = times / threads + u16::from(thread < times % threads);
-                    for _ in 0..share {
-                        let call = call(path, op, uid);
-                        let strike = set.strike(&call, Duration::ZERO, &|_| None);
-                        let mut hits = hits.lock().unwrap();
-                        for index in (0..rules.len()).filter(|index| by(&rules[*index], &strike)) {
-                            *hits.entry((index, path, op)).or_insert(0_u64) += 1;
-                        }
-                    }
-                }
-            });
-        }
+/// Whether the n-th operation of a kind on a path is hit, and how late it is if a delay is.
+fn model_hit(rule: (usize, &IoRule), path: &str, op: IoOp, n: u64) -> Option<u64> {
+    let ((index, rule), when) = (rule, &rule.1.when);
+    let since = SINCE.as_secs();
+    let in_window = when.from.is_none_or(|from| since >= from.0.as_secs())
+        && when.until.is_none_or(|until| since < until.0.as_secs());
+    let bytes = if op.moves_data() { (n - 1) * BYTES } else { 0 };
+    let (seed, rule_bytes, n_bytes) =
+        (SEED.to_le_bytes(), (index as u64).to_le_bytes(), n.to_le_bytes());
+    let hash: [&[u8]; 5] = [&seed, &rule_bytes, path.as_bytes(), op.name().as_bytes(), &n_bytes];
+    let share = when.probability.is_none_or(|Percent(share)| {
+        // in millionths of a percent
+        (model_below(&hash, 100_000_000) as f64) < share * 1e6
     });
-    hits.into_inner().unwrap()
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
-    #[test]
-    fn what_is_hit_is_what_the_model_says_whatever_the_threads_do(
-        rules in rules(),
-        plan in prop::collection::vec((0..PATHS.len(), 0..OPS.len(), 1..3_u32, 1..120_u16), 1..12),
-    ) {
-        let alone = run(&rules, &plan, 1);
-        let together = run(&rules, &plan, 4);
-        prop_assert_eq!(&alone, &together);
-        let certain: BTreeMap<_, _> = alone
-            .into_iter()
-            .filter(|((index, _, _), _)| rules[*index].when.probability.is_none())
-            .collect();
-        let model: BTreeMap<_, _> =
-            model(&rules, &plan).into_iter().filter(|(_, hits)| *hits > 0).collect();
-        prop_assert_eq!(certain, model);
-    }
-}
-
-/// Actions about bytes, where no hash decides how many are kept.
-fn action() -> impl Strategy<Value = IoAction> {
-    (0_u32..250, 0..3).prop_map(|(bytes, kind)| {
-        let keep = Keep::Bytes(Size(u64::from(bytes)));
-        match kind {
-            0 => IoAction::Tear { keep, errno: 5 },
-            1 => IoAction::Shorten { keep },
-            _ => IoAction::Corrupt { damage: Damage::Garbage, bytes },
-        }
+    let fires = in_window && share && model_fires(when, n, bytes);
+    let late = [&hash[..], &[b"jitter"]].concat();
+    fires.then(|| match rule.action {
+        IoAction::Delay(_) => model_below(&late, JITTER + 1),
+        _ => 0,
     })
 }
 
-/// What an action does to so many bytes: its error, what is kept, and whether some are made wrong.
-fn model_act(action: IoAction, of: u64) -> (Option<i32>, Option<u64>, bool) {
-    let cut = |keep| match keep {
-        Keep::Bytes(Size(bytes)) => Some(bytes).filter(|bytes| (1..of).contains(bytes)),
-        _ => None,
+/// What was hit, by rule, path and operation: how late each was, in order.
+type Hits = BTreeMap<(usize, usize, usize), Vec<u64>>;
+
+/// What is hit by the model: only how many come to a rule matters, and not in which order.
+fn model(rules: &[IoRule], salt: u64) -> Hits {
+    let mut came: BTreeMap<(usize, usize, usize), u64> = BTreeMap::new();
+    for (path, op, uid) in (0..OPERATIONS).map(|n| operation(n, salt)) {
+        for (index, rule) in rules.iter().enumerate() {
+            let about = rule.ops.contains(&OPS[op])
+                && model_matches(&rule.paths[0], PATHS[path])
+                && rule.by.uid.is_none_or(|by| by == uid);
+            *came.entry((index, path, op)).or_default() += u64::from(about);
+        }
+    }
+    let hits = |(index, path, op): (usize, usize, usize), came| {
+        let rule = (index, &rules[index]);
+        let mut late: Vec<u64> =
+            (1..=came).filter_map(|n| model_hit(rule, PATHS[path], OPS[op], n)).collect();
+        late.sort_unstable();
+        late
     };
-    match action {
-        IoAction::Tear { keep, errno } => (cut(keep).map(|_| errno), cut(keep), false),
-        IoAction::Shorten { keep } => (None, cut(keep), false),
-        IoAction::Corrupt { bytes, .. } => (None, None, bytes > 0 && of > 0),
-        _ => (None, None, false),
+    let all = came.into_iter().map(|(key, came)| (key, hits(key, came)));
+    all.filter(|(_, late)| !late.is_empty()).collect()
+}
+
+/// Whether this rule is among those that hit: how late it is by its delay.
+fn by(rule: &IoRule, strike: &Strike) -> Option<u64> {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap();
+    match rule.action {
+        IoAction::Delay(_) => Some(micros(strike.delay)).filter(|us| *us > 0),
+        IoAction::Stall { us, .. } => {
+            let hangs = strike.hang.map_or(0, |hang| micros(hang.at_most));
+            (hangs & us != 0).then_some(0)
+        }
+        _ => None,
     }
 }
 
-fn about_bytes(action: IoAction, when: Trigger) -> RuleSet {
-    let rule = IoRule {
-        paths: vec!["**".into()],
-        ops: vec![IoOp::Write],
-        by: Caller::default(),
-        ranges: Vec::new(),
-        at_least: None,
-        when,
-        action,
+/// Does the operations on several threads, which meet on every path.
+fn run(rules: &[IoRule], salt: u64) -> (RuleSet, Hits) {
+    let set = RuleSet::new(SEED, rules.to_vec()).unwrap();
+    let work = |thread: u64| {
+        let mut hits = Vec::new();
+        for n in (thread..OPERATIONS).step_by(usize::try_from(THREADS).unwrap()) {
+            let (path, op, uid) = operation(n, salt);
+            let strike = set.strike(&call(PATHS[path], OPS[op], uid), SINCE, &|_| None);
+            let struck = rules.iter().enumerate();
+            let struck = struck.filter_map(|(index, rule)| Some((index, by(rule, &strike)?)));
+            hits.extend(struck.map(|(index, late)| ((index, path, op), late)));
+        }
+        hits
     };
-    RuleSet::new(3, vec![rule]).unwrap()
+    let mut all = Hits::new();
+    std::thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = (0..THREADS).map(|n| scope.spawn(move || work(n))).collect();
+        for (key, late) in threads.into_iter().flat_map(|thread| thread.join().unwrap()) {
+            all.entry(key).or_default().push(late);
+        }
+    });
+    all.values_mut().for_each(|late| late.sort_unstable());
+    (set, all)
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: SETS,
+        // another try takes as long as the first
+        max_shrink_iters: 50,
+        ..ProptestConfig::default()
+    })]
     #[test]
-    fn bytes_are_struck_where_there_are_enough_of_them_and_counted_only_then(
-        action in action(),
-        when in when(),
-        lengths in prop::collection::vec(0_u64..300, 1..60),
+    fn of_a_million_operations_those_are_hit_that_the_model_says(
+        rules in rules(),
+        salt in any::<u64>(),
     ) {
-        let when = Trigger { probability: None, ..when };
-        let set = about_bytes(action, when.clone());
-        let (mut before, mut hit) = (0, 0);
-        for (n, length) in (1..).zip(&lengths) {
-            let call = Call { span: Some((0, *length)), bytes: *length, ..call(1, 1, 1) };
-            let strike = set.strike(&call, Duration::ZERO, &|_| None);
-            let expected = match model_fires(&when, n, before) {
-                true => model_act(action, *length),
-                false => (None, None, false),
-            };
-            prop_assert_eq!((strike.errno, strike.keep, strike.harm.is_some()), expected);
-            hit += u64::from(expected != (None, None, false));
-            before += length;
-        }
-        prop_assert_eq!((set.matched(), set.hits().number), (lengths.len() as u64, hit));
+        let ((set, found), expected) = (run(&rules, salt), model(&rules, salt));
+        prop_assert!(!set.overflowed());
+        prop_assert_eq!(found, expected);
     }
-
-    #[test]
-    fn where_writes_are_cut_does_not_hang_on_threads(count in 1_usize..200) {
-        let cuts = |threads: usize| {
-            let set = about_bytes(IoAction::Shorten { keep: Keep::Seeded }, Trigger::default());
-            let cuts = Mutex::new(Vec::new());
-            std::thread::scope(|scope| {
-                for thread in 0..threads {
-                    let (set, cuts) = (&set, &cuts);
-                    scope.spawn(move || {
-                        for _ in (thread..count).step_by(threads) {
-                            let strike = set.strike(&call(1, 1, 1), Duration::ZERO, &|_| None);
-                            cuts.lock().unwrap().extend(strike.keep);
-                        }
-                    });
-                }
-            });
-            let mut cuts = cuts.into_inner().unwrap();
-            cuts.sort_unstable();
-            cuts
-        };
-        let alone = cuts(1);
-        prop_assert_eq!(alone.len(), count);
-        prop_assert_eq!(alone, cuts(4));
-    }
-}
-
-/// Which of the first operations on a path are hit.
-fn pattern(seed: u64, path: usize) -> BTreeSet<usize> {
-    let rule = IoRule {
-        paths: vec!["**".into()],
-        ops: vec![IoOp::Write],
-        by: Caller::default(),
-        ranges: Vec::new(),
-        at_least: None,
-        when: Trigger { probability: Some(Percent(30.0)), ..Trigger::default() },
-        action: IoAction::Error { errno: 5 },
-    };
-    let set = RuleSet::new(seed, vec![rule]).unwrap();
-    let hit = |_: &usize| set.strike(&call(path, 1, 1), Duration::ZERO, &|_| None).errno == Some(5);
-    (0..200).filter(hit).collect()
-}
-
-#[test]
-fn another_seed_or_path_hits_others() {
-    assert_eq!(pattern(1, 1), pattern(1, 1));
-    assert_ne!(pattern(1, 1), pattern(2, 1));
-    assert_ne!(pattern(1, 1), pattern(1, 2));
 }
