@@ -3,8 +3,8 @@
 use std::{cell::RefCell, ffi::OsStr};
 
 use fuser::{
-    FileAttr, FileHandle, Generation, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs,
-    ReplyWrite, ReplyXattr,
+    FileAttr, FileHandle, Generation, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry,
+    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr,
 };
 use rustix::{
     fs::{StatVfs, fstatvfs},
@@ -68,11 +68,7 @@ fn room(mut stat: StatVfs, told: Option<ToldRoom>) -> StatVfs {
 }
 
 impl Fs {
-    pub(super) fn answer_attributes(
-        &self,
-        reply: Told<ReplyAttr>,
-        found: Result<FileAttr, Errno>,
-    ) {
+    pub(super) fn answer_attributes(&self, reply: Told<ReplyAttr>, found: Result<FileAttr, Errno>) {
         match found {
             Ok(attr) => reply.done().attr(&self.remembered(), &attr),
             Err(errno) => reply.refuse(errno),
@@ -106,8 +102,8 @@ impl Fs {
         let there = late.map_or(u64::MAX, |before| before.size.saturating_sub(offset));
         let size = size.min(usize::try_from(there).unwrap_or(usize::MAX));
         BUFFER.with_borrow_mut(|buffer| {
-            buffer.resize(buffer.len().max(size), 0);
-            match data::read(&open, &mut buffer[..size], offset) {
+            let buffer = data::even(buffer, size);
+            match data::read(&open, buffer, offset) {
                 Ok(length) => {
                     strike.harm.iter().for_each(|harm| harm.apply(&mut buffer[..length]));
                     reply.moved(length as u64).data(&buffer[..length]);

@@ -1,6 +1,10 @@
 //! The bytes of files that are not left to the kernel, and what is done to files as a whole.
 
-use std::{os::fd::AsFd, sync::Arc};
+use std::{
+    cell::RefCell,
+    os::fd::{AsFd, BorrowedFd},
+    sync::Arc,
+};
 
 use rustix::{
     fs::{
@@ -26,11 +30,38 @@ fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     }
 }
 
+/// Where a disk takes bytes from memory, whatever its blocks are.
+const EVEN: usize = 4096;
+
+thread_local! {
+    /// What is written past the page cache.
+    static WRITTEN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// So many bytes of a buffer, from where a disk takes them.
+pub(super) fn even(buffer: &mut Vec<u8>, length: usize) -> &mut [u8] {
+    buffer.resize(buffer.len().max(length + EVEN), 0);
+    let skip = buffer.as_ptr().align_offset(EVEN);
+    &mut buffer[skip..skip + length]
+}
+
+/// Past the page cache, where the file is open so. What does not lie even goes through it: the end of
+/// a file, and parts that rules leave of an operation.
+fn moved(
+    open: &Open,
+    mut call: impl FnMut(BorrowedFd<'_>) -> Result<usize, Errno>,
+) -> Result<usize, Errno> {
+    match open.direct().map(|file| again(|| call(file))) {
+        None | Some(Err(Errno::INVAL)) => again(|| call(open.file())),
+        Some(done) => done,
+    }
+}
+
 /// Reads as much as there is, up to the buffer's length; how much that was.
 pub(super) fn read(open: &Open, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
     let mut done = 0;
     while done < buffer.len() {
-        let read = again(|| pread(open.file(), &mut buffer[done..], offset + done as u64));
+        let read = moved(open, |file| pread(file, &mut buffer[done..], offset + done as u64));
         match read {
             Ok(0) => break,
             Ok(bytes) => done += bytes,
@@ -69,9 +100,20 @@ pub(super) fn put_back(file: impl AsFd, old: &[u8], offset: u64) -> Result<(), E
 /// Writes; how much was written.
 pub(super) fn write(open: &Open, data: &[u8], offset: u64) -> Result<usize, Errno> {
     open.wrote();
+    if open.direct().is_none() {
+        return write_all(open, data, offset);
+    }
+    WRITTEN.with_borrow_mut(|buffer| {
+        let copy = even(buffer, data.len());
+        copy.copy_from_slice(data);
+        write_all(open, copy, offset)
+    })
+}
+
+fn write_all(open: &Open, data: &[u8], offset: u64) -> Result<usize, Errno> {
     let mut done = 0;
     while done < data.len() {
-        match again(|| pwrite(open.file(), &data[done..], offset + done as u64)) {
+        match moved(open, |file| pwrite(file, &data[done..], offset + done as u64)) {
             Ok(0) => break,
             Ok(bytes) => done += bytes,
             Err(_) if done > 0 => break,

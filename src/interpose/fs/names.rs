@@ -9,9 +9,8 @@ use std::{
 use fuser::FileAttr;
 use rustix::{
     fs::{
-        AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, fstat, getxattr, linkat,
-        mkdirat, mknodat, openat, readlinkat, renameat_with, statat, symlinkat,
-        unlinkat,
+        AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, fstat, getxattr, linkat, mkdirat,
+        mknodat, openat, readlinkat, renameat_with, statat, symlinkat, unlinkat,
     },
     io::Errno,
 };

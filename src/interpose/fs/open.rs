@@ -40,6 +40,12 @@ impl Kernel {
         let writes = asked.intersects(OFlags::RDWR | OFlags::WRONLY);
         !asked.intersects(apart) && (self.writable || !writes)
     }
+
+    /// Stands in for a descriptor past the page cache: what a write makes durable is seen to apart.
+    fn does_directly(&self, asked: OFlags) -> bool {
+        let asks = asked.contains(OFlags::DIRECT);
+        asks && self.does_for(asked.difference(OFlags::SYNC | OFlags::DSYNC))
+    }
 }
 
 /// One open file.
@@ -61,6 +67,9 @@ enum Mover {
     /// We do, by what the kernel was given of the file, which serves its memory maps: one descriptor
     /// for all that have it open.
     Us(Arc<Kernel>),
+    /// We do, past the page cache, as it was opened; by what the kernel was given where a part of an
+    /// operation does not lie even.
+    Direct(OwnedFd, Arc<Kernel>),
     /// We do, by a descriptor of its own. What the kernel was given is kept for as long.
     Own(OwnedFd, #[expect(dead_code, reason = "held, not read")] Option<Arc<Kernel>>),
 }
@@ -68,8 +77,18 @@ enum Mover {
 impl Open {
     pub(super) fn file(&self) -> BorrowedFd<'_> {
         match &self.mover {
-            Mover::Kernel(kernel) | Mover::Us(kernel) => kernel.file.as_fd(),
+            Mover::Kernel(kernel) | Mover::Us(kernel) | Mover::Direct(_, kernel) => {
+                kernel.file.as_fd()
+            }
             Mover::Own(file, _) => file.as_fd(),
+        }
+    }
+
+    /// What moves bytes past the page cache, from and to buffers that lie even.
+    pub(super) fn direct(&self) -> Option<BorrowedFd<'_>> {
+        match &self.mover {
+            Mover::Direct(file, _) => Some(file.as_fd()),
+            _ => None,
         }
     }
 
@@ -145,7 +164,8 @@ fn flags(asked: i32, remembered: bool) -> OFlags {
         // what is there is read before it is written over
         asked = asked.difference(OFlags::WRONLY) | OFlags::RDWR;
     }
-    // the kernel says where an append goes, and buffers of ours are not aligned for O_DIRECT
+    // the kernel says where an append goes; what is remembered is read at any offset, and so not by
+    // O_DIRECT
     asked & (OFlags::RWMODE | OFlags::SYNC | OFlags::DSYNC | OFlags::NOATIME) | OFlags::CLOEXEC
 }
 
@@ -173,13 +193,7 @@ impl Fs {
         let given = kernel.clone();
         let mover = match kernel {
             Some(kernel) if !ours => Mover::Kernel(kernel),
-            Some(kernel) if !remembered && kernel.does_for(asked_flags) => Mover::Us(kernel),
-            kernel => {
-                let fd = self.table.fd(node)?;
-                let flags = flags(asked, remembered);
-                let file = open(path_of(fd.as_fd()), flags, Mode::empty())?;
-                Mover::Own(file, kernel)
-            }
+            kernel => self.mover(node, kernel, (asked, remembered))?,
         };
         let answer = if ours {
             FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES
@@ -190,6 +204,28 @@ impl Fs {
         let told = AtomicU64::new(lock(&node.syncs).failures());
         let fh = self.opened.add(Open { node, path, since, told, mover, writes });
         Ok((fh, answer, given))
+    }
+
+    /// How we move the bytes of a file that is opened with these flags.
+    fn mover(
+        &self,
+        node: &Arc<Node>,
+        kernel: Option<Arc<Kernel>>,
+        (asked, remembered): (i32, bool),
+    ) -> Result<Mover, Errno> {
+        let wanted = OFlags::from_bits_retain(asked.cast_unsigned());
+        let fd = self.table.fd(node)?;
+        let open = |flags| open(path_of(fd.as_fd()), flags, Mode::empty());
+        let direct = wanted & OFlags::RWMODE | OFlags::DIRECT | OFlags::CLOEXEC;
+        match kernel {
+            // where the filesystem beneath has no such way, as without it
+            Some(kernel) if kernel.does_directly(wanted) => Ok(match open(direct) {
+                Ok(file) => Mover::Direct(file, kernel),
+                Err(_) => Mover::Us(kernel),
+            }),
+            Some(kernel) if kernel.does_for(wanted) => Ok(Mover::Us(kernel)),
+            kernel => Ok(Mover::Own(open(flags(asked, remembered))?, kernel)),
+        }
     }
 
     /// What the kernel holds of a file: the same for all that are open. None where it takes none.

@@ -8,7 +8,11 @@ use std::{
     path::Path,
 };
 
-use keelhaul::protocol::{IoAction, IoOp, Struck};
+use keelhaul::{
+    host::page_cache,
+    protocol::{IoAction, IoOp, Keep, Struck},
+    units::Size,
+};
 
 use super::{
     mounted::{Ext4, Mounted, can_be_tried, rule},
@@ -63,6 +67,40 @@ fn what_goes_past_the_page_cache_is_struck() {
     mounted.disarm();
     assert_eq!(file.read_at(block, BLOCK).unwrap(), 4096);
     assert!(block.iter().all(|byte| *byte == b'x'));
+}
+
+/// Served by us or not, it goes to the disk as it would without us.
+#[test]
+fn what_goes_past_the_page_cache_does_so_beneath() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let (mounted, beneath) = mounted(&ext4);
+    let file = |flags| {
+        let mut options = File::options();
+        options.read(true).write(true).custom_flags(flags).open(mounted.at().join("f")).unwrap()
+    };
+    let resident = || page_cache::look(&beneath.join("f")).unwrap().resident;
+    page_cache::drop_clean(&beneath.join("f")).unwrap();
+    let mut buffer = vec![b'y'; 8192];
+    let skip = buffer.as_ptr().align_offset(4096);
+    let block = &mut buffer[skip..skip + 4096];
+    let direct = file(libc::O_DIRECT);
+    assert_eq!(direct.write_at(block, BLOCK).unwrap(), 4096);
+    assert_eq!(direct.read_at(block, 0).unwrap(), 4096);
+    assert!(block.iter().all(|byte| *byte == b'x'));
+    assert_eq!(resident(), 0);
+    assert_eq!(file(0).read_at(block, BLOCK).unwrap(), 4096);
+    assert!(block.iter().all(|byte| *byte == b'y'));
+    assert!(resident() > 0);
+    // what rules leave of a write need not lie even
+    mounted.arm(vec![rule(&OPS, IoAction::Shorten { keep: Keep::Bytes(Size(700)) })]);
+    block.fill(b'z');
+    assert_eq!(direct.write_at(block, 0).unwrap(), 700);
+    mounted.disarm();
+    let text = fs::read_to_string(beneath.join("f")).unwrap();
+    assert_eq!(text, "z".repeat(700) + &"x".repeat(4096 - 700) + &"y".repeat(4096));
 }
 
 #[test]
