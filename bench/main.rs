@@ -6,14 +6,19 @@
 //! The helper's image is made from the running executable, so this program is keelhaul too: inside
 //! the containers it takes the command line's place.
 
+mod delays;
 mod disk;
 mod explore;
 mod fill;
 mod fio;
 mod host;
 mod injection;
+mod insertion;
+mod interposed;
+mod known;
 mod ledger;
 mod memory;
+mod metadata;
 mod overhead;
 mod own_disk;
 mod record;
@@ -39,8 +44,21 @@ pub(crate) struct Bench {
     pub(crate) scratch: PathBuf,
 }
 
-const NAMES: [&str; 9] =
-    ["injection", "overhead", "scaling", "memory", "fill", "fio", "disk", "explore", "ledger"];
+const NAMES: [&str; 13] = [
+    "injection",
+    "overhead",
+    "scaling",
+    "memory",
+    "fill",
+    "fio",
+    "metadata",
+    "delays",
+    "insertion",
+    "known",
+    "disk",
+    "explore",
+    "ledger",
+];
 
 fn main() -> ExitCode {
     // cargo puts it behind the names; the engine never does
@@ -112,6 +130,10 @@ async fn one(name: &str, bench: &Bench) -> anyhow::Result<Vec<Measurement>> {
         "memory" => memory::measure(bench).await,
         "fill" => fill::measure(bench).await,
         "fio" => fio::measure(bench),
+        "metadata" => metadata::measure(bench),
+        "delays" => delays::measure(bench),
+        "insertion" => insertion::measure(bench),
+        "known" => known::measure(bench),
         "disk" => disk::measure(bench).await,
         "explore" => explore::measure(bench),
         _ => ledger::measure(),
