@@ -32,7 +32,9 @@ pub struct IoLatency {
     /// Up to so much more, chosen by the seed.
     #[serde(default)]
     jitter: Duration,
-    /// How the jitter lies.
+    /// How the jitter lies: `uniform`, all of it alike; `normal`, around its middle; `pareto`, a long
+    /// tail, where half of what is added is less than a hundredth of the jitter, and one in a hundred
+    /// more than half of it.
     #[serde(default)]
     distribution: Distribution,
     /// Latency and jitter grow evenly from nothing over this time after the injection, up to 10s:

@@ -27,13 +27,7 @@ fn at(i: usize, keys: &[&'static str]) -> Vec<Seg<'static>> {
 
 fn ramp(cx: &mut Cx<'_>, i: usize, inject: &InjectStep, over: Duration) {
     if !inject.fault.ramps() {
-        let able = faults::TABLE.iter().filter(|row| row.ramps).map(|row| row.name);
-        let text = format!(
-            "`{}` has no amount that could grow\n\nhint: a `ramp` goes with {}",
-            inject.fault.name(),
-            listed(able)
-        );
-        return cx.report(&at(i, &["profile", "ramp"]), text);
+        return cx.report(&at(i, &["profile", "ramp"]), no_stages(inject));
     }
     if inject.lasts.is_some() {
         let text = "the stages of a ramp lie on each other, so they end together and not by the clock\n\nhint: remove `for`, and add a `revert` step";
@@ -43,6 +37,20 @@ fn ramp(cx: &mut Cx<'_>, i: usize, inject: &InjectStep, over: Duration) {
         let text = "a ramp over no time is no ramp\n\nhint: write `over: 5s`, or `sustained`";
         cx.report(&at(i, &["profile", "ramp", "over"]), text);
     }
+}
+
+/// Why a fault does not grow in stages, and what does or how it grows instead.
+fn no_stages(inject: &InjectStep) -> String {
+    let name = inject.fault.name();
+    let parameters = serde_json::to_value(&inject.fault).unwrap_or_default();
+    if parameters[name].get("ramp").is_some() {
+        return format!(
+            "`{name}` does not grow in stages\n\nhint: it has a `ramp` of its own: write `ramp: 5s` \
+             among its parameters"
+        );
+    }
+    let able = faults::TABLE.iter().filter(|row| row.ramps).map(|row| row.name);
+    format!("`{name}` has no amount that could grow\n\nhint: a `ramp` goes with {}", listed(able))
 }
 
 fn intermittent(cx: &mut Cx<'_>, i: usize, inject: &InjectStep, on: Duration, off: Duration) {
