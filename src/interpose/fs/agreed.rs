@@ -14,6 +14,9 @@ const WANTED: InitFlags = InitFlags::FUSE_PARALLEL_DIROPS
     .union(InitFlags::FUSE_ASYNC_DIO)
     .union(InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP)
     .union(InitFlags::FUSE_DONT_MASK)
+    // or it asks for an attribute (`security.capability`) before every write, also of what it moves by
+    // itself; the set-id bits that a write takes away are ours then
+    .union(InitFlags::FUSE_HANDLE_KILLPRIV_V2)
     .union(InitFlags::FUSE_POSIX_ACL)
     .union(InitFlags::FUSE_PASSTHROUGH);
 

@@ -70,7 +70,7 @@ fn room(mut stat: StatVfs, told: Option<ToldRoom>) -> StatVfs {
 impl Fs {
     pub(super) fn answer_attributes(&self, reply: Told<ReplyAttr>, found: Result<FileAttr, Errno>) {
         match found {
-            Ok(attr) => reply.done().attr(&self.remembered(), &attr),
+            Ok(attr) => reply.done().attr(&self.remembered(&attr), &attr),
             Err(errno) => reply.refuse(errno),
         }
     }
@@ -78,7 +78,7 @@ impl Fs {
     pub(super) fn answer_found(&self, reply: Told<ReplyEntry>, found: Result<Found, Errno>) {
         match found {
             Ok((attr, generation)) => {
-                reply.done().entry(&self.remembered(), &attr, Generation(generation));
+                reply.done().entry(&self.remembered(&attr), &attr, Generation(generation));
             }
             Err(errno) => reply.refuse(errno),
         }
@@ -156,7 +156,7 @@ impl Fs {
                 Err(errno) => reply.refuse(errno),
             };
         }
-        match self.copy(from, (to, offset), length) {
+        match self.copy(from, (who, to, offset), length) {
             Ok(copied) => {
                 reply.moved(copied as u64).written(u32::try_from(copied).unwrap_or(u32::MAX));
             }
@@ -195,7 +195,8 @@ impl Fs {
             Ok(opened) => opened,
             Err(errno) => return reply.refuse(errno),
         };
-        let (fh, ttl, generation) = (FileHandle(fh), self.remembered(), Generation(generation));
+        let (fh, ttl, generation) =
+            (FileHandle(fh), self.remembered(&attr), Generation(generation));
         match kernel {
             Some(kernel) => {
                 reply.done().created_passthrough(&ttl, &attr, generation, fh, flags, &kernel.id);

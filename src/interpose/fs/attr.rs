@@ -143,8 +143,33 @@ impl Fs {
         change: Change,
         fh: Option<u64>,
     ) -> Result<FileAttr, Errno> {
+        if change.size.is_some() {
+            self.drop_set_id_for(who, node)?;
+        }
         let act = || self.change(node, change, fh);
         if change.size.is_some() { self.growing(who, (node, None), act) } else { act() }
+    }
+
+    /// Takes set-id bits away, as a change of its bytes by another than root does.
+    pub(super) fn drop_set_id(&self, node: &Arc<Node>) -> Result<(), Errno> {
+        let fd = self.fd(node)?;
+        let mode = Mode::from_raw_mode(fstat(&fd)?.st_mode);
+        // without a group that may execute it, the bit means something else
+        let set_gid = if mode.contains(Mode::XGRP) { Mode::SGID } else { Mode::empty() };
+        let left = mode.difference(Mode::SUID | set_gid);
+        if left == mode { Ok(()) } else { chmod(path_of(fd.as_fd()), left) }
+    }
+
+    /// Likewise, where the kernel does not say whether the caller may leave them.
+    pub(super) fn drop_set_id_for(&self, who: Who, node: &Arc<Node>) -> Result<(), Errno> {
+        if who.uid == 0 { Ok(()) } else { self.drop_set_id(node) }
+    }
+
+    /// Whether a file has such bits: no write of it may go by us. One that gets them while it is open
+    /// for writing, and is left to the kernel, keeps them.
+    pub(super) fn has_set_id(&self, node: &Arc<Node>) -> Result<bool, Errno> {
+        let mode = Mode::from_raw_mode(fstat(self.fd(node)?)?.st_mode);
+        Ok(mode.intersects(Mode::SUID | Mode::SGID))
     }
 
     /// Changes attributes, and says what they are then. `fh` is a descriptor open for writing.

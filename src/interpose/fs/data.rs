@@ -7,14 +7,11 @@ use std::{
 };
 
 use rustix::{
-    fs::{
-        FallocateFlags, Mode, SeekFrom, copy_file_range, fallocate, fchmod, fdatasync, fstat,
-        fsync, seek,
-    },
+    fs::{FallocateFlags, SeekFrom, copy_file_range, fallocate, fdatasync, fstat, fsync, seek},
     io::{Errno, pread, pwrite},
 };
 
-use super::{Fs, open::Open};
+use super::{Fs, Who, open::Open};
 use crate::interpose::rules::Strike;
 
 /// Bytes of a copy that go through our own memory at a time.
@@ -123,15 +120,6 @@ fn write_all(open: &Open, data: &[u8], offset: u64) -> Result<usize, Errno> {
     Ok(done)
 }
 
-/// Takes set-id bits away, as a write by another than root does.
-pub(super) fn drop_set_id(open: &Open) -> Result<(), Errno> {
-    let mode = Mode::from_raw_mode(fstat(open.file())?.st_mode);
-    // without a group that may execute it, the bit means something else
-    let set_gid = if mode.contains(Mode::XGRP) { Mode::SGID } else { Mode::empty() };
-    let left = mode.difference(Mode::SUID | set_gid);
-    if left == mode { Ok(()) } else { fchmod(open.file(), left) }
-}
-
 /// What a write makes durable by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Durable {
@@ -224,10 +212,11 @@ impl Fs {
     pub(super) fn copy(
         &self,
         (from, mut from_offset): (u64, u64),
-        (to, mut to_offset): (u64, u64),
+        (who, to, mut to_offset): (Who, u64, u64),
         length: u64,
     ) -> Result<usize, Errno> {
         let (from, to): (Arc<Open>, Arc<Open>) = (self.opened.get(from)?, self.opened.get(to)?);
+        self.drop_set_id_for(who, &to.node)?;
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         to.wrote();
         let (input, output) = (Some(&mut from_offset), Some(&mut to_offset));

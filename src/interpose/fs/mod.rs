@@ -23,6 +23,7 @@ mod xattr;
 
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
+use fuser::FileAttr;
 use rustix::io::Errno;
 
 use self::{dir::Directories, history::History, open::Opened, sight::Sight, table::Table};
@@ -32,6 +33,9 @@ pub(super) use serve::Served;
 
 /// How long the kernel may remember what it was told, where nobody else changes it.
 const REMEMBERED: Duration = Duration::from_secs(1);
+
+/// Set-id bits.
+const SET_ID: u16 = 0o6000;
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
@@ -86,10 +90,11 @@ impl Fs {
         }))
     }
 
-    /// How long the kernel may remember attributes and names.
-    fn remembered(&self) -> Duration {
+    /// How long the kernel may remember a name and these attributes: set-id bits go with a write, and
+    /// nobody tells it.
+    fn remembered(&self, attr: &FileAttr) -> Duration {
         let asks = self.tracer.is_some() || self.armed.may_hit_looks();
-        let forgets = !self.ours || self.history.is_some() || asks;
+        let forgets = !self.ours || self.history.is_some() || asks || attr.perm & SET_ID != 0;
         if forgets { Duration::ZERO } else { REMEMBERED }
     }
 

@@ -190,6 +190,7 @@ impl Fs {
         let kernel = if kept { None } else { self.give_to_kernel(node, give)? };
         let asked_flags = OFlags::from_bits_retain(asked.cast_unsigned());
         let writes = asked_flags.intersects(OFlags::RDWR | OFlags::WRONLY);
+        let ours = ours || writes && self.has_set_id(node)?;
         let given = kernel.clone();
         let mover = match kernel {
             Some(kernel) if !ours => Mover::Kernel(kernel),

@@ -285,7 +285,7 @@ impl Filesystem for Served {
         let (strike, reply) = self.0.meet(who, IoOp::Write, at, reply);
         if how.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID)
             && strike.refuses().is_none()
-            && let Err(errno) = data::drop_set_id(&open)
+            && let Err(errno) = self.0.drop_set_id(&open.node)
         {
             return reply.refuse(errno);
         }
@@ -442,7 +442,8 @@ impl Filesystem for Served {
         let (strike, reply) = self.0.meet(who, IoOp::Truncate, At::Open(&open), reply);
         self.0.after(&strike, reply, move |fs, reply| {
             let grown = (&open.node, open.path.as_deref());
-            let allocate = || fs.allocate(&open, (offset, length), mode);
+            let dropped = || fs.drop_set_id_for(who, &open.node);
+            let allocate = || dropped().and_then(|()| fs.allocate(&open, (offset, length), mode));
             answer_empty(reply, fs.growing(who, grown, allocate));
         });
     }

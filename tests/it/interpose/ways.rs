@@ -10,7 +10,7 @@ use std::{
 
 use keelhaul::{
     host::page_cache,
-    protocol::{IoAction, IoOp, Keep, Struck},
+    protocol::{IoAction, IoOp, IoRule, Keep, Struck, Trigger},
     units::Size,
 };
 
@@ -101,6 +101,24 @@ fn what_goes_past_the_page_cache_does_so_beneath() {
     mounted.disarm();
     let text = fs::read_to_string(beneath.join("f")).unwrap();
     assert_eq!(text, "z".repeat(700) + &"x".repeat(4096 - 700) + &"y".repeat(4096));
+}
+
+/// Of each write the kernel would ask for an attribute that says whether it takes rights away.
+#[test]
+fn what_the_kernel_writes_by_itself_asks_nobody() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let mounted = Mounted::over(&ext4.directory("d"), Vec::new());
+    let when = Trigger { nth: Some(u64::MAX), ..Trigger::default() };
+    mounted.arm(vec![IoRule { when, ..rule(&[IoOp::Xattr], EIO) }]);
+    let file = File::create_new(mounted.at().join("f")).unwrap();
+    for n in 0..500 {
+        file.write_at(b"x", n).unwrap();
+    }
+    let asked = mounted.facts().matched;
+    assert!(asked < 5, "{asked} times for 500 writes");
 }
 
 #[test]
