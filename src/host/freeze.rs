@@ -37,11 +37,13 @@ pub fn freeze(dir: &Path) -> HostResult<()> {
 /// # Errors
 /// As [`freeze`]; `ETIMEDOUT` when it came after the deadline.
 pub fn freeze_by(dir: &Path, deadline: Instant) -> HostResult<()> {
-    freeze(dir)?;
+    // one for both: the path may lead elsewhere after the wait
+    let held = open(dir, DIRECTORY, Mode::empty()).op("open", dir)?;
+    call_on::<FIFREEZE>(&held).op("FIFREEZE", dir)?;
     if Instant::now() < deadline {
         return Ok(());
     }
-    thaw(dir)?;
+    call_on::<FITHAW>(&held).op("FITHAW", dir)?;
     Err(HostError::sys("FIFREEZE", dir, rustix::io::Errno::TIMEDOUT))
 }
 

@@ -33,6 +33,16 @@ pub enum InsertionOp {
         /// Its name.
         name: String,
     },
+    /// Put its rules out of force, and let it stay where it is: what is to be undone through it is
+    /// still found there. One that does not answer is withdrawn.
+    Disarm {
+        /// The directory.
+        place: Place,
+        /// The init whose namespace was changed.
+        init: Init,
+        /// Its name.
+        name: String,
+    },
 }
 
 impl InsertionOp {
@@ -40,7 +50,9 @@ impl InsertionOp {
     #[must_use]
     pub fn place(&self) -> &Place {
         match self {
-            Self::Insert { place, .. } | Self::Withdraw { place, .. } => place,
+            Self::Insert { place, .. }
+            | Self::Withdraw { place, .. }
+            | Self::Disarm { place, .. } => place,
         }
     }
 }

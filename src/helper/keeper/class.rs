@@ -58,6 +58,17 @@ pub(super) fn lets_go(op: &Op) -> bool {
     )
 }
 
+/// What lets others go on of such an op, ahead of its turn. An interposer stays until then: what came
+/// after it may have been done through it, and is found nowhere else.
+pub(super) fn letting_go(op: Op) -> Op {
+    match op {
+        Op::Insertion(InsertionOp::Withdraw { place, init, name }) => {
+            Op::Insertion(InsertionOp::Disarm { place, init, name })
+        }
+        other => other,
+    }
+}
+
 /// Whether what this op is about lies on a volume, and goes with it: where the volume is mounted
 /// nowhere, it cannot be undone, and when the run's own volumes are removed, it need not be.
 pub(super) fn goes_with_a_volume(op: &Op) -> bool {

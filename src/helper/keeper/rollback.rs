@@ -7,7 +7,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     super::{HelperError, wire::WorkerAsk},
-    class::{Class, Scope, chains, class, goes_with_a_volume, lets_go, undo_of, within},
+    class::{
+        Class, Scope, chains, class, goes_with_a_volume, lets_go, letting_go, undo_of, within,
+    },
     engine::Engine,
     state::{Keeper, locked},
 };
@@ -132,7 +134,8 @@ impl Keeper {
     /// Lets go on whoever waits for a fault, another undo among them. How that went counts when it is
     /// done again in its turn.
     async fn let_go(&self) {
-        let ops = self.open().into_iter().flat_map(|(_, _, ops)| ops).filter(lets_go);
+        let ops =
+            self.open().into_iter().flat_map(|(_, _, ops)| ops).filter(lets_go).map(letting_go);
         join_all(ops.map(|op| async move { self.undo_op(&op, &[]).await })).await;
     }
 

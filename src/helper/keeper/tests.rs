@@ -28,7 +28,9 @@ use super::{
 };
 use crate::{
     journal::{Header, JournalFile, Record},
-    protocol::{Dev, EngineOp, Entry, EntryId, FileCutOp, Op, Outcome, Place, VERSION},
+    protocol::{
+        Dev, EngineOp, Entry, EntryId, FileCutOp, Init, InsertionOp, Op, Outcome, Place, VERSION,
+    },
 };
 
 /// Whatever takes so long waits for something.
@@ -155,6 +157,20 @@ async fn a_rollback_lets_everybody_go_on_first() {
     assert!(report.complete(), "{report:?}");
     timeout(SOON, unfilled).await.unwrap().unwrap();
     assert_eq!(bench.keeper.book.view().open_entries(), []);
+}
+
+#[tokio::test]
+async fn what_was_done_through_an_interposer_is_undone_before_it_is_withdrawn() {
+    let bench = Bench::new(async |_| WorkerAnswer::Acted(Outcome::Done));
+    let (init, name) = (Init { pid: 1, start_time: 1 }, "i".to_owned());
+    let withdraw =
+        Op::Insertion(InsertionOp::Withdraw { place: place(), init, name: name.clone() });
+    let disarm = Op::Insertion(InsertionOp::Disarm { place: place(), init, name });
+    bench.applied(vec![withdraw.clone()], None).await;
+    bench.applied(vec![filler()], None).await;
+    let report = timeout(SOON, bench.keeper.roll_back(Scope::All, &[])).await.unwrap();
+    assert!(report.complete(), "{report:?}");
+    assert_eq!(*locked(&bench.asked), [disarm, filler(), withdraw]);
 }
 
 #[tokio::test]

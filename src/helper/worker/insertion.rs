@@ -62,6 +62,7 @@ pub(super) fn act(op: &InsertionOp, cx: &Context) -> Done {
             insert(target, name, &below.at, setup, cx)
         }
         InsertionOp::Withdraw { place, init, name } => withdraw(place, *init, name, cx),
+        InsertionOp::Disarm { place, init, name } => disarm(place, *init, name, cx),
     }
 }
 
@@ -118,6 +119,16 @@ fn in_the_way(table: &MountTable, found: &MountEntry, at: &Path) -> Option<Strin
     let below = |mount: &&MountEntry| mount.mount_point != at && mount.mount_point.starts_with(at);
     let hidden = table.0.iter().find(below)?;
     Some(format!("`{}` is mounted below it and would be hidden", hidden.mount_point.display()))
+}
+
+/// Puts its rules out of force. One that hangs would hold up whoever undoes something through it.
+fn disarm(place: &Place, init: Init, name: &str, cx: &Context) -> Done {
+    match control::ask(&socket(&cx.dir, name), &Ask::DisarmAll, ANSWER) {
+        Ok(Answer::Done) => Ok(Outcome::Done),
+        Ok(other) => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),
+        Err(error) if is_gone(&error) => Ok(Outcome::Already),
+        Err(_) => withdraw(place, init, name, cx),
+    }
 }
 
 /// Puts its rules out of force and detaches it, however far it has come.
