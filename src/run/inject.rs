@@ -87,7 +87,12 @@ pub(super) async fn inject(world: &Arc<World>, call: &Call<'_>) -> Result<Arc<In
         if !was_taken_back(call.fault, &done) {
             break;
         }
-        done = try_and_look(world, call, None).await;
+        let again = try_and_look(world, call, None).await;
+        // what was done once stays done, though it cannot be done again
+        if again.is_err() {
+            break;
+        }
+        done = again;
     }
     match done {
         Ok((mut injection, applied, effect)) => {
