@@ -49,14 +49,16 @@ async fn watch(token: CancellationToken) {
     let signals =
         [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
     let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = signals else { return };
+    let mut was_asked = false;
     loop {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
+        let asks = tokio::select! {
+            _ = interrupt.recv() => true,
+            _ = terminate.recv() => true,
+            // a terminal that closes says so twice, by its shell and by the kernel, and nobody has asked again
+            _ = hangup.recv() => false,
+        };
         // said by another thread: a terminal that takes nothing more keeps nothing else waiting
-        if token.is_cancelled() {
+        if asks && was_asked {
             let said = std::thread::spawn(|| {
                 output::say(LEAVING);
                 gameday::print_panics();
@@ -66,6 +68,10 @@ async fn watch(token: CancellationToken) {
                 sleep(LOOK).await;
             }
             std::process::exit(IMPATIENT);
+        }
+        was_asked |= asks;
+        if token.is_cancelled() {
+            continue;
         }
         token.cancel();
         std::thread::spawn(|| output::say("interrupted: rolling back (again to leave at once)"));

@@ -44,3 +44,18 @@ fn ctrl_c_in_every_phase_rolls_back_and_reports() {
         assert_clean(&ended.id(), &ended.env, &who);
     }
 }
+
+/// A window that closes is told of by its shell, and by the kernel once more when the shell ends.
+#[test]
+fn a_terminal_that_closes_says_so_twice_and_the_run_still_reports() {
+    let mut run = Test::of(&Fixture::called("read-only").scenario("500ms")).start();
+    run.until("injected");
+    run.signal(Signal::HUP);
+    std::thread::sleep(Duration::from_millis(20));
+    run.signal(Signal::HUP);
+    let ended = run.end();
+    let told = ended.told();
+    assert_eq!(ended.code, 130, "{told}");
+    assert!(ended.reports.iter().any(|name| name == "junit.xml"), "{told}");
+    assert_clean(&ended.id(), &ended.env, "hung up twice");
+}
