@@ -14,8 +14,8 @@ use crate::{
     protocol::{HttpReply, HttpRequest, Place},
 };
 
-/// The most bytes of a body that are read.
-const BODY: usize = 64 << 20;
+/// The most bytes of the body of a reply that are read, where nothing else is said.
+pub(super) const BODY: usize = 64 << 20;
 /// The most bytes of a body that travel to the command line.
 const SHOWN: usize = 1 << 20;
 
@@ -36,7 +36,7 @@ pub(super) async fn request(
     let exchange = async {
         let mut connection = connect(target, request.port).await?;
         let body = Bytes::from(request.body.clone());
-        exchange(&mut connection, &request.method, &request.path, body).await
+        exchange(&mut connection, &request.method, &request.path, body, BODY).await
     };
     let reply = match timeout(within, exchange).await {
         Err(_) => Err(format!("no reply within {} ms", request.timeout_ms)),
@@ -68,12 +68,13 @@ pub(super) async fn connect(target: Identity, port: u16) -> Result<Connection, S
     Ok(sender)
 }
 
-/// One request and its whole reply.
+/// One request and its whole reply, whose body has no more than `most` bytes.
 pub(super) async fn exchange(
     connection: &mut Connection,
     method: &str,
     path: &str,
     body: Bytes,
+    most: usize,
 ) -> Result<(u16, Bytes), String> {
     let request = Request::builder()
         .method(method)
@@ -84,7 +85,7 @@ pub(super) async fn exchange(
     connection.ready().await.map_err(|error| chain(&error))?;
     let reply = connection.send_request(request).await.map_err(|error| chain(&error))?;
     let status = reply.status().as_u16();
-    let body = Limited::new(reply.into_body(), BODY).collect().await;
+    let body = Limited::new(reply.into_body(), most).collect().await;
     Ok((status, body.map_err(|error| error.to_string())?.to_bytes()))
 }
 

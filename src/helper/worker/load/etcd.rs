@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{
-    super::http::{Connection, connect, exchange},
+    super::http::{BODY, Connection, connect, exchange},
     driver::Target,
     kept::Kept,
     way::{LARGEST, Put, add_line, too_large},
@@ -134,7 +134,8 @@ async fn asked(
     what: &str,
     body: &Value,
 ) -> Result<(u16, Bytes), String> {
-    exchange(connection, "POST", &format!("/v3/kv/{what}"), Bytes::from(body.to_string())).await
+    let (path, body) = (format!("/v3/kv/{what}"), Bytes::from(body.to_string()));
+    exchange(connection, "POST", &path, body, BODY).await
 }
 
 /// The next keys from one on, as of a revision; 0 for the newest.

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::{
-    super::http::{Connection, connect, exchange},
+    super::http::{BODY, Connection, connect, exchange},
     driver::Target,
     kept::Kept,
-    way::Put,
+    way::{LARGEST, Put},
 };
 
 /// The most of a refusal's text that is kept.
@@ -41,7 +41,7 @@ impl HttpWay {
             Err(reason) => return Put::Failed(reason),
         };
         let body = Bytes::copy_from_slice(line.as_bytes());
-        match timeout(within, exchange(&mut connection, "PUT", &path, body)).await {
+        match timeout(within, exchange(&mut connection, "PUT", &path, body, BODY)).await {
             Err(_) => Put::Indeterminate(format!("no reply within {} ms", within.as_millis())),
             Ok(Err(reason)) => Put::Indeterminate(reason),
             Ok(Ok((status, body))) => {
@@ -57,7 +57,8 @@ impl HttpWay {
 
     pub(super) async fn read_back(&mut self) -> Result<Vec<u8>, String> {
         let (_, mut connection) = self.connection().await?;
-        let (status, body) = exchange(&mut connection, "GET", &self.path, Bytes::new()).await?;
+        let nothing = Bytes::new();
+        let (status, body) = exchange(&mut connection, "GET", &self.path, nothing, LARGEST).await?;
         if (200..300).contains(&status) {
             return Ok(body.to_vec());
         }
