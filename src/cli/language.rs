@@ -11,8 +11,8 @@ use super::{
 use crate::{
     catalog::{Parameter, parameters_of},
     scenario::{
-        Attach, Compose, Control, ExecStep, ExpectFailure, Healthcheck, Matrix, Objectives,
-        RecoverStep, Scenario, Service, step_schema,
+        Attach, Compose, Control, ExecStep, ExpectFailure, Healthcheck, LoopStep, Matrix,
+        Objectives, RecoverStep, Scenario, Service, step_schema,
     },
 };
 
@@ -36,7 +36,7 @@ steps:
   - { inject: { restart: { target: agent } }, as: started }
   - { recover: { within: 5s } }";
 
-const PARTS: [Part; 12] = [
+const PARTS: [Part; 13] = [
     Part { name: "scenario", what: "a file", schema: Scenario::json_schema, example: SCENARIO },
     Part {
         name: "service",
@@ -103,6 +103,12 @@ const PARTS: [Part; 12] = [
         what: "a step",
         schema: ExecStep::json_schema,
         example: "- { exec: { service: agent, command: [/keelhaul, --version], timeout: 5s } }",
+    },
+    Part {
+        name: "loop",
+        what: "a step",
+        schema: LoopStep::json_schema,
+        example: "- { loop: { times: 5, steps: [{ inject: { kill: { target: agent } } }, { inject: { restart: { target: agent } } }, recover] } }",
     },
 ];
 

@@ -34,4 +34,4 @@ pub use model::{
 };
 pub use mount::Mount;
 pub use schema::schema;
-pub use step::{Action, Condition, ExecStep, InjectStep, RecoverStep, Step, step_schema};
+pub use step::{Action, Condition, ExecStep, InjectStep, LoopStep, RecoverStep, Step, step_schema};

@@ -134,6 +134,18 @@ fn default_within() -> Duration {
     Duration::from_secs(10)
 }
 
+/// Steps that are done several times over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoopStep {
+    /// How many rounds.
+    #[schemars(range(min = 1, max = 100))]
+    pub times: u32,
+    /// The steps of a round. `revert` and `await` mean those of the same round; a control's `fails` means
+    /// them in any round.
+    pub steps: Vec<Step>,
+}
+
 /// A step as a map: every action and every modifier is a key.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(rename = "Step", description = "One step: exactly one action, and what modifies it.")]
@@ -154,6 +166,9 @@ struct Fields {
     exec: Option<ExecStep>,
     /// Wait for a step in the background.
     r#await: Option<String>,
+    /// Do steps several times over. What is named in them gets the number of the round: `cut-1`, `cut-2`.
+    #[expect(dead_code, reason = "it is written out before steps are read; the schema knows it")]
+    r#loop: Option<LoopStep>,
     /// Its id in reports, in `revert`, `await` and `fails`.
     r#as: Option<String>,
     /// `expect`, `await`, `when`: within this time; 10 s by default.
@@ -243,7 +258,7 @@ impl Fields {
     }
 }
 
-const ACTIONS: &str = "`inject`, `expect`, `wait`, `revert`, `recover`, `exec`, `await`";
+const ACTIONS: &str = "`inject`, `expect`, `wait`, `revert`, `recover`, `exec`, `await`, `loop`";
 
 struct StepVisitor;
 

@@ -1,7 +1,7 @@
 //! Text to scenarios: a positioned tree, its cells and controls, and the types.
 //!
 //! `parse` reads YAML, `matrix` makes cells, `merge` puts controls over, `vars` puts variables in,
-//! `shape` finds every problem a schema can state, `de` reads the types, `salvage` finds what else is
+//! `shape` finds every problem a schema can state, `rounds` writes loops out, `de` reads the types, `salvage` finds what else is
 //! wrong in the parts that are sound. All problems of all files are reported at once. Pure: the caller reads the files.
 
 mod alone;
@@ -13,6 +13,7 @@ mod merge;
 mod node;
 mod parse;
 mod problem;
+mod rounds;
 mod salvage;
 mod scalar;
 mod shape;
@@ -410,6 +411,7 @@ impl<'a, 'b> FileLoad<'a, 'b> {
         let tree = vars::substitute(tree, &definitions, &mut problems);
         problems.extend(shape::check(&tree, schema()));
         problems.extend(without_services(&tree));
+        let tree = rounds::written_out(&tree, &mut problems);
         let scenario = match problems.is_empty() {
             true => de::read::<Scenario>(&tree, None).map_err(|problem| vec![problem]),
             false => Err(Vec::new()),

@@ -7,6 +7,7 @@ mod compose;
 mod explained;
 mod golden;
 mod hostile;
+mod loops;
 mod pairs;
 mod parameters;
 mod plans;
