@@ -83,7 +83,7 @@ fn drafted(case: Case, text: &str, unwritten: Option<String>) -> Option<SetUp> {
     // an axis that the command line pins is in the cell as it counts there
     let pinned = |set: &&(String, String)| case.cell.iter().all(|(axis, _)| *axis != set.0);
     let values: Vec<_> = case.cell.iter().chain(case.sets.iter().filter(pinned)).cloned().collect();
-    match Draft::of(text, &values) {
+    match Draft::of(text, &values, &case.shapes) {
         Ok(draft) => Some(SetUp { case, draft, unwritten }),
         Err(problem) => {
             output::say(format!("error: {problem}"));

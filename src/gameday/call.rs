@@ -140,7 +140,7 @@ mod tests {
     use crate::gameday::testing::{SOURCE, checker};
 
     fn call(line: &str) -> Result<Call, String> {
-        let draft = Draft::of(SOURCE, &[]).unwrap();
+        let draft = Draft::of(SOURCE, &[], &Default::default()).unwrap();
         let steps =
             ["  - { inject: { read-only: { target: agent:/data } }, as: earlier }\n".into()];
         Against { draft: &draft, file: "a.yaml", steps: &steps, checker: &checker() }

@@ -41,11 +41,16 @@ pub struct Heading<'a> {
 
 impl Draft {
     /// Takes a scenario apart; `values` are those of the matrix and of the command line that it runs
-    /// with: variables of the draft.
+    /// with: variables of the draft. `shapes` has those that are maps or lists, of which a value is only
+    /// the label.
     ///
     /// # Errors
     /// When its keys do not stand at the beginning of lines, as in `{ name: … }`.
-    pub fn of(source: &str, values: &[(String, String)]) -> Result<Self, String> {
+    pub fn of(
+        source: &str,
+        values: &[(String, String)],
+        shapes: &BTreeMap<String, Value>,
+    ) -> Result<Self, String> {
         let mut sections = split(source);
         let name = sections.iter().find(|section| section.key == "name").map(|section| {
             let value = section.text.split_once(':').map_or("", |(_, value)| value);
@@ -56,7 +61,7 @@ impl Draft {
         };
         sections.retain(|section| !LEFT_OUT.contains(&section.key.as_str()));
         if !values.is_empty() {
-            fix(&mut sections, values)?;
+            fix(&mut sections, values, shapes)?;
         }
         Ok(Self { name, sections })
     }
@@ -114,7 +119,11 @@ fn split(source: &str) -> Vec<Section> {
 }
 
 /// Turns values into variables: a draft has no matrix, and whoever runs it gives it no values.
-fn fix(sections: &mut Vec<Section>, values: &[(String, String)]) -> Result<(), String> {
+fn fix(
+    sections: &mut Vec<Section>,
+    values: &[(String, String)],
+    shapes: &BTreeMap<String, Value>,
+) -> Result<(), String> {
     let at = match sections.iter().position(|section| section.key == "vars") {
         Some(at) => at,
         None => {
@@ -133,7 +142,10 @@ fn fix(sections: &mut Vec<Section>, values: &[(String, String)]) -> Result<(), S
         if before.contains("${env:") {
             continue;
         }
-        let value = written(&value.replace("${", "$${"));
+        let value = match shapes.get(name) {
+            Some(shape) => shape.to_string().replace("${", "$${"),
+            None => written(&value.replace("${", "$${")),
+        };
         vars.text = format!("{}\n{indent}{name}: {value}\n", rest.trim_end());
     }
     Ok(())
@@ -191,6 +203,7 @@ fn written(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::load_all;
 
     const SOURCE: &str = "\
 # yaml-language-server: $schema=../scenario.schema.json
@@ -223,7 +236,7 @@ controls:
     #[test]
     fn steps_are_replaced_and_what_is_about_others_is_left_out() {
         let cell = [("volume".to_owned(), "xfs".to_owned())];
-        let draft = Draft::of(SOURCE, &cell).unwrap();
+        let draft = Draft::of(SOURCE, &cell, &BTreeMap::new()).unwrap();
         assert_eq!(draft.name, "quiet");
         insta::assert_snapshot!(draft.with(&heading(), &["  - wait: 1s\n".to_owned()]));
     }
@@ -232,7 +245,7 @@ controls:
     fn values_of_the_command_line_are_variables_of_the_draft() {
         let of = |vars: &str, value: &str| {
             let source = format!("keelhaul: 1\nname: a\n{vars}services: {{}}\n");
-            let draft = Draft::of(&source, &[("image".to_owned(), value.to_owned())]).unwrap();
+            let draft = Draft::of(&source, &[("image".to_owned(), value.to_owned())], &BTreeMap::new()).unwrap();
             draft.with(&heading(), &[])
         };
         for (vars, value, written) in [
@@ -256,13 +269,26 @@ controls:
     }
 
     #[test]
+    fn a_value_that_is_a_map_is_written_as_one() {
+        let source = "keelhaul: 1\nname: kinds\nmatrix:\n  axes:\n    volume: [{ ext4: { size: 64MiB } }, { docker: {} }]\nvolumes:\n  data: ${volume}\nservices:\n  agent: { image: keelhaul/specimen, mounts: { /data: data } }\nsteps: [{ wait: 1s }]\n";
+        let file = |text: &str| [("a.yaml".into(), Ok(text.as_bytes().to_vec()))];
+        let load = |text: &str| load_all(&file(text), &Default::default(), &Default::default());
+        let cell = load(source).unwrap()[0].cells[0].clone();
+        assert_eq!(cell.labels, [("volume".to_owned(), "ext4".to_owned())]);
+        let draft = Draft::of(source, &cell.labels, &cell.shapes).unwrap();
+        let text = draft.with(&heading(), &["  - wait: 1s\n".to_owned()]);
+        let drafted = load(&text).unwrap_or_else(|found| panic!("{found:?}\n{text}"));
+        assert_eq!(drafted[0].cells[0].scenario.volumes, cell.scenario.volumes);
+    }
+
+    #[test]
     fn steps_that_are_not_there_come_last_and_a_flow_map_is_refused() {
-        let draft = Draft::of("keelhaul: 1\nname: a\n", &[]).unwrap();
+        let draft = Draft::of("keelhaul: 1\nname: a\n", &[], &BTreeMap::new()).unwrap();
         assert!(
             draft
                 .with(&heading(), &["  - recover\n".to_owned()])
                 .ends_with("steps:\n  - recover\n")
         );
-        assert!(Draft::of("{ keelhaul: 1, name: a }", &[]).unwrap_err().contains("hint:"));
+        assert!(Draft::of("{ keelhaul: 1, name: a }", &[], &BTreeMap::new()).unwrap_err().contains("hint:"));
     }
 }

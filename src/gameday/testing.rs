@@ -54,7 +54,7 @@ pub(super) fn checker() -> Checker {
 
 /// A fault that is called for.
 pub(super) fn pause() -> Call {
-    let draft = Draft::of(SOURCE, &[]).unwrap();
+    let draft = Draft::of(SOURCE, &[], &Default::default()).unwrap();
     let against = Against { draft: &draft, file: "a.yaml", steps: &[], checker: &checker() };
     against.call("inject: { pause: { target: agent } }", "typed").unwrap()
 }
@@ -84,7 +84,7 @@ impl Driven {
     pub(super) fn on(source: &str, redactor: &Redactor) -> Self {
         let checker = checker();
         let scenario = checker(Path::new("a.yaml"), source).unwrap();
-        let draft = Draft::of(source, &[]).unwrap();
+        let draft = Draft::of(source, &[], &Default::default()).unwrap();
         let why_not =
             |fault: &FaultSpec| (fault.name() == "stall").then(|| "no freezer here".to_owned());
         let offers = places(&scenario).iter().map(|at| offers(at, &scenario, &why_not)).collect();

@@ -29,6 +29,8 @@ pub struct Case {
     pub file: PathBuf,
     /// Axis and value, in the order of the axes.
     pub cell: Vec<(String, String)>,
+    /// The same as they are written, of those that are maps or lists.
+    pub shapes: BTreeMap<String, serde_json::Value>,
     /// The control, when this case is one.
     pub control: Option<ControlCase>,
     /// Number of the repeat, from 0.
@@ -222,6 +224,7 @@ fn case(file: &Loaded, cell: &Cell, control: Option<&ControlCell>, repeat: u32, 
         scenario: scenario.clone(),
         file: file.file.clone(),
         cell: cell.labels.clone(),
+        shapes: cell.shapes.clone(),
         control: control.map(|control| ControlCase {
             name: control.control.name.clone(),
             fails: control.control.fails.clone(),

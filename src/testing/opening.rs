@@ -95,6 +95,7 @@ pub(super) async fn case(docker: &Docker, container: &str) -> Result<Case, Error
         scenario: serde_json::from_value(scenario).map_err(unread)?,
         file: PathBuf::from(NAME),
         cell: Vec::new(),
+        shapes: BTreeMap::new(),
         control: None,
         repeat: 0,
         seed: SEED,

@@ -149,6 +149,12 @@ impl Values {
         cell
     }
 
+    /// The values that are maps or lists: their labels do not say them.
+    pub(crate) fn shapes(&self) -> BTreeMap<String, serde_json::Value> {
+        let shaped = self.values.iter().filter(|(_, node)| !node.is_scalar());
+        shaped.map(|(axis, node)| (axis.clone(), node.to_json())).collect()
+    }
+
     /// True when the cell has every value that a map names.
     pub(crate) fn matches(&self, wanted: &Node) -> bool {
         wanted.entries().iter().all(|entry| {

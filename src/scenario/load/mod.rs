@@ -61,6 +61,8 @@ pub struct Loaded {
 pub struct Cell {
     /// Axis and value, in the order of the axes.
     pub labels: Vec<(String, String)>,
+    /// The same as they are written, of those that are maps or lists.
+    pub shapes: BTreeMap<String, serde_json::Value>,
     /// The scenario with every variable put in.
     pub scenario: Scenario,
     /// The controls that run in this cell.
@@ -326,7 +328,7 @@ impl<'a, 'b> FileLoad<'a, 'b> {
                 done.extend(self.control(tree, (number, item, control), cell));
             }
         }
-        Some(Cell { labels: cell.labels.clone(), scenario, controls: done })
+        Some(Cell { labels: cell.labels.clone(), shapes: cell.shapes(), scenario, controls: done })
     }
 
     /// The cells of a control must exist.
