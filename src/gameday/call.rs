@@ -8,7 +8,7 @@ use super::draft::{Draft, Heading};
 use crate::{
     diagnostic::Diagnostic,
     faults::{FaultSpec, Kind, Profile},
-    scenario::{Action, InjectStep, Scenario},
+    scenario::{Action, InjectStep, Scenario, Step},
     units::Duration,
 };
 
@@ -44,6 +44,8 @@ pub(super) struct Against<'a> {
     pub steps: &'a [String],
     /// How a scenario is read.
     pub checker: &'a Checker,
+    /// There is a steady state that `recover` can wait for.
+    pub steady: bool,
 }
 
 impl Against<'_> {
@@ -54,8 +56,10 @@ impl Against<'_> {
     pub(super) fn check(&self, more: &[String]) -> Result<Scenario, String> {
         let mut steps = self.steps.to_vec();
         steps.extend_from_slice(more);
-        // an objective that nothing measures is refused
-        steps.push("  - recover\n".to_owned());
+        // an objective that nothing measures is refused, and so is a `recover` that waits for nothing
+        if self.steady {
+            steps.push("  - recover\n".to_owned());
+        }
         (self.checker)(Path::new(self.file), &text(self.draft, &steps))
             .map_err(|found| first(&found))
     }
@@ -71,8 +75,8 @@ impl Against<'_> {
         };
         let step = format!("  - {{ {line}, as: {id} }}\n");
         let scenario = self.check(&[step])?;
-        // the last is `recover`
-        let step = scenario.steps.iter().rev().nth(1).map(|step| &step.action);
+        let mine = |step: &&Step| step.name.as_deref() == Some(id);
+        let step = scenario.steps.iter().rfind(mine).map(|step| &step.action);
         let Some(Action::Inject(step)) = step else { return Err("no fault is typed".into()) };
         by_hand(step)?;
         Ok(Call {
@@ -143,7 +147,8 @@ mod tests {
         let draft = Draft::of(SOURCE, &[], &Default::default()).unwrap();
         let steps =
             ["  - { inject: { read-only: { target: agent:/data } }, as: earlier }\n".into()];
-        Against { draft: &draft, file: "a.yaml", steps: &steps, checker: &checker() }
+        let checker = checker();
+        Against { draft: &draft, file: "a.yaml", steps: &steps, checker: &checker, steady: true }
             .call(line, "mine")
     }
 

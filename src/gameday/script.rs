@@ -83,7 +83,7 @@ impl Session<'_> {
                     script.steps.push(format!("  - revert: {}\n", fault.id));
                     in_force.retain(|id| *id != fault.id);
                     if in_force.is_empty() && fault.reverting_us.is_none() {
-                        script.recover(LEAST, STILL);
+                        self.still(&mut script);
                     } else if in_force.is_empty() {
                         self.recover(&mut script, *at, next(&acts, index));
                     }
@@ -128,8 +128,19 @@ impl Session<'_> {
         self.case.samples.iter().filter(|sample| self.steady.contains(&sample.probe))
     }
 
+    /// What is saved with a fault in force.
+    fn still(&self, script: &mut Script) {
+        if !self.steady.is_empty() {
+            script.recover(LEAST, STILL);
+        }
+    }
+
     /// The step that asks for what was seen: the steady state came back, and how fast.
     fn recover(&self, script: &mut Script, from: u64, until: u64) {
+        if self.steady.is_empty() {
+            // nothing says when it is over but who played it
+            return script.wait(until != u64::MAX, until.saturating_sub(from));
+        }
         if let Some(took) = self.measured(from, until) {
             return script.recovered(took);
         }

@@ -361,7 +361,8 @@ impl State {
     pub(super) fn read(&self, line: &str) -> Result<Call, String> {
         let steps = self.script(false).steps;
         let (draft, file, checker) = (&self.draft, self.file.as_str(), &self.checker);
-        Against { draft, file, steps: &steps, checker }.call(line, "typed")
+        let steady = !self.probes.is_empty();
+        Against { draft, file, steps: &steps, checker, steady }.call(line, "typed")
     }
 
     /// A text as the reports show it. Events come so already; what the case answers, what may be

@@ -55,7 +55,9 @@ pub(super) fn checker() -> Checker {
 /// A fault that is called for.
 pub(super) fn pause() -> Call {
     let draft = Draft::of(SOURCE, &[], &Default::default()).unwrap();
-    let against = Against { draft: &draft, file: "a.yaml", steps: &[], checker: &checker() };
+    let checker = checker();
+    let against =
+        Against { draft: &draft, file: "a.yaml", steps: &[], checker: &checker, steady: true };
     against.call("inject: { pause: { target: agent } }", "typed").unwrap()
 }
 
@@ -188,6 +190,16 @@ impl Driven {
                 result: Ok(sample),
             },
         );
+    }
+
+    /// What is saved; it passes `check`.
+    pub(super) fn saved(&mut self) -> String {
+        self.wanted.clear();
+        self.keys(&[Key::Char('w'), Key::Enter]);
+        match self.wanted.pop() {
+            Some(Command::Save { text, .. }) => text,
+            other => panic!("{other:?}\n{}", self.screen(80, 24)),
+        }
     }
 
     /// The screen of this size, as text.

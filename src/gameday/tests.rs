@@ -417,6 +417,21 @@ fn a_refused_call_leaves_the_next_one_its_name() {
 }
 
 #[test]
+fn without_a_steady_state_faults_are_injected_and_saved_all_the_same() {
+    let source = "keelhaul: 1\nname: bare\nvolumes: { data: { docker: {} } }\nservices:\n  agent: { image: keelhaul/specimen, mounts: { /data: data } }\nsteps: [{ wait: 1s }]\n";
+    let mut driven = Driven::on(source, &Redactor::default());
+    driven.choose(1, "read-only").keys(&[Key::Enter]);
+    assert_eq!(injects(&driven).len(), 1, "{}", driven.screen(80, 24));
+    driven.injected(10 * SECOND, "read-only-1");
+    driven.reverted(15 * SECOND, "read-only-1", Origin::Step);
+    driven.choose(0, "kill").keys(&[Key::Enter]);
+    driven.injected(18 * SECOND, "kill-2");
+    let text = driven.saved();
+    assert!(!text.contains("recover"), "{text}");
+    assert!(text.contains("revert: read-only-1\n  - wait: 3s\n  - inject: { kill"), "{text}");
+}
+
+#[test]
 fn ctrl_c_interrupts_whatever_is_on_the_screen() {
     let mut driven = one_fault();
     driven.keys(&[Key::Char('n'), Key::Interrupt]);
