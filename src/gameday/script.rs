@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{call::Call, line};
 use crate::{
+    faults::Kind,
     probes::Sample,
     report::text::one_line,
     run::{CaseRecord, FaultRecord, SamplePoint},
@@ -69,7 +70,7 @@ impl Session<'_> {
                 }
                 Act::Injected(fault) => {
                     script.wait(!in_force.is_empty(), at.saturating_sub(last));
-                    script.inject(&self.calls[&fault.id]);
+                    script.inject(&self.calls[&fault.id], self.ends_beneath(fault, &acts));
                     if self.calls[&fault.id].lasts.is_some() {
                         in_force.push(fault.id.as_str());
                     } else if in_force.is_empty() {
@@ -80,7 +81,7 @@ impl Session<'_> {
                 Act::Reverted(fault) => {
                     script.wait(true, at.saturating_sub(last));
                     self.broken_under(fault).iter().for_each(|text| script.remark(text));
-                    script.steps.push(format!("  - revert: {}\n", fault.id));
+                    script.revert(fault, self.ends_beneath(fault, &acts));
                     in_force.retain(|id| *id != fault.id);
                     if in_force.is_empty() && fault.reverting_us.is_none() {
                         self.still(&mut script);
@@ -110,6 +111,29 @@ impl Session<'_> {
         acts.extend(self.notes.iter().map(|(at, text)| (*at, Act::Noted(text))));
         acts.sort_by_key(|(at, _)| *at);
         acts
+    }
+
+    /// How long a fault was in force that was over before a later one was. A scenario has no `revert` of
+    /// what lies beneath another; its own time may run out there, as it did.
+    fn ends_beneath(&self, fault: &FaultRecord, acts: &[(u64, Act<'_>)]) -> Option<Duration> {
+        let end = |id: &str| {
+            let mut ends = acts.iter().filter_map(|(at, act)| match act {
+                Act::Reverted(one) if one.id == id => Some(*at),
+                _ => None,
+            });
+            ends.next()
+        };
+        let (from, until) = (fault.injected.as_ref()?.0, end(&fault.id)?);
+        let above = acts.iter().any(|(at, act)| match act {
+            Act::Injected(later) => {
+                let is_later = later.id != fault.id && *at >= from && *at < until;
+                let lasts = later.lasting == Kind::State;
+                is_later && lasts && end(&later.id).is_none_or(|end| end > until)
+            }
+            _ => false,
+        });
+        let tenths = (until - from).div_ceil(SHORTEST_US).max(1);
+        above.then(|| Duration::from_millis(tenths * 100))
     }
 
     /// What did not hold with this fault in force: each probe once, with what it saw first.
@@ -194,13 +218,28 @@ impl Script {
         }
     }
 
-    fn inject(&mut self, call: &Call) {
+    fn inject(&mut self, call: &Call, beneath: Option<Duration>) {
         let mut item = String::new();
         let _ = writeln!(item, "  - inject: {}\n    as: {}", call.typed, call.id);
+        if let Some(lasts) = beneath.filter(|_| call.fault.kind() == Kind::State) {
+            let _ = writeln!(item, "    for: {lasts}");
+        }
         self.steps.push(item);
         let name = call.fault.name().to_owned();
         if !self.faults.contains(&name) {
             self.faults.push(name);
+        }
+    }
+
+    /// What ends beneath another has its time at its injection. Damage has none: it stays.
+    fn revert(&mut self, fault: &FaultRecord, beneath: Option<Duration>) {
+        let id = &fault.id;
+        match (beneath, fault.lasting) {
+            (None, _) => self.steps.push(format!("  - revert: {id}\n")),
+            (Some(_), Kind::State) => self.comment(&format!("the time of {id} is over here")),
+            (Some(_), _) => self.comment(&format!(
+                "{id} was reverted here, beneath a later fault: a scenario keeps it to the end"
+            )),
         }
     }
 

@@ -432,6 +432,24 @@ fn without_a_steady_state_faults_are_injected_and_saved_all_the_same() {
 }
 
 #[test]
+fn what_runs_out_beneath_a_later_fault_keeps_nobody_from_the_next() {
+    let mut driven = Driven::up();
+    driven.choose(1, "read-only").keys(&[Key::Enter]);
+    driven.injected(10 * SECOND, "read-only-1");
+    driven.choose(1, "ownership").keys(&[Key::Enter]);
+    driven.injected(40 * SECOND, "ownership-2");
+    driven.reverted(70 * SECOND, "read-only-1", Origin::Expiry);
+    driven.choose(0, "kill").keys(&[Key::Enter]);
+    assert_eq!(injects(&driven).len(), 1, "{}", driven.screen(80, 24));
+    driven.injected(80 * SECOND, "kill-3");
+    driven.reverted(90 * SECOND, "ownership-2", Origin::Step);
+    let text = driven.saved();
+    assert!(text.contains("as: read-only-1\n    for: 1m\n"), "{text}");
+    assert!(!text.contains("revert: read-only-1"), "{text}");
+    assert!(text.contains("revert: ownership-2"), "{text}");
+}
+
+#[test]
 fn ctrl_c_interrupts_whatever_is_on_the_screen() {
     let mut driven = one_fault();
     driven.keys(&[Key::Char('n'), Key::Interrupt]);
