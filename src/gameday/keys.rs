@@ -60,10 +60,7 @@ pub(super) fn press(state: &mut State, key: Key) -> Vec<Command> {
     }
     let half = std::mem::take(&mut state.half_stop);
     if key == Key::Stop {
-        // what is being typed is not lost, and what only had to be confirmed is not injected
-        if state.mode.typed().is_none() {
-            state.mode = Mode::Watch;
-        }
+        close(state);
         return stop(state);
     }
     if state.too_small() {
@@ -80,6 +77,15 @@ pub(super) fn press(state: &mut State, key: Key) -> Vec<Command> {
         Mode::Help => Vec::new(),
         Mode::Quit if key == Key::Char('y') => end(state),
         Mode::Quit => Vec::new(),
+    }
+}
+
+/// STOP comes: what is being typed is not lost, but no further key may inject it.
+fn close(state: &mut State) {
+    match std::mem::replace(&mut state.mode, Mode::Watch) {
+        Mode::Form(line) => state.kept = Some((state.place, state.offer, line)),
+        mode if mode.typed().is_some() => state.mode = mode,
+        _ => {}
     }
 }
 
@@ -164,7 +170,12 @@ fn open_form(state: &mut State) {
                     format!("`{}` cannot be injected here: the reason stands above", offer.name);
                 state.said = Some(Err(why));
             }
-            None => state.mode = Mode::Form(Line::before(&offer.line, HOLE)),
+            None => {
+                let fresh = Line::before(&offer.line, HOLE);
+                let (place, offer) = (state.place, state.offer);
+                let kept = state.kept.take_if(|kept| (kept.0, kept.1) == (place, offer));
+                state.mode = Mode::Form(kept.map_or(fresh, |(.., line)| line));
+            }
         },
     }
 }

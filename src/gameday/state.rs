@@ -178,6 +178,8 @@ pub struct State {
     pub fault: usize,
     /// What keys mean.
     pub mode: Mode,
+    /// The fault that was being typed when STOP closed its line, and where: `i` begins with it.
+    pub(super) kept: Option<(usize, Option<usize>, Line)>,
     /// What is to be read at once: good or bad.
     pub said: Option<Result<String, String>>,
     /// The first of two spaces was typed.
@@ -222,6 +224,7 @@ impl State {
             offer: Some(0),
             fault: 0,
             mode: Mode::Watch,
+            kept: None,
             said: None,
             half_stop: false,
             stopping: false,

@@ -243,8 +243,7 @@ fn stop_is_one_key_or_two_spaces() {
 
 #[test]
 fn one_key_stops_wherever_one_is_and_keeps_what_is_typed() {
-    let lines: [&[Key]; 4] =
-        [&[Key::Char('n')], &[Key::Char('/')], &[Key::Char('w')], &[Key::Char('i'), Key::Clear]];
+    let lines: [&[Key]; 3] = [&[Key::Char('n')], &[Key::Char('/')], &[Key::Char('w')]];
     for open in lines {
         let mut driven = one_fault();
         driven.wanted.clear();
@@ -272,6 +271,21 @@ fn one_key_stops_wherever_one_is_and_keeps_what_is_typed() {
     driven.input(Input::Size(60, 10));
     driven.keys(&[Key::Stop]);
     assert_eq!(driven.wanted, [Command::Stop]);
+}
+
+#[test]
+fn stop_closes_the_line_of_a_fault_and_keeps_its_text() {
+    let typed = |driven: &Driven| driven.state.mode.typed().map(Line::text);
+    let mut driven = Driven::up();
+    driven.choose(2, "read-only").keys(&[Key::End]).type_in(" ");
+    driven.keys(&[Key::Stop]);
+    assert_eq!(typed(&driven), None, "no key is typed into it");
+    driven.keys(&[Key::Enter]);
+    assert_eq!(driven.wanted, [Command::Stop], "a reflex injects nothing");
+    let kept = "inject: { read-only: { target: agent:/logs } }, for: 1m ";
+    assert_eq!(typed(&driven).as_deref(), Some(kept));
+    driven.keys(&[Key::Escape, Key::Char('i')]);
+    assert_eq!(typed(&driven).as_deref(), Some(kept.trim_end()), "only once");
 }
 
 #[test]
