@@ -306,7 +306,9 @@ fn saved(state: &State, path: &str) -> Result<Command, String> {
     let stem = Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let script = state.script(true);
     let about = format!("A game day on {}: {}.", state.draft().name, script.faults.join(", "));
-    let timeout = Duration::from_secs((script.seconds + AROUND).div_ceil(30) * 30);
+    // its set-up, its checks and its objectives may need what its author gave it
+    let needed = Duration::from_secs((script.seconds + AROUND).div_ceil(30) * 30);
+    let timeout = needed.max(state.scenario.timeout);
     let heading = Heading { name: &stem, about: &about, timeout };
     let text = state.draft().with(&heading, &script.steps);
     match (state.checker())(Path::new(path), &text) {

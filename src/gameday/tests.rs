@@ -6,7 +6,7 @@ use super::{
     Command, Input, Key,
     line::Line,
     offers, places,
-    testing::{Driven, SECOND, checker},
+    testing::{Driven, SECOND, SOURCE, checker},
 };
 use crate::{
     faults::FaultSpec,
@@ -461,6 +461,14 @@ fn what_runs_out_beneath_a_later_fault_keeps_nobody_from_the_next() {
     assert!(text.contains("as: read-only-1\n    for: 1m\n"), "{text}");
     assert!(!text.contains("revert: read-only-1"), "{text}");
     assert!(text.contains("revert: ownership-2"), "{text}");
+}
+
+#[test]
+fn what_is_saved_has_no_less_time_than_the_original() {
+    let source = SOURCE.replace("rto: 5s", "rto: 8m").replace("volumes:", "timeout: 10m\nvolumes:");
+    let mut driven = under(Driven::on(&source, &Redactor::default()));
+    let text = driven.saved();
+    assert!(text.contains("\ntimeout: 10m\n"), "{text}");
 }
 
 #[test]
