@@ -170,16 +170,17 @@ impl Session<'_> {
         }
         let window: Vec<&SamplePoint> =
             self.samples().filter(|it| it.at_us >= from && it.at_us < until).collect();
-        if window.is_empty() {
-            return script.recover(LEAST, "was not read after it");
-        }
-        let Some(last) = window.iter().rposition(|sample| broken(sample).is_some()) else {
-            return script.recover(LEAST, "held whenever it was read");
-        };
-        let back = window[last + 1..].iter().find(|sample| sample.probe == window[last].probe);
-        match back {
-            Some(back) => script.recovered(back.at_us - from),
-            None => script.recover(LEAST, "did not come back while it was watched"),
+        let last = window.iter().rposition(|sample| broken(sample).is_some());
+        let back = last.and_then(|last| {
+            window[last + 1..].iter().find(|sample| sample.probe == window[last].probe)
+        });
+        match (back, last) {
+            (Some(back), _) => script.recovered(back.at_us - from),
+            // nobody waited for it: in quick succession the next comes all the same
+            (None, _) if until != u64::MAX => script.wait(true, until.saturating_sub(from)),
+            (None, None) if window.is_empty() => script.recover(LEAST, "was not read after it"),
+            (None, None) => script.recover(LEAST, "held whenever it was read"),
+            (None, Some(_)) => script.recover(LEAST, "did not come back while it was watched"),
         }
     }
 }

@@ -472,6 +472,20 @@ fn what_is_saved_has_no_less_time_than_the_original() {
 }
 
 #[test]
+fn events_in_quick_succession_are_saved_as_such() {
+    let mut driven = Driven::up();
+    driven.choose(0, "kill").keys(&[Key::Enter]);
+    driven.injected(10 * SECOND, "kill-1");
+    driven.health(11 * SECOND, false, &[]);
+    driven.choose(0, "kill").keys(&[Key::Enter]);
+    driven.injected(12 * SECOND, "kill-2");
+    driven.health(14 * SECOND, true, &[]);
+    let text = driven.saved();
+    assert!(text.contains("as: kill-1\n  - wait: 2s\n  - inject: { kill"), "{text}");
+    assert_eq!(text.matches("- recover").count(), 1, "{text}");
+}
+
+#[test]
 fn ctrl_c_interrupts_whatever_is_on_the_screen() {
     let mut driven = one_fault();
     driven.keys(&[Key::Char('n'), Key::Interrupt]);
