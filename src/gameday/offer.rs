@@ -8,6 +8,7 @@ use crate::{
     faults::{self, FaultRow, FaultSpec, Kind, OnOthers, Scope},
     plan::text::{blast_radius, volume_of},
     scenario::Scenario,
+    volumes::Layer,
 };
 
 /// Where examples in the catalogue have their volumes.
@@ -120,8 +121,10 @@ fn aim(row: &FaultRow, place: &Place, scenario: &Scenario) -> String {
         scenario.services.get(&place.service).is_some_and(|service| service.attach.is_some());
     let below = old.split_once(':').map_or("", |(_, path)| path);
     let below = MOUNTS.iter().find_map(|mount| below.strip_prefix(mount)).unwrap_or_default();
+    let inserts =
+        row.on_others == OnOthers::Inserted && (runs_already || !is_interposed(place, scenario));
     // what is inserted lies over a directory, and nobody knows the files of such a container
-    let below = if runs_already { "" } else { below };
+    let below = if runs_already || inserts { "" } else { below };
     let mount = place.mount.as_deref().unwrap_or_default();
     let file = format!("{}/{HOLE}", mount.trim_end_matches('/'));
     let new = match &place.mount {
@@ -131,9 +134,7 @@ fn aim(row: &FaultRow, place: &Place, scenario: &Scenario) -> String {
     let aimed = example.replacen(&format!("target: {old}"), &format!("target: {new}"), 1);
     let aimed = with_hole(&aimed, &file);
     let aimed = match aimed.strip_suffix(" }") {
-        Some(open) if runs_already && row.on_others == OnOthers::Inserted => {
-            format!("{open}, insert: true }}")
-        }
+        Some(open) if inserts => format!("{open}, insert: true }}"),
         _ => aimed,
     };
     let other = scenario.services.keys().find(|name| **name != place.service);
@@ -141,6 +142,14 @@ fn aim(row: &FaultRow, place: &Place, scenario: &Scenario) -> String {
         Some(other) => aimed.replace("on: controller", &format!("on: {other}")),
         None => aimed,
     }
+}
+
+/// What strikes in an interposer has one there.
+fn is_interposed(place: &Place, scenario: &Scenario) -> bool {
+    let service = scenario.services.get(&place.service);
+    let mount = service.and_then(|service| service.mounts.get(place.mount.as_ref()?));
+    let volume = mount.and_then(|mount| scenario.volumes.get(&mount.volume));
+    volume.is_some_and(|volume| volume.interpose() == Some(Layer::File))
 }
 
 /// The same with a hole for the other name that some faults take.
@@ -206,6 +215,27 @@ mod tests {
         }
         let plain = offers.iter().find(|offer| offer.name == "read-only").unwrap();
         assert!(!plain.line.contains("insert"), "{}", plain.line);
+    }
+
+    #[test]
+    fn on_a_volume_without_an_interposer_one_is_inserted() {
+        let line = |volume: &str| {
+            let text = format!(
+                "keelhaul: 1\nname: t\nvolumes: {{ data: {{ docker: {volume} }} }}\nservices:\n  agent: {{ image: keelhaul/specimen, mounts: {{ /data: data }} }}\nsteps: [{{ wait: 1s }}]\n"
+            );
+            let scenario = checker()(Path::new("a.yaml"), &text).unwrap();
+            let place = Place { service: "agent".into(), mount: Some("/data".into()) };
+            let offers = offers(&place, &scenario, &|_| None);
+            let line = |name| offers.iter().find(|offer| offer.name == name).unwrap().line.clone();
+            let lines: Vec<String> = ["io-error", "io-stall"].map(line).into();
+            for line in &lines {
+                let text = text.replace("wait: 1s", line);
+                assert!(checker()(Path::new("a.yaml"), &text).is_ok(), "{text}");
+            }
+            lines.concat()
+        };
+        assert_eq!(line("{}").matches("insert: true").count(), 2);
+        assert_eq!(line("{ interpose: file }").matches("insert: true").count(), 0);
     }
 
     #[test]
