@@ -13,12 +13,17 @@ use crate::units::Duration;
 /// Sections that are about the steps of the original: they would not fit others.
 const LEFT_OUT: [&str; 4] = ["controls", "matrix", "expect_failure", "tags"];
 
+/// Those of them whose lack should be known.
+const PROOFS: [&str; 2] = ["controls", "expect_failure"];
+
 /// The set-up of a scenario, as its author wrote it.
 #[derive(Debug, Clone)]
 pub struct Draft {
     /// Its own name.
     pub name: String,
     sections: Vec<Section>,
+    /// What proves things of the original's own steps, and is not kept.
+    left: Vec<&'static str>,
 }
 
 /// A top-level key with everything below it; no key for what comes before the first.
@@ -59,19 +64,28 @@ impl Draft {
         let Some(name) = name else {
             return Err("the scenario is not written with a key on each line, so no steps can be put into it\n\nhint: start it with the lines `keelhaul: 1` and `name: …`".into());
         };
+        if let Some(first) = sections.iter_mut().find(|section| !section.key.is_empty()) {
+            // the file's own name, or what is seen in it, would not be true of another
+            first.text = without_title(&first.text);
+        }
+        let is_there = |key: &&str| sections.iter().any(|section| section.key == *key);
+        let left = PROOFS.into_iter().filter(is_there).collect();
         sections.retain(|section| !LEFT_OUT.contains(&section.key.as_str()));
         if !values.is_empty() {
             fix(&mut sections, values, shapes)?;
         }
-        Ok(Self { name, sections })
+        Ok(Self { name, sections, left })
     }
 
     /// The text with these steps, each a list item of one or more lines.
     #[must_use]
     pub fn with(&self, heading: &Heading<'_>, steps: &[String]) -> String {
         let about = Value::String(heading.about.replace("${", "$${"));
-        let head =
+        let mut head =
             format!("name: {}\nabout: {about}\ntimeout: {}\n", heading.name, heading.timeout);
+        for key in &self.left {
+            head += &format!("# `{key}` of {} is left out: it is about its own steps\n", self.name);
+        }
         let steps = format!("steps:\n{}", steps.concat());
         let (mut text, mut placed) = (String::new(), false);
         for section in &self.sections {
@@ -116,6 +130,17 @@ fn split(source: &str) -> Vec<Section> {
         }
     }
     sections
+}
+
+/// The first section without the comments before it, but for what editors read.
+fn without_title(text: &str) -> String {
+    let is_title = |line: &&str| {
+        line.trim().is_empty() || line.starts_with('#') && !line.starts_with("# yaml-language-server")
+    };
+    let titles = text.lines().take_while(|line| line.trim().is_empty() || line.starts_with('#'));
+    let count = titles.clone().count();
+    let kept = titles.filter(|line| !is_title(line)).chain(text.lines().skip(count));
+    kept.map(|line| format!("{line}\n")).collect()
 }
 
 /// Turns values into variables: a draft has no matrix, and whoever runs it gives it no values.
@@ -206,6 +231,7 @@ mod tests {
     use crate::scenario::load_all;
 
     const SOURCE: &str = "\
+# quiet.yaml
 # yaml-language-server: $schema=../scenario.schema.json
 keelhaul: 1
 name: quiet # not loud

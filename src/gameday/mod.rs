@@ -20,6 +20,8 @@ mod script;
 mod state;
 mod terminal;
 #[cfg(test)]
+mod saving_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

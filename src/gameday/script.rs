@@ -39,11 +39,12 @@ pub(super) struct Session<'a> {
     pub(super) now_us: u64,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Act<'a> {
     Injected(&'a FaultRecord),
     Reverted(&'a FaultRecord),
     Noted(&'a str),
+    LeftOut(&'a FaultRecord, String),
 }
 
 /// Steps, and the time that they take.
@@ -67,6 +68,9 @@ impl Session<'_> {
             match act {
                 Act::Noted(text) => {
                     script.comment(&format!("{}: {}", clock(*at), one_line(text, line::LONGEST)));
+                }
+                Act::LeftOut(fault, why) => {
+                    script.remark(&format!("{}: {} is left out: {why}", clock(*at), fault.id));
                 }
                 Act::Injected(fault) => {
                     script.wait(!in_force.is_empty(), at.saturating_sub(last));
@@ -95,12 +99,23 @@ impl Session<'_> {
         script
     }
 
-    /// In the order in which they happened. A fault whose effect was not seen was no fault.
+    /// In the order in which they happened. A fault whose effect was not seen was no fault, and one that
+    /// struck nothing proves nothing the next time either.
     fn acts(&self, closed: bool) -> Vec<(u64, Act<'_>)> {
         let mut acts = Vec::new();
         let known = self.case.faults.iter().filter(|fault| self.calls.contains_key(&fault.id));
         for fault in known {
-            let Some((at, true, _)) = fault.injected else { continue };
+            let Some((at, proven, evidence)) = &fault.injected else { continue };
+            let at = *at;
+            let why = match (proven, &fault.struck) {
+                (false, _) => format!("its effect was not seen: {evidence}"),
+                (true, Some((0, _))) => "it struck nothing".to_owned(),
+                (true, _) => String::new(),
+            };
+            if !why.is_empty() {
+                acts.push((at, Act::LeftOut(fault, why)));
+                continue;
+            }
             acts.push((at, Act::Injected(fault)));
             let lasts = self.calls[&fault.id].lasts.is_some();
             let reverted = fault.reverting_us.or((closed && lasts).then_some(self.now_us));

@@ -130,6 +130,11 @@ impl Driven {
 
     /// What the case says when it has injected what is wanted.
     pub(super) fn injected(&mut self, at: u64, id: &str) {
+        self.injected_as(at, id, true);
+    }
+
+    /// The same, whether or not its effect was seen.
+    pub(super) fn injected_as(&mut self, at: u64, id: &str, proven: bool) {
         let Some(Command::Inject(call)) = self.wanted.pop() else { panic!("{:?}", self.wanted) };
         let (case, fault) = (CASE.to_owned(), id.to_owned());
         self.event(
@@ -148,7 +153,7 @@ impl Driven {
         let (evidence, notes) = ("a write gets EROFS".to_owned(), Vec::new());
         self.event(
             at + 1,
-            Event::Injected { case, fault, proven: true, evidence, notes, took_us: 900 },
+            Event::Injected { case, fault, proven, evidence, notes, took_us: 900 },
         );
         if let Some(lasts) = call.lasts {
             let end = at + u64::try_from(lasts.0.as_micros()).unwrap();

@@ -1,0 +1,28 @@
+//! What a saved game day leaves out, and that it says so.
+
+use super::{
+    Key,
+    testing::{Driven, SECOND},
+};
+use crate::run::{Event, Origin};
+
+#[test]
+fn what_proved_nothing_is_left_out_and_said() {
+    let mut driven = Driven::up();
+    driven.choose(1, "ownership").keys(&[Key::Enter]);
+    driven.injected(5 * SECOND, "ownership-1");
+    let (case, fault) = ("logs".to_owned(), "ownership-1".to_owned());
+    driven.reverted(6 * SECOND, "ownership-1", Origin::Step);
+    driven.event(7 * SECOND, Event::Struck { case, fault, hit: 0, overflowed: false, struck: Vec::new() });
+    driven.choose(2, "mode").keys(&[Key::Enter]);
+    driven.injected_as(10 * SECOND, "mode-2", false);
+    driven.reverted(12 * SECOND, "mode-2", Origin::Step);
+    driven.choose(2, "read-only").keys(&[Key::Enter]);
+    driven.injected(20 * SECOND, "read-only-3");
+    driven.reverted(22 * SECOND, "read-only-3", Origin::Step);
+    let text = driven.saved();
+    assert!(text.contains("ownership-1 is left out: it struck nothing"), "{text}");
+    assert!(text.contains("mode-2 is left out: its effect was not seen"), "{text}");
+    assert!(!text.contains("inject: { mode") && !text.contains("inject: { ownership"), "{text}");
+    assert!(text.contains("inject: { read-only"), "{text}");
+}
