@@ -21,6 +21,10 @@ pub(super) fn line(event: &Event, case: Option<&CaseRecord>) -> Option<String> {
         {
             format!("{verdict}: {title}: {message}")
         }
+        // of what nobody saw to be out nothing was measured
+        Event::Recovered { recovery_us: Some(_), at_first_look: true, .. } => {
+            "steady at the first look".to_owned()
+        }
         Event::Recovered { recovery_us: Some(took), .. } => {
             format!("recovered in {} ms", took / 1000)
         }

@@ -7,6 +7,27 @@ use super::{
 use crate::run::{Event, Origin};
 
 #[test]
+fn what_nobody_saw_to_be_out_has_not_recovered() {
+    let mut driven = Driven::up();
+    driven.choose(2, "read-only").keys(&[Key::Enter]);
+    driven.injected(5 * SECOND, "read-only-1");
+    driven.reverted(6 * SECOND, "read-only-1", Origin::Step);
+    let recovered = Event::Recovered {
+        case: "logs".into(),
+        assertion: "recover".into(),
+        counted_us: 0,
+        recovery_us: Some(400),
+        objective_us: None,
+        at_first_look: true,
+    };
+    driven.event(6 * SECOND + 500, recovered);
+    let screen = driven.screen(80, 24);
+    assert!(screen.contains("steady at the first look"), "{screen}");
+    assert!(!screen.contains("recovered in"), "{screen}");
+    assert!(!driven.saved().contains("came back in"));
+}
+
+#[test]
 fn what_proved_nothing_is_left_out_and_said() {
     let mut driven = Driven::up();
     driven.choose(1, "ownership").keys(&[Key::Enter]);

@@ -11,7 +11,7 @@ use crate::{
     faults::Kind,
     probes::Sample,
     report::text::one_line,
-    run::{CaseRecord, FaultRecord, SamplePoint},
+    run::{CaseRecord, FaultRecord, RecoveryRecord, SamplePoint},
     units::Duration,
 };
 
@@ -180,8 +180,12 @@ impl Session<'_> {
             // nothing says when it is over but who played it
             return script.wait(until != u64::MAX, until.saturating_sub(from));
         }
-        if let Some(took) = self.measured(from, until) {
-            return script.recovered(took);
+        match self.measured(from, until) {
+            Some(found) if found.at_first_look => {
+                return script.recover(LEAST, "was there at the first look");
+            }
+            Some(RecoveryRecord { recovery_us: Some(took), .. }) => return script.recovered(*took),
+            _ => {}
         }
         let window: Vec<&SamplePoint> =
             self.samples().filter(|it| it.at_us >= from && it.at_us < until).collect();
@@ -202,10 +206,9 @@ impl Session<'_> {
 
 impl Session<'_> {
     /// What the case itself has measured of a recovery, where nobody cut it short.
-    fn measured(&self, from: u64, until: u64) -> Option<u64> {
+    fn measured(&self, from: u64, until: u64) -> Option<&RecoveryRecord> {
         let within = |at: u64| at >= from && at < until;
-        let found = self.case.recoveries.iter().find(|recovery| within(recovery.from_us));
-        found.and_then(|recovery| recovery.recovery_us)
+        self.case.recoveries.iter().find(|recovery| within(recovery.from_us))
     }
 }
 
