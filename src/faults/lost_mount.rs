@@ -59,9 +59,13 @@ impl Look {
 
     fn evidence(&self, before: &Before) -> String {
         let name = |id: &FileId| format!("{}:{}", id.dev, id.inode);
+        let mounts = match self.mounts {
+            1 => "1 mount there".to_owned(),
+            many => format!("{many} mounts there"),
+        };
         format!(
-            "{} mounts there; the path is directory {}, before it {}",
-            self.mounts,
+            "{}; the path is directory {}, before it {}",
+            mounts,
             self.root.as_ref().map_or("none".to_owned(), name),
             name(&before.root)
         )

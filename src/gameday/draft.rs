@@ -135,7 +135,8 @@ fn split(source: &str) -> Vec<Section> {
 /// The first section without the comments before it, but for what editors read.
 fn without_title(text: &str) -> String {
     let is_title = |line: &&str| {
-        line.trim().is_empty() || line.starts_with('#') && !line.starts_with("# yaml-language-server")
+        line.trim().is_empty()
+            || line.starts_with('#') && !line.starts_with("# yaml-language-server")
     };
     let titles = text.lines().take_while(|line| line.trim().is_empty() || line.starts_with('#'));
     let count = titles.clone().count();
@@ -271,7 +272,9 @@ controls:
     fn values_of_the_command_line_are_variables_of_the_draft() {
         let of = |vars: &str, value: &str| {
             let source = format!("keelhaul: 1\nname: a\n{vars}services: {{}}\n");
-            let draft = Draft::of(&source, &[("image".to_owned(), value.to_owned())], &BTreeMap::new()).unwrap();
+            let draft =
+                Draft::of(&source, &[("image".to_owned(), value.to_owned())], &BTreeMap::new())
+                    .unwrap();
             draft.with(&heading(), &[])
         };
         for (vars, value, written) in [
@@ -315,6 +318,10 @@ controls:
                 .with(&heading(), &["  - recover\n".to_owned()])
                 .ends_with("steps:\n  - recover\n")
         );
-        assert!(Draft::of("{ keelhaul: 1, name: a }", &[], &BTreeMap::new()).unwrap_err().contains("hint:"));
+        assert!(
+            Draft::of("{ keelhaul: 1, name: a }", &[], &BTreeMap::new())
+                .unwrap_err()
+                .contains("hint:")
+        );
     }
 }

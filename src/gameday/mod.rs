@@ -16,11 +16,11 @@ mod painter;
 mod panics;
 mod play;
 mod queue;
+#[cfg(test)]
+mod saving_tests;
 mod script;
 mod state;
 mod terminal;
-#[cfg(test)]
-mod saving_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

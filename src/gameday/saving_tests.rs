@@ -34,7 +34,10 @@ fn what_proved_nothing_is_left_out_and_said() {
     driven.injected(5 * SECOND, "ownership-1");
     let (case, fault) = ("logs".to_owned(), "ownership-1".to_owned());
     driven.reverted(6 * SECOND, "ownership-1", Origin::Step);
-    driven.event(7 * SECOND, Event::Struck { case, fault, hit: 0, overflowed: false, struck: Vec::new() });
+    driven.event(
+        7 * SECOND,
+        Event::Struck { case, fault, hit: 0, overflowed: false, struck: Vec::new() },
+    );
     driven.choose(2, "mode").keys(&[Key::Enter]);
     driven.injected_as(10 * SECOND, "mode-2", false);
     driven.reverted(12 * SECOND, "mode-2", Origin::Step);

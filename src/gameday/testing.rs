@@ -151,10 +151,7 @@ impl Driven {
             },
         );
         let (evidence, notes) = ("a write gets EROFS".to_owned(), Vec::new());
-        self.event(
-            at + 1,
-            Event::Injected { case, fault, proven, evidence, notes, took_us: 900 },
-        );
+        self.event(at + 1, Event::Injected { case, fault, proven, evidence, notes, took_us: 900 });
         if let Some(lasts) = call.lasts {
             let end = at + u64::try_from(lasts.0.as_micros()).unwrap();
             let mut all = self.state.in_force.clone();

@@ -41,10 +41,12 @@ impl Container {
             }
         };
         if let Some(state) = self.state {
-            want(facts.state == state, format!("state is not {state:?}").to_lowercase());
+            let text = format!("state is {:?}, not {state:?}", facts.state).to_lowercase();
+            want(facts.state == state, text);
         }
         if let Some(health) = self.health {
-            want(facts.health == health, format!("health is not {health:?}").to_lowercase());
+            let text = format!("health is {:?}, not {health:?}", facts.health).to_lowercase();
+            want(facts.health == health, text);
         }
         if let Some(code) = self.exit_code {
             want(facts.exit_code == code, format!("exit code is not {code}"));
@@ -155,6 +157,15 @@ mod tests {
         let sample = wanted.read(&world).await.unwrap();
         assert!(sample.holds() && sample.observed.contains("2 OOM kills"), "{sample:?}");
         assert!(!world.set().container.as_ref().unwrap().oom_killed);
+    }
+
+    #[tokio::test]
+    async fn what_it_is_instead_is_said() {
+        let world = World::default();
+        world.set().container.as_mut().unwrap().health = Health::Unhealthy;
+        let wanted = probe("{ service: agent, health: healthy }");
+        let violation = wanted.read(&world).await.unwrap().violation;
+        assert_eq!(violation.as_deref(), Some("health is unhealthy, not healthy"));
     }
 
     #[test]

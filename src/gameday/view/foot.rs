@@ -106,7 +106,7 @@ fn above(state: &State, paint: Paint) -> (String, Style) {
             "type the file, in place of `<file>`   Enter: inject   Esc: back"
         }
         (None, Mode::Form(_)) => "Enter: inject   Esc: back   Ctrl-U: clear   `for:` is its time",
-        (None, Mode::Find(..)) => "a fault by name: Enter: type it   Esc: back",
+        (None, Mode::Find(..)) => "a fault by name: Enter: open it   Esc: back",
         (None, Mode::Note(_)) => "note, with its time: Enter   Esc: back",
         (None, Mode::Save(_)) => "save as a scenario: Enter   Esc: back",
         (None, Mode::Watch | Mode::Help) => "",
