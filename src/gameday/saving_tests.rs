@@ -1,10 +1,30 @@
-//! What a saved game day leaves out, and that it says so.
+//! What becomes of a game day: what is saved leaves out and says so, and what its page tells.
 
 use super::{
     Key,
     testing::{Driven, SECOND},
 };
-use crate::run::{Event, Origin};
+use crate::{
+    report::html,
+    run::{Event, Origin},
+};
+
+#[test]
+fn a_note_is_among_what_happened_in_time_order() {
+    let mut driven = Driven::up();
+    driven.choose(2, "read-only").keys(&[Key::Enter]);
+    driven.injected(5 * SECOND, "read-only-1");
+    let text = "alice: pager went off".to_owned();
+    driven.event(6 * SECOND, Event::Noted { case: Some("logs".into()), text });
+    driven.reverted(7 * SECOND, "read-only-1", Origin::Step);
+    let mut page = Vec::new();
+    html::write(&driven.state.record, &mut page).unwrap();
+    let page = String::from_utf8(page).unwrap();
+    let told = page.split("<h3>What happened</h3>").nth(1).unwrap().split("<h3>").next().unwrap();
+    let at = |part: &str| told.find(part).unwrap_or_else(|| panic!("{part}: {told}"));
+    assert!(at("read-only-1 is injected") < at("alice: pager went off"), "{told}");
+    assert!(at("alice: pager went off") < at("read-only-1 is reverted"), "{told}");
+}
 
 #[test]
 fn what_nobody_saw_to_be_out_has_not_recovered() {

@@ -1,11 +1,11 @@
 //! Moments of a case that a reader looks for: a fault comes and goes, a probe notices it, the steady
-//! state is there again, or its objective is over without it.
+//! state is there again, or its objective is over without it. And what was noted, by people above all.
 
 use std::collections::HashMap;
 
 use crate::{
     faults::Kind,
-    report::text::{one_line, span},
+    report::text::{LINE, one_line, span},
     run::{CaseRecord, FaultRecord, RecoveryRecord, SamplePoint},
     scenario::Hypothesis,
 };
@@ -43,6 +43,7 @@ pub(super) fn moments(case: &CaseRecord) -> Moments {
     let mut all: Vec<Moment> = case.faults.iter().flat_map(came_and_went).collect();
     all.extend(noticed(case));
     all.extend(case.recoveries.iter().filter_map(recovered));
+    all.extend(noted(case));
     all.sort_by_key(|moment| moment.at_us);
     let found = all.len();
     // faults that come and go by the hundred must not push out what became of them
@@ -55,6 +56,15 @@ pub(super) fn moments(case: &CaseRecord) -> Moments {
         fits
     });
     Moments { more: found > all.len(), all }
+}
+
+/// What was noted, at its time.
+fn noted(case: &CaseRecord) -> impl Iterator<Item = Moment> {
+    let notes = case.notes_us.iter().zip(&case.notes);
+    notes.map(|(at_us, note)| {
+        let text = format!("note: {}", one_line(note, LINE));
+        Moment { at_us: *at_us, text, mark: None }
+    })
 }
 
 /// The first notice of each fault; one reading is the notice of the last fault before it.
