@@ -11,6 +11,7 @@ use super::{
 use crate::{
     faults::FaultSpec,
     probes::Sample,
+    protocol::LoadStats,
     run::{CaseStart, Event, FORMAT, Origin, Phase, Redactor, RunStart, Stamped},
     runtime,
     scenario::load_all,
@@ -119,6 +120,31 @@ impl Driven {
         self
     }
 
+    /// As on a machine that can do everything: what `check` refuses is offered last, the image has no
+    /// health check, and the load goes on.
+    pub(super) fn as_it_is(mut self) -> Self {
+        let mut all = self.state.offers.clone();
+        for here in &mut all {
+            for offer in here.iter_mut() {
+                offer.why_not = self.state.read(&offer.line.replace("<file>", "file")).err();
+            }
+            here.sort_by_key(|offer| (offer.why_not.is_some(), offer.name));
+        }
+        self.input(Input::Opened(all));
+        let subject = ("agent".to_owned(), runtime::State::Running, runtime::Health::None);
+        self.input(Input::Subjects(vec![subject]));
+        for second in [1, 2] {
+            let stats = LoadStats {
+                elapsed_us: second * SECOND,
+                acknowledged: second * 50,
+                ..LoadStats::default()
+            };
+            let (case, workload) = (CASE.to_owned(), "records".to_owned());
+            self.event(second, Event::LoadSampled { case, workload, stats });
+        }
+        self
+    }
+
     /// Chooses a place and a fault, and opens its form.
     pub(super) fn choose(&mut self, place: usize, fault: &str) -> &mut Self {
         self.state.focus = Focus::Places;
@@ -150,7 +176,7 @@ impl Driven {
                 scope: call.fault.scope(),
             },
         );
-        let (evidence, notes) = ("a write gets EROFS".to_owned(), Vec::new());
+        let (evidence, notes) = ("creating a file: EROFS; the mount is ro".to_owned(), Vec::new());
         self.event(at + 1, Event::Injected { case, fault, proven, evidence, notes, took_us: 900 });
         if let Some(lasts) = call.lasts {
             let end = at + u64::try_from(lasts.0.as_micros()).unwrap();

@@ -58,7 +58,8 @@ fn the_screen_with_a_fault_in_force() {
 fn the_screen_in_the_readme_is_that_of_its_first_scenario() {
     let readme = include_str!("../../README.md");
     let source = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
-    let mut driven = under(Driven::on(source, &Redactor::default()));
+    let driven = Driven::on(source, &Redactor::default());
+    let mut driven = under(driven.as_it_is());
     driven.input(Input::Clock(28 * SECOND));
     let screen = driven.screen(80, 24);
     assert!(readme.contains(&screen), "{screen}");
@@ -216,7 +217,7 @@ fn a_fault_is_reverted_by_key_and_time_is_shown_until_then() {
     let mut driven = one_fault();
     driven.input(Input::Clock(30 * SECOND));
     let screen = driven.screen(80, 24);
-    for part in ["IN FORCE: 1", "IN FORCE 00:40 left", "NOT agent", "a write gets EROFS"] {
+    for part in ["IN FORCE: 1", "IN FORCE 00:40 left", "NOT agent", "creating a file: EROFS"] {
         assert!(screen.contains(part), "{part}:\n{screen}");
     }
     driven.keys(&[Key::Char('r')]);
