@@ -94,7 +94,7 @@ impl Original<'_> {
         }
         let _ = writeln!(text, "    env:");
         for (key, value) in own {
-            let shown = secrets.hidden(value);
+            let shown = secrets.hidden_of(key, value);
             let remark = if shown == value { "" } else { " # stands in for yours" };
             let _ = writeln!(text, "      {}: {}{remark}", yaml::text(key), yaml::text(&shown));
         }

@@ -3,7 +3,7 @@
 
 use crate::{
     runtime::Choices,
-    secrets::{is_secret, passwords},
+    secrets::{is_plain, is_secret, passwords},
 };
 
 /// What stands in for a secret: in a run of its own, any will do.
@@ -29,20 +29,62 @@ impl Secrets {
         Self(all)
     }
 
+    /// What a variable or an option of this name is given, with a stand-in for every secret.
+    pub(super) fn hidden_of(&self, name: &str, value: &str) -> String {
+        if is_secret(name, value) { STAND_IN.into() } else { self.hidden(value) }
+    }
+
     /// The text with a stand-in for every secret.
-    pub(super) fn hidden(&self, text: &str) -> String {
-        if self.0.iter().any(|secret| secret == text) {
+    fn hidden(&self, text: &str) -> String {
+        // a password that is a word is the name of a user, a program or a directory as well
+        let (plain, rare): (Vec<&String>, Vec<&String>) =
+            self.0.iter().partition(|secret| is_plain(secret));
+        if rare.iter().any(|secret| *secret == text) {
             return STAND_IN.into();
         }
-        let inside = self.0.iter().filter(|secret| secret.len() >= LEAST);
-        inside.fold(without_passwords(text), |text, secret| text.replace(secret, STAND_IN))
+        let inside = rare.into_iter().filter(|secret| secret.len() >= LEAST);
+        let text =
+            inside.fold(without_passwords(text), |text, secret| text.replace(secret, STAND_IN));
+        plain.into_iter().fold(text, |text, secret| without_assigned(&text, secret))
     }
 
     /// A command; its program is none, though a password may be the same word.
     pub(super) fn hidden_in(&self, words: &[String]) -> Vec<String> {
-        let (program, rest) = words.split_at(words.len().min(1));
-        program.iter().cloned().chain(rest.iter().map(|word| self.hidden(word))).collect()
+        let program = words.first().cloned();
+        let rest = words.windows(2).map(|pair| match pair {
+            [option, value] if option.starts_with('-') && !option.contains('=') => {
+                // what follows `--requirepass` is a secret only where it is one of those known
+                let known = self.0.contains(value);
+                if known { self.hidden_of(option, value) } else { self.hidden(value) }
+            }
+            [_, value] => self.hidden(value),
+            _ => String::new(),
+        });
+        program.into_iter().chain(rest).collect()
     }
+}
+
+/// A secret that is a word is looked for where a name of secrets is given it, `PASSWORD=WORD`, and
+/// only as a whole.
+fn without_assigned(text: &str, secret: &str) -> String {
+    let (mut shown, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once(secret) {
+        shown.push_str(before);
+        let goes_on = after.starts_with(|c: char| c.is_alphanumeric() || "_-./".contains(c));
+        let is_given = !goes_on && is_secret(assigned_to(&shown), secret);
+        shown.push_str(if is_given { STAND_IN } else { secret });
+        rest = after;
+    }
+    shown + rest
+}
+
+/// The name before the `=`, or the `="`, that a text ends with; empty where it ends with none.
+fn assigned_to(text: &str) -> &str {
+    let Some(before) = text.trim_end_matches(['"', '\'']).strip_suffix('=') else { return "" };
+    let name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    before
+        .rfind(|c: char| !name(c))
+        .map_or(before, |at| before[at..].trim_start_matches(|c: char| !name(c)))
 }
 
 /// A short password is looked for where it stands, and nowhere else.
@@ -76,8 +118,42 @@ mod tests {
         ]));
         let (bare, inside) = (STAND_IN.to_owned(), format!("--auth={STAND_IN}"));
         assert_eq!(command, texts(&["s3cret", "--requirepass", &bare, &inside, "v12"]));
+        assert_eq!(secrets.hidden_of("PIN_TOKEN", "12"), STAND_IN);
         let url = secrets.hidden("amqp://app:pw@queue/x");
         assert_eq!(url, format!("amqp://app:{STAND_IN}@queue/x"));
         assert_eq!(secrets.hidden("http://host:80/a@b"), "http://host:80/a@b");
+    }
+
+    /// `postgres` is a password, a user, a scheme and a part of paths at once.
+    #[test]
+    fn a_password_that_is_a_word_is_hidden_only_where_it_is_one() {
+        let url = "postgres://postgres:postgres@db/postgres";
+        let env = ["POSTGRES_PASSWORD=postgres", "REDIS_PASSWORD=redis"];
+        let secrets = Secrets::of(&Choices { env: texts(&env), ..Choices::default() });
+        let data = "/var/lib/postgresql/data/pgdata";
+        for (name, value, shown) in [
+            ("POSTGRES_PASSWORD", "postgres", STAND_IN),
+            ("POSTGRES_USER", "postgres", "postgres"),
+            ("PGDATA", data, data),
+            ("URL", url, "postgres://postgres:keelhaul-starter@db/postgres"),
+            (
+                "CONNECTION",
+                "user=postgres password=postgres",
+                "user=postgres password=keelhaul-starter",
+            ),
+            (
+                "OPTS",
+                "--password='redis' --auth=redis-cli",
+                "--password='keelhaul-starter' --auth=redis-cli",
+            ),
+        ] {
+            assert_eq!(secrets.hidden_of(name, value), shown, "{name}");
+        }
+        let command =
+            ["gosu", "postgres", "postgres", "redis-server", "redis", "--requirepass", "redis"];
+        let mut shown = texts(&command);
+        shown[6] = STAND_IN.into();
+        assert_eq!(secrets.hidden_in(&texts(&command)), shown);
+        assert_eq!(secrets.hidden_in(&texts(&["x", "--pass", "3"])), ["x", "--pass", "3"]);
     }
 }
