@@ -124,7 +124,9 @@ async fn of_container(name: &str) -> anyhow::Result<Option<Vec<Starter>>> {
     let only_read = only_read(&docker, choices).await?;
     say_left_out(&scenario);
     let ports = BTreeMap::from([(service.clone(), choices.ports.clone())]);
-    let origin = Origin { name: "", head: &head, ports: &ports, only_read: &only_read };
+    let only_declared = !choices.published;
+    let origin =
+        Origin { name: "", head: &head, ports: &ports, only_declared, only_read: &only_read };
     Ok(Some(starter::suite(&origin, &scenario)))
 }
 
@@ -171,7 +173,7 @@ fn of_compose(file: &Path, out: &Path) -> anyhow::Result<Option<Vec<Starter>>> {
     let name = file.parent().and_then(Path::file_name).map(|name| words(&name.to_string_lossy()));
     let name = name.unwrap_or_else(|| "suite".into());
     let ports = compose_ports(&scenario_file, &whole(&as_it_is), beside(&directory()));
-    let origin = Origin { name: &name, head: &head, ports: &ports, only_read: &[] };
+    let origin = Origin { name: &name, head: &head, ports: &ports, only_declared: false, only_read: &[] };
     Ok(Some(starter::suite(&origin, &scenario)))
 }
 

@@ -45,7 +45,7 @@ fn subjects(named: &[(String, &Theirs<'_>)]) -> String {
         let _ = writeln!(text, "  {}: {{ attach: {} }}", yaml::text(name), selector(one));
     }
     let told = named.iter().map(|(name, one)| (name.as_str(), well(&one.facts), &one.ports[..]));
-    text.push_str(&steady::state(told));
+    text.push_str(&steady::state(told, false));
     text
 }
 

@@ -45,6 +45,8 @@ pub struct Origin<'a> {
     pub head: &'a dyn Fn(Over<'_>) -> String,
     /// TCP ports that they serve, by service.
     pub ports: &'a BTreeMap<String, Vec<u16>>,
+    /// They are only declared: what is exposed is not always served.
+    pub only_declared: bool,
     /// Mount points where it has written nothing that a power cut could take.
     pub only_read: &'a [String],
 }
@@ -72,7 +74,7 @@ pub fn suite(origin: &Origin<'_>, scenario: &Scenario) -> Vec<Starter> {
             let over = place.volume_name().zip(volume.as_deref());
             let mut text = opening(&name, recipe.about, scenario);
             text.push_str(&(origin.head)(over));
-            text.push_str(&steady_state(scenario, origin.ports));
+            text.push_str(&steady_state(scenario, origin));
             text.push_str(&(recipe.steps)(place));
             Starter { name: format!("{name}.yaml"), text }
         })
@@ -146,12 +148,12 @@ fn notices_after(service: &Service) -> u64 {
     check.map_or(0, |check| 2 * check.interval.max(Duration::from_secs(1)).0.as_secs())
 }
 
-fn steady_state(scenario: &Scenario, ports: &BTreeMap<String, Vec<u16>>) -> String {
+fn steady_state(scenario: &Scenario, origin: &Origin<'_>) -> String {
     let told = lasting(scenario).map(|(name, service)| {
         let well = if service.healthcheck.is_some() { Well::Healthy } else { Well::Running };
-        (name.as_str(), well, ports.get(name).map(Vec::as_slice).unwrap_or_default())
+        (name.as_str(), well, origin.ports.get(name).map(Vec::as_slice).unwrap_or_default())
     });
-    format!("\n{}", steady::state(told))
+    format!("\n{}", steady::state(told, origin.only_declared))
 }
 
 #[cfg(test)]

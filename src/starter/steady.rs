@@ -17,15 +17,24 @@ pub(super) enum Well {
 }
 
 /// The `steady_state` of services, each with the TCP ports that it serves. Where a health check knows
-/// better, no port is guessed: not every one that is declared is served.
-pub(super) fn state<'a>(services: impl IntoIterator<Item = (&'a str, Well, &'a [u16])>) -> String {
+/// better, no port is guessed. Where ports are `only_declared`, each is a comment: an image exposes more
+/// than it serves, and whoever reads it knows which.
+pub(super) fn state<'a>(
+    services: impl IntoIterator<Item = (&'a str, Well, &'a [u16])>,
+    only_declared: bool,
+) -> String {
+    let (sign, why) = if only_declared {
+        ("# ", " # exposed by the image: if it is served, this may be asked")
+    } else {
+        ("", "")
+    };
     let mut text = String::from("steady_state:\n");
     for (name, well, ports) in services {
         let (name, holds) = (yaml::text(name), well.holds());
         // writing to a string cannot fail
         let _ = writeln!(text, "  - container: {{ service: {name}, {holds} }}");
         for port in ports.iter().filter(|_| well == Well::Running) {
-            let _ = writeln!(text, "  - tcp: {{ service: {name}, port: {port} }}");
+            let _ = writeln!(text, "  {sign}- tcp: {{ service: {name}, port: {port} }}{why}");
         }
     }
     text
@@ -38,5 +47,18 @@ impl Well {
             Self::Running => "state: running",
             Self::Paused => "state: paused",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_only_declared_is_not_asked() {
+        let state = |only_declared| state([("zoo", Well::Running, &[2181][..])], only_declared);
+        let head = "steady_state:\n  - container: { service: zoo, state: running }\n";
+        assert_eq!(state(false), format!("{head}  - tcp: {{ service: zoo, port: 2181 }}\n"));
+        assert!(state(true).starts_with(&format!("{head}  # - tcp: ")), "{}", state(true));
     }
 }
