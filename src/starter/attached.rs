@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    Starter, fitting, head_of, no_crash,
+    Starter, fitting, free, head_of, no_crash,
     recipes::{ON_OTHERS, Place, RECIPES},
     steady::{self, Well},
     words, yaml,
@@ -109,11 +109,9 @@ fn fits(text: &str, (service, found): (&str, &Case)) -> bool {
 fn named<'a, 'b>(all: &'a [Theirs<'b>]) -> Vec<(String, &'a Theirs<'b>)> {
     let mut named: Vec<(String, &Theirs<'_>)> = Vec::new();
     for one in all {
-        let plain = fitting(&words(&one.chosen.name));
-        let taken = |name: &String| named.iter().any(|(other, _)| other == name);
-        let numbered = (2..).map(|number| format!("{plain}-{number}"));
-        let free = std::iter::once(plain.clone()).chain(numbered).find(|name| !taken(name));
-        named.push((free.unwrap_or(plain), one));
+        let taken = |name: &str| named.iter().any(|(other, _)| other == name);
+        let name = free(&words(&one.chosen.name), taken);
+        named.push((name, one));
     }
     named
 }

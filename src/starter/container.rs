@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Over, secrets::Secrets, yaml};
+use super::{Over, free, secrets::Secrets, yaml};
 use crate::{
     runtime::{Choices, ChosenMount, ChosenSource, Ulimit},
     units::Size,
@@ -212,10 +212,9 @@ fn name_of(path: &str) -> String {
 fn names(mounts: &[ChosenMount]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for mount in mounts {
-        let plain = name_of(&mount.destination);
-        let numbered = (2..).map(|number| format!("{plain}-{number}"));
-        let free = std::iter::once(plain.clone()).chain(numbered).find(|it| !names.contains(it));
-        names.extend(free);
+        let taken = |name: &str| names.iter().any(|other| other == name);
+        let name = free(&name_of(&mount.destination), taken);
+        names.push(name);
     }
     names
 }
@@ -294,6 +293,9 @@ mod tests {
             ..Choices::default()
         };
         assert_eq!(names(&choices.mounts), ["a-b", "a-b-2", "a-b-2-2", "root"]);
+        let deep = ["/srv/one", "/srv/two"].map(|at| format!("{at}{}/data", "/deep".repeat(20)));
+        let deep = names(&deep.map(|at| bind("/srv", &at, true)));
+        assert!(deep.iter().all(|name| name.len() <= 63) && deep[0] != deep[1], "{deep:?}");
         let on_host = |_: &str| OnHost::Directory;
         let text = original(&choices, &on_host).copy(None);
         for line in [

@@ -114,13 +114,21 @@ fn fitting(name: &str) -> String {
     name.get(from..).unwrap_or_default().trim_start_matches('-').to_owned()
 }
 
-/// A name as lower-case words joined by hyphens.
+/// A name that fits and is not taken: as it is wanted, or with a number behind it.
+fn free(wanted: &str, taken: impl Fn(&str) -> bool) -> String {
+    let plain = fitting(wanted);
+    let numbered = (2..).map(|number| fitting(&format!("{plain}-{number}")));
+    let mut all = std::iter::once(plain.clone()).chain(numbered);
+    all.find(|name| !taken(name)).unwrap_or_default()
+}
+
+/// A name as lower-case words joined by hyphens, as long as a name may be.
 #[must_use]
 pub fn words(name: &str) -> String {
     let lower = name.to_lowercase();
     let words: Vec<&str> =
         lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|it| !it.is_empty()).collect();
-    if words.is_empty() { "service".into() } else { words.join("-") }
+    if words.is_empty() { "service".into() } else { fitting(&words.join("-")) }
 }
 
 fn opening(name: &str, about: &str, scenario: &Scenario) -> String {
@@ -164,5 +172,15 @@ mod tests {
     fn names_become_words() {
         assert_eq!(words("Shop_db.1"), "shop-db-1");
         assert_eq!(words("__"), "service");
+    }
+
+    #[test]
+    fn a_name_is_never_too_long_and_given_once() {
+        let long = format!("shop-{}", "x".repeat(80));
+        assert_eq!(words(&long), "x".repeat(63));
+        let second = free(&long, |name| name == "x".repeat(63));
+        assert_eq!(second, format!("{}-2", "x".repeat(61)));
+        let third = free("db", |name| ["db", "db-2"].contains(&name));
+        assert_eq!(third, "db-3");
     }
 }
