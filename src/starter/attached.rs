@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    Starter, fitting, free, head_of, no_crash,
+    Starter, free, head_of, name_in, no_crash,
     recipes::{ON_OTHERS, Place, RECIPES},
     steady::{self, Well},
     words, yaml,
@@ -65,16 +65,17 @@ pub fn on_others(all: &[Theirs<'_>], case: &Case) -> Vec<Starter> {
         let whole = std::iter::once(Place::service(name, &service));
         for place in whole.chain(mounts) {
             let applies = RECIPES.iter().chain(ON_OTHERS).filter(|recipe| (recipe.applies)(&place));
-            let texts = applies.map(|recipe| {
-                let own = fitting(&format!("{}-{}", place.words(""), recipe.name));
+            for recipe in applies {
+                let own = name_in(&suite, &format!("{}-{}", place.words(""), recipe.name));
                 // the others would be claimed, and held to their state, for nothing
                 let alone = subjects(&[(name.clone(), *one)]);
                 let noticed = if one.facts.health == Health::None { 0 } else { NOTICED_S };
                 let head = head_of(&own, recipe.about, ALLOW, noticed);
                 let text = format!("{head}{alone}{}", (recipe.steps)(&place));
-                Starter { name: format!("{own}.yaml"), text }
-            });
-            suite.extend(texts.filter(|starter| fits(&starter.text, (name, case))));
+                if fits(&text, (name, case)) {
+                    suite.push(Starter { name: format!("{own}.yaml"), text });
+                }
+            }
         }
     }
     suite
@@ -196,6 +197,9 @@ mod tests {
             "db-run-tmpfs-full.yaml",
         ];
         assert_eq!(suite(kept, RestartPolicy::Always), expected);
+        let alike = ["/a-b", "/a/b"].map(|at| mount(at, "tmpfs", "")).into();
+        let expected = ["db-restart.yaml", "db-a-b-tmpfs-full.yaml", "db-a-b-tmpfs-full-2.yaml"];
+        assert_eq!(suite(alike, RestartPolicy::No), expected);
         let own = |others: &[&str]| {
             let shared_with = others.iter().map(ToString::to_string).collect();
             let own = Some(OwnFilesystem { fs_type: "ext4".into(), shared_with });

@@ -66,20 +66,26 @@ pub fn suite(origin: &Origin<'_>, scenario: &Scenario) -> Vec<Starter> {
         }))
     });
     let places: Vec<Place<'_>> = places.collect();
-    let each = places.iter().flat_map(|place| {
+    let mut suite = Vec::new();
+    for place in &places {
         let all = RECIPES.iter().chain(OWN);
-        all.filter(move |recipe| (recipe.applies)(place)).map(move |recipe| {
-            let name = fitting(&format!("{}-{}", place.words(origin.name), recipe.name));
+        for recipe in all.filter(|recipe| (recipe.applies)(place)) {
+            let name = name_in(&suite, &format!("{}-{}", place.words(origin.name), recipe.name));
             let volume = (recipe.volume)(place);
             let over = place.volume_name().zip(volume.as_deref());
             let mut text = opening(&name, recipe.about, scenario);
             text.push_str(&(origin.head)(over));
             text.push_str(&steady_state(scenario, origin));
             text.push_str(&(recipe.steps)(place));
-            Starter { name: format!("{name}.yaml"), text }
-        })
-    });
-    each.collect()
+            suite.push(Starter { name: format!("{name}.yaml"), text });
+        }
+    }
+    suite
+}
+
+/// A scenario's name that no file of the suite has: `/a-b` and `/a/b` read alike.
+fn name_in(suite: &[Starter], wanted: &str) -> String {
+    free(wanted, |name| suite.iter().any(|one| one.name.strip_suffix(".yaml") == Some(name)))
 }
 
 /// What a suite leaves out that somebody would look for, each in words.
@@ -182,5 +188,30 @@ mod tests {
         assert_eq!(second, format!("{}-2", "x".repeat(61)));
         let third = free("db", |name| ["db", "db-2"].contains(&name));
         assert_eq!(third, "db-3");
+    }
+
+    /// The suite of services that are mounted and called alike.
+    #[test]
+    fn no_two_files_of_a_suite_have_one_name() {
+        let mounts = "mounts: { /a-b: one, /a/b: two, /data: three, /data/data: four }";
+        let service = |name: &str| format!("  {name}: {{ image: x, {mounts} }}\n");
+        let volumes = ["one", "two", "three", "four"].map(|it| format!("  {it}: {{ docker: {{}} }}\n"));
+        let services = [service("web-1"), service("web-a")].concat();
+        let head = format!("volumes:\n{}services:\n{services}", volumes.concat());
+        let text = format!("keelhaul: 1\nname: x\n{head}steps: [ {{ wait: 1ms }} ]\n");
+        let file = ("x.yaml".into(), Ok(text.into_bytes()));
+        let mut loaded =
+            crate::scenario::load_all(&[file], &Default::default(), &Default::default()).unwrap();
+        let scenario = loaded.remove(0).cells.remove(0).scenario;
+        let (of, ports) = (|_: Over<'_>| head.clone(), BTreeMap::new());
+        let origin =
+            Origin { name: "", head: &of, ports: &ports, only_declared: false, only_read: &[] };
+        let suite = suite(&origin, &scenario);
+        let names: std::collections::BTreeSet<_> = suite.iter().map(|one| &one.name).collect();
+        assert_eq!(names.len(), suite.len(), "{names:?}");
+        assert!(names.contains(&"web-1-data-disk-full-2.yaml".to_owned()), "{names:?}");
+        for Starter { name, text } in &suite {
+            assert!(text.contains(&format!("name: {}\n", name.trim_end_matches(".yaml"))), "{text}");
+        }
     }
 }
