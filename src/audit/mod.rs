@@ -19,6 +19,7 @@ pub use declared::declared;
 pub use gather::{Unlooked, gather};
 pub use rules::RULES;
 pub use text::human;
+pub use user::resolve;
 
 /// A container and everything that rules look at.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -4,7 +4,8 @@ use super::User;
 
 /// The user of `uid`, `uid:gid`, `name` or `name:group`, as the engine resolves them; none for a
 /// name that the files do not know. `added` are further groups, by id or name.
-pub(super) fn resolve(chosen: &str, added: &[String], passwd: &str, group: &str) -> Option<User> {
+#[must_use]
+pub fn resolve(chosen: &str, added: &[String], passwd: &str, group: &str) -> Option<User> {
     let (user, chosen_group) = match chosen.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (chosen, None),

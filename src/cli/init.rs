@@ -19,9 +19,9 @@ use super::{
     output, theirs,
 };
 use crate::{
-    diagnostic,
+    audit, diagnostic,
     report::text::count,
-    runtime::{Choices, ChosenSource, Docker, reaches_engine},
+    runtime::{Choices, ChosenSource, Docker, RuntimeError, reaches_engine},
     scenario::{Beside, Env, Gap, Scenario, Sets, compose_gaps, compose_ports, load_beside},
     starter::{self, OnHost, Origin, Original, Over, Starter, words},
     verdict::ExitCode,
@@ -124,10 +124,30 @@ async fn of_container(name: &str) -> anyhow::Result<Option<Vec<Starter>>> {
     let only_read = only_read(&docker, choices).await?;
     say_left_out(&scenario);
     let ports = BTreeMap::from([(service.clone(), choices.ports.clone())]);
-    let only_declared = !choices.published;
+    let user = runs_as(&docker, choices).await?;
+    let run_as = user.into_iter().map(|user| (service.clone(), user)).collect();
+    let (only_declared, only_read) = (!choices.published, &only_read[..]);
     let origin =
-        Origin { name: "", head: &head, ports: &ports, only_declared, only_read: &only_read };
+        Origin { name: "", head: &head, ports: &ports, only_declared, only_read, run_as: &run_as };
     Ok(Some(starter::suite(&origin, &scenario)))
+}
+
+/// `UID:GID` of its user by its own files, which nobody else knows; none where they do not tell.
+async fn runs_as(docker: &Docker, choices: &Choices) -> anyhow::Result<Option<String>> {
+    // asked for a file, the engine would make missing directories of its binds
+    if choices.user.is_empty() || choices.makes_binds && !choices.running {
+        return Ok(None);
+    }
+    let mut texts = Vec::new();
+    for path in ["/etc/passwd", "/etc/group"] {
+        let found = match docker.small_file(&choices.id, path).await {
+            Err(RuntimeError::Refused { .. } | RuntimeError::Timeout { .. }) => None,
+            found => found?,
+        };
+        texts.push(String::from_utf8_lossy(&found.unwrap_or_default()).into_owned());
+    }
+    let user = audit::resolve(&choices.user, &choices.groups, &texts[0], &texts[1]);
+    Ok(user.map(|user| format!("{}:{}", user.uid, user.gid)))
 }
 
 /// Where it has written nothing that a power cut could take, which is said.
@@ -173,7 +193,10 @@ fn of_compose(file: &Path, out: &Path) -> anyhow::Result<Option<Vec<Starter>>> {
     let name = file.parent().and_then(Path::file_name).map(|name| words(&name.to_string_lossy()));
     let name = name.unwrap_or_else(|| "suite".into());
     let ports = compose_ports(&scenario_file, &whole(&as_it_is), beside(&directory()));
-    let origin = Origin { name: &name, head: &head, ports: &ports, only_declared: false, only_read: &[] };
+    // of an image that no container is looked at of, nobody knows who a name is
+    let (only_declared, only_read, run_as) = (false, &[][..], &BTreeMap::new());
+    let origin =
+        Origin { name: &name, head: &head, ports: &ports, only_declared, only_read, run_as };
     Ok(Some(starter::suite(&origin, &scenario)))
 }
 

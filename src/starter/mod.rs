@@ -49,6 +49,8 @@ pub struct Origin<'a> {
     pub only_declared: bool,
     /// Mount points where it has written nothing that a power cut could take.
     pub only_read: &'a [String],
+    /// `UID:GID` that each service runs as, where its image was looked into.
+    pub run_as: &'a BTreeMap<String, String>,
 }
 
 /// How long after a fault a service may take, beside what its health check takes to notice.
@@ -59,10 +61,12 @@ const PATIENCE_S: u64 = 30;
 pub fn suite(origin: &Origin<'_>, scenario: &Scenario) -> Vec<Starter> {
     let places = lasting(scenario).flat_map(|(name, service)| {
         let whole = std::iter::once(Place::service(name, service));
+        let runs_as = origin.run_as.get(name).map(String::as_str).unwrap_or_default();
         whole.chain(service.mounts.iter().map(move |(path, mount)| {
             let volume = scenario.volumes.get(&mount.volume);
             let only_read = origin.only_read.contains(path);
-            Place::mount(name, service, (path, mount), volume).only_read(only_read)
+            let place = Place::mount(name, service, (path, mount), volume);
+            place.only_read(only_read).runs_as(runs_as)
         }))
     });
     let places: Vec<Place<'_>> = places.collect();
@@ -190,6 +194,43 @@ mod tests {
         assert_eq!(third, "db-3");
     }
 
+    /// The suite of a head whose volumes are all the engine's.
+    fn suite_of(head: &str, run_as: &BTreeMap<String, String>) -> Vec<Starter> {
+        let text = format!("keelhaul: 1\nname: x\n{head}steps: [ {{ wait: 1ms }} ]\n");
+        let file = ("x.yaml".into(), Ok(text.into_bytes()));
+        let mut loaded =
+            crate::scenario::load_all(&[file], &Default::default(), &Default::default()).unwrap();
+        let scenario = loaded.remove(0).cells.remove(0).scenario;
+        let of = |over: Over<'_>| match over {
+            Some((_, kind)) => head.replace("{ docker: {} }", kind),
+            None => head.to_owned(),
+        };
+        let (ports, only_declared) = (BTreeMap::new(), false);
+        let origin =
+            Origin { name: "", head: &of, ports: &ports, only_declared, only_read: &[], run_as };
+        suite(&origin, &scenario)
+    }
+
+    /// Who `node` is, the image tells; without it, whoever reads the file must.
+    #[test]
+    fn a_disk_belongs_to_the_user_that_the_service_runs_as() {
+        let disk = |user: &str, run_as: &[(&str, &str)]| {
+            let head = format!(
+                "volumes:\n  data: {{ docker: {{}} }}\nservices:\n  app: {{ image: x, user: \"{user}\", \
+                 mounts: {{ /data: data }} }}\n"
+            );
+            let run_as = run_as.iter().map(|(name, ids)| ((*name).into(), (*ids).into())).collect();
+            let suite = suite_of(&head, &run_as);
+            let full = suite.into_iter().find(|one| one.name == "app-data-disk-full.yaml").unwrap();
+            full.text.lines().find(|line| line.contains("ext4")).unwrap().trim().to_owned()
+        };
+        let owned = |ids| format!("data: {{ ext4: {{ size: 256MiB, owner: \"{ids}\" }} }}");
+        assert_eq!(disk("node", &[("app", "1000:1000")]), owned("1000:1000"));
+        assert_eq!(disk("7", &[]), owned("7:0"));
+        assert_eq!(disk("root", &[]), "data: { ext4: { size: 256MiB } }");
+        assert!(disk("node", &[]).ends_with("gives it to node"), "{}", disk("node", &[]));
+    }
+
     /// The suite of services that are mounted and called alike.
     #[test]
     fn no_two_files_of_a_suite_have_one_name() {
@@ -198,15 +239,7 @@ mod tests {
         let volumes = ["one", "two", "three", "four"].map(|it| format!("  {it}: {{ docker: {{}} }}\n"));
         let services = [service("web-1"), service("web-a")].concat();
         let head = format!("volumes:\n{}services:\n{services}", volumes.concat());
-        let text = format!("keelhaul: 1\nname: x\n{head}steps: [ {{ wait: 1ms }} ]\n");
-        let file = ("x.yaml".into(), Ok(text.into_bytes()));
-        let mut loaded =
-            crate::scenario::load_all(&[file], &Default::default(), &Default::default()).unwrap();
-        let scenario = loaded.remove(0).cells.remove(0).scenario;
-        let (of, ports) = (|_: Over<'_>| head.clone(), BTreeMap::new());
-        let origin =
-            Origin { name: "", head: &of, ports: &ports, only_declared: false, only_read: &[] };
-        let suite = suite(&origin, &scenario);
+        let suite = suite_of(&head, &BTreeMap::new());
         let names: std::collections::BTreeSet<_> = suite.iter().map(|one| &one.name).collect();
         assert_eq!(names.len(), suite.len(), "{names:?}");
         assert!(names.contains(&"web-1-data-disk-full-2.yaml".to_owned()), "{names:?}");

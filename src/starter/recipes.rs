@@ -16,6 +16,8 @@ pub(super) struct Place<'a> {
     kind: &'static str,
     /// A service that has written nothing there has nothing to lose.
     only_read: bool,
+    /// `UID:GID` that the service runs as; empty where nobody has looked into its image.
+    runs_as: &'a str,
 }
 
 /// A fault, where it applies, and what is written for it.
@@ -145,7 +147,7 @@ pub(super) const ON_OTHERS: &[Recipe] = &[
 
 impl<'a> Place<'a> {
     pub(super) fn service(service: &'a str, of: &'a Service) -> Self {
-        Self { service, of, mount: None, kind: "", only_read: false }
+        Self { service, of, mount: None, kind: "", only_read: false, runs_as: "" }
     }
 
     pub(super) fn mount(
@@ -155,11 +157,15 @@ impl<'a> Place<'a> {
         volume: Option<&VolumeSpec>,
     ) -> Self {
         let kind = volume.map(VolumeSpec::name).unwrap_or_default();
-        Self { service, of, mount: Some(mount), kind, only_read: false }
+        Self { service, of, mount: Some(mount), kind, only_read: false, runs_as: "" }
     }
 
     pub(super) fn only_read(self, only_read: bool) -> Self {
         Self { only_read, ..self }
+    }
+
+    pub(super) fn runs_as(self, runs_as: &'a str) -> Self {
+        Self { runs_as, ..self }
     }
 
     /// Name of a file: the words of service and path.
@@ -200,13 +206,23 @@ impl<'a> Place<'a> {
         self.mount.is_some_and(|(_, mount)| !mount.read_only)
     }
 
-    /// A filesystem of its own, which the service's user may write where it is told by number.
+    /// A filesystem of its own, which the service's user may write. Who a name is, only its image knows:
+    /// where nobody has looked, whoever reads the file is asked.
     fn own_disk(&self, limits: &str) -> String {
         let user = self.of.user.as_deref().unwrap_or_default();
         let (uid, gid) = user.split_once(':').unwrap_or((user, "0"));
         let numbers = uid.parse::<u32>().is_ok() && gid.parse::<u32>().is_ok();
-        let owner = if numbers { format!(", owner: \"{uid}:{gid}\"") } else { String::new() };
-        format!("{{ ext4: {{ {limits}{owner} }} }}")
+        let owner = match () {
+            () if !self.runs_as.is_empty() => self.runs_as.to_owned(),
+            () if numbers => format!("{uid}:{gid}"),
+            () => String::new(),
+        };
+        if !owner.is_empty() {
+            return format!("{{ ext4: {{ {limits}, owner: \"{owner}\" }} }}");
+        }
+        let is_root = ["", "0", "root"].contains(&uid);
+        let open = format!(" # root's own: `owner: \"UID:GID\"` gives it to {}", yaml::text(user));
+        format!("{{ ext4: {{ {limits} }} }}{}", if is_root { "" } else { open.as_str() })
     }
 
     fn target(&self) -> String {
