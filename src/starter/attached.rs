@@ -173,6 +173,7 @@ mod tests {
         for one in starters(vec![kept], RestartPolicy::No) {
             let strikes = one.text.contains("insert: true");
             assert_eq!(one.text.contains("nothing is struck"), strikes, "{}", one.text);
+            assert_eq!(one.text.contains("below there, escape it"), strikes, "{}", one.text);
             let offered = one.text.replace("  # - exec:", "  - exec:");
             assert_eq!(offered != one.text, strikes);
             let file = ("t.yaml".into(), Ok(offered.clone().into_bytes()));

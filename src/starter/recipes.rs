@@ -262,7 +262,9 @@ impl<'a> Place<'a> {
             "  # It strikes what is read and written there while it is in force. An idle service does neither:\n  \
              # nothing is struck, and the case is `inconclusive`. Then wait longer, give it a workload\n  \
              # (`keelhaul explain ledger`), or have it write, with its own shell; the file stays:\n  \
-             # - exec: {{ service: {service}, command: {command} }}\n"
+             # - exec: {{ service: {service}, command: {command} }}\n  \
+             # Files that are open already, and a process that has its working directory below there, escape it.\n  \
+             # A database such as PostgreSQL is both, and comes by no other way: then the case proves nothing.\n"
         ))
     }
 
