@@ -143,10 +143,10 @@ fn a_compose_file_is_audited_before_anything_is_made_of_it() {
     let test = Test::new();
     let file = "\
 services:
-  web: { image: keelhaul/nowhere, privileged: true, tmpfs: /state, volumes: [ logs:/var/log/web:ro ] }
+  web: { image: keelhaul/nowhere, privileged: true, tmpfs: /state, volumes: [ own:/var/log/web:ro, logs:/var/log/all:ro ] }
   db: { build: ., mem_limit: 64m, restart: always, volumes: [ logs:/logs, /var/run/docker.sock:/s ] }
   worker: { image: keelhaul/nowhere, mem_limit: 64m, restart: always, volumes: [ logs:/logs, /kept ] }
-volumes: { logs: { external: true } }
+volumes: { own: , logs: { external: true } }
 ";
     test.scenario("compose.yaml", file);
     let ran = test.keelhaul(&["audit", "--compose", "compose.yaml", "--format", "json"]);
