@@ -1,5 +1,7 @@
 //! `host-exposed`: the engine's socket or the host's own directories are in the container.
 
+use std::path::Path;
+
 use crate::{
     audit::{Rule, Seen, Subject, Weight},
     runtime::{ChosenSource, reaches_engine},
@@ -15,21 +17,68 @@ pub(super) const RULE: Rule = Rule {
     look,
 };
 
-/// Writable, each of them is the host.
-const SYSTEM: [&str; 12] = [
-    "/etc",
-    "/root",
+/// Writable, each of them is the host. What lies below may be anybody's own: `/var/www`.
+const SYSTEM: [&str; 7] = ["/dev", "/etc", "/home", "/usr", "/usr/local", "/var", "/var/lib"];
+
+/// Whatever is below one of these decides what the host runs, and as whom; or is another container's.
+const TREES: [&str; 38] = [
+    "/bin",
     "/boot",
-    "/proc",
-    "/sys",
-    "/dev",
-    "/usr",
+    "/etc/cron.d",
+    "/etc/cron.daily",
+    "/etc/cron.hourly",
+    "/etc/cron.monthly",
+    "/etc/cron.weekly",
+    "/etc/crontab",
+    "/etc/docker",
+    "/etc/group",
+    "/etc/init.d",
+    "/etc/kubernetes",
+    "/etc/ld.so.conf.d",
+    "/etc/ld.so.preload",
+    "/etc/modprobe.d",
+    "/etc/pam.d",
+    "/etc/passwd",
+    "/etc/profile.d",
+    "/etc/shadow",
+    "/etc/ssh",
+    "/etc/sudoers",
+    "/etc/sudoers.d",
+    "/etc/systemd",
+    "/etc/udev",
     "/lib",
-    "/var",
-    "/var/lib",
+    "/lib64",
+    "/proc",
+    "/root",
+    "/sbin",
+    "/sys",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/local/bin",
+    "/usr/local/sbin",
+    "/usr/sbin",
+    "/var/lib/containerd",
     "/var/lib/docker",
-    "/home",
+    "/var/spool/cron",
 ];
+
+/// In somebody's home: who may log in as them, and what runs when they do.
+const LOGIN: [&str; 5] = [".ssh", ".bashrc", ".bash_profile", ".profile", ".zshrc"];
+
+fn is_system(path: &str) -> bool {
+    let path = Path::new(path);
+    let in_home =
+        path.strip_prefix("/home").ok().map(|below| below.components().collect::<Vec<_>>());
+    let logs_in = in_home.is_some_and(|parts| match parts.as_slice() {
+        // all of a home
+        [_] => true,
+        [_, first, ..] => LOGIN.iter().any(|name| first.as_os_str() == *name),
+        [] => false,
+    });
+    logs_in
+        || SYSTEM.iter().any(|system| path == Path::new(system))
+        || TREES.iter().any(|tree| path.starts_with(tree))
+}
 
 fn look(subject: &Subject) -> Vec<Seen> {
     let found = subject.choices.mounts.iter().filter_map(|mount| {
@@ -39,8 +88,35 @@ fn look(subject: &Subject) -> Vec<Seen> {
             let how = if path.ends_with(".sock") { "is" } else { "may hold" };
             return Some(Seen::at(mount, format!("the host's `{path}` {how} an engine's socket")));
         }
-        let system = SYSTEM.contains(&path.as_str()) && mount.writable;
+        let system = mount.writable && is_system(path);
         system.then(|| Seen::at(mount, format!("the host's `{path}` is mounted writable")))
     });
     found.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_decides_over_the_host_is_known_by_where_it_lies() {
+        for path in [
+            "/etc",
+            "/etc/",
+            "/etc/cron.d",
+            "/etc/systemd/system",
+            "/home/u",
+            "/home/u/.ssh",
+            "/home/u/.ssh/authorized_keys",
+            "/root/.ssh",
+            "/var/lib/docker/volumes",
+        ] {
+            assert!(is_system(path), "{path}");
+        }
+        for path in
+            ["/etc/letsencrypt", "/home/u/shop", "/var/www", "/var/lib/shop", "/srv", "/libs"]
+        {
+            assert!(!is_system(path), "{path}");
+        }
+    }
 }

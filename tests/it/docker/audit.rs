@@ -82,9 +82,10 @@ fn inspected(name: &str) -> Vec<String> {
 }
 
 /// Rule and mount of all that is wrong in the careless one.
-const EXPECTED: [(&str, &str); 15] = [
+const EXPECTED: [(&str, &str); 16] = [
     ("anonymous-volume", "/anonymous"),
     ("hidden-files", "/opt/specimen"),
+    ("host-exposed", "/config"),
     ("host-exposed", "/opt/specimen"),
     ("no-health-check", ""),
     ("no-memory-limit", ""),
