@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Subject, Unlooked};
+use super::{Subject, Unlooked, shares};
 use crate::{
     runtime::{Choices, ChosenMount, ChosenSource, ImageFacts},
     scenario::{Scenario, Service},
@@ -97,5 +97,6 @@ fn writes_to(sources: &Sources, other: &Service, mount: &ChosenMount) -> bool {
     // two without a name are two
     let Some(shared) = mount.shared_as().filter(|name| !name.is_empty()) else { return false };
     let others = mounts(sources, other);
-    others.iter().any(|other| other.writable && other.shared_as() == Some(shared))
+    let writes = |other: &ChosenMount| other.shared_as().is_some_and(|path| shares(path, shared));
+    others.iter().any(|other| other.writable && writes(other))
 }

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{Subject, User, user};
+use super::{Subject, User, shares, user};
 use crate::runtime::{Choices, ChosenMount, ChosenSource, Docker, Listed, Result, RuntimeError};
 
 /// What was not looked at, and why.
@@ -159,6 +159,33 @@ fn may_hide(mount: &ChosenMount) -> bool {
 fn writers(own: &str, mount: &ChosenMount, all: &[Listed]) -> Vec<String> {
     let Some(shared) = mount.shared_as() else { return Vec::new() };
     let others = all.iter().filter(|other| other.id != own && other.running && !other.helper);
-    let writers = others.filter(|other| other.writes.iter().any(|path| path == shared));
+    let writers = others.filter(|other| other.writes.iter().any(|path| shares(path, shared)));
     writers.map(|other| other.name.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_writes_above_or_below_writes_there_as_well() {
+        let source = ChosenSource::Bind("/srv".into());
+        let mount = ChosenMount { destination: "/data".into(), source, writable: true };
+        let other = |name: &str, path: &str| Listed {
+            id: name.into(),
+            name: name.into(),
+            running: true,
+            writes: vec![path.into()],
+            ..Listed::default()
+        };
+        let all = [
+            other("own", "/srv"),
+            other("same", "/srv"),
+            other("below", "/srv/app"),
+            other("above", "/"),
+            other("beside", "/srv2"),
+            other("volume", "srv"),
+        ];
+        assert_eq!(writers("own", &mount, &all), ["same", "below", "above"]);
+    }
 }

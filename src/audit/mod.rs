@@ -14,7 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::runtime::{Choices, ChosenMount, Hidden, Owned};
+use crate::{
+    plan::radius::overlap,
+    runtime::{Choices, ChosenMount, Hidden, Owned},
+};
 pub use declared::declared;
 pub use gather::{Unlooked, gather};
 pub use rules::RULES;
@@ -122,6 +125,11 @@ pub struct Finding {
     pub risk: &'static str,
     /// The scenario that shows it: `FAMILY/NAME`.
     pub proof: &'static str,
+}
+
+/// The same volume, or directories of the host that have files in common.
+fn shares(one: &str, other: &str) -> bool {
+    one == other || overlap(one, other)
 }
 
 /// Every finding in these containers, the gravest first in each; rules in `except` are left out.

@@ -182,7 +182,8 @@ fn mounted(
 }
 
 /// Two paths of the host are the same, or one lies below the other: they have files in common.
-fn overlap(one: &str, other: &str) -> bool {
+#[must_use]
+pub fn overlap(one: &str, other: &str) -> bool {
     let (one, other) = (Path::new(one), Path::new(other));
     // the names of volumes are no paths
     one.is_absolute() && other.is_absolute() && (one.starts_with(other) || other.starts_with(one))
