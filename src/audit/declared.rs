@@ -58,6 +58,7 @@ fn subject(
     });
     Subject {
         writers: writers.collect(),
+        is_job: scenario.is_job(name),
         choices: Choices {
             name: name.to_owned(),
             image: service.image.clone(),
@@ -99,4 +100,55 @@ fn writes_to(sources: &Sources, other: &Service, mount: &ChosenMount) -> bool {
     let others = mounts(sources, other);
     let writes = |other: &ChosenMount| other.shared_as().is_some_and(|path| shares(path, shared));
     others.iter().any(|other| other.writable && writes(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        audit::audit,
+        scenario::{Beside, Env, Sets, load_beside},
+    };
+
+    const SHOP: &str = "\
+keelhaul: 1
+name: shop
+allow: [host-wide]
+volumes:
+  all: { bind: { path: /srv } }
+  one: { bind: { path: /srv/app } }
+services:
+  migrate: { image: shop, mounts: { /all: all } }
+  app:
+    image: shop
+    mounts: { /own: one }
+    depends_on: { migrate: service_completed_successfully }
+steps: [{ wait: 1ms }]
+";
+
+    /// Container and rule of every finding in a shop whose image has no health check.
+    fn found() -> Vec<(String, &'static str)> {
+        let source = ("shop.yaml".into(), Ok(SHOP.into()));
+        let loaded = load_beside(&[source], &Sets::new(), &Env::new(), Beside::nothing());
+        let scenario = loaded.unwrap().remove(0).cells.remove(0).scenario;
+        let images = [("shop".to_owned(), ImageFacts::default())].into();
+        let (subjects, _) = declared(&scenario, &images, &BTreeSet::new());
+        audit(&subjects, &[]).into_iter().map(|one| (one.container, one.rule)).collect()
+    }
+
+    #[test]
+    fn a_job_is_there_to_end() {
+        for rule in ["no-restart-policy", "no-health-check"] {
+            let of = |name: &str| found().contains(&(name.to_owned(), rule));
+            assert!(of("app") && !of("migrate"), "{rule}");
+        }
+        assert!(found().contains(&("migrate".to_owned(), "no-memory-limit")));
+    }
+
+    #[test]
+    fn who_writes_above_or_below_writes_there_as_well() {
+        for name in ["app", "migrate"] {
+            assert!(found().contains(&(name.to_owned(), "shared-writers")), "{name}");
+        }
+    }
 }

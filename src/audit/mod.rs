@@ -37,6 +37,8 @@ pub struct Subject {
     pub hidden: BTreeMap<String, Hidden>,
     /// Other containers that may write to the same volume or directory, by path.
     pub writers: BTreeMap<String, Vec<String>>,
+    /// Others wait for its end: it is there to end.
+    pub is_job: bool,
     /// Keys of its Compose file that were not understood: no rule finds what they may say otherwise.
     pub not_understood: BTreeSet<String>,
 }

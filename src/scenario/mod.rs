@@ -9,6 +9,7 @@ mod check;
 mod compose;
 mod interposed;
 mod item;
+mod jobs;
 mod load;
 mod model;
 mod mount;

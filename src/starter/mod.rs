@@ -21,7 +21,7 @@ use steady::Well;
 
 use crate::{
     runtime::RestartPolicy,
-    scenario::{Depends, Scenario, Service},
+    scenario::{Scenario, Service},
     units::Duration,
 };
 
@@ -108,12 +108,7 @@ fn no_crash(service: &str) -> String {
 
 /// The services that stay: one whose end others wait for is over before anything can be broken.
 fn lasting(scenario: &Scenario) -> impl Iterator<Item = (&String, &Service)> {
-    let waited_for = move |name: &str| {
-        let mut conditions =
-            scenario.services.values().filter_map(|other| other.depends_on.get(name));
-        conditions.any(|condition| *condition == Depends::ServiceCompletedSuccessfully)
-    };
-    scenario.services.iter().filter(move |(name, _)| !waited_for(name))
+    scenario.services.iter().filter(move |(name, _)| !scenario.is_job(name))
 }
 
 /// A name may be so long. The end of a longer one tells more than its beginning.
@@ -236,7 +231,8 @@ mod tests {
     fn no_two_files_of_a_suite_have_one_name() {
         let mounts = "mounts: { /a-b: one, /a/b: two, /data: three, /data/data: four }";
         let service = |name: &str| format!("  {name}: {{ image: x, {mounts} }}\n");
-        let volumes = ["one", "two", "three", "four"].map(|it| format!("  {it}: {{ docker: {{}} }}\n"));
+        let volumes =
+            ["one", "two", "three", "four"].map(|it| format!("  {it}: {{ docker: {{}} }}\n"));
         let services = [service("web-1"), service("web-a")].concat();
         let head = format!("volumes:\n{}services:\n{services}", volumes.concat());
         let suite = suite_of(&head, &BTreeMap::new());
@@ -244,7 +240,10 @@ mod tests {
         assert_eq!(names.len(), suite.len(), "{names:?}");
         assert!(names.contains(&"web-1-data-disk-full-2.yaml".to_owned()), "{names:?}");
         for Starter { name, text } in &suite {
-            assert!(text.contains(&format!("name: {}\n", name.trim_end_matches(".yaml"))), "{text}");
+            assert!(
+                text.contains(&format!("name: {}\n", name.trim_end_matches(".yaml"))),
+                "{text}"
+            );
         }
     }
 }

@@ -13,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn look(subject: &Subject) -> Vec<Seen> {
-    let none = subject.choices.health.is_none();
+    let none = subject.choices.health.is_none() && !subject.is_job;
     let seen = none.then(|| Seen::whole("the engine knows no health check of it"));
     seen.into_iter().collect()
 }

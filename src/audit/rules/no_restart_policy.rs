@@ -16,7 +16,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn look(subject: &Subject) -> Vec<Seen> {
-    let none = subject.choices.restart == RestartPolicy::No;
+    // one that is to end is not to be started again
+    let none = subject.choices.restart == RestartPolicy::No && !subject.is_job;
     let seen = none.then(|| Seen::whole("its restart policy is `no`"));
     seen.into_iter().collect()
 }
