@@ -21,7 +21,7 @@ use crate::{
 pub use declared::declared;
 pub use gather::{Unlooked, gather};
 pub use rules::RULES;
-pub use text::human;
+pub use text::{human, proof};
 pub use user::resolve;
 
 /// A container and everything that rules look at.
@@ -87,6 +87,8 @@ pub struct Rule {
     pub risk: &'static str,
     /// The scenario that shows it: `FAMILY/NAME`.
     pub proof: &'static str,
+    /// The fault or probe of that scenario that does it, as `explain` knows it.
+    pub shows: &'static str,
     /// Keys of a Compose file that may say that it was not chosen.
     keys: &'static [&'static str],
     look: fn(&Subject) -> Vec<Seen>,
@@ -127,6 +129,8 @@ pub struct Finding {
     pub risk: &'static str,
     /// The scenario that shows it: `FAMILY/NAME`.
     pub proof: &'static str,
+    /// The fault or probe of that scenario that does it, as `explain` knows it.
+    pub shows: &'static str,
 }
 
 /// The same volume, or directories of the host that have files in common.
@@ -155,6 +159,7 @@ fn findings(subject: &Subject, except: &[String]) -> Vec<Finding> {
             evidence: seen.evidence,
             risk: rule.risk,
             proof: rule.proof,
+            shows: rule.shows,
         })
         .collect();
     found.sort_by_key(|finding| (std::cmp::Reverse(finding.weight), finding.mount.clone()));

@@ -34,12 +34,18 @@ fn one(text: &mut String, finding: &Finding) {
     let mount = finding.mount.as_deref().unwrap_or_default();
     let head = format!("  {:<8} {:<20} {mount}", finding.weight.word(), finding.rule);
     let _ = writeln!(text, "{}", head.trim_end());
-    let proof = format!("scenarios/{}.yaml", finding.proof);
+    let proof = proof(finding.shows, finding.proof);
     for (label, words) in
         [("seen", finding.evidence.as_str()), ("risk", finding.risk), ("proof", proof.as_str())]
     {
         let _ = writeln!(text, "           {label:<6} {words}");
     }
+}
+
+/// Who has the program alone has no scenario of ours: what it does can be asked for.
+#[must_use]
+pub fn proof(shows: &str, scenario: &str) -> String {
+    format!("`keelhaul explain {shows}`, as in keelhaul's own scenario {scenario}")
 }
 
 fn summary(containers: usize, findings: &[Finding]) -> String {

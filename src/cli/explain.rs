@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 
 use super::{args::ExplainArgs, keys, language, output};
 use crate::{
-    audit::RULES,
+    audit::{self, RULES},
     catalog::{self, Family, Item, Parameter},
     diagnostic::closest,
     faults::Selector,
@@ -85,11 +85,11 @@ fn of_capability(name: &str) -> Option<String> {
 fn of_rule(name: &str) -> Option<String> {
     let rule = RULES.iter().find(|rule| rule.name == name)?;
     Some(format!(
-        "{name} (rule of `audit`, {})\n\n{}\n\nRisk\n  {}\n\nProof\n  scenarios/{}.yaml\n",
+        "{name} (rule of `audit`, {})\n\n{}\n\nRisk\n  {}\n\nProof\n  {}\n",
         rule.weight.word(),
         rule.about,
         rule.risk,
-        rule.proof
+        audit::proof(rule.shows, rule.proof)
     ))
 }
 

@@ -11,6 +11,7 @@ pub(super) const RULE: Rule = Rule {
     about: "A volume has no name.",
     risk: "A container that is made anew gets an empty volume, and the old one is one of many without a name.",
     proof: "mount/volume-outlives-container",
+    shows: "recreate",
     keys: &[],
     look,
 };

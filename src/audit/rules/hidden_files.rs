@@ -8,6 +8,7 @@ pub(super) const RULE: Rule = Rule {
     about: "A mount hides files of the image.",
     risk: "The service does not see what its image brings along, and finds it again when the mount is lost.",
     proof: "mount/shadowed-mount",
+    shows: "shadow-mount",
     keys: &[],
     look,
 };

@@ -13,6 +13,7 @@ pub(super) const RULE: Rule = Rule {
     about: "The engine's socket or a directory of the host's system is mounted.",
     risk: "Who breaks into the service, or a slip in it, has the host and the engine that every other container needs.",
     proof: "engine/engine-comes-back",
+    shows: "engine-kill",
     keys: &[],
     look,
 };

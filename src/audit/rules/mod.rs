@@ -25,3 +25,17 @@ rules! {
     state_on_tmpfs,
     tmpfs_without_limit,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog;
+
+    /// It is printed as a command that anybody can type.
+    #[test]
+    fn what_shows_it_is_something_that_explain_knows() {
+        for rule in RULES {
+            assert!(catalog::find(rule.shows).is_ok(), "{}: `{}`", rule.name, rule.shows);
+        }
+    }
+}

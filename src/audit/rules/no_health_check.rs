@@ -8,6 +8,7 @@ pub(super) const RULE: Rule = Rule {
     about: "Neither the image nor the container has a health check.",
     risk: "A service that waits on its storage counts as up, and whoever depends on it is started too early.",
     proof: "network/dependency-not-ready",
+    shows: "dependency-delay",
     keys: &["healthcheck"],
     look,
 };

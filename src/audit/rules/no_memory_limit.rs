@@ -8,6 +8,7 @@ pub(super) const RULE: Rule = Rule {
     about: "The container has no limit of memory.",
     risk: "One leak, or one tmpfs, takes the host's memory, and the kernel picks its victim among all containers.",
     proof: "lifecycle/oom-kill",
+    shows: "oom-kill",
     keys: &["deploy", "mem_limit"],
     look,
 };

@@ -11,6 +11,7 @@ pub(super) const RULE: Rule = Rule {
     about: "The container has no restart policy.",
     risk: "After a crash, an OOM kill or a restart of the engine it stays down until somebody comes.",
     proof: "lifecycle/crash-and-restart",
+    shows: "crash",
     keys: &["deploy", "restart"],
     look,
 };

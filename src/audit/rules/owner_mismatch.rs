@@ -11,6 +11,7 @@ pub(super) const RULE: Rule = Rule {
     about: "A writable mount belongs to another user than the one that the container runs as.",
     risk: "Every write there is refused with EACCES, at the start or at the first one that matters.",
     proof: "metadata/uid-mismatch",
+    shows: "ownership",
     keys: &[],
     look,
 };

@@ -13,6 +13,7 @@ pub(super) const RULE: Rule = Rule {
     about: "The directory for logs is mounted read-only.",
     risk: "The first line of the log fails with EROFS, and many services end on it.",
     proof: "mount/readonly-log-dir",
+    shows: "read-only",
     keys: &[],
     look,
 };

@@ -12,6 +12,7 @@ pub(super) const RULE: Rule = Rule {
     about: "Several containers may write to one volume or directory.",
     risk: "Without a lock they tear each other's records, and one that ends while it holds the lock stops all.",
     proof: "mount/shared-volume-writers",
+    shows: "kill",
     keys: &[],
     look,
 };

@@ -11,6 +11,7 @@ pub(super) const RULE: Rule = Rule {
     about: "A single file of the host is mounted.",
     risk: "An editor or a deployment that renames a new file into place leaves the container with the old one.",
     proof: "mount/config-hot-reload",
+    shows: "events",
     keys: &[],
     look,
 };

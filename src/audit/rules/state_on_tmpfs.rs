@@ -11,6 +11,7 @@ pub(super) const RULE: Rule = Rule {
     about: "A path that is not for scratch is on a tmpfs.",
     risk: "What is kept there is gone with every restart of the container, in order or not.",
     proof: "mount/tmpfs-state-loss",
+    shows: "tmpfs-restart",
     keys: &[],
     look,
 };

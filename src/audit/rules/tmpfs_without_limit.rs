@@ -11,6 +11,7 @@ pub(super) const RULE: Rule = Rule {
     about: "A tmpfs has no limit of size.",
     risk: "It takes memory until the kernel kills a process, where a limit would have been a full disk.",
     proof: "capacity/tmpfs-unbounded",
+    shows: "tmpfs-growth",
     keys: &[],
     look,
 };

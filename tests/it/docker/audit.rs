@@ -219,7 +219,9 @@ fn every_rule_is_shown_by_a_scenario() {
         let tried = EXPECTED.iter().any(|(name, _)| *name == rule.name);
         assert!(tried, "`{}` is tried nowhere", rule.name);
         let file = format!("{}/scenarios/{}.yaml", env!("CARGO_MANIFEST_DIR"), rule.proof);
-        assert!(std::path::Path::new(&file).exists(), "{}: {file}", rule.name);
+        let text = std::fs::read_to_string(&file);
+        let text = text.unwrap_or_else(|error| panic!("{}: {file}: {error}", rule.name));
+        assert!(text.contains(&format!("{}: {{ ", rule.shows)), "{}: `{}`", rule.name, rule.shows);
     }
     assert!(RULES.windows(2).all(|pair| pair[0].name < pair[1].name), "not sorted");
 }
