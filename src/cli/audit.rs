@@ -67,6 +67,10 @@ async fn of_containers(args: &AuditArgs) -> anyhow::Result<Found> {
 /// What a Compose file says, and the images that are on the engine; none where it has problems,
 /// which were said.
 async fn of_compose(file: &Path) -> anyhow::Result<Found> {
+    if let Some(problem) = files::missing(file) {
+        output::say(problem);
+        return Ok(None);
+    }
     let file = std::path::absolute(file)?;
     let named = file.display().to_string();
     // beside it, so that its paths begin where they do

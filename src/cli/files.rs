@@ -82,6 +82,17 @@ pub(super) fn beside(path: &Path) -> Result<Option<Vec<u8>>, String> {
     if path.exists() { read(path).map(Some) } else { Ok(None) }
 }
 
+/// Why a file that a command line names cannot be read; none where it can. What would be said of a text
+/// that is made around it would name that text.
+pub(super) fn missing(path: &Path) -> Option<String> {
+    let why = match beside(path) {
+        Ok(Some(_)) => return None,
+        Ok(None) => "there is no such file\n\nhint: check the path".to_owned(),
+        Err(why) => why,
+    };
+    Some(format!("error: `{}`: {why}", path.display()))
+}
+
 fn unreadable(why: impl std::fmt::Display) -> String {
     format!("the file cannot be read: {why}\n\nhint: check the path and its permissions")
 }

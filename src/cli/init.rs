@@ -169,6 +169,10 @@ async fn only_read(docker: &Docker, choices: &Choices) -> anyhow::Result<Vec<Str
 
 /// The suite of a Compose file; none where it has problems, which were said.
 fn of_compose(file: &Path, out: &Path) -> anyhow::Result<Option<Vec<Starter>>> {
+    if let Some(problem) = files::missing(file) {
+        output::say(problem);
+        return Ok(None);
+    }
     let absolute =
         |path: &Path| std::path::absolute(path).with_context(|| format!("`{}`", path.display()));
     let (file, out) = (absolute(file)?, absolute(out)?);

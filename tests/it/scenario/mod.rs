@@ -4,6 +4,7 @@
 
 mod cases;
 mod compose;
+mod composed;
 mod explained;
 mod golden;
 mod hostile;
