@@ -345,17 +345,6 @@ fn a_file_that_is_no_history_is_refused_with_a_hint_and_stays_as_it_is() {
     }
 }
 
-#[test]
-fn a_history_that_another_holds_is_waited_for_and_then_named() {
-    let place = Place::new();
-    place.six();
-    let other = Connection::open(place.file()).unwrap();
-    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    let ran = place.history(&[]);
-    assert_eq!(ran.code, Some(2), "{ran:?}");
-    has(&ran.stderr, &["is locked by another process", "hint: wait"]);
-}
-
 /// Without an engine a run ends at once; it is a run all the same.
 fn without_engine(place: &Place, more: &[&str], env: &[(&str, &str)]) -> Ran {
     let yaml = "keelhaul: 1\nname: any\nservices: { a: { image: x } }\nsteps: [{ wait: 1ms }]\n\
@@ -400,11 +389,14 @@ fn a_run_adds_itself_and_fails_for_no_history() {
 }
 
 #[test]
-fn a_run_waits_for_a_history_that_another_holds_and_then_goes_without() {
+fn a_history_that_another_holds_is_waited_for_and_then_named_and_a_run_goes_without() {
     let place = Place::new();
     place.six();
     let other = Connection::open(place.file()).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let ran = place.history(&[]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    has(&ran.stderr, &["is locked by another process", "hint: wait"]);
     let ran = without_engine(&place, &[], &[]);
     assert_eq!(ran.code, Some(3), "{ran:?}");
     has(&ran.stderr, &["warning: this run is not in the history", "locked by another process"]);
