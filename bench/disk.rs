@@ -11,7 +11,7 @@ use crate::{
     Bench, fio,
     host::kib,
     injection::millis,
-    own_disk::{Ours, Plain},
+    own_disk::{Mounted, Ours, Plain},
     record::{Measurement, Side},
     samples::{Samples, count},
     say, scenario,
@@ -58,7 +58,7 @@ fn written(bench: &Bench) -> anyhow::Result<Vec<Measurement>> {
     let on_disk = Plain::on(tempfile::tempfile_in(&bench.scratch)?)?;
     let (idle, recording) = (Ours::start(bench, "idle")?, Ours::start(bench, "recording")?);
     let places = [&memory.mounted, &on_disk.mounted, &idle.mounted, &recording.mounted];
-    let places = places.map(|mounted| mounted.path());
+    let places = places.map(Mounted::path);
     let mut found: [Samples; 4] = Default::default();
     // lays the files out, and is not counted
     places.iter().try_for_each(|place| fio::fsyncs(place).map(drop))?;

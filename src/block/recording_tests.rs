@@ -149,8 +149,11 @@ fn remembered(before: &[Step], steps: &[Step], most: u64, shelf: Option<Arc<Plac
     disk.recording().unwrap().past()
 }
 
+/// The digest and the bytes of each state.
+type Left = Vec<([u8; 32], Vec<u8>)>;
+
 /// Every moment, and the digest and the bytes of states that were left there.
-fn left(past: &Past, seed: u64) -> Vec<(u64, Vec<([u8; 32], Vec<u8>)>)> {
+fn left(past: &Past, seed: u64) -> Vec<(u64, Left)> {
     let profiles =
         [Profile::Drop, Profile::KeepAll, Profile::Torn, Profile::Garbage, Profile::EraseBlock];
     let of_point = |point: &super::Point| {

@@ -122,7 +122,7 @@ impl Driven {
 
     /// As on a machine that can do everything: what `check` refuses is offered last, the image has no
     /// health check, and the load goes on.
-    pub(super) fn as_it_is(mut self) -> Self {
+    pub(super) fn in_full(mut self) -> Self {
         let mut all = self.state.offers.clone();
         for here in &mut all {
             for offer in here.iter_mut() {

@@ -59,7 +59,7 @@ fn the_screen_in_the_readme_is_that_of_its_first_scenario() {
     let readme = include_str!("../../README.md");
     let source = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     let driven = Driven::on(source, &Redactor::default());
-    let mut driven = under(driven.as_it_is());
+    let mut driven = under(driven.in_full());
     driven.input(Input::Clock(28 * SECOND));
     let screen = driven.screen(80, 24);
     assert!(readme.contains(&screen), "{screen}");
