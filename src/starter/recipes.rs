@@ -7,9 +7,6 @@ use crate::{
     volumes::VolumeSpec,
 };
 
-/// A service that was hurt may end only when it comes to what hurts it, at the next checkpoint or health check.
-const RECOVER: &str = "recover: { hold: 5s } # what was hurt may end only a little later";
-
 /// Where a fault may act: a service, or one of its mounts.
 pub(super) struct Place<'a> {
     service: &'a str,
@@ -245,7 +242,7 @@ impl<'a> Place<'a> {
     fn event(&self, fault: &str, name: &str) -> String {
         let fault = self.fault(fault);
         format!(
-            "\nsteps:\n  - {{ inject: {{ {fault} }}, as: {name} }}\n  - {RECOVER}\n{}",
+            "\nsteps:\n  - {{ inject: {{ {fault} }}, as: {name} }}\n  - recover\n{}",
             self.end()
         )
     }
@@ -283,7 +280,7 @@ impl<'a> Place<'a> {
     fn lasting(&self, fault: &str, name: &str, remark: &str) -> String {
         let fault = self.fault(fault);
         format!(
-            "\nsteps:\n  - {{ inject: {{ {fault} }}, as: {name} }}\n{remark}  - wait: 2s # what must hold meanwhile? `expect` says it\n  - {{ revert: {name} }}\n  - {RECOVER}\n{}",
+            "\nsteps:\n  - {{ inject: {{ {fault} }}, as: {name} }}\n{remark}  - wait: 2s # what must hold meanwhile? `expect` says it\n  - {{ revert: {name} }}\n  - recover\n{}",
             self.end()
         )
     }
