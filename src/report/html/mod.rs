@@ -27,6 +27,7 @@ use super::{
     suites::{Case, Suite, suites},
     text::{LINE, count, one_line, span},
     totals::Totals,
+    trouble::unproven,
 };
 use crate::{run::RunRecord, verdict::Verdict};
 
@@ -68,6 +69,9 @@ fn head(record: &RunRecord) -> Markup {
             @if let Some(start) = &record.start {
                 (facts::line(start))
                 (facts::all(start))
+            }
+            @if let Some(note) = unproven(record) {
+                p .inconclusive { "note: " (note) }
             }
             @if let Some((verdict, message)) = run_trouble(record) {
                 div .trouble {

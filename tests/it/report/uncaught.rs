@@ -66,9 +66,13 @@ fn scenarios_without_a_control_are_named_where_they_pass() {
     let before = made.record();
     let after = made.that_shows_nothing().record();
     let note = "nothing shows that 2 scenarios can fail, for want of a control: ";
-    for (format, names) in [(Format::Human, "`a`, `b`"), (Format::Markdown, "\\`a\\`, \\`b\\`")] {
+    for (format, names) in [
+        (Format::Human, "`a`, `b`\n"),
+        (Format::Markdown, "\\`a\\`, \\`b\\`\n"),
+        (Format::Html, "`a`, `b`</p>"),
+    ] {
         let text = rendered(format, &after);
-        assert!(text.contains(&format!("{note}{names}\n")), "{text}");
+        assert!(text.contains(&format!("{note}{names}")), "{text}");
         // a run of an older keelhaul did not record how many there are
         assert!(!rendered(format, &before).contains(note));
     }
