@@ -69,9 +69,12 @@ impl Ledgers {
         let mut reply = self.helper.load(LoadCall::Explored { name: name.clone() }).await?;
         let LoadReply::Explored(report) = &mut reply else { return Ok(reply) };
         let (case, workload) = (self.case.clone(), workload(&name));
-        if !report.done && report.planned > 0 && self.is_time_to_tell() {
+        // however short it was, who draws how far it is has seen it come to its end
+        if report.planned > 0 && (report.done || self.is_time_to_tell()) {
+            let (case, workload) = (case.clone(), workload.clone());
             self.recorder.emit(Event::Exploring { case, workload, progress: report.progress() });
-        } else if report.done {
+        }
+        if report.done {
             let number = 1 + self.explored.fetch_add(1, Ordering::Relaxed);
             let directory = self.recorder.directory();
             let kept = Kept { directory, case: (&case, self.attempt), state: (&workload, number) };
