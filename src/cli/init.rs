@@ -16,14 +16,14 @@ use super::{
     audit::called,
     files,
     gaps::{self, bridged},
-    output, theirs,
+    output, ports, theirs,
 };
 use crate::{
     audit, diagnostic,
     report::text::count,
     runtime::{Choices, ChosenSource, Docker, RuntimeError, reaches_engine},
     scenario::{Beside, Env, Gap, Scenario, Sets, compose_gaps, compose_ports, load_beside},
-    starter::{self, OnHost, Origin, Original, Over, Starter, words},
+    starter::{self, OnHost, Origin, Original, Over, Ports, Starter, words},
     verdict::ExitCode,
 };
 
@@ -123,12 +123,11 @@ async fn of_container(name: &str) -> anyhow::Result<Option<Vec<Starter>>> {
     };
     let only_read = only_read(&docker, choices).await?;
     say_left_out(&scenario);
-    let ports = BTreeMap::from([(service.clone(), choices.ports.clone())]);
+    let ports = BTreeMap::from([(service.clone(), ports::of(&docker, choices).await?)]);
     let user = runs_as(&docker, choices).await?;
     let run_as = user.into_iter().map(|user| (service.clone(), user)).collect();
-    let (only_declared, only_read) = (!choices.published, &only_read[..]);
-    let origin =
-        Origin { name: "", head: &head, ports: &ports, only_declared, only_read, run_as: &run_as };
+    let only_read = &only_read[..];
+    let origin = Origin { name: "", head: &head, ports: &ports, only_read, run_as: &run_as };
     Ok(Some(starter::suite(&origin, &scenario)))
 }
 
@@ -197,10 +196,11 @@ fn of_compose(file: &Path, out: &Path) -> anyhow::Result<Option<Vec<Starter>>> {
     let name = file.parent().and_then(Path::file_name).map(|name| words(&name.to_string_lossy()));
     let name = name.unwrap_or_else(|| "suite".into());
     let ports = compose_ports(&scenario_file, &whole(&as_it_is), beside(&directory()));
+    let meant = |(name, served)| (name, Ports { served, declared: Vec::new() });
+    let ports = ports.into_iter().map(meant).collect();
     // of an image that no container is looked at of, nobody knows who a name is
-    let (only_declared, only_read, run_as) = (false, &[][..], &BTreeMap::new());
-    let origin =
-        Origin { name: &name, head: &head, ports: &ports, only_declared, only_read, run_as };
+    let (only_read, run_as) = (&[][..], &BTreeMap::new());
+    let origin = Origin { name: &name, head: &head, ports: &ports, only_read, run_as };
     Ok(Some(starter::suite(&origin, &scenario)))
 }
 

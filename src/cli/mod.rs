@@ -22,6 +22,7 @@ mod list;
 mod man;
 mod output;
 mod plan;
+mod ports;
 mod progress;
 mod recover;
 mod remember;

@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use super::{args::Selection, check, output};
+use super::{args::Selection, check, output, ports};
 use crate::{
     plan::chosen::chosen,
     run::attached::{self, NotAttached},
     runtime::{Docker, Listed, Runtime as _},
-    starter::{self, Starter, Theirs},
+    starter::{self, Ports, Starter, Theirs},
 };
 
 /// The containers that the words stand for; none where one is not there, which was said.
@@ -28,8 +28,8 @@ pub(super) async fn found<'a>(
     for chosen in found {
         let facts = docker.inspect(&chosen.listed.id).await?;
         let choices = docker.choices(&chosen.listed.id).await?;
-        // nobody can take out a port of a steady state that is not written down
-        let ports = if choices.published { choices.ports } else { Vec::new() };
+        // nobody can uncomment a port of a steady state that is not written down
+        let ports = Ports { declared: Vec::new(), ..ports::of(docker, &choices).await? };
         theirs.push(Theirs { chosen, facts, ports });
     }
     Ok(Some(theirs))

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::{
     Starter, free, head_of, name_in, no_crash,
     recipes::{ON_OTHERS, Place, RECIPES},
-    steady::{self, Well},
+    steady::{self, Ports, Well},
     words, yaml,
 };
 use crate::{
@@ -21,8 +21,8 @@ pub struct Theirs<'a> {
     pub chosen: Chosen<'a>,
     /// How it is.
     pub facts: ContainerFacts,
-    /// TCP ports that it says it serves.
-    pub ports: Vec<u16>,
+    /// Its ports.
+    pub ports: Ports,
 }
 
 /// Seconds until a health check has noticed that all is well again: twice the engine's own interval.
@@ -44,8 +44,8 @@ fn subjects(named: &[(String, &Theirs<'_>)]) -> String {
         // writing to a string cannot fail
         let _ = writeln!(text, "  {}: {{ attach: {} }}", yaml::text(name), selector(one));
     }
-    let told = named.iter().map(|(name, one)| (name.as_str(), well(&one.facts), &one.ports[..]));
-    text.push_str(&steady::state(told, false));
+    let told = named.iter().map(|(name, one)| (name.as_str(), well(&one.facts), &one.ports));
+    text.push_str(&steady::state(told));
     text
 }
 
@@ -158,7 +158,7 @@ mod tests {
         let attach = Attach { container: Some("db".into()), ..Attach::default() };
         let facts = ContainerFacts { mounts, restart, ..testing::container() };
         let chosen = Chosen { name: "db".into(), attach, listed: &listed };
-        let theirs = [Theirs { chosen, facts, ports: vec![] }];
+        let theirs = [Theirs { chosen, facts, ports: Ports::default() }];
         let file = ("t.yaml".into(), Ok(by_hand(&theirs).into_bytes()));
         let loaded = load_all(&[file], &Default::default(), &Default::default()).unwrap();
         let mut case = expand(&loaded, &Select::default(), 0).unwrap().remove(0);
@@ -217,7 +217,7 @@ mod tests {
         let one = |name: &str, attach: Attach, health| Theirs {
             chosen: Chosen { name: name.into(), attach, listed: &listed },
             facts: ContainerFacts { health, ..testing::container() },
-            ports: vec![5432],
+            ports: Ports { served: vec![5432], declared: vec![] },
         };
         let by_name = |name: &str| Attach { container: Some(name.into()), ..Attach::default() };
         let by_label = Attach { label: Some("role=db".into()), ..Attach::default() };

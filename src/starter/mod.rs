@@ -17,6 +17,7 @@ pub use attached::{Theirs, by_hand, left_out_of_others, on_others};
 pub use container::{OnHost, Original};
 pub use instead::Instead;
 use recipes::{OWN, Place, RECIPES};
+pub use steady::Ports;
 use steady::Well;
 
 use crate::{
@@ -43,10 +44,8 @@ pub struct Origin<'a> {
     pub name: &'a str,
     /// The lines that bring the services, with this volume in place of the one of that name.
     pub head: &'a dyn Fn(Over<'_>) -> String,
-    /// TCP ports that they serve, by service.
-    pub ports: &'a BTreeMap<String, Vec<u16>>,
-    /// They are only declared: what is exposed is not always served.
-    pub only_declared: bool,
+    /// Ports, by service.
+    pub ports: &'a BTreeMap<String, Ports>,
     /// Mount points where it has written nothing that a power cut could take.
     pub only_read: &'a [String],
     /// `UID:GID` that each service runs as, where its image was looked into.
@@ -162,11 +161,12 @@ fn notices_after(service: &Service) -> u64 {
 }
 
 fn steady_state(scenario: &Scenario, origin: &Origin<'_>) -> String {
+    let none = Ports::default();
     let told = lasting(scenario).map(|(name, service)| {
         let well = if service.healthcheck.is_some() { Well::Healthy } else { Well::Running };
-        (name.as_str(), well, origin.ports.get(name).map(Vec::as_slice).unwrap_or_default())
+        (name.as_str(), well, origin.ports.get(name).unwrap_or(&none))
     });
-    format!("\n{}", steady::state(told, origin.only_declared))
+    format!("\n{}", steady::state(told))
 }
 
 #[cfg(test)]
@@ -200,9 +200,8 @@ mod tests {
             Some((_, kind)) => head.replace("{ docker: {} }", kind),
             None => head.to_owned(),
         };
-        let (ports, only_declared) = (BTreeMap::new(), false);
-        let origin =
-            Origin { name: "", head: &of, ports: &ports, only_declared, only_read: &[], run_as };
+        let ports = BTreeMap::new();
+        let origin = Origin { name: "", head: &of, ports: &ports, only_read: &[], run_as };
         suite(&origin, &scenario)
     }
 

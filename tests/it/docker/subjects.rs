@@ -60,7 +60,7 @@ fn nginx_does_as_it_should_and_its_fragile_twins_do_not() {
 
 /// PostgreSQL's is made at the first start.
 fn await_cluster(container: &str) {
-    let made = ["exec", container, "test", "-s", "/var/lib/postgresql/data/postmaster.pid"];
+    let made = ["exec", container, "pg_isready", "-q", "-h", "127.0.0.1"];
     let began = Instant::now();
     while !Command::new("docker").args(made).output().unwrap().status.success() {
         assert!(began.elapsed() < Duration::from_secs(60), "PostgreSQL does not start");
@@ -98,6 +98,7 @@ async fn web_and_db(bench: &Bench) -> (String, String) {
         image: image.into(),
         entrypoint: None,
         mounts: vec![mount],
+        network: Some("bridge".into()),
         ..bench.container(name, "")
     };
     let mut web = made("web", "nginx:1.22", at("/usr/share/nginx/html", site));
@@ -133,6 +134,13 @@ async fn init_writes_suites_for_nginx_and_postgresql_that_run_green_as_they_are(
         recipes(&ran.stdout),
         "disk-full inode-exhaustion lost-mount power-cut read-only restart shadow-mount slow-start"
     );
+    // a first start takes a while, and that a container runs does not mean that it is over
+    for (name, port) in [(&web, 80), (&db, 5432)] {
+        let text =
+            std::fs::read_to_string(test.path(&format!("suite/{name}-restart.yaml"))).unwrap();
+        let asks = format!("\n  - tcp: {{ service: {name}, port: {port} }}\n");
+        assert!(text.contains(&asks), "{text}");
+    }
     let ran = test.keelhaul(&["run", "suite", "--jobs", "2"]);
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("16 passed"), "{}", ran.stdout);
