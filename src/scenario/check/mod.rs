@@ -5,6 +5,7 @@
 mod attach;
 mod faults;
 mod ids;
+mod images;
 mod limits;
 mod names;
 mod probes;

@@ -1,7 +1,7 @@
-//! How a service is started: host name, directory, limits, attempts. The engine would refuse what is
+//! How a service is started: image, user, host name, directory, limits, attempts. The engine would refuse what is
 //! wrong here in the middle of a run, or take it for something else.
 
-use super::Cx;
+use super::{Cx, images};
 use crate::runtime::RestartPolicy;
 
 /// Longest host name that the kernel takes.
@@ -30,6 +30,9 @@ const LIMITS: [&str; 15] = [
 pub(super) fn check(cx: &mut Cx<'_>) {
     for (name, service) in &cx.scenario.services {
         let mut problems: Vec<(&str, String)> = Vec::new();
+        problems.extend(images::image(&service.image).map(|text| ("image", text)));
+        let user = service.user.as_deref().and_then(images::user);
+        problems.extend(user.map(|text| ("user", text)));
         if let Some(host) = service.hostname.as_deref().filter(|host| !is_hostname(host)) {
             let text = format!(
                 "`{host}` is no host name\n\nhint: letters, digits, `-`, `_` and `.`, at most {HOSTNAME}"
