@@ -53,9 +53,16 @@ impl Before {
         let path = &cx.site.place.path;
         Ok(match cx.file(&cx.site.place).await? {
             None => Err(format!("`{path}` is gone")),
-            Some(facts) if id(&facts) != self.file => Err(format!("`{path}` is another file now")),
-            Some(facts) => Ok(facts),
+            Some(facts) if self.is_it(id(&facts)) => Ok(facts),
+            Some(_) => Err(format!("`{path}` is another file now")),
         })
+    }
+
+    /// A layer of a container has another number whenever that starts, and its files have theirs: what
+    /// may be the same file is looked at.
+    fn is_it(&self, now: FileId) -> bool {
+        let anew = now.dev.major == 0 && self.file.dev.major == 0;
+        now.inode == self.file.inode && (anew || now.dev == self.file.dev)
     }
 
     /// Judges a change that stat(2) shows: `changed` says what it shows.

@@ -1,42 +1,96 @@
-//! Which file system a file is on, by a number that outlives a mount.
+//! Which file a name leads to, by numbers that outlive a mount.
 //!
 //! btrfs makes `st_dev` up each time it is mounted, so that a volume whose container was made anew
 //! would pass for another one, and what was put there could not be taken away again. There it is
-//! the file system's own id that counts, which statfs(2) gives for each subvolume. Where `st_dev`
-//! is made up and no id lies on a disk (overlay, tmpfs), another mount is another file system.
+//! the file system's own id that counts, which statfs(2) gives for each subvolume. A filesystem of
+//! ours lies over another for a while: there it is the file beneath that counts, which it tells.
+//! Where `st_dev` is made up and no id lies on a disk (overlay, tmpfs), another mount is another
+//! file system.
 
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, fstatfs, fstatvfs, major, open};
+use rustix::fs::{Mode, OFlags, fgetxattr, fstatfs, fstatvfs, lgetxattr, major, open};
+
+/// The attribute by which a filesystem of ours tells which file lies beneath. Nobody without
+/// `CAP_SYS_ADMIN` may ask for it (xattr(7)).
+pub const BENEATH: &str = "trusted.keelhaul.beneath";
 
 /// `BTRFS_SUPER_MAGIC` (linux/magic.h).
 const BTRFS: u64 = 0x9123_683e;
+/// `FUSE_SUPER_MAGIC`.
+const FUSE: u64 = 0x6573_5546;
+/// `OVERLAYFS_SUPER_MAGIC`.
+const OVERLAY: u64 = 0x794c_7630;
+
+/// A file: its file system, and its inode number there.
+pub type FileNumbers = (u64, u64);
 
 /// The device of a name whose `st_dev` is given; a symbolic link is not followed.
 #[must_use]
 pub fn of(path: &Path, st_dev: u64) -> u64 {
-    if major(st_dev) != 0 {
-        return st_dev;
+    numbers(path, (st_dev, 0)).0
+}
+
+/// The numbers of a name whose `st_dev` and `st_ino` are given; a symbolic link is not followed.
+#[must_use]
+pub fn numbers(path: &Path, stat: FileNumbers) -> FileNumbers {
+    if major(stat.0) != 0 {
+        return stat;
     }
     let name = open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
-    name.ok().and_then(|name| own_id(&name)).unwrap_or(st_dev)
+    let own = name
+        .ok()
+        .and_then(|name| own_numbers(&name, stat, |value| lgetxattr(path, BENEATH, value).ok()));
+    own.unwrap_or(stat)
 }
 
 /// Likewise of an open file.
 #[must_use]
-pub fn of_file(file: &File, st_dev: u64) -> u64 {
-    if major(st_dev) != 0 {
-        return st_dev;
+pub fn numbers_of(file: &(impl AsFd + ?Sized), stat: FileNumbers) -> FileNumbers {
+    if major(stat.0) != 0 {
+        return stat;
     }
-    own_id(file).unwrap_or(st_dev)
+    let file = file.as_fd();
+    own_numbers(&file, stat, |value| fgetxattr(file, BENEATH, value).ok()).unwrap_or(stat)
 }
 
-fn own_id(file: &impl AsFd) -> Option<u64> {
-    let magic = fstatfs(file).ok()?.f_type;
-    let id = fstatvfs(file).ok()?.f_fsid;
-    (u64::try_from(magic).ok()? == BTRFS && id != 0).then_some(id)
+/// Whether an open file is the one that had these numbers in an overlay which may have been mounted
+/// anew since, and has another number then: a container that starts again has its own layer again.
+#[must_use]
+pub fn same_in_overlay(file: &File, now: FileNumbers, then: FileNumbers) -> bool {
+    major(now.0) == 0 && major(then.0) == 0 && now.1 == then.1 && magic(file) == Some(OVERLAY)
+}
+
+/// The numbers in words, as they are told.
+#[must_use]
+pub fn told(numbers: FileNumbers) -> String {
+    format!("{} {}", numbers.0, numbers.1)
+}
+
+fn own_numbers(
+    file: &impl AsFd,
+    stat: FileNumbers,
+    beneath: impl FnOnce(&mut [u8]) -> Option<usize>,
+) -> Option<FileNumbers> {
+    match magic(file)? {
+        BTRFS => {
+            let id = fstatvfs(file).ok()?.f_fsid;
+            (id != 0).then_some((id, stat.1))
+        }
+        FUSE => {
+            let mut value = [0; 64];
+            let length = beneath(&mut value)?;
+            let (dev, inode) = std::str::from_utf8(value.get(..length)?).ok()?.split_once(' ')?;
+            Some((dev.parse().ok()?, inode.parse().ok()?))
+        }
+        _ => None,
+    }
+}
+
+fn magic(file: &impl AsFd) -> Option<u64> {
+    u64::try_from(fstatfs(file).ok()?.f_type).ok()
 }
 
 #[cfg(test)]
@@ -64,7 +118,7 @@ mod tests {
             mount(&node, &fs.dir, "btrfs", MountFlags::empty(), None).unwrap();
             assert_eq!(device(&fs.dir), top);
             let file = File::open(&fs.dir).unwrap();
-            assert_eq!(of_file(&file, file.metadata().unwrap().dev()), top);
+            assert_eq!(numbers_of(&file, (file.metadata().unwrap().dev(), 7)), (top, 7));
         });
     }
 

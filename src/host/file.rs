@@ -79,7 +79,8 @@ impl FileSummary {
     /// The failed call, `ENOENT` when there is nothing.
     pub fn of(path: &Path) -> HostResult<Self> {
         let found = Self::from_meta(&fs::symlink_metadata(path).op("stat", path)?);
-        Ok(Self { dev: device::of(path, found.dev), ..found })
+        let (dev, inode) = device::numbers(path, (found.dev, found.inode));
+        Ok(Self { dev, inode, ..found })
     }
 
     fn from_meta(meta: &Metadata) -> Self {

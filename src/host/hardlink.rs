@@ -41,8 +41,8 @@ impl LinkState {
     /// The failed call.
     pub fn of(path: &Path) -> HostResult<Self> {
         let meta = fs::symlink_metadata(path).op("stat", path)?;
-        let dev = device::of(path, meta.dev());
-        Ok(Self { dev, inode: meta.ino(), links: meta.nlink() })
+        let (dev, inode) = device::numbers(path, (meta.dev(), meta.ino()));
+        Ok(Self { dev, inode, links: meta.nlink() })
     }
 
     /// Whether two names lead to the same file.

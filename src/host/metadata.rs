@@ -90,7 +90,9 @@ pub(super) fn change(
         other => other.op("open", path)?,
     };
     let meta = file.metadata().op("stat", path)?;
-    if (device::of_file(&file, meta.dev()), meta.ino()) != (meant.dev, meant.inode) {
+    let (then, now) =
+        ((meant.dev, meant.inode), device::numbers_of(&file, (meta.dev(), meta.ino())));
+    if now != then && !device::same_in_overlay(&file, now, then) {
         return Ok(Change::Elsewhere);
     }
     make(&file, &meta)

@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::device;
 use super::error::{Context, HostError, HostResult};
 use super::metadata::{Change, Meant, change};
 
@@ -58,7 +59,10 @@ pub struct Listed {
 /// # Errors
 /// The failed call, except for files that vanish meanwhile.
 pub fn list(top: &Path, most: usize, ours: &str) -> HostResult<(u64, Vec<Listed>, bool)> {
-    let dev = fs::symlink_metadata(top).op("stat", top)?.dev();
+    let meta = fs::symlink_metadata(top).op("stat", top)?;
+    let dev = meta.dev();
+    // beneath a filesystem of ours, files have numbers of their own
+    let others = device::of(top, dev) != dev;
     let (mut left, mut seen, mut found) = (vec![top.to_owned()], BTreeSet::new(), Vec::new());
     while let Some(path) = left.pop() {
         let meta = match fs::symlink_metadata(&path) {
@@ -79,7 +83,9 @@ pub fn list(top: &Path, most: usize, ours: &str) -> HostResult<(u64, Vec<Listed>
             if found.len() == most {
                 return Ok((dev, found, true));
             }
-            found.push(Listed { path, inode: meta.ino(), times: Times::of(&meta) });
+            let inode =
+                if others { device::numbers(&path, (dev, meta.ino())).1 } else { meta.ino() };
+            found.push(Listed { path, inode, times: Times::of(&meta) });
         }
     }
     Ok((dev, found, false))

@@ -13,16 +13,17 @@ use std::{
 use super::{
     super::HelperError,
     engine,
-    place::{Inside, dev_of, init, inside},
+    place::{Inside, init, inside},
 };
 use crate::{
     host::{
         detach::{attach as attach_at, detach as detach_at, spare},
+        device,
         error::{HostError, HostResult},
         mount_clone::MountChange,
         process::Identity,
     },
-    protocol::{FileId, Init, MountFlag, Outcome, Place},
+    protocol::{Dev, FileId, Init, MountFlag, Outcome, Place},
 };
 
 /// Whose mount it was, and where.
@@ -146,7 +147,9 @@ fn exactly(flags: &[MountFlag]) -> MountChange {
 
 fn root_at(path: &Path) -> HostResult<FileId> {
     let stat = rustix::fs::stat(path).map_err(|errno| HostError::sys("stat", path, errno))?;
-    Ok(FileId { dev: dev_of(path)?, inode: stat.st_ino })
+    let (dev, inode) = device::numbers(path, (stat.st_dev, stat.st_ino));
+    let dev = Dev { major: rustix::fs::major(dev), minor: rustix::fs::minor(dev) };
+    Ok(FileId { dev, inode })
 }
 
 fn not_the_one(path: &Path, detail: &str) -> HostError {

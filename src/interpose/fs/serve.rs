@@ -402,11 +402,7 @@ impl Filesystem for Served {
         size: u32,
         reply: ReplyXattr,
     ) {
-        let name = name.to_owned();
-        let (strike, reply) = self.0.meet(who(request), IoOp::Xattr, At::File(ino.0), reply);
-        self.0.after(&strike, reply, move |fs, reply| {
-            answer_bytes(reply, size, fs.attribute(ino.0, &name));
-        });
+        self.0.answer_attribute(who(request), (ino.0, name), size, reply);
     }
 
     fn listxattr(&self, request: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {

@@ -6,18 +6,44 @@ use std::{
     sync::Arc,
 };
 
+use fuser::ReplyXattr;
 use rustix::{
-    fs::{XattrFlags, getxattr, listxattr, removexattr, setxattr},
+    fs::{XattrFlags, fstat, getxattr, listxattr, removexattr, setxattr},
     io::Errno,
 };
 
-use super::{Fs, attr::path_of};
-use crate::host::io_trial::{ATTRIBUTE, UNTOUCHED};
+use super::{Fs, Who, answer::answer_bytes, attr::path_of, strike::At, told::Told};
+use crate::{
+    host::{
+        device,
+        io_trial::{ATTRIBUTE, UNTOUCHED},
+    },
+    protocol::IoOp,
+};
 
 /// The largest value or list that the kernel takes (linux/limits.h).
 const MOST: usize = 65536;
 
 impl Fs {
+    /// What an attribute says.
+    pub(super) fn answer_attribute(
+        self: &Arc<Self>,
+        who: Who,
+        (ino, name): (u64, &OsStr),
+        size: u32,
+        reply: ReplyXattr,
+    ) {
+        if name == device::BENEATH {
+            // asked by us alone: no operation that a rule could be about
+            return answer_bytes(Told::untraced(reply), size, self.beneath(ino));
+        }
+        let name = name.to_owned();
+        let (strike, reply) = self.meet(who, IoOp::Xattr, At::File(ino), reply);
+        self.after(&strike, reply, move |fs, reply| {
+            answer_bytes(reply, size, fs.attribute(ino, &name));
+        });
+    }
+
     pub(super) fn set_attribute(
         &self,
         ino: u64,
@@ -30,12 +56,20 @@ impl Fs {
         setxattr(path_of(fd.as_fd()), name, value, flags)
     }
 
-    pub(super) fn attribute(&self, ino: u64, name: &OsStr) -> Result<Vec<u8>, Errno> {
+    fn attribute(&self, ino: u64, name: &OsStr) -> Result<Vec<u8>, Errno> {
         let fd = self.tried_or_fd(ino, name)?;
         let mut value = vec![0; MOST];
         let length = getxattr(path_of(fd.as_fd()), name, &mut value[..])?;
         value.truncate(length);
         Ok(value)
+    }
+
+    /// Which file this is beneath: what is done to it now is undone there when we are gone.
+    fn beneath(&self, ino: u64) -> Result<Vec<u8>, Errno> {
+        let fd = self.table.fd(&self.table.node(ino)?)?;
+        let stat = fstat(&fd)?;
+        let numbers = device::numbers_of(&fd, (stat.st_dev, stat.st_ino));
+        Ok(device::told(numbers).into_bytes())
     }
 
     pub(super) fn attribute_names(&self, ino: u64) -> Result<Vec<u8>, Errno> {

@@ -4,11 +4,17 @@
 use std::{
     fs::{self, File, Permissions},
     io,
-    os::unix::fs::{PermissionsExt as _, symlink},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::Path,
 };
 
-use keelhaul::protocol::{IoAction, IoOp};
+use keelhaul::{
+    host::{
+        device,
+        metadata::{Change, Meant, set_mode},
+    },
+    protocol::{IoAction, IoOp},
+};
 use rustix::fs::{
     SeekFrom, Timestamps, XattrFlags, getxattr, listxattr, removexattr, seek, setxattr,
 };
@@ -88,4 +94,30 @@ fn what_is_done_beside_bytes_is_struck_and_not_done() {
         acts.iter().for_each(|act| act(&at).unwrap_or_else(|error| panic!("{op:?}: {error}")));
     }
     assert_ne!(seen(&beneath), before);
+}
+
+/// What is changed through an interposer must be found when that has gone, and a rule must not be in the way.
+#[test]
+fn a_file_is_known_by_the_numbers_that_it_has_beneath() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let beneath = ext4.directory("d");
+    fs::write(beneath.join("file"), "text").unwrap();
+    let mounted =
+        Mounted::over(&beneath, vec![rule(&[IoOp::Xattr], IoAction::Error { errno: libc::EIO })]);
+    mounted.arm(vec![rule(&[IoOp::Xattr], IoAction::Error { errno: libc::EIO })]);
+    for name in ["", "file"] {
+        let (above, below) = (mounted.at().join(name), fs::metadata(beneath.join(name)).unwrap());
+        let shown = fs::metadata(&above).unwrap();
+        assert_ne!(shown.dev(), below.dev(), "nothing is interposed");
+        let (shown, below) = ((shown.dev(), shown.ino()), (below.dev(), below.ino()));
+        assert_eq!(device::numbers(&above, shown), below, "`{name}`");
+        assert_eq!(device::numbers_of(&File::open(&above).unwrap(), shown), below, "`{name}`");
+        let meant = Meant { dev: below.0, inode: below.1 };
+        let mode = fs::metadata(&above).unwrap().mode() & 0o7777;
+        assert_eq!(set_mode(&above, meant, mode, 0o750).unwrap(), Change::Made, "`{name}`");
+    }
+    assert_eq!(mounted.facts().hit, 0, "it is no operation of anybody's");
 }

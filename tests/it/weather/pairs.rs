@@ -135,3 +135,28 @@ fn a_quota_whose_outer_one_ends_first_is_noticed_and_gone() {
     }
     assert_clean(&ended.id(), &ended.env, pair.name);
 }
+
+/// What was changed through an interposer is a file beneath, which is there when that has gone.
+#[test]
+fn what_was_changed_through_an_inserted_interposer_is_put_back_without_it() {
+    let pair = Pair {
+        name: "beneath",
+        volume: "docker: {}",
+        first: "io-latency: { target: \"agent:/data\", latency: 50ms, ops: [open, read, stat, xattr], insert: true }",
+        second: "mode: { target: \"agent:/data\", mode: \"0711\" }",
+        then: "\n  - wait: 4s\n  - revert: second",
+        after: "file: { service: agent, path: /data, mode: \"0755\" }",
+    };
+    // somebody must come to what is inserted
+    let load =
+        "workloads: { records: { ledger: { via: { http: { service: agent } }, rate: 50/s } } }";
+    let yaml = pair.scenario().replace("steady_state:", &format!("{load}\nsteady_state:"));
+    let yaml = yaml.replace("as: first", "as: first\n    for: 3s");
+    let ended = Test::of(&yaml).finish();
+    let told = ended.told();
+    assert_eq!((ended.code, ended.verdict()), (0, "pass".into()), "{told}");
+    for assertion in ["first.revert", "second.effect", "second.revert", "verify[0]"] {
+        assert_eq!(ended.asserted(assertion), "pass", "{assertion}: {told}");
+    }
+    assert_clean(&ended.id(), &ended.env, pair.name);
+}
