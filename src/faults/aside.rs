@@ -57,6 +57,7 @@ impl Before {
         let content = content.cloned();
         let undo = vec![Op::PutBack {
             place: place.clone(),
+            dev: Some(before.file.dev),
             kept: kept.clone(),
             content: content.clone(),
         }];

@@ -2,8 +2,6 @@
 //!
 //! Must not decide for one fault alone; that stays in its own file.
 
-use std::path::Path;
-
 use super::{Cx, Declared, Effect, FaultError, Target, checks, observe::sibling};
 use crate::{
     protocol::{FsFacts, MountFacts, Op, SoleOp},
@@ -189,10 +187,6 @@ pub(super) fn check(name: &str, target: &Target, declared: &Declared<'_>) -> Vec
     path.into_iter().chain(checks::needs_volume(name, target, declared)).collect()
 }
 
-/// What the runtime mounts in every container, beside what it is asked for (OCI runtime
-/// specification, default filesystems).
-const DEFAULTS: [&str; 3] = ["/dev", "/proc", "/sys"];
-
 /// What is left of it where its container has ended, and the host has no path to it: nothing of what
 /// ends with a container. Its own layer does not: the next start finds that as it is.
 pub(super) async fn ended(cx: &Cx<'_>) -> Result<Option<Effect>, FaultError> {
@@ -211,15 +205,12 @@ pub(super) async fn ended(cx: &Cx<'_>) -> Result<Option<Effect>, FaultError> {
 /// Whether what lies there is gone with a container that has ended: it was memory, or the container
 /// was removed.
 async fn ends_with_container(cx: &Cx<'_>) -> Result<bool, FaultError> {
-    let mounts = match cx.facts().await {
+    let facts = match cx.facts().await {
         Err(FaultError::Runtime(RuntimeError::Gone { .. })) => return Ok(true),
-        facts => facts?.mounts,
+        facts => facts?,
     };
-    let below = |dir: &str| Path::new(&cx.site.place.path).starts_with(dir);
     let volume = cx.site.volume.as_ref().and_then(|volume| volume.spec.filesystem());
-    Ok(volume == Some(Filesystem::Tmpfs)
-        || DEFAULTS.into_iter().any(below)
-        || mounts.iter().any(|mount| mount.kind == "tmpfs" && below(&mount.destination)))
+    Ok(volume == Some(Filesystem::Tmpfs) || facts.has_in_memory(&cx.site.place.path))
 }
 
 /// Our filler still lies there.

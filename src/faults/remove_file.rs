@@ -104,7 +104,12 @@ mod tests {
         let prepared = fault.prepare(&cx).await.unwrap();
         let (place, kept) = (site.place.clone(), KEPT.to_owned());
         let file = FileId { dev: testing::DEV, inode: 12 };
-        let undo = Op::PutBack { place: place.clone(), kept: kept.clone(), content: None };
+        let undo = Op::PutBack {
+            place: place.clone(),
+            dev: Some(file.dev),
+            kept: kept.clone(),
+            content: None,
+        };
         assert_eq!(prepared.ops, [Op::SetAside { place, file, kept, content: None }]);
         assert_eq!(prepared.undo, [undo]);
         let before = prepared.before;

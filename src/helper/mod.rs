@@ -7,6 +7,7 @@
 pub mod client;
 pub mod grower;
 pub mod keeper;
+mod local_engine;
 pub mod recover;
 mod wire;
 pub mod worker;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Counted, Dev, Ending, EngineOp, FileCutOp, FileId, FileOwner, Init, InotifyStock, InsertionOp,
-    Interposer, IoLimits, IoRule, LinkState, MountFlag, Place, PowerOp, QuotaGroup, QuotaWas,
-    SoleOp, TimeOp,
+    Interposer, IoLimits, IoRule, LinkState, MountFlag, Place, PowerOp, QuotaGroup,
+    QuotaWas, SoleOp, TimeOp,
 };
 use crate::units::Percent;
 
@@ -359,6 +359,9 @@ pub enum Op {
     PutBack {
         /// The file.
         place: Place,
+        /// The superblock that it was on; not known in journals of before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dev: Option<Dev>,
         /// The name, in the same directory, under which it was kept.
         kept: String,
         /// Content by which the new file is known as ours.

@@ -1,5 +1,7 @@
 //! What the engine says of its objects: data only.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::RestartPolicy;
@@ -81,6 +83,20 @@ pub struct ContainerFacts {
     pub restart: RestartPolicy,
     /// How often a failure starts it again; none without a limit.
     pub restart_attempts: Option<u32>,
+}
+
+/// What the runtime mounts in every container, beside what it is asked for (OCI runtime
+/// specification, default filesystems).
+const DEFAULTS: [&str; 3] = ["/dev", "/proc", "/sys"];
+
+impl ContainerFacts {
+    /// Whether what lies at a path of it, and nowhere on the host, is gone when it ends.
+    #[must_use]
+    pub fn has_in_memory(&self, path: &str) -> bool {
+        let below = |dir: &str| Path::new(path).starts_with(dir);
+        let mut tmpfs = self.mounts.iter().filter(|mount| mount.kind == "tmpfs");
+        DEFAULTS.into_iter().any(below) || tmpfs.any(|mount| below(&mount.destination))
+    }
 }
 
 /// A container's limit of memory.

@@ -7,6 +7,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use super::super::local_engine::ours;
 use crate::{
     protocol::EngineOp,
     runtime::{Docker, ENGINE_SOCKET, Runtime, RuntimeError},
@@ -70,16 +71,11 @@ impl LocalEngine {
         }
     }
 
-    /// The socket of an engine that we reach by TCP is a guess: an engine that does not know our
-    /// own container is not the one.
     async fn client(&self) -> Option<Arc<Docker>> {
         let mut client = self.client.lock().await;
         if client.is_none() {
-            let found = Arc::new(Docker::connect_socket(self.socket.as_ref()?).ok()?);
-            // the engine names a container's host after its id
-            let own = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-            match timeout(LOOK, found.inspect(own.trim())).await {
-                Ok(Ok(_)) => *client = Some(found),
+            match timeout(LOOK, ours(self.socket.as_ref()?)).await {
+                Ok(Ok(found)) => *client = Some(Arc::new(found)),
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the local engine is absent, or another one");
                     sleep(Duration::from_millis(50)).await;

@@ -2,9 +2,15 @@
 //!
 //! Not pid 1: that may be unreadable, or in another namespace than the engine. Only looks.
 
-use std::{fs, os::unix::net::UnixStream};
+use std::{fs, os::unix::net::UnixStream, time::Duration};
 
-use crate::host::process::Identity;
+use tokio::{runtime::Handle, time::timeout};
+
+use super::super::local_engine::ours;
+use crate::{host::process::Identity, runtime::Docker};
+
+/// How long the engine may take to answer a question of an undo.
+const ASKED: Duration = Duration::from_secs(3);
 
 /// Command names of engines; the kernel keeps 15 characters.
 const NAMES: [&str; 2] = ["dockerd", "podman"];
@@ -24,6 +30,18 @@ pub(in crate::helper) fn answers() -> Result<(), String> {
     let path = socket().ok_or("the helper was given no engine socket")?;
     let connected = UnixStream::connect(&path);
     connected.map(drop).map_err(|error| format!("`{path}` in the helper: {error}"))
+}
+
+/// Asks the engine of this host something; why it cannot be asked. For threads that may block.
+pub(super) fn ask<R>(question: impl AsyncFnOnce(&Docker) -> R) -> Result<R, String> {
+    let socket = socket().ok_or("the helper was given no engine socket")?;
+    let runtime = Handle::try_current().map_err(|error| error.to_string())?;
+    let asked = async {
+        let engine = ours(&socket).await.map_err(|error| error.to_string())?;
+        Ok(question(&engine).await)
+    };
+    let asked = runtime.block_on(async { timeout(ASKED, asked).await });
+    asked.unwrap_or_else(|_| Err("the engine does not answer".into()))
 }
 
 /// Who listens, by the credentials the kernel keeps for the peer. With socket activation that is

@@ -49,7 +49,7 @@ pub(super) fn act(op: &Op, cx: &Context) -> Done {
                 aside::set_aside(path, (*file).into(), kept, content)
             })
         }
-        Op::PutBack { place, kept, content } => change((place, None), cx, |path| {
+        Op::PutBack { place, dev, kept, content } => change((place, *dev), cx, |path| {
             aside::put_back(path, kept, content.as_deref().map(str::as_bytes))
         }),
         other => Err(HelperError::Refused(format!("{other:?} changes no file"))),

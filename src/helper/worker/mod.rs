@@ -16,6 +16,7 @@ mod errand;
 mod facts;
 mod fill;
 mod freeze;
+mod gone;
 mod hold;
 mod host_facts;
 mod http;

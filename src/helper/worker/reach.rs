@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use super::{
     super::HelperError,
     context::Context,
-    engine, image,
-    place::{Way, dev_of, find_init, inside, ways},
+    gone::{self, volume_root},
+    image,
+    place::{Way, find_init, ways},
 };
 use crate::{
     host::{
@@ -22,14 +23,11 @@ use crate::{
     protocol::{Dev, Place},
 };
 
-/// Where an engine keeps what is in a volume of its own, below the volume's name.
-const DATA: &str = "_data";
-
-/// What an undo comes to on the first way on which it finds what it is about; none where there is none
-/// any more. `dev` is the filesystem that it was on, where that is known.
+/// What an undo comes to on the first way on which it finds what it is about; none where it is known that
+/// there is none any more. `dev` is the filesystem that it was on, where that is known.
 ///
 /// # Errors
-/// When it is mounted nowhere just now, and cannot be; else what the last way failed of.
+/// When it may still be where no way leads just now; else what the last way failed of.
 pub(super) fn undo_on<R>(
     (place, dev): (&Place, Option<Dev>),
     cx: &Context,
@@ -47,14 +45,9 @@ pub(super) fn undo_on<R>(
     if let Some(error) = last {
         return Err(error.into());
     }
-    if find_init(place)?.is_some() {
-        // while its container runs, its volumes are mounted: somebody has put something else there
-        return Ok(None);
-    }
     match own_image(place, &cx.dir) {
-        Some((name, below)) => undo_apart(&name, &below, cx, undo),
-        None if dev.is_some_and(|dev| is_unmounted(place, dev)) => Err(not_mounted(place)),
-        None => Ok(None),
+        Some((name, below)) if find_init(place)?.is_none() => undo_apart(&name, &below, cx, undo),
+        _ => gone::check(place, dev, cx).map(|()| None),
     }
 }
 
@@ -88,15 +81,6 @@ fn own_image(place: &Place, dir: &Path) -> Option<(String, String)> {
     image::own(dir, image::IMAGES, &name).ok()?.exists().then_some((name, below))
 }
 
-/// The root of the volume that a place is on, as the engine sees it, and what comes after it.
-fn volume_root(place: &Place) -> Option<(PathBuf, String)> {
-    let path = place.host_path.as_deref()?;
-    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-    let mut roots = ends.filter(|end| Path::new(&path[..*end]).file_name() == Some(DATA.as_ref()));
-    let end = roots.next()?;
-    Some((path[..end].into(), path[end..].to_owned()))
-}
-
 /// The device of an image: its loop device, or a disk of ours of that name.
 fn device(name: &str, cx: &Context) -> HostResult<Option<PathBuf>> {
     let nodes = image::nodes();
@@ -106,30 +90,14 @@ fn device(name: &str, cx: &Context) -> HostResult<Option<PathBuf>> {
     Ok(found.into_iter().next().map(|device| device.node))
 }
 
-/// Whether a volume is still there, without the filesystem on a device that it had. One without a device
-/// has gone with its last mount.
-fn is_unmounted(place: &Place, dev: Dev) -> bool {
-    let (Some((root, _)), Some(engine)) = (volume_root(place), engine::process()) else {
-        return false;
-    };
-    let now = inside(engine, &root.to_string_lossy(), |here| dev_of(here.path));
-    dev.major != 0 && now.is_ok_and(|now| now != dev)
-}
-
-/// Why it is still to do.
-pub(super) fn not_mounted(place: &Place) -> HelperError {
-    HelperError::Refused(format!(
-        "the filesystem that `{}` was on is mounted nowhere just now, and what a fault has left is \
-         still on it\n\nhint: start its container, then `keelhaul recover` the run",
-        place.path
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use std::{fs, io::Write as _, process::Command};
 
-    use super::{super::fill, *};
+    use super::{
+        super::{fill, place::dev_of},
+        *,
+    };
     use crate::{
         host::{fill::MARKER_PREFIX, loop_device::AttachOptions, namespace::in_mount_ns},
         protocol::Outcome,

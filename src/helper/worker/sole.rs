@@ -12,11 +12,11 @@ use super::{
     super::HelperError,
     context::{Context, Done},
     engine, facts, fill, freeze,
+    gone::not_mounted,
     image::nodes,
     mount::same_dev,
     passers_by,
     place::{init, inside},
-    reach::not_mounted,
 };
 use crate::{
     host::{

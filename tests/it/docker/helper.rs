@@ -426,3 +426,41 @@ fn acknowledged_records_are_counted_and_found() {
     assert_eq!(report["lost"], json!(7), "{report}");
     drive.finish();
 }
+
+fn docker(args: &[&str]) {
+    let output = Command::new("docker").args(args).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {output:?}");
+}
+
+/// What no way leads to is undone when it is seen to be, or seen to be gone, and not before.
+#[test]
+fn a_change_in_a_layer_stays_to_be_undone_until_its_container_runs_or_is_removed() {
+    let mut drive = Drive::start("layer", &[]);
+    let mut place = drive.subject().place;
+    (place["path"], place["host_path"]) = (json!("/"), Value::Null);
+    let container = place["container"].as_str().unwrap().to_owned();
+    let look = json!({ "read": { "file": { "place": place, "digest": false, "content": 0 } } });
+    let facts = drive.get(&look)["file"].clone();
+    let (file, mode) =
+        (json!({ "dev": facts["link"]["dev"], "inode": facts["link"]["inode"] }), 0o711);
+    let change = |from: &Value, to: &Value| json!([{ "set-mode": { "place": place, "file": file, "from": from, "to": to } }]);
+    let (there, back) =
+        (change(&facts["mode"], &json!(mode)), change(&json!(mode), &facts["mode"]));
+    let apply = json!({ "apply": entry("mode", &there, &back) });
+    let revert = json!({ "revert": drive.get(&apply)["id"] });
+    assert_eq!(drive.get(&look)["file"]["mode"], mode);
+    docker(&["kill", &container]);
+    docker(&["wait", &container]);
+    let problems = drive.get(&revert)["problems"].to_string();
+    assert!(
+        problems.contains("in a layer of its own") && problems.contains("hint: "),
+        "{problems}"
+    );
+    docker(&["start", &container]);
+    assert_eq!(drive.get(&revert)["problems"], json!([]));
+    assert_eq!(drive.get(&look)["file"]["mode"], facts["mode"], "it was said to be undone");
+    let revert = json!({ "revert": drive.get(&apply)["id"] });
+    docker(&["rm", "-f", &container]);
+    assert_eq!(drive.get(&revert)["problems"], json!([]), "it is gone");
+    drive.finish();
+}
