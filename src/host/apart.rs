@@ -16,9 +16,6 @@ use super::fuse::{attach, detach, mount_device};
 use super::namespace::in_own_copy;
 use super::process::Identity;
 
-/// Types that are tried, since a device does not say what is on it.
-const TYPES: [&str; 3] = ["ext4", "xfs", "btrfs"];
-
 /// Such a mount. It is unmounted when this is dropped.
 #[derive(Debug)]
 pub struct Apart {
@@ -29,16 +26,19 @@ pub struct Apart {
 }
 
 impl Apart {
-    /// Mounts what is on a device over a directory.
+    /// Mounts what is on a device over a directory. The options are those of whoever else mounts it: who
+    /// comes meanwhile gets the superblock as it is, and what asks for another one is refused.
     ///
     /// # Errors
-    /// The failed call; of those for the types that it is not, the one that says most.
-    pub fn mount(node: &Path, at: &Path) -> HostResult<Self> {
+    /// The failed call.
+    pub fn mount(node: &Path, at: &Path, fs_type: &str, options: &[String]) -> HostResult<Self> {
         let (until, over) = mpsc::channel();
         let (tell, told) = mpsc::channel();
         let (node, place) = (node.to_owned(), at.to_owned());
+        let (fs_type, options) = (fs_type.to_owned(), options.to_vec());
         let stay = move || {
-            if let Err(error) = keep(node, place, tell.clone(), over) {
+            let mount = || mount_device(&fs_type, &node, &options);
+            if let Err(error) = keep(mount, place, tell.clone(), over) {
                 let _ = tell.send(Err(error));
             }
         };
@@ -59,32 +59,18 @@ impl Drop for Apart {
 }
 
 fn keep(
-    node: PathBuf,
+    mount: impl FnOnce() -> HostResult<OwnedFd> + Send,
     at: PathBuf,
     tell: Sender<HostResult<Identity>>,
     over: Receiver<()>,
 ) -> HostResult<()> {
     in_own_copy(move || {
-        attach(&mounted(&node)?, &at)?;
+        attach(&mount()?, &at)?;
         let own = Identity::of(gettid().as_raw_nonzero().get().unsigned_abs())?;
         let _ = tell.send(Ok(own));
         let _ = over.recv();
         detach(&at)
     })
-}
-
-fn mounted(node: &Path) -> HostResult<OwnedFd> {
-    let mut last = None;
-    for fs_type in TYPES {
-        match mount_device(fs_type, node, &[]) {
-            Ok(mount) => return Ok(mount),
-            // another type, or one that this kernel does not know, says least
-            Err(error) if last.is_some() && error.is(libc::EINVAL) => {}
-            Err(error) if error.is(libc::ENODEV) => {}
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| HostError::sys("mount", node, rustix::io::Errno::NODEV)))
 }
 
 #[cfg(test)]
@@ -101,13 +87,13 @@ mod tests {
 
     #[test]
     fn it_is_seen_by_who_enters_and_gone_when_it_is_dropped() {
-        for fs_type in TYPES {
+        for fs_type in ["ext4", "xfs", "btrfs"] {
             in_private_mounts(|| {
                 let fs = LoopFs::new(fs_type, 320 << 20, &[], "");
                 fs::write(fs.dir.join("f"), "x").unwrap();
                 let (node, dir) = (fs.node(), fs.dir.clone());
                 fs.unmount();
-                let apart = Apart::mount(&node, &dir).unwrap();
+                let apart = Apart::mount(&node, &dir, fs_type, &[]).unwrap();
                 let file = dir.join("f");
                 in_mount_ns(apart.target, || fs::remove_file(&file)).unwrap().unwrap();
                 assert!(!fs::exists(&file).unwrap(), "nobody else sees it");
@@ -128,7 +114,7 @@ mod tests {
     fn what_holds_no_filesystem_is_refused() {
         in_private_mounts(|| {
             let dir = crate::host::testing::own_tmpfs("size=64k");
-            let error = Apart::mount(Path::new("/dev/null"), &dir).unwrap_err();
+            let error = Apart::mount(Path::new("/dev/null"), &dir, "ext4", &[]).unwrap_err();
             assert!(error.errno().is_some(), "{error}");
         });
     }

@@ -229,6 +229,17 @@ mod tests {
     }
 
     #[test]
+    fn what_an_earlier_build_did_not_know_may_be_missing() {
+        let place = r#"{"container":"c","pid":1,"path":"/f","host_path":null}"#;
+        let put_back = format!(r#"{{"put-back":{{"place":{place},"kept":"k","content":null}}}}"#);
+        let read: Op = serde_json::from_str(&put_back).unwrap();
+        assert!(matches!(read, Op::PutBack { dev: None, .. }), "{read:?}");
+        let image = r#"{"create-image":{"name":"i","size":1}}"#;
+        let read: Op = serde_json::from_str(image).unwrap();
+        assert!(matches!(read, Op::CreateImage { mounted: None, .. }), "{read:?}");
+    }
+
+    #[test]
     fn another_version_is_named() {
         let mut other = serde_json::to_value(header()).unwrap();
         other["version"] = 9.into();

@@ -73,7 +73,7 @@ pub use io_trace::{MOST_TRACED, TraceFacts, TracePiece, TracedOp};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, PostgresLogin, RedisLogin, Via};
 pub use memory::MemoryFacts;
 pub use op::Op;
-pub use op_parts::{FileId, LinkState, MountFlag};
+pub use op_parts::{FileId, LinkState, MountFlag, Mounted};
 pub use place::{Dev, Init, Place, ProcessFacts};
 pub use power::{CUT_CANARY, CutFacts, MountedDisk, PowerOp, UNSYNCED_CANARY, canaries};
 pub use quota::{QuotaFacts, QuotaGroup, QuotaWas};

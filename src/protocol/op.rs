@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Counted, Dev, Ending, EngineOp, FileCutOp, FileId, FileOwner, Init, InotifyStock, InsertionOp,
-    Interposer, IoLimits, IoRule, LinkState, MountFlag, Place, PowerOp, QuotaGroup,
+    Interposer, IoLimits, IoRule, LinkState, MountFlag, Mounted, Place, PowerOp, QuotaGroup,
     QuotaWas, SoleOp, TimeOp,
 };
 use crate::units::Percent;
@@ -401,6 +401,9 @@ pub enum Op {
         name: String,
         /// Size in bytes.
         size: u64,
+        /// How an engine mounts it; none where nobody does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mounted: Option<Mounted>,
     },
     /// Write bytes into an image of this run.
     WriteImage {

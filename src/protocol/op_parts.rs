@@ -32,6 +32,16 @@ pub struct FileId {
     pub inode: u64,
 }
 
+/// How a filesystem on a device is mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mounted {
+    /// Its type: `ext4`.
+    pub fs_type: String,
+    /// Mount options, such as `data=journal`.
+    pub options: Vec<String>,
+}
+
 /// What a name points to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -45,7 +45,7 @@ fn entries(name: &str, file: &[u8]) -> Vec<Entry> {
         expires_ms: None,
     };
     let name = || name.to_owned();
-    let create = Op::CreateImage { name: name(), size: file.len() as u64 };
+    let create = Op::CreateImage { name: name(), size: file.len() as u64, mounted: None };
     let mut entries = vec![entry("file", vec![create], vec![Op::RemoveImage { name: name() }])];
     for (at, piece) in (0_u64..).step_by(PER_CALL).zip(file.chunks(PER_CALL)) {
         let extents = vec![(at, STANDARD.encode(piece))];

@@ -12,7 +12,7 @@ use super::{
     mkfs::{self, Extents, Tool},
 };
 use crate::{
-    protocol::{Backing, Durability, Entry, Op, Outcome},
+    protocol::{Backing, Durability, Entry, Mounted, Op, Outcome},
     runtime::{MountSource, VolumeSpec},
     units::Size,
 };
@@ -81,7 +81,9 @@ pub(super) async fn provision(
 /// One journal entry per frame. The first holds the whole undo; it is undone last.
 fn entries(recipe: &Recipe<'_>, cx: &Provision<'_>, extents: Extents) -> Vec<Entry> {
     let name = || cx.object.clone();
-    let mut frames = vec![vec![Op::CreateImage { name: name(), size: recipe.size.0 }]];
+    let (fs_type, options) = (recipe.fs_type.to_owned(), recipe.options.to_vec());
+    let mounted = Some(Mounted { fs_type, options });
+    let mut frames = vec![vec![Op::CreateImage { name: name(), size: recipe.size.0, mounted }]];
     let mut room = PER_CALL;
     let mut batch = Vec::new();
     for (at, bytes) in extents {

@@ -92,7 +92,7 @@ fn act_on_own(op: &Op, cx: &Context) -> Done {
         }
         Op::SeedBind { name, items, size } => image::seed_bind(cx, name, *items, *size),
         Op::RemoveBind { name } => image::remove_bind(cx, name),
-        Op::CreateImage { name, size } => image::create(cx, name, *size),
+        Op::CreateImage { name, size, mounted } => image::create(cx, name, *size, mounted.as_ref()),
         Op::WriteImage { name, extents } => image::write(cx, name, extents),
         Op::AttachLoop { name } => image::attach(cx, name),
         Op::DetachLoop { name } => image::detach(cx, name),

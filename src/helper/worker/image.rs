@@ -24,7 +24,7 @@ use crate::{
         loop_device::{self, AttachOptions, Backing},
         selinux,
     },
-    protocol::{LoopFacts, Outcome},
+    protocol::{LoopFacts, Mounted, Outcome},
     runtime::HOST_DEVICES,
 };
 
@@ -32,6 +32,8 @@ use crate::{
 pub(in crate::helper) const BINDS: &str = "binds";
 /// Directory of images below the run's directory.
 pub(in crate::helper) const IMAGES: &str = "images";
+/// Directory below the run's directory in which it says of an image how it is mounted.
+const MOUNTED: &str = "mounted";
 
 /// A device lets go of its image within this time after its last user.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
@@ -102,9 +104,24 @@ pub(super) fn remove_bind(cx: &Context, name: &str) -> Done {
 }
 
 /// Makes a sparse image.
-pub(super) fn create(cx: &Context, name: &str, size: u64) -> Done {
+pub(super) fn create(cx: &Context, name: &str, size: u64, mounted: Option<&Mounted>) -> Done {
+    if let Some(mounted) = mounted {
+        let path = own(&cx.dir, MOUNTED, name)?;
+        sys("mkdir", &path, fs::create_dir_all(cx.dir.join(MOUNTED)))?;
+        sys("write", &path, fs::write(&path, serde_json::to_vec(mounted).unwrap_or_default()))?;
+    }
     image::create(&own(&cx.dir, IMAGES, name)?, size)?;
     Ok(Outcome::Done)
+}
+
+/// How an engine mounts an image of the run. Whoever mounts it beside an engine does the same: both get
+/// one superblock, with the options of who came first.
+pub(super) fn mounted(cx: &Context, name: &str) -> Result<Mounted, HelperError> {
+    let path = own(&cx.dir, MOUNTED, name)?;
+    let text = sys("read", &path, fs::read(&path))?;
+    let unread =
+        |error: serde_json::Error| HelperError::Refused(format!("`{}`: {error}", path.display()));
+    serde_json::from_slice(&text).map_err(unread)
 }
 
 /// Writes bytes into an image.
@@ -143,7 +160,10 @@ pub(super) fn detach(cx: &Context, name: &str) -> Done {
 
 /// Removes an image that is attached no more: by its inode alone a device is found again.
 pub(super) fn remove(cx: &Context, name: &str) -> Done {
-    remove_unattached(&nodes(), &own(&cx.dir, IMAGES, name)?, name)
+    let removed = remove_unattached(&nodes(), &own(&cx.dir, IMAGES, name)?, name)?;
+    // there is none where nobody mounts it
+    let _ = fs::remove_file(own(&cx.dir, MOUNTED, name)?);
+    Ok(removed)
 }
 
 fn remove_unattached(nodes: &Path, path: &Path, name: &str) -> Done {

@@ -20,7 +20,7 @@ use crate::{
         error::HostResult,
         loop_device::{self, Backing},
     },
-    protocol::{Dev, Place},
+    protocol::{Dev, Mounted, Place},
 };
 
 /// What an undo comes to on the first way on which it finds what it is about; none where it is known that
@@ -61,11 +61,14 @@ fn undo_apart<R>(
 ) -> Result<Option<R>, HelperError> {
     let Some(node) = device(name, cx)? else { return Ok(None) };
     let at = cx.dir.join(image::IMAGES);
-    let apart = Apart::mount(&node, &at).map_err(|error| {
+    let cannot = |error: HelperError| {
         HelperError::Refused(format!(
             "nothing has the volume `{name}` mounted just now, and it cannot be: {error}"
         ))
-    })?;
+    };
+    let Mounted { fs_type, options } = image::mounted(cx, name).map_err(cannot)?;
+    let apart = Apart::mount(&node, &at, &fs_type, &options);
+    let apart = apart.map_err(|error| cannot(error.into()))?;
     let way = Way { target: apart.target, path: format!("{}{below}", at.display()) };
     match undo(&way) {
         Err(error) if error.is(libc::ENOENT) => Ok(None),
@@ -95,7 +98,10 @@ mod tests {
     use std::{fs, io::Write as _, process::Command};
 
     use super::{
-        super::{fill, place::dev_of},
+        super::{
+            fill,
+            place::{dev_of, inside},
+        },
         *,
     };
     use crate::{
@@ -135,7 +141,10 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             fs::create_dir(dir.path().join(image::IMAGES)).unwrap();
             let image = Self(dir);
-            fs::File::create(image.file()).unwrap().set_len(16 << 20).unwrap();
+            let (fs_type, options) = ("ext4".to_owned(), vec!["data=journal".to_owned()]);
+            let mounted = Mounted { fs_type, options };
+            let cx = Context::testing(image.0.path());
+            image::create(&cx, Self::NAME, 16 << 20, Some(&mounted)).unwrap();
             let made = Command::new("mkfs.ext4").arg("-q").arg(image.file()).status().unwrap();
             assert!(made.success());
             let options = AttachOptions::default();
@@ -155,7 +164,7 @@ mod tests {
         /// Puts a filler on it; which filesystem that is.
         fn fill(&self, marker: &str, cx: &Context) -> Dev {
             let (node, at) = (device(Self::NAME, cx).unwrap().unwrap(), cx.dir.join(image::IMAGES));
-            let apart = Apart::mount(&node, &at).unwrap();
+            let apart = Apart::mount(&node, &at, "ext4", &[]).unwrap();
             let fill = || {
                 fs::create_dir(at.join(marker)).unwrap();
                 fs::write(at.join(marker).join("f"), "x").unwrap();
@@ -182,6 +191,14 @@ mod tests {
         let marker = format!("{MARKER_PREFIX}m");
         let place = at("/nowhere/volumes/keelhaul-r-v/_data");
         let dev = image.fill(&marker, &cx);
+        let options = undo_on((&place, Some(dev)), &cx, |way| {
+            inside(way.target, &way.path, |here| {
+                let table = here.mounts.read()?;
+                Ok(table.covering(here.path).map(|mount| mount.super_options.clone()))
+            })
+        });
+        let options = options.unwrap().unwrap();
+        assert!(options.contains("data=journal"), "not as the engine mounts it: {options}");
         let remove = || fill::remove(&place, dev, &marker, &cx);
         assert_eq!((remove(), remove()), (Ok(Outcome::Done), Ok(Outcome::Already)));
         image.detach();
