@@ -116,7 +116,8 @@ pub(super) fn deadline(op: &Op) -> Duration {
             | Op::SeedBind { .. }
             | Op::RemoveBind { .. }
             | Op::WriteImage { .. }
-            | Op::CutFiles(FileCutOp::Settle { .. })
+            // what is lifted waits for what is still settling
+            | Op::CutFiles(FileCutOp::Settle { .. } | FileCutOp::Lift { .. })
             // who else uses a filesystem is asked of every process
             | Op::Sole(SoleOp::Check { .. } | SoleOp::Freeze { .. } | SoleOp::RemoveFiller { .. })
     );
@@ -234,6 +235,14 @@ mod tests {
         assert!(!within(&remove, Scope::Faults) && !within(&image, Scope::Faults));
         assert!(within(&unpause, Scope::Faults) && within(&filler("a"), Scope::Faults));
         assert!(within(&remove, Scope::All) && within(&image, Scope::All));
+    }
+
+    #[test]
+    fn what_waits_for_a_settle_gets_as_much_time() {
+        let (profile, seed, interposer) = (crate::protocol::CutProfile::Drop, 0, "i".to_owned());
+        let settle = FileCutOp::Settle { interposer: interposer.clone(), profile, seed };
+        let lift = FileCutOp::Lift { interposer };
+        assert!(deadline(&Op::CutFiles(lift)) >= deadline(&Op::CutFiles(settle)));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The way back: one entry, or all of them in reverse.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
@@ -28,6 +31,9 @@ const COPY: usize = 2 << 20;
 /// How long an absent or hanging engine is asked again, every second, before its ops are left to
 /// `recover`: more than one op may hang.
 const ENGINE_WAIT: Duration = Duration::from_secs(75);
+
+/// An entry that is to be undone: what it was for, and what undoes it.
+type Open = (EntryId, String, Vec<Op>);
 
 /// What became of one undo op.
 enum End {
@@ -67,8 +73,37 @@ impl Progress {
     /// Whether this op must not be done before the ones that failed: nothing starts on a volume that is
     /// still being settled. The entry stays open, and with it this op.
     fn forbids(&self, op: &Op) -> bool {
-        self.fenced && matches!(op, Op::Engine(EngineOp::Start { .. }))
+        self.fenced && started_by(op).is_some()
     }
+
+    /// Whether another entry forbids this op likewise. That is said here too, or this entry would be closed
+    /// without it.
+    fn is_kept_from(&mut self, op: &Op, fenced: &BTreeSet<String>) -> bool {
+        let Some(container) = started_by(op).filter(|it| fenced.contains(*it)) else {
+            return false;
+        };
+        if !self.fenced {
+            let short = container.get(..12).unwrap_or(container);
+            let why = "a volume of it takes no changes yet";
+            self.problems.push(format!("container `{short}` is not started: {why}"));
+        }
+        true
+    }
+}
+
+/// The container that an op starts.
+fn started_by(op: &Op) -> Option<&str> {
+    match op {
+        Op::Engine(EngineOp::Start { container }) => Some(container),
+        _ => None,
+    }
+}
+
+/// Containers with a volume that is still being settled: what fenced it starts them too.
+fn fenced(entries: &[Open], progress: &BTreeMap<EntryId, Progress>) -> BTreeSet<String> {
+    let is_fenced = |id| progress.get(id).is_some_and(|progress: &Progress| progress.fenced);
+    let ops = entries.iter().filter(|(id, ..)| is_fenced(id)).flat_map(|(_, _, ops)| ops);
+    ops.filter_map(started_by).map(str::to_owned).collect()
 }
 
 impl Keeper {
@@ -99,16 +134,17 @@ impl Keeper {
         let entries = self.open();
         let mut progress: BTreeMap<EntryId, Progress> = BTreeMap::new();
         let refused = self.kernel_pass(&entries, &mut progress).await;
+        let fenced = fenced(&entries, &progress);
         let mut blocked = false;
         // a device is journaled after the promise to remove containers, and must outlive them
         for pass in [Class::Engine, Class::After] {
             for (id, _, ops) in &entries {
                 let progress = progress.entry(*id).or_default();
                 for op in ops.iter().filter(|op| class(op) == pass) {
-                    if within(op, scope) {
-                        self.step(op.clone(), done, &mut blocked, progress).await;
-                    } else {
+                    if !within(op, scope) {
                         progress.left = true;
+                    } else if !progress.is_kept_from(op, &fenced) {
+                        self.step(op.clone(), done, &mut blocked, progress).await;
                     }
                 }
             }
@@ -140,7 +176,7 @@ impl Keeper {
     }
 
     /// What is not undone, last first.
-    fn open(&self) -> Vec<(EntryId, String, Vec<Op>)> {
+    fn open(&self) -> Vec<Open> {
         let open = self.book.view().open_entries();
         let undo = |id| self.undo_of(id).map(|(what, ops)| (id, what, ops));
         open.into_iter().filter_map(undo).collect()
@@ -149,7 +185,7 @@ impl Keeper {
     /// Every kernel op, once; back what was refused and may go with a volume.
     async fn kernel_pass(
         &self,
-        entries: &[(EntryId, String, Vec<Op>)],
+        entries: &[Open],
         progress: &mut BTreeMap<EntryId, Progress>,
     ) -> Vec<(EntryId, Op)> {
         let ops: Vec<(EntryId, Vec<Op>)> =
