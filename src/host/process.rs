@@ -38,6 +38,22 @@ impl Identity {
         self.check().is_ok()
     }
 
+    /// Whether anything of this very process is left. One whose first thread has ended is a zombie and
+    /// no longer alive, and another of its threads may wait in the kernel all the same.
+    #[must_use]
+    pub fn has_threads(self) -> bool {
+        match read_stat(self.pid) {
+            Ok(Some(stat)) if stat.start_time == self.start_time => {}
+            Ok(_) => return false,
+            Err(_) => return true,
+        }
+        let Ok(threads) = fs::read_dir(self.proc_path("task")) else { return false };
+        threads.filter_map(Result::ok).any(|thread| {
+            let stat = fs::read(thread.path().join("stat")).ok();
+            stat.and_then(|text| parse_stat(&text)).is_some_and(|stat| stat.running)
+        })
+    }
+
     /// [`HostError::Gone`] unless this very process still runs.
     ///
     /// # Errors
@@ -180,6 +196,25 @@ mod tests {
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
         assert!(!who.is_alive());
         assert_eq!(who.signal(libc::SIGKILL), Err(HostError::Gone { pid: who.pid }));
+    }
+
+    #[test]
+    fn a_process_whose_first_thread_has_ended_is_left_while_another_goes_on() {
+        // exit(2), which ends one thread: 60 here, 93 where numbers are the same everywhere
+        let threads = "import ctypes, os, threading, time\n\
+                       threading.Thread(target=time.sleep, args=(60,)).start()\n\
+                       ctypes.CDLL(None).syscall({'x86_64': 60}.get(os.uname().machine, 93), 0)";
+        let mut child = Command::new("python3").args(["-c", threads]).spawn().unwrap();
+        let who = Identity::of(child.id()).unwrap();
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while who.is_alive() {
+            assert!(std::time::Instant::now() < end, "its first thread does not end");
+            std::thread::yield_now();
+        }
+        assert!(who.has_threads(), "a zombie with a thread");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!who.has_threads());
     }
 
     #[test]

@@ -27,11 +27,11 @@ impl Keeper {
         let op = locked(&self.begun).get(&id).and_then(|entry| entry.ops.get(op).cloned());
         let op =
             op.ok_or_else(|| HelperError::Refused(format!("entry {} has no such op", id.0)))?;
-        self.perform(&op).await
+        self.perform(id, &op).await
     }
 
-    async fn perform(&self, op: &Op) -> Result<Outcome, HelperError> {
-        let outcome = self.act(op, false).await?;
+    async fn perform(&self, id: EntryId, op: &Op) -> Result<Outcome, HelperError> {
+        let outcome = self.act(id, op).await?;
         failpoint::acted();
         Ok(outcome)
     }
@@ -49,7 +49,7 @@ impl Keeper {
             let _act = self.gate.read().await;
             self.refuse_when_lost()?;
             let id = self.book.pend(&entry).await?;
-            match self.perform_all(&entry.ops).await {
+            match self.perform_all(id, &entry.ops).await {
                 Ok(outcomes) => return Ok(self.end(id, outcomes)),
                 // a lost worker: everything is being reverted, this entry included
                 Err(error @ HelperError::Lost(_)) => return Err(error),
@@ -66,10 +66,10 @@ impl Keeper {
         }
     }
 
-    async fn perform_all(&self, ops: &[Op]) -> Result<Vec<Outcome>, HelperError> {
+    async fn perform_all(&self, id: EntryId, ops: &[Op]) -> Result<Vec<Outcome>, HelperError> {
         let mut outcomes = Vec::with_capacity(ops.len());
         for op in ops {
-            outcomes.push(self.perform(op).await?);
+            outcomes.push(self.perform(id, op).await?);
         }
         Ok(outcomes)
     }

@@ -7,8 +7,10 @@
 mod book;
 mod class;
 mod clock;
+mod earlier;
 mod engine;
 mod entries;
+mod late;
 mod lease;
 mod rollback;
 mod serve;

@@ -14,6 +14,7 @@ use super::{
         Class, Scope, chains, class, goes_with_a_volume, lets_go, letting_go, undo_of, within,
     },
     engine::Engine,
+    late::MAY_COME,
     state::{Keeper, locked},
 };
 use crate::{
@@ -108,9 +109,19 @@ fn fenced(entries: &[Open], progress: &BTreeMap<EntryId, Progress>) -> BTreeSet<
 
 impl Keeper {
     /// Undoes one entry, in the order its ops are written. Idempotent. Waits for whoever undoes
-    /// something else only where it is not to let others go on.
+    /// something else only where it is not to let others go on. Where an act of it was given up and comes
+    /// soon, it is undone once more.
     pub(super) async fn undo(&self, id: EntryId, done: &[EngineOp]) -> Undone {
+        let undone = self.undo_once(id, done).await;
+        if !self.late().contains(&id) || self.await_over(&[id]).await.is_empty() {
+            return undone;
+        }
+        self.undo_once(id, done).await
+    }
+
+    async fn undo_once(&self, id: EntryId, done: &[EngineOp]) -> Undone {
         let Some((what, ops)) = self.undo_of(id) else { return nothing_to_undo(id) };
+        let over = self.is_over(id);
         let mut progress = Progress::default();
         let (mut blocked, mut alone) = (false, None);
         for op in ops {
@@ -123,7 +134,7 @@ impl Keeper {
             }
             self.step(op, done, &mut blocked, &mut progress).await;
         }
-        self.close_entry(id, what, progress)
+        self.close_entry(id, what, (progress, over))
     }
 
     /// Undoes everything in a scope: kernel ops first, in reverse, side by side where they concern
@@ -133,7 +144,7 @@ impl Keeper {
         let _alone = self.undoing.lock().await;
         let entries = self.open();
         let mut progress: BTreeMap<EntryId, Progress> = BTreeMap::new();
-        let refused = self.kernel_pass(&entries, &mut progress).await;
+        let (refused, late) = self.kernel_passes(&entries, &mut progress).await;
         let fenced = fenced(&entries, &progress);
         let mut blocked = false;
         // a device is journaled after the promise to remove containers, and must outlive them
@@ -158,13 +169,33 @@ impl Keeper {
         let undone = entries.into_iter().filter_map(|(id, what, ops)| {
             let progress = progress.remove(&id).unwrap_or_default();
             let untouched = progress.left && ops.iter().all(|op| !within(op, scope));
-            (!untouched).then(|| self.close_entry(id, what, progress))
+            (!untouched).then(|| self.close_entry(id, what, (progress, !late.contains(&id))))
         });
         let report = RollbackReport { undone: undone.collect() };
         if let Err(error) = self.book.sync().await {
             tracing::error!(%error, "the journal cannot be synced");
         }
         report
+    }
+
+    /// Every kernel op, once, and once more those of entries with an act that was given up and has come since.
+    /// Back what was refused and may go with a volume, and which entries have such an act that may still come.
+    async fn kernel_passes(
+        &self,
+        entries: &[Open],
+        progress: &mut BTreeMap<EntryId, Progress>,
+    ) -> (Vec<(EntryId, Op)>, BTreeSet<EntryId>) {
+        let late: Vec<EntryId> = self.late().into_iter().filter(|id| !self.is_over(*id)).collect();
+        let mut refused = self.kernel_pass(entries, progress).await;
+        let over = self.await_over(&late).await;
+        if !over.is_empty() {
+            let again: Vec<Open> =
+                entries.iter().filter(|(id, ..)| over.contains(id)).cloned().collect();
+            progress.retain(|id, _| !over.contains(id));
+            refused.retain(|(id, _)| !over.contains(id));
+            refused.extend(self.kernel_pass(&again, progress).await);
+        }
+        (refused, late.into_iter().filter(|id| !over.contains(id)).collect())
     }
 
     /// Lets go on whoever waits for a fault, another undo among them. How that went counts when it is
@@ -240,10 +271,10 @@ impl Keeper {
         let end = match op {
             Op::Engine(op) if done.contains(op) => End::Done,
             Op::Engine(op) => self.engine_op(op).await,
-            op => match self.act(op, true).await {
+            op => match self.act_back(op).await {
                 Ok(_) => End::Done,
                 // the worker died of it, or beside it: once more with another one
-                Err(HelperError::Lost(_)) => match self.act(op, true).await {
+                Err(HelperError::Lost(_)) => match self.act_back(op).await {
                     Ok(_) => End::Done,
                     Err(error) => error.into(),
                 },
@@ -269,9 +300,17 @@ impl Keeper {
         open.then(|| (slot.entry.what.clone(), undo_of(slot)))
     }
 
-    fn close_entry(&self, id: EntryId, what: String, progress: Progress) -> Undone {
-        let Progress { problems, pending, left, .. } = progress;
+    /// Records what became of it. It is not undone while an act of it may come: `over` says that none could
+    /// when its undo began.
+    fn close_entry(&self, id: EntryId, what: String, (progress, over): (Progress, bool)) -> Undone {
+        let Progress { mut problems, pending, left, .. } = progress;
+        if !over {
+            problems.push(MAY_COME.to_owned());
+        }
         if !left {
+            if problems.is_empty() && pending.is_empty() {
+                self.is_undone(id);
+            }
             locked(&self.begun).remove(&id);
             self.book.note(Record::Undone {
                 id,
@@ -295,6 +334,8 @@ impl Keeper {
             tracing::warn!("an act does not end: its worker is killed");
             worker.kill();
             worker.died().await;
+            // whoever waited for an act says first that it was given up
+            let _ = timeout(QUIESCE, self.gate.write()).await;
         }
     }
 
@@ -306,7 +347,10 @@ impl Keeper {
         loop {
             let report = self.roll_back(Scope::All, &[]).await;
             let waits = report.undone.iter().any(|undone| !undone.pending.is_empty());
-            let again = waits && self.engine.possible() && Instant::now() < end;
+            let late = report.undone.iter().flat_map(|undone| &undone.problems);
+            let late = late.into_iter().any(|problem| problem == MAY_COME);
+            let waits = late || waits && self.engine.possible();
+            let again = waits && Instant::now() < end;
             for undone in &report.undone {
                 tracing::info!(id = undone.id.0, what = %undone.what, problems = ?undone.problems, "undone");
             }

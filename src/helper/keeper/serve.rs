@@ -19,7 +19,9 @@ use super::{
     book::Book,
     class::Scope,
     clock::{boottime_ms, unix_ms},
+    earlier,
     engine::LocalEngine,
+    late::mind_the_late,
     lease::{EXPIRY, Lease},
     rollback::JOURNAL,
     state::{Keeper, Options, locked},
@@ -27,7 +29,7 @@ use super::{
 };
 use crate::{
     failpoint::{self, Role},
-    host::process::boot_id,
+    host::process::{Identity, boot_id},
     journal::{Header, JournalFile},
     protocol::{EntryId, EntryState, LoadCall, Read, VERSION},
 };
@@ -86,6 +88,7 @@ async fn keep(options: Options, engine: bool) -> Result<bool, String> {
         std::fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     let journal = journal(&options).map_err(|error| error.to_string())?;
+    let hanging = hanging(&options, &journal);
     let book = Book::open(journal).map_err(|error| format!("no journal: {error}"))?;
     let lease = Lease::start(&options.dir).map_err(|error| format!("no lease: {error}"))?;
     let worker = WorkerLink::spawn(&options.dir, &options.host_dir, true)
@@ -95,7 +98,9 @@ async fn keep(options: Options, engine: bool) -> Result<bool, String> {
     let replay = options.replay;
     let (outbox, queue) = mpsc::channel(AT_ONCE * 2);
     let keeper = Arc::new(Keeper::new(options, book, lease, worker, engine, outbox));
+    keeper.give_up_earlier(&hanging);
     tokio::spawn(mind_the_worker(Arc::clone(&keeper)));
+    tokio::spawn(mind_the_late(Arc::clone(&keeper)));
     let reverted = tokio::spawn({
         let keeper = Arc::clone(&keeper);
         async move {
@@ -143,6 +148,13 @@ fn journal(options: &Options) -> Result<JournalFile, crate::journal::JournalErro
         created_ms: unix_ms(),
     };
     JournalFile::create(&path, &header)
+}
+
+/// Workers of the keepers before that have not gone yet, and may hang in the kernel.
+fn hanging(options: &Options, journal: &JournalFile) -> Vec<Identity> {
+    let header = journal.replay().header.as_ref();
+    let same_boot = boot_id().is_ok_and(|now| header.is_some_and(|then| then.boot_id == now));
+    if same_boot { earlier::left(&options.dir) } else { Vec::new() }
 }
 
 fn has_header(path: &Path) -> bool {

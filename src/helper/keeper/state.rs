@@ -1,9 +1,10 @@
 //! What the keeper holds, and the small steps that everything else is made of.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::Duration,
 };
 
 use tokio::sync::{mpsc, watch};
@@ -16,6 +17,7 @@ use super::{
     book::Book,
     class::deadline,
     engine::LocalEngine,
+    late::Late,
     lease::Lease,
     worker_link::WorkerLink,
 };
@@ -52,6 +54,8 @@ pub(super) struct Keeper {
     pub(super) expired: Mutex<Vec<Undone>>,
     /// Entries that the command line drives op by op.
     pub(super) begun: Mutex<HashMap<EntryId, Entry>>,
+    /// Acts that were given up, and may still come.
+    pub(super) late: Mutex<BTreeMap<EntryId, Vec<Late>>>,
     /// Directories of trials in progress: a worker that dies may leave a file there.
     pub(super) trials: Mutex<Vec<Place>>,
     pub(super) outbox: mpsc::Sender<Frame<Answer>>,
@@ -81,6 +85,7 @@ impl Keeper {
             withdrawing: tokio::sync::Mutex::new(()),
             expired: Mutex::default(),
             begun: Mutex::default(),
+            late: Mutex::default(),
             trials: Mutex::default(),
             outbox,
             engine,
@@ -127,18 +132,38 @@ impl Keeper {
         Ok(fresh)
     }
 
-    /// Has the worker perform a kernel op.
-    pub(super) async fn act(&self, op: &Op, undo: bool) -> Result<Outcome, HelperError> {
-        let within = deadline(op);
-        let deadline_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-        let ask = WorkerAsk::Act { op: op.clone(), undo, deadline_ms };
-        let worker = if undo { self.live_worker().await? } else { self.worker() };
-        // the worker gives up first, and says why
-        let within = within + std::time::Duration::from_millis(250);
-        match worker.call(ask, within, "an op").await? {
-            WorkerAnswer::Acted(outcome) => Ok(outcome),
-            other => Err(HelperError::Refused(format!("the worker answered {other:?}"))),
+    /// Has the worker perform a kernel op of an entry. One that is given up may still come.
+    pub(super) async fn act(&self, id: EntryId, op: &Op) -> Result<Outcome, HelperError> {
+        let (ask, within) = asked(op, false);
+        match self.worker().ask(ask, within, "an op").await {
+            Ok(answer) => acted(answer),
+            Err((error, late)) => {
+                if let Some(late) = late {
+                    self.give_up(id, late);
+                }
+                Err(error)
+            }
         }
+    }
+
+    /// Has a worker perform an undo.
+    pub(super) async fn act_back(&self, op: &Op) -> Result<Outcome, HelperError> {
+        let (ask, within) = asked(op, true);
+        acted(self.live_worker().await?.call(ask, within, "an op").await?)
+    }
+}
+
+/// The question, and how long it is waited for: the worker gives up first, and says why.
+fn asked(op: &Op, undo: bool) -> (WorkerAsk, Duration) {
+    let within = deadline(op);
+    let deadline_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+    (WorkerAsk::Act { op: op.clone(), undo, deadline_ms }, within + Duration::from_millis(250))
+}
+
+fn acted(answer: WorkerAnswer) -> Result<Outcome, HelperError> {
+    match answer {
+        WorkerAnswer::Acted(outcome) => Ok(outcome),
+        other => Err(HelperError::Refused(format!("the worker answered {other:?}"))),
     }
 }
 

@@ -21,12 +21,14 @@ use super::{
     book::Book,
     class::Scope,
     engine::LocalEngine,
+    late::mind_the_late,
     lease::Lease,
     serve::mind_expiries,
     state::{Keeper, Options, locked},
     worker_link::WorkerLink,
 };
 use crate::{
+    host::process::Identity,
     journal::{Header, JournalFile, Record},
     protocol::{
         Dev, EngineOp, Entry, EntryId, FileCutOp, Init, InsertionOp, Op, Outcome, Place, VERSION,
@@ -217,6 +219,86 @@ async fn nothing_starts_on_a_volume_that_still_takes_no_changes() {
     settling.store(false, Ordering::Relaxed);
     let undone = bench.keeper.undo(cut, &[]).await;
     assert_eq!((undone.problems.len(), undone.pending), (0, vec![start]));
+}
+
+/// One whose worker comes to an op only when it is told to.
+fn slow(slow: fn(&Op) -> bool) -> (Bench, Arc<watch::Sender<bool>>) {
+    let come = Arc::new(watch::Sender::new(false));
+    let told = Arc::clone(&come);
+    let bench = Bench::new(move |op| {
+        let mut told = told.subscribe();
+        async move {
+            if slow(&op) {
+                let _ = told.wait_for(|told| *told).await;
+            }
+            WorkerAnswer::Acted(Outcome::Done)
+        }
+    });
+    (bench, come)
+}
+
+#[tokio::test]
+async fn an_act_that_comes_after_its_undo_is_undone_once_more() {
+    let is_freeze = |op: &Op| matches!(op, Op::Freeze { .. });
+    let (bench, come) = slow(is_freeze);
+    let freeze = Op::Freeze { place: place(), dev: DEV, image: "i".into() };
+    let (ops, undo) = (vec![freeze.clone()], vec![thaw()]);
+    let entry = Entry { what: "stall".into(), ops, undo, expires_ms: None };
+    let given_up = timeout(3 * SOON, bench.keeper.apply(entry)).await.unwrap().unwrap_err();
+    assert!(given_up.to_string().contains("may still come"), "{given_up}");
+    let open = bench.keeper.book.view().open_entries();
+    assert_eq!(open.len(), 1);
+    let report = bench.keeper.roll_back(Scope::All, &[]).await;
+    assert!(!report.complete(), "it may still come: {report:?}");
+    assert_eq!(bench.keeper.book.view().open_entries(), open);
+    come.send_replace(true);
+    // nobody asks for it any more
+    let minds = tokio::spawn(mind_the_late(Arc::clone(&bench.keeper)));
+    let closed = async {
+        while !bench.keeper.book.view().open_entries().is_empty() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(SOON, closed).await.unwrap();
+    minds.abort();
+    let asked = locked(&bench.asked).clone();
+    assert_eq!((asked.first(), asked.last()), (Some(&freeze), Some(&thaw())), "{asked:?}");
+}
+
+#[tokio::test]
+async fn an_act_of_a_worker_that_was_killed_is_undone_when_nothing_is_left_of_that() {
+    let bench = Bench::new(async |_| WorkerAnswer::Acted(Outcome::Done));
+    let entry = |undo| Entry { what: "stall".into(), ops: Vec::new(), undo, expires_ms: None };
+    let pending = bench.keeper.book.pend(&entry(vec![thaw()])).await.unwrap();
+    let applied = bench.applied(vec![filler()], None).await;
+    let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    bench.keeper.give_up_earlier(&[Identity::of(child.id()).unwrap()]);
+    let report = bench.keeper.roll_back(Scope::All, &[]).await;
+    let told: Vec<_> = report.undone.iter().map(|one| (one.id, one.problems.len())).collect();
+    assert_eq!(told, [(applied, 0), (pending, 1)], "of one that was done nothing comes");
+    assert_eq!(bench.keeper.book.view().open_entries(), [pending]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(bench.keeper.roll_back(Scope::All, &[]).await.complete());
+    assert_eq!(bench.keeper.book.view().open_entries(), []);
+}
+
+#[tokio::test]
+async fn what_comes_while_all_is_undone_is_undone_after_that() {
+    let bench = Bench::new(async |_| WorkerAnswer::Acted(Outcome::Done));
+    let entry = |undo| Entry { what: "stall".into(), ops: Vec::new(), undo, expires_ms: None };
+    bench.keeper.book.pend(&entry(vec![thaw()])).await.unwrap();
+    let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    bench.keeper.give_up_earlier(&[Identity::of(child.id()).unwrap()]);
+    let keeper = Arc::clone(&bench.keeper);
+    let all = tokio::spawn(async move { keeper.roll_back(Scope::All, &[]).await });
+    timeout(SOON, bench.was_asked(&thaw())).await.unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let report = timeout(SOON, all).await.unwrap().unwrap();
+    assert!(report.complete(), "{report:?}");
+    // to let others go on, in its turn, and after it came
+    assert_eq!(*locked(&bench.asked), [thaw(), thaw(), thaw()]);
 }
 
 #[tokio::test]

@@ -18,9 +18,13 @@ use tokio::{
     time::{Instant, interval, timeout},
 };
 
-use super::super::{
-    HelperError,
-    wire::{Frame, WorkerAnswer, WorkerAsk, incoming, outgoing},
+use super::{
+    super::{
+        HelperError,
+        wire::{Frame, WorkerAnswer, WorkerAsk, incoming, outgoing},
+    },
+    earlier,
+    late::Late,
 };
 use crate::{
     failpoint,
@@ -48,6 +52,8 @@ pub(super) struct WorkerLink {
     waiting: Waiting,
     next: AtomicU64,
     dead: watch::Receiver<Option<String>>,
+    /// Nothing of it is left, no thread that hangs either.
+    gone: watch::Receiver<bool>,
     process: Option<Identity>,
 }
 
@@ -66,14 +72,19 @@ impl WorkerLink {
             return Err(io::Error::other("the worker has no streams"));
         };
         let process = child.id().and_then(|pid| Identity::of(pid).ok());
+        if let Some(Err(error)) = process.map(|process| earlier::note(dir, process)) {
+            tracing::warn!(%error, "who comes later will not know this worker");
+        }
         let (queue, requests) = mpsc::channel(QUEUE);
         let (death, dead) = watch::channel(None);
+        let (end, gone) = watch::channel(false);
         let waiting = Waiting::default();
         let link = Arc::new(Self {
             queue,
             waiting: Arc::clone(&waiting),
             next: AtomicU64::new(1),
             dead,
+            gone,
             process,
         });
         tokio::spawn(attend(
@@ -81,7 +92,7 @@ impl WorkerLink {
             requests,
             (input, output),
             waiting,
-            death,
+            (death, end),
             Arc::downgrade(&link),
         ));
         Ok(link)
@@ -95,26 +106,50 @@ impl WorkerLink {
         what: &str,
     ) -> Result<WorkerAnswer, HelperError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let (answer, answered) = oneshot::channel();
-        lock(&self.waiting).insert(id, answer);
-        let exchange = async {
-            let sent = self.queue.send(Frame { id, body: ask }).await;
-            sent.map_err(|_| self.gone())?;
-            answered.await.map_err(|_| self.gone())
-        };
-        let result = timeout(within, exchange).await;
+        let asked = self.exchange(id, ask, within, what).await;
         lock(&self.waiting).remove(&id);
-        match result {
-            Ok(Ok(WorkerAnswer::Failed(error))) => Err(error),
-            Ok(other) => other,
-            Err(_) => Err(HelperError::Timeout {
-                seconds: within.as_secs().max(1),
-                what: what.to_owned(),
-            }),
-        }
+        asked.map_err(|(error, _)| error)
     }
 
-    fn gone(&self) -> HelperError {
+    /// Likewise for an act; by what is left of one that is given up, it is seen when it has ended.
+    pub(super) async fn ask(
+        &self,
+        ask: WorkerAsk,
+        within: Duration,
+        what: &str,
+    ) -> Result<WorkerAnswer, (HelperError, Option<Late>)> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.exchange(id, ask, within, what).await
+    }
+
+    async fn exchange(
+        &self,
+        id: u64,
+        ask: WorkerAsk,
+        within: Duration,
+        what: &str,
+    ) -> Result<WorkerAnswer, (HelperError, Option<Late>)> {
+        let (tell, mut answer) = oneshot::channel();
+        lock(&self.waiting).insert(id, tell);
+        let exchange = async {
+            let sent = self.queue.send(Frame { id, body: ask }).await;
+            sent.map_err(|_| self.lost())?;
+            (&mut answer).await.map_err(|_| self.lost())
+        };
+        let error = match timeout(within, exchange).await {
+            // it has ended, and changed nothing any more
+            Ok(Ok(WorkerAnswer::Failed(error))) => return Err((error, None)),
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(lost)) => lost,
+            Err(_) => {
+                let seconds = within.as_secs().max(1);
+                HelperError::Timeout { seconds, what: what.to_owned() }
+            }
+        };
+        Err((error, Some(Late::Asked { answer, gone: self.gone.clone() })))
+    }
+
+    fn lost(&self) -> HelperError {
         let reason = self.dead.borrow().clone();
         HelperError::Lost(reason.unwrap_or_else(|| "the worker ended".into()))
     }
@@ -160,8 +195,8 @@ impl WorkerLink {
                 });
             }
         });
-        let dead = watch::channel(None).1;
-        Arc::new(Self { queue, waiting, next: AtomicU64::new(1), dead, process: None })
+        let (dead, gone) = (watch::channel(None).1, watch::channel(false).1);
+        Arc::new(Self { queue, waiting, next: AtomicU64::new(1), dead, gone, process: None })
     }
 }
 
@@ -177,7 +212,7 @@ async fn attend(
     mut requests: mpsc::Receiver<Frame<WorkerAsk>>,
     (input, output): (ChildStdin, ChildStdout),
     waiting: Waiting,
-    death: watch::Sender<Option<String>>,
+    (death, end): (watch::Sender<Option<String>>, watch::Sender<bool>),
     link: std::sync::Weak<WorkerLink>,
 ) {
     let writer = async {
@@ -197,9 +232,13 @@ async fn attend(
     tracing::warn!(%reason, "the worker is killed");
     let _ = child.start_kill();
     death.send_replace(Some(reason));
+    // before those who wait are told: nobody asks it any more
+    drop(requests);
     lock(&waiting).clear();
-    // one that hangs in the kernel does not end before its call does: nobody waits for it
-    let _ = timeout(Duration::from_secs(5), child.wait()).await;
+    // one that hangs in the kernel does not end before its call does, however long that is: nobody waits
+    // for this but who must not close an entry before
+    let _ = child.wait().await;
+    end.send_replace(true);
 }
 
 /// Hands answers to whoever waits for them; why there are no more.

@@ -15,6 +15,7 @@ mod host;
 mod interposers;
 mod interrupts;
 mod kill_points;
+mod late;
 mod mortals;
 mod pairs;
 mod quiet;

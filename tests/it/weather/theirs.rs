@@ -179,6 +179,18 @@ impl<'a> Theirs<'a> {
         Test::of(&self.fixture.scenario_on(&self.name, wait)).attached()
     }
 
+    /// Likewise, with other steps after its fault.
+    pub(super) fn test_then(&self, steps: &str) -> Test {
+        let scenario = self.fixture.scenario_on(&self.name, "");
+        let steps = format!("as: fault{steps}");
+        Test::of(&scenario.replace("as: fault\n  - revert: fault", &steps)).attached()
+    }
+
+    /// The mode of a file of its volume; none where there is none.
+    pub(super) fn mode(&self, name: &str) -> Option<u32> {
+        self.facts().files.get(name).map(|(mode, ..)| mode & 0o7777)
+    }
+
     /// It runs as it did, was never started again unless that is what the fault is, and has nothing
     /// in or around it that it had not.
     pub(super) fn assert_as_before(&self, who: &str) {
