@@ -41,6 +41,9 @@ pub struct Facts {
     /// No disk that keeps to its specification leaves it: it is enough that it is noticed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub beyond: bool,
+    /// Its filesystem is checked after its recovery, by the filesystem's own tool.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fsck: bool,
     /// SHA-256 of the disk's content, in hexadecimal.
     pub digest: String,
 }
@@ -81,6 +84,7 @@ pub(crate) mod testing {
             acknowledged: 41,
             wrong: "1 of 41 acknowledged records lost".into(),
             beyond: false,
+            fsck: false,
             digest: "ab".into(),
         }
     }

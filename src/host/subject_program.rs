@@ -39,6 +39,9 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// The host's root, who owns devices and needs no other right to read them.
+    pub const ROOT_WITHOUT_RIGHTS: Self = Self { uid: 0, gid: 0, capabilities: 0 };
+
     /// As this process.
     ///
     /// # Errors
@@ -89,8 +92,8 @@ pub struct Said {
     pub errors: String,
 }
 
-/// Runs a program to its end, with nothing to read, in `/`, as a member of the cgroup with this door: which
-/// devices it may open is decided there. None where it takes longer than `within`, or
+/// Runs a program to its end, with nothing to read, in `/`, as a member of the cgroup with this door, or of
+/// ours: which devices it may open is decided there. None where it takes longer than `within`, or
 /// prints more than `most` bytes. It is killed then, and when the calling thread ends; so is whatever it
 /// leaves behind in any case. The first of a pid namespace has a `/proc` of that namespace, to read.
 ///
@@ -101,7 +104,7 @@ pub fn listen(
     args: &[String],
     env: &[(String, String)],
     subject: &Subject,
-    cgroup: &File,
+    cgroup: Option<&File>,
     (within, most): (Duration, u64),
 ) -> HostResult<Option<Said>> {
     let end = Instant::now() + within;
@@ -111,9 +114,10 @@ pub fn listen(
     command.current_dir("/").stdin(Stdio::null()).process_group(0);
     command.stdout(output.try_clone().op("dup", program)?);
     command.stderr(errors.try_clone().op("dup", program)?);
-    let (cgroup, subject) = (cgroup.try_clone().op("dup", program)?, *subject);
+    let cgroup = cgroup.map(File::try_clone).transpose().op("dup", program)?;
+    let subject = *subject;
     // SAFETY: after fork the closure makes system calls only, and allocates nothing.
-    unsafe { command.pre_exec(move || become_one_of(&cgroup, subject)) };
+    unsafe { command.pre_exec(move || become_one_of(cgroup.as_ref(), subject)) };
     let mut family = Family(command.spawn().op("exec", program)?);
     let too_much = |file: &File| file.metadata().map_or(true, |facts| facts.len() > most);
     loop {
@@ -189,8 +193,10 @@ fn code(status: ExitStatus) -> u8 {
 
 /// Makes the calling process, which is about to exec, one of the subject's: in the cgroup with this
 /// door, of its user, with no right that it lacks. It ends with the thread that started it.
-fn become_one_of(cgroup: &File, subject: Subject) -> io::Result<()> {
-    rustix::io::write(cgroup, b"0")?;
+fn become_one_of(cgroup: Option<&File>, subject: Subject) -> io::Result<()> {
+    if let Some(cgroup) = cgroup {
+        rustix::io::write(cgroup, b"0")?;
+    }
     if rustix::process::getpid().is_init() {
         // that of the mounts that were copied is another namespace's: there `/proc/self` dangles.
         // What a container's engine hides of it may be read there, and nothing be changed
@@ -253,7 +259,8 @@ mod tests {
         let say = |script: &str, within, most| {
             let args = ["-c".to_owned(), script.to_owned()];
             let nowhere = memory("cgroup").unwrap();
-            listen(Path::new("/bin/sh"), &args, &[], &subject, &nowhere, (within, most)).unwrap()
+            let limits = (within, most);
+            listen(Path::new("/bin/sh"), &args, &[], &subject, Some(&nowhere), limits).unwrap()
         };
         let long = Duration::from_secs(60);
         let said = say("echo there; echo why >&2; exit 3", long, 100).unwrap();
@@ -280,7 +287,7 @@ mod tests {
         let env = [("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
         let said = in_copied_ns(target.identity(), || {
             let limits = (Duration::from_secs(60), 100);
-            listen(Path::new("/bin/sh"), &args, &env, &subject, &nowhere, limits)
+            listen(Path::new("/bin/sh"), &args, &env, &subject, Some(&nowhere), limits)
         });
         let said = said.unwrap().unwrap().unwrap();
         assert_eq!(String::from_utf8_lossy(&said.output), "1 sh refused\n", "{}", said.errors);

@@ -16,7 +16,7 @@ use super::{
     session::Rules,
 };
 use crate::{
-    block::{Kept, Profile},
+    block::{Kept, Point, Profile},
     protocol::{
         Counted, CutFacts, CutProfile, IoRule, PastFacts, PendingFacts, RuleFacts, TraceFacts,
     },
@@ -96,6 +96,32 @@ pub enum Ask {
         /// What survives of each write that was not durable.
         kept: Vec<Kept>,
     },
+    /// Remember from now on what happens to what a device shows.
+    RecordShown {
+        /// Which device, by its place among them.
+        stage: u32,
+    },
+    /// What has happened to it since. → `Points`
+    PastOfShown {
+        /// Which device.
+        stage: u32,
+    },
+    /// Show there what a cut at one of those moments would have left. → `Shown`
+    ShowAgain {
+        /// Which device.
+        stage: u32,
+        /// The moment, in the sequence of what happened to what was shown.
+        cut: u64,
+        /// What survives of each write that was not durable.
+        kept: Vec<Kept>,
+    },
+    /// Write what a device shows to a file, packed. → `Kept`
+    KeepShown {
+        /// Which device.
+        stage: u32,
+        /// The file.
+        to: PathBuf,
+    },
     /// Whether what a cut at this moment would have left is beyond what a disk may do. → `Exceeds`
     Exceeds {
         /// The moment.
@@ -160,6 +186,8 @@ pub enum Answer {
     At(u64),
     /// The past of a disk.
     Past(Box<PastFacts>),
+    /// The moments at which what was shown can be cut.
+    Points(Vec<Point>),
     /// It can be looked at; SHA-256 of its content.
     Shown([u8; 32]),
     /// A disk in specification leaves nothing of the kind.
@@ -304,6 +332,15 @@ fn about_the_past(disk: &Power, ask: Ask) -> Answer {
         Ask::Show { stage, cut, kept } => {
             disk.show(stage, cut, &kept).map_or_else(|| no_state(disk, cut), Answer::Shown)
         }
+        Ask::RecordShown { stage } if disk.record_shown(stage) => Answer::Done,
+        Ask::RecordShown { stage } => no_stage(stage),
+        Ask::PastOfShown { stage } => {
+            disk.past_of_shown(stage).map_or_else(|| no_stage(stage), Answer::Points)
+        }
+        Ask::ShowAgain { stage, cut, kept } => {
+            disk.show_again(stage, cut, &kept).map_or_else(|| no_state(disk, cut), Answer::Shown)
+        }
+        Ask::KeepShown { stage, to } => written(disk.keep_shown(stage, &to)),
         Ask::Exceeds { cut, kept } => {
             disk.exceeds(cut, &kept).map_or_else(|| no_state(disk, cut), Answer::Exceeds)
         }
@@ -316,6 +353,10 @@ fn about_the_past(disk: &Power, ask: Ask) -> Answer {
 fn no_state(disk: &Power, cut: u64) -> Answer {
     let lost = disk.lost_past();
     Answer::Refused(lost.unwrap_or_else(|| format!("there is no such state at {cut}")))
+}
+
+fn no_stage(stage: u32) -> Answer {
+    Answer::Refused(format!("nothing is recorded of what device {stage} shows"))
 }
 
 fn no_power() -> Answer {

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::{
     Explores, Probe, ProbeCx, ProbeError, Sample,
-    explored::judge,
+    explored::{Asked, judge},
     subject::{self, Wrong},
 };
 use crate::{
@@ -75,6 +75,16 @@ pub struct Explore {
     /// the kernel's `dm-log-writes`.
     #[serde(default)]
     log_writes: bool,
+    /// Once a state has been recovered and read, and nothing is wrong with it, its filesystem is checked too:
+    /// by `e2fsck`, `xfs_repair` or `btrfs check` of the engine's host, which changes nothing. Errors make the
+    /// state a wrong one. Not of what is beyond a disk; where there is no such tool: inconclusive.
+    #[serde(default)]
+    fsck: bool,
+    /// Of each state with which nothing is wrong, so many more that a second cut leaves, in the midst of its
+    /// recovery: what the filesystem and the `program` have written by then is lost as the profiles say, is
+    /// recovered once more, and keeps every promise too. Where no recovery writes anything: inconclusive.
+    #[schemars(range(min = 1, max = 1000))]
+    second_cuts: Option<u64>,
 }
 
 /// A program of a service that reads a state.
@@ -103,6 +113,8 @@ fn default_time() -> Duration {
 
 /// States that are looked at in one run.
 const MOST: u64 = 100_000;
+/// States that a second cut leaves of one.
+const MOST_SECOND: u64 = 1000;
 /// Between two looks at how far it is.
 const LOOK: time::Duration = time::Duration::from_millis(50);
 /// Before the first state and after the last one: the load stops, the past is opened, and a wrong
@@ -148,6 +160,11 @@ impl Explore {
             ),
             _ => None,
         }
+    }
+
+    /// What more than a look at the records is asked for.
+    fn asked(&self) -> Asked {
+        Asked { states: self.states, fsck: self.fsck, second: self.second_cuts.is_some() }
     }
 
     /// How a state is read; none where the service has no container.
@@ -239,6 +256,10 @@ impl Probe for Explore {
             format!("`states: {}` is no budget\n\nhint: write 1 to {MOST}", self.states)
         });
         wrong.add(self.too_many());
+        let second = self.second_cuts.filter(|second| !(1..=MOST_SECOND).contains(second));
+        wrong.add(second.map(|second| {
+            format!("`second_cuts: {second}` is no budget\n\nhint: write 1 to {MOST_SECOND}")
+        }));
         wrong.list()
     }
 
@@ -260,12 +281,14 @@ impl Probe for Explore {
             time_ms: u64::try_from(self.time.0.as_millis()).unwrap_or(u64::MAX),
             log_writes: self.log_writes,
             workers: self.workers,
+            fsck: self.fsck,
+            second_cuts: self.second_cuts.unwrap_or_default(),
         };
         cx.helper().load(LoadCall::Explore { name: name.clone(), explore }).await?;
         loop {
             match cx.helper().load(LoadCall::Explored { name: name.clone() }).await? {
                 LoadReply::Explored(report) if report.done => {
-                    return Ok(judge(&report, self.states));
+                    return Ok(judge(&report, self.asked()));
                 }
                 LoadReply::Explored(_) => sleep(LOOK).await,
                 other => return Err(ProbeError::Unexpected(format!("{other:?}"))),
@@ -312,6 +335,7 @@ mod tests {
             digest: "00".into(),
             wrong: "1 of 7 acknowledged records lost".into(),
             confirmed: true,
+            second: None,
         }
     }
 
@@ -347,6 +371,29 @@ mod tests {
         let told = "; `keelhaul replay reports/a-1.crash` judges it again; what came to it is not kept: \
                     it takes too much";
         assert!(violation.ends_with(told), "{violation}");
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_for_beside_and_did_not_happen_proves_nothing() {
+        let world = World::default();
+        world.set().keeper.explored = report();
+        for (asked, why) in [
+            (", fsck: true", "no state came to the filesystem's own check"),
+            (", second_cuts: 8", "a second cut had nothing to lose"),
+        ] {
+            let sample = probe(asked).read(&world).await.unwrap();
+            assert!(sample.vacuous && sample.violation.unwrap().ends_with(why));
+        }
+        world.set().keeper.explored = ExploreReport { checked: 9, second: 30, ..report() };
+        let sample = probe(", fsck: true, second_cuts: 8").read(&world).await.unwrap();
+        let told = ", 30 more of a second cut, 9 filesystems checked, at ";
+        assert!(sample.holds() && sample.observed.contains(told), "{sample:?}");
+        let calls = std::mem::take(&mut world.set().load_calls);
+        let asked = calls.iter().rev().find_map(|call| match call {
+            LoadCall::Explore { explore, .. } => Some((explore.fsck, explore.second_cuts)),
+            _ => None,
+        });
+        assert_eq!(asked, Some((true, 8)));
     }
 
     #[tokio::test]

@@ -3,6 +3,34 @@
 use super::{Sample, Unit};
 use crate::protocol::{ExploreReport, KeptFile};
 
+/// What was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    /// The most states.
+    pub(super) states: u64,
+    /// The filesystem's own check.
+    pub(super) fsck: bool,
+    /// A second cut.
+    pub(super) second: bool,
+}
+
+impl Asked {
+    /// Why what nothing was wrong with proves less than was asked for.
+    fn missing(self, report: &ExploreReport) -> Option<String> {
+        if report.wrong > 0 {
+            return None;
+        }
+        let reasons = [
+            (self.fsck && report.checked == 0, "no state came to the filesystem's own check"),
+            (
+                self.second && report.second == 0,
+                "no recovery has written anything, so that a second cut had nothing to lose",
+            ),
+        ];
+        reasons.into_iter().find(|(missing, _)| *missing).map(|(_, why)| why.to_owned())
+    }
+}
+
 fn observed(report: &ExploreReport, most: u64) -> String {
     let forgotten = match report.forgotten {
         0 => String::new(),
@@ -12,8 +40,16 @@ fn observed(report: &ExploreReport, most: u64) -> String {
         0 => String::new(),
         count => format!(", {count} of them refused, as they are beyond what a disk may do"),
     };
+    let second = match report.second {
+        0 => String::new(),
+        count => format!(", {count} more of a second cut"),
+    };
+    let checked = match report.checked {
+        0 => String::new(),
+        count => format!(", {count} filesystems checked"),
+    };
     format!(
-        "{} states of {} planned{}, {} of them alike{refused}, at {} of {} moments ({} in every way), by {} \
+        "{} states of {} planned{}, {} of them alike{refused}{second}{checked}, at {} of {} moments ({} in every way), by {} \
          profiles; {} writes that a cut may lose, {} records acknowledged, {} different recoveries; \
          {} states a second by {}{forgotten}",
         report.states,
@@ -63,10 +99,11 @@ fn kept(report: &ExploreReport) -> String {
     }
 }
 
-pub(super) fn judge(report: &ExploreReport, most: u64) -> Sample {
+pub(super) fn judge(report: &ExploreReport, asked: Asked) -> Sample {
+    let most = asked.states;
     let observed = observed(report, most);
     let number = report.wrong as f64;
-    if let Some(why) = report.vacuous() {
+    if let Some(why) = report.vacuous().or_else(|| asked.missing(report)) {
         return Sample::proves_nothing(observed, why).number(number, Unit::WrongStates);
     }
     let violation = (report.wrong > 0).then(|| {

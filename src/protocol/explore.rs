@@ -54,6 +54,12 @@ pub struct ExploreSpec {
     /// States that are looked at side by side; none for as many as the host has processors for.
     #[serde(default)]
     pub workers: Option<u32>,
+    /// A state that was recovered is checked by the filesystem's own tool.
+    #[serde(default)]
+    pub fsck: bool,
+    /// States of each state that a second cut leaves, in the midst of its recovery.
+    #[serde(default)]
+    pub second_cuts: u64,
 }
 
 /// Where the records are in a state.
@@ -123,6 +129,12 @@ pub struct ExploreReport {
     /// to them was noticed.
     #[serde(default)]
     pub refused: u64,
+    /// States that the filesystem's own tool has checked.
+    #[serde(default)]
+    pub checked: u64,
+    /// States that a second cut leaves, in the midst of a recovery, which were looked at.
+    #[serde(default)]
+    pub second: u64,
     /// The first of those, with the fewest lost writes that bring it about.
     pub first: Option<WrongState>,
     /// Of the state that lost the most records, how many of how many acknowledged.
@@ -253,6 +265,31 @@ pub struct WrongState {
     pub wrong: String,
     /// It was made, recovered and judged once more, and was wrong again.
     pub confirmed: bool,
+    /// The second cut that it took, in the midst of its recovery, where it took one.
+    #[serde(default)]
+    pub second: Option<SecondCut>,
+}
+
+/// A cut in the midst of the recovery from another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecondCut {
+    /// The moment, in the sequence of what recovery did to the disk.
+    pub cut: u64,
+    /// What survives of each of its writes that was not durable.
+    pub kept: Vec<Kept>,
+}
+
+impl std::fmt::Display for SecondCut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lost = self.kept.iter().filter(|kept| !kept.is_whole()).count();
+        write!(
+            f,
+            "after a second cut at {} of its recovery, with {lost} of {} writes lost",
+            self.cut,
+            self.kept.len()
+        )
+    }
 }
 
 /// A write that was lost.
@@ -418,6 +455,7 @@ mod tests {
             digest: String::new(),
             wrong: "1 of 41 acknowledged records lost at 0.4 s".into(),
             confirmed: true,
+            second: None,
         }
     }
 

@@ -80,6 +80,7 @@ mod tests {
             acknowledged: 0,
             wrong: String::new(),
             beyond: false,
+            fsck: false,
             digest: hexadecimal(&image.digest()),
         };
         let packed = pack(&image, u64::MAX).unwrap();

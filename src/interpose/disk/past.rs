@@ -1,7 +1,10 @@
 //! Past states of a disk, shown one after the other on a disk beside it, or on several: of the same process,
 //! each with a connection and a loop device of its own, so that it can hang or be aborted without the others.
 
+mod again;
+
 use std::{
+    collections::BTreeMap,
     fs,
     io::BufWriter,
     path::{Path, PathBuf},
@@ -70,6 +73,8 @@ struct Stage {
 struct State {
     stages: Vec<Stage>,
     past: Option<(Arc<Past>, PastFacts)>,
+    /// What happened to a state that is shown, by its device.
+    again: BTreeMap<u32, Arc<Past>>,
     failed: Option<String>,
     /// Somebody reads it.
     opening: bool,
@@ -126,6 +131,7 @@ impl Pasts {
     pub(super) fn close(&self) {
         let mut state = self.state();
         (state.past, state.wanted) = (None, false);
+        state.again.clear();
     }
 
     fn read(&self, disk: &Powered, stages: u32) -> Result<(Arc<Past>, PastFacts), String> {
@@ -209,7 +215,11 @@ impl Pasts {
     pub(super) fn keep(&self, cut: u64, kept: &[Kept], to: &Path) -> Result<u64, String> {
         let image = self.past().and_then(|past| past.image(cut, kept));
         let image = image.ok_or_else(|| format!("there is no such state at {cut}"))?;
-        let packed = pack(&image, LARGEST_STATE)
+        self.write_packed(&image, to)
+    }
+
+    fn write_packed(&self, image: &Image, to: &Path) -> Result<u64, String> {
+        let packed = pack(image, LARGEST_STATE)
             .ok_or_else(|| format!("it takes more than {} MiB", LARGEST_STATE >> 20))?;
         if let Some(why) = self.lost() {
             return Err(why);

@@ -255,6 +255,11 @@ impl Powered {
         filesystem(self.state().disk.live())
     }
 
+    /// What is on it.
+    pub(super) fn image(&self) -> Image {
+        self.state().disk.live().clone()
+    }
+
     /// Puts another content in its place.
     pub(super) fn show(&self, image: Image) {
         self.state().disk = Disk::new(image, CACHE);

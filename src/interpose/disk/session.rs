@@ -19,7 +19,7 @@ use super::{
     struck::Struck,
 };
 use crate::{
-    block::{Kept, Profile, Shelf},
+    block::{Kept, Point, Profile, Shelf},
     host::{
         errno::Errno,
         error::{HostError, HostResult},
@@ -243,6 +243,32 @@ impl Power {
     #[must_use]
     pub fn show(&self, stage: u32, cut: u64, kept: &[Kept]) -> Option<[u8; 32]> {
         self.pasts.show(stage, cut, kept)
+    }
+
+    /// Remembers from now on what happens to what a device shows. False where it shows nothing.
+    #[must_use]
+    pub fn record_shown(&self, stage: u32) -> bool {
+        self.pasts.record_shown(stage)
+    }
+
+    /// Every moment since then at which it can be cut; none where nothing was remembered.
+    #[must_use]
+    pub fn past_of_shown(&self, stage: u32) -> Option<Vec<Point>> {
+        self.pasts.past_of_shown(stage)
+    }
+
+    /// Shows there what a cut at one of them would have left; the digest of that. None where it could not.
+    #[must_use]
+    pub fn show_again(&self, stage: u32, cut: u64, kept: &[Kept]) -> Option<[u8; 32]> {
+        self.pasts.show_again(stage, cut, kept)
+    }
+
+    /// Writes what a device shows to a file, packed; the bytes of that.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn keep_shown(&self, stage: u32, to: &Path) -> Result<u64, String> {
+        self.pasts.keep_shown(stage, to)
     }
 
     /// Whether what a cut would have left is beyond what a disk may do. None where there is no such state.

@@ -234,6 +234,7 @@ impl<'a> Recorded<'a> {
             acknowledged: self.promises.by(cut) as u64,
             wrong: String::new(),
             beyond: false,
+            fsck: false,
             digest: hexadecimal(&image.digest()),
         };
         let packed = keelhaul::block::pack(&image, u64::MAX).unwrap();

@@ -5,6 +5,7 @@ mod attach;
 mod audit;
 mod debugging;
 mod doctor;
+mod explored;
 mod gameday;
 mod guest;
 mod helper;

@@ -166,6 +166,7 @@ fn state_file(image: &Image, packed: &[u8]) -> Vec<u8> {
         acknowledged: 0,
         wrong: String::new(),
         beyond: false,
+        fsck: false,
         digest: hexadecimal(&image.digest()),
     };
     encode(&facts, &Log::default(), packed).unwrap()

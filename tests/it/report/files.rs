@@ -51,6 +51,7 @@ fn a_state_that_breaks_a_promise_is_kept_and_one_that_breaks_none_is_not() {
         digest: "ab".into(),
         wrong: "1 of 41 acknowledged records lost".into(),
         confirmed: true,
+        second: None,
     };
     let mut made = Made::run(1);
     made.case("explore[fs=ext4]", "", 1);

@@ -239,6 +239,7 @@ impl Made {
             digest: "ab".into(),
             wrong: format!("{lost} of {acknowledged} acknowledged records lost"),
             confirmed: true,
+            second: None,
         };
         let report = Box::new(ExploreReport {
             states: 1,

@@ -13,6 +13,7 @@ use super::{
     super::marks::Marks,
     Exploration,
     course::{Course, InOrder},
+    fsck::Fsck,
     look::{Look, is_wrong},
     promises::Promises,
     seen::Seen,
@@ -55,8 +56,13 @@ impl<'a> Crew<'a> {
     ) -> Result<Self, String> {
         let stages = Stage::open(&marks.socket, workers(spec), || shared.is_cancelled())?;
         let promises = Promises::read(log, &marks.sorted())?;
+        let filesystem = stages.first().map_or("", |stage| stage.past.filesystem.as_str());
+        let fsck = spec.fsck.then(|| Fsck::find(filesystem)).transpose()?;
         let sound = Arc::default();
-        let look = |stage| Look::new(spec, shared, (stage, promises.clone()), Arc::clone(&sound));
+        let look = |stage| {
+            let shares = (Arc::clone(&sound), fsck.clone());
+            Look::new(spec, shared, (stage, promises.clone()), shares)
+        };
         let mut looks = stages.into_iter().map(look);
         let first = looks.next().ok_or("there is no device to show its past on")?;
         let others = looks.collect();
@@ -245,6 +251,8 @@ mod tests {
             time_ms: 1,
             log_writes: false,
             workers,
+            fsck: false,
+            second_cuts: 0,
         };
         let file = || Reads::File("journal.log".into());
         let place = Place { container: "c".into(), pid: 1, path: "/data".into(), host_path: None };

@@ -9,9 +9,9 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::look::Look;
+use super::look::{Look, is_wrong};
 use crate::{
-    crash_state::{Facts, Records, encode},
+    crash_state::{Facts, Records, encode, hexadecimal},
     interpose::control::Ask,
     protocol::{Artifact, KeptFile, Reads, WrongState},
 };
@@ -46,7 +46,7 @@ impl Look<'_> {
     pub(super) fn keep(&mut self, log: &Path) {
         let first = self.shared.first().filter(|first| first.confirmed);
         let Some(first) = first else { return };
-        let state = said(self.keep_state(&first, log));
+        let state = said(self.keep_state(first.clone(), log));
         let log_writes = self.spec.log_writes.then(|| {
             let to = path_of(log, Artifact::LogWrites);
             said(self.stage.write(&Ask::Export { cut: first.cut, to }))
@@ -54,10 +54,9 @@ impl Look<'_> {
         self.shared.note(|report| (report.state, report.log_writes) = (Some(state), log_writes));
     }
 
-    fn keep_state(&mut self, first: &WrongState, log: &Path) -> Result<u64, String> {
+    fn keep_state(&mut self, mut first: WrongState, log: &Path) -> Result<u64, String> {
         let to = log.with_extension("image");
-        let ask = Ask::Keep { cut: first.cut, kept: first.kept.clone(), to: to.clone() };
-        let packed = self.stage.write(&ask).and_then(|_| {
+        let packed = self.write_image(&mut first, &to).and_then(|_| {
             fs::read(&to).map_err(|error| format!("the image cannot be read: {error}"))
         });
         gone(fs::remove_file(&to))?;
@@ -70,6 +69,7 @@ impl Look<'_> {
             acknowledged: acknowledged as u64,
             wrong: first.wrong.clone(),
             beyond: self.stage.exceeds(first.cut, &first.kept)?,
+            fsck: self.spec.fsck,
             digest: first.digest.clone(),
         };
         let state = encode(&facts, self.promises.log(acknowledged), &packed?);
@@ -77,6 +77,29 @@ impl Look<'_> {
             fs::write(path_of(log, Artifact::State), &file).map(|()| file.len() as u64)
         });
         written.map_err(|error| error.to_string())
+    }
+}
+
+impl Look<'_> {
+    /// Writes the disk of a state to a file. One that two cuts have left is made anew, so it is looked at once
+    /// more: what recovery writes need not be the same every time.
+    fn write_image(&mut self, first: &mut WrongState, to: &Path) -> Result<u64, String> {
+        let Some(second) = &first.second else {
+            let kept = first.kept.clone();
+            return self.stage.write(&Ask::Keep { cut: first.cut, kept, to: to.to_owned() });
+        };
+        let digest = self.show_second((first.cut, &first.kept), second)?;
+        let bytes = self.stage.keep_shown(to.to_owned())?;
+        let acknowledged = self.promises.by(first.cut);
+        if !is_wrong(&self.settled(acknowledged, false)?) {
+            return Err("its recovery went another way when it was cut again".into());
+        }
+        first.digest = hexadecimal(&digest);
+        let digest = first.digest.clone();
+        self.shared.note(|report| {
+            report.first.iter_mut().for_each(|first| first.digest.clone_from(&digest));
+        });
+        Ok(bytes)
     }
 }
 

@@ -9,13 +9,19 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Exploration, course::Course, promises::Promises, recover::recover, recovered::Recovered,
-    seen::Seen, stage::Stage,
+    Exploration,
+    course::Course,
+    fsck::Fsck,
+    promises::Promises,
+    recover::recover,
+    recovered::Recovered,
+    seen::Seen,
+    stage::{Stage, claimed},
 };
 use crate::{
     block::{Kept, Point, Way, shrink},
     crash_state::hexadecimal,
-    protocol::{ExploreSpec, LostWrite, Reads, WrongState},
+    protocol::{ExploreSpec, LostWrite, Reads, SecondCut, StageFacts, WrongState},
 };
 
 /// How long it may take to make a wrong state smaller.
@@ -32,6 +38,10 @@ pub(super) struct Look<'a> {
     pub(super) promises: Promises,
     /// Shared by all who look.
     sound: Sound,
+    /// Checks what was recovered, where that is asked for.
+    fsck: Option<Fsck>,
+    /// The second cut that has made the last state wrong, where one did.
+    pub(super) second: Option<SecondCut>,
 }
 
 impl<'a> Look<'a> {
@@ -40,9 +50,9 @@ impl<'a> Look<'a> {
         spec: &'a ExploreSpec,
         shared: &'a Exploration,
         (stage, promises): (Stage, Promises),
-        sound: Sound,
+        (sound, fsck): (Sound, Option<Fsck>),
     ) -> Self {
-        Self { spec, shared, stage, promises, sound }
+        Self { spec, shared, stage, promises, sound, fsck, second: None }
     }
 
     fn point(&self, way: &Way) -> &Point {
@@ -79,6 +89,7 @@ impl<'a> Look<'a> {
     ) -> Result<Option<Seen>, String> {
         let cut = self.point(way).cut;
         let acknowledged = self.promises.by(cut);
+        self.second = None;
         let shown = self.stage.show(cut, &way.kept);
         // whoever comes after it waits for this, also where it is not shown
         let digest = shown.as_ref().ok().copied();
@@ -90,7 +101,7 @@ impl<'a> Look<'a> {
         if !is_new? {
             return Ok(None);
         }
-        self.recovered(acknowledged, exceeds?).map(Some)
+        self.recovered(cut, exceeds?).map(Some)
     }
 
     /// Looks at one for itself, whatever is known of others.
@@ -98,18 +109,45 @@ impl<'a> Look<'a> {
         let cut = self.point(way).cut;
         self.stage.show(cut, kept)?;
         let exceeds = self.stage.exceeds(cut, kept)?;
-        self.recovered(self.promises.by(cut), exceeds)
+        self.recovered(cut, exceeds)
     }
 
-    /// Has what is shown recovered, and judges it.
-    fn recovered(&mut self, acknowledged: usize, exceeds: bool) -> Result<Seen, String> {
+    /// Has what is shown recovered, and judges it; and what a second cut leaves of that, where it is asked
+    /// for. What is beyond a disk is cut once.
+    fn recovered(&mut self, cut: u64, exceeds: bool) -> Result<Seen, String> {
+        self.second = None;
+        let acknowledged = self.promises.by(cut);
+        let twice = self.spec.second_cuts > 0 && !exceeds;
+        if twice {
+            self.stage.record()?;
+        }
+        let seen = self.settled(acknowledged, exceeds)?;
+        if twice && seen == Seen::Sound { self.cut_again(cut, acknowledged) } else { Ok(seen) }
+    }
+
+    /// Has what is shown recovered, once, and judges it.
+    pub(super) fn settled(&mut self, acknowledged: usize, exceeds: bool) -> Result<Seen, String> {
         let recovered = self.read()?;
-        let seen = self.judge(acknowledged, &recovered);
-        Ok(seen.of_a_state(exceeds, &recovered))
+        let seen = self.judge(acknowledged, &recovered).of_a_state(exceeds, &recovered);
+        // a disk that did what none may owes nobody a whole filesystem
+        match &self.fsck {
+            Some(fsck) if seen == Seen::Sound && !exceeds => self.checked(fsck),
+            _ => Ok(seen),
+        }
+    }
+
+    /// What its filesystem's own check says of what was recovered.
+    fn checked(&self, fsck: &Fsck) -> Result<Seen, String> {
+        let StageFacts { node, connection } = &self.stage.device;
+        drop(claimed(node)?);
+        let checked = self.shared.watched(*connection, || fsck.check(node));
+        let errors = checked.unwrap_or_else(|| Err("a state was not checked in time".into()))?;
+        self.shared.note(|report| report.checked += 1);
+        Ok(errors.map_or(Seen::Sound, |why| Seen::Wrong { why, lost: 0 }))
     }
 
     /// Has what is shown recovered, and reads it.
-    fn read(&self) -> Result<Recovered, String> {
+    pub(super) fn read(&self) -> Result<Recovered, String> {
         let (device, filesystem) = (&self.stage.device, &self.stage.past.filesystem);
         let recover = || recover(&device.node, filesystem, &self.spec.reads);
         let recovered = self.shared.watched(device.connection, recover);
@@ -185,6 +223,7 @@ impl<'a> Look<'a> {
             digest: hexadecimal(&digest),
             wrong: wrong.to_owned(),
             confirmed: false,
+            second: self.second.clone(),
         })
     }
 }

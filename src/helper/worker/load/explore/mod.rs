@@ -7,6 +7,7 @@
 
 mod course;
 mod crew;
+mod fsck;
 mod keep;
 mod look;
 mod program;
@@ -14,6 +15,7 @@ mod promises;
 mod recover;
 mod recovered;
 mod replay;
+mod second;
 mod seen;
 mod stage;
 

@@ -59,7 +59,7 @@ pub(super) fn read(
     let limits = (WITHIN, LARGEST);
     let said = in_copied_ns(init, || {
         fuse::attach(mount, Path::new(&place.path))?;
-        subject_program::listen(Path::new(program), args, &env, &subject, &cgroup, limits)
+        subject_program::listen(Path::new(program), args, &env, &subject, Some(&cgroup), limits)
     });
     let said = said.and_then(|said| said).map_err(|error| error.to_string())?;
     let Some(said) = said else {

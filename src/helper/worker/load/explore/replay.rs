@@ -10,9 +10,11 @@ use std::{
 use super::{
     super::super::{super::HelperError, disk, image},
     PATIENCE,
+    fsck::Fsck,
     promises::Promises,
     recover::recover,
     seen::Seen,
+    stage::claimed,
 };
 use crate::{
     crash_state::{CrashState, Records},
@@ -32,6 +34,8 @@ pub(in super::super::super) fn replay(
     let state = state.map_err(|error| HelperError::Refused(error.to_string()))?;
     drop(bytes);
     let beyond = state.facts.beyond;
+    let fsck = state.facts.fsck.then(|| Fsck::find(&state.facts.filesystem)).transpose();
+    let fsck = fsck.map_err(HelperError::Refused)?;
     let reads = reads(state.facts.records, spec.container.as_deref())?;
     let device = disk::device(&spec.disk)?;
     let connection = rustix::fs::minor(device.backing.device);
@@ -42,7 +46,14 @@ pub(in super::super::super) fn replay(
     let mut promises = Promises::kept(state.ledger);
     let acknowledged = promises.by(u64::MAX);
     let seen = Seen::of(&recovered, (&mut promises, acknowledged), &reads);
-    let seen = seen.of_a_state(beyond, &recovered);
+    let seen = match (seen.of_a_state(beyond, &recovered), fsck) {
+        (Seen::Sound, Some(fsck)) if !beyond => {
+            let check = || claimed(&device.node).and_then(|_| fsck.check(&device.node));
+            let errors = watched(connection, check)?.map_err(HelperError::Refused)?;
+            errors.map_or(Seen::Sound, |why| Seen::Wrong { why, lost: 0 })
+        }
+        (seen, _) => seen,
+    };
     let unmountable = matches!(seen, Seen::Unmountable(_));
     let wrong = match seen {
         Seen::Sound | Seen::Refused { .. } => None,

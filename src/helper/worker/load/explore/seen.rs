@@ -59,6 +59,15 @@ impl Seen {
         }
     }
 
+    /// The same, if it is wrong, with what came before in front of it.
+    pub(super) fn because(self, before: &str) -> Self {
+        match self {
+            Self::Wrong { why, lost } => Self::Wrong { why: format!("{before}: {why}"), lost },
+            Self::Unmountable(why) => Self::Unmountable(format!("{before}: {why}")),
+            other => other,
+        }
+    }
+
     /// What the filesystem does not give out says nothing of the service.
     pub(super) fn is_of_the_service(&self) -> bool {
         !matches!(self, Self::Refused { by_service: false })

@@ -1,6 +1,7 @@
 //! The devices that show past states, each one at a time.
 
 use std::{
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -9,7 +10,7 @@ use std::{
 
 use super::super::super::interpose::ANSWER;
 use crate::{
-    block::Kept,
+    block::{Kept, Point},
     host::loop_device,
     interpose::control::{self, Answer, Ask},
     protocol::{PastFacts, StageFacts},
@@ -73,8 +74,7 @@ impl Stage {
 
     /// Has a file written of the past.
     pub(super) fn write(&self, ask: &Ask) -> Result<u64, String> {
-        let answer = control::ask(&self.socket, ask, SHOWING);
-        match answer.map_err(|error| format!("the disk does not answer: {error}"))? {
+        match self.ask(ask)? {
             Answer::Kept(bytes) => Ok(bytes),
             Answer::Refused(why) => Err(why),
             other => Err(format!("the disk answered {other:?}")),
@@ -86,9 +86,7 @@ impl Stage {
         if !kept.iter().any(Kept::is_beyond) {
             return Ok(false);
         }
-        let answer =
-            control::ask(&self.socket, &Ask::Exceeds { cut, kept: kept.to_vec() }, SHOWING);
-        match answer.map_err(|error| format!("the disk does not answer: {error}"))? {
+        match self.ask(&Ask::Exceeds { cut, kept: kept.to_vec() })? {
             Answer::Exceeds(exceeds) => Ok(exceeds),
             other => Err(format!("the disk answered {other:?}")),
         }
@@ -96,24 +94,64 @@ impl Stage {
 
     /// Puts a state on the device; the digest of its content.
     pub(super) fn show(&self, cut: u64, kept: &[Kept]) -> Result<[u8; 32], String> {
-        let until = Instant::now() + LETTING_GO;
+        self.put(&Ask::Show { stage: self.nth, cut, kept: kept.to_vec() })
+    }
+
+    /// Remembers from now on what happens to what it shows.
+    pub(super) fn record(&self) -> Result<(), String> {
+        match self.ask(&Ask::RecordShown { stage: self.nth })? {
+            Answer::Done => Ok(()),
+            other => Err(format!("the disk answered {other:?}")),
+        }
+    }
+
+    /// The moments since then at which that can be cut, once nobody has it mounted any more.
+    pub(super) fn past_of_shown(&self) -> Result<Vec<Point>, String> {
+        let _claimed = claimed(&self.device.node)?;
+        match self.ask(&Ask::PastOfShown { stage: self.nth })? {
+            Answer::Points(points) => Ok(points),
+            other => Err(format!("the disk answered {other:?}")),
+        }
+    }
+
+    /// Puts on the device what a cut at such a moment would have left; the digest of its content.
+    pub(super) fn show_again(&self, cut: u64, kept: &[Kept]) -> Result<[u8; 32], String> {
+        self.put(&Ask::ShowAgain { stage: self.nth, cut, kept: kept.to_vec() })
+    }
+
+    /// Has what it shows written to a file.
+    pub(super) fn keep_shown(&self, to: PathBuf) -> Result<u64, String> {
+        self.write(&Ask::KeepShown { stage: self.nth, to })
+    }
+
+    fn ask(&self, ask: &Ask) -> Result<Answer, String> {
+        let answer = control::ask(&self.socket, ask, SHOWING);
+        answer.map_err(|error| format!("the disk does not answer: {error}"))
+    }
+
+    fn put(&self, show: &Ask) -> Result<[u8; 32], String> {
         // nothing is cached of the state before, and nobody mounts it meanwhile
-        let claimed = loop {
-            match loop_device::claim(&self.device.node).map_err(|error| error.to_string())? {
-                Some(claimed) => break claimed,
-                None if Instant::now() < until => thread::sleep(LOOK),
-                None => return Err("the state before is still mounted".into()),
-            }
-        };
-        let show = Ask::Show { stage: self.nth, cut, kept: kept.to_vec() };
-        let answer = control::ask(&self.socket, &show, SHOWING);
+        let claimed = claimed(&self.device.node)?;
+        let answer = self.ask(show);
         // whoever opened it meanwhile, such as one who looks for filesystems, had the state before cached
         let dropped = loop_device::drop_cached(&claimed, &self.device.node);
         drop(claimed);
         dropped.map_err(|error| error.to_string())?;
-        match answer.map_err(|error| format!("the disk does not answer: {error}"))? {
+        match answer? {
             Answer::Shown(digest) => Ok(digest),
             other => Err(format!("the disk shows nothing: {other:?}")),
+        }
+    }
+}
+
+/// Takes a device for us alone, once whoever has mounted it has let go of it.
+pub(super) fn claimed(node: &Path) -> Result<OwnedFd, String> {
+    let until = Instant::now() + LETTING_GO;
+    loop {
+        match loop_device::claim(node).map_err(|error| error.to_string())? {
+            Some(claimed) => return Ok(claimed),
+            None if Instant::now() < until => thread::sleep(LOOK),
+            None => return Err("the state before is still mounted".into()),
         }
     }
 }
