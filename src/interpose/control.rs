@@ -122,6 +122,15 @@ pub enum Ask {
         /// The file.
         to: PathBuf,
     },
+    /// Put on the disk itself what a cut at this moment would have left, and keep what it had.
+    Stand {
+        /// The moment.
+        cut: u64,
+        /// What survives of each write that was not durable.
+        kept: Vec<Kept>,
+    },
+    /// Give back what it had. Its past is closed.
+    Unstand,
     /// Whether what a cut at this moment would have left is beyond what a disk may do. → `Exceeds`
     Exceeds {
         /// The moment.
@@ -332,6 +341,9 @@ fn about_the_past(disk: &Power, ask: Ask) -> Answer {
         Ask::Show { stage, cut, kept } => {
             disk.show(stage, cut, &kept).map_or_else(|| no_state(disk, cut), Answer::Shown)
         }
+        Ask::Stand { cut, kept } if disk.stand(cut, &kept) => Answer::Done,
+        Ask::Stand { cut, .. } => no_state(disk, cut),
+        Ask::Unstand => done(disk.unstand()),
         Ask::RecordShown { stage } if disk.record_shown(stage) => Answer::Done,
         Ask::RecordShown { stage } => no_stage(stage),
         Ask::PastOfShown { stage } => {

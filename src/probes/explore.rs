@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use super::{
     Explores, Probe, ProbeCx, ProbeError, Sample,
     explored::{Asked, judge},
+    standing::Standing,
     subject::{self, Wrong},
 };
 use crate::{
@@ -85,6 +86,12 @@ pub struct Explore {
     /// recovered once more, and keeps every promise too. Where no recovery writes anything: inconclusive.
     #[schemars(range(min = 1, max = 1000))]
     second_cuts: Option<u64>,
+    /// The service itself on some of the states, once all were looked at: its container is killed, its disk
+    /// gets the state, it is started on that, and what it gives back the way the workload went in is held
+    /// against what was promised by then. It takes a second for each, and what a service needs to start.
+    /// Where the container comes to another verdict than the look at the records, that is told, and no pass.
+    /// Afterwards the disk is as it was, and the service runs on it.
+    container: Option<Standing>,
 }
 
 /// A program of a service that reads a state.
@@ -217,7 +224,15 @@ impl Probe for Explore {
         let program = self.program.as_ref();
         let seen_by = program.map(|program| (program.service.as_str(), program.path.as_str()));
         let side_by_side = self.workers.is_some_and(|workers| workers > 1);
-        Some(Explores { workload: &self.workload, volume: &self.volume, seen_by, side_by_side })
+        let stands = self.container.as_ref().map(|container| container.service.as_str());
+        let (workload, volume) = (&self.workload, &self.volume);
+        Some(Explores { workload, volume, seen_by, stands, side_by_side })
+    }
+
+    fn act(&self) -> Option<(&str, String)> {
+        let container = self.container.as_ref()?;
+        let act = format!("kill it, and start it on states of `{}`, as a probe", self.volume);
+        Some((&container.service, act))
     }
 
     fn describe(&self) -> String {
@@ -256,6 +271,7 @@ impl Probe for Explore {
             format!("`states: {}` is no budget\n\nhint: write 1 to {MOST}", self.states)
         });
         wrong.add(self.too_many());
+        self.container.iter().flat_map(Standing::check).for_each(|it| wrong.add(Some(it)));
         let second = self.second_cuts.filter(|second| !(1..=MOST_SECOND).contains(second));
         wrong.add(second.map(|second| {
             format!("`second_cuts: {second}` is no budget\n\nhint: write 1 to {MOST_SECOND}")
@@ -265,7 +281,8 @@ impl Probe for Explore {
 
     fn deadline(&self) -> time::Duration {
         // once all is found, what was kept of it is fetched: that takes no time from the states
-        self.time.0.saturating_add(BESIDES).saturating_add(FETCHING)
+        let standing = self.container.as_ref().map(Standing::deadline).unwrap_or_default();
+        self.time.0.saturating_add(BESIDES).saturating_add(FETCHING).saturating_add(standing)
     }
 
     async fn read(&self, cx: &dyn ProbeCx) -> Result<Sample, ProbeError> {
@@ -283,12 +300,17 @@ impl Probe for Explore {
             workers: self.workers,
             fsck: self.fsck,
             second_cuts: self.second_cuts.unwrap_or_default(),
+            draw: self.container.as_ref().map(Standing::draw),
         };
+        let disk = explore.disk.clone();
         cx.helper().load(LoadCall::Explore { name: name.clone(), explore }).await?;
         loop {
             match cx.helper().load(LoadCall::Explored { name: name.clone() }).await? {
                 LoadReply::Explored(report) if report.done => {
-                    return Ok(judge(&report, self.asked()));
+                    let sample = judge(&report, self.asked());
+                    let Some(container) = &self.container else { return Ok(sample) };
+                    let stood = container.stand((&name, &disk), &report.drawn, cx).await?;
+                    return Ok(stood.told(sample));
                 }
                 LoadReply::Explored(_) => sleep(LOOK).await,
                 other => return Err(ProbeError::Unexpected(format!("{other:?}"))),

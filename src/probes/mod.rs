@@ -23,6 +23,7 @@ mod mount;
 mod page_cache;
 mod prometheus;
 mod shared_log;
+mod standing;
 mod start_storm;
 mod subject;
 mod tcp;
@@ -149,6 +150,8 @@ pub struct Explores<'a> {
     pub volume: &'a str,
     /// The service that sees its states, and where it has the volume.
     pub seen_by: Option<(&'a str, &'a str)>,
+    /// The service that is started on some of them.
+    pub stands: Option<&'a str>,
     /// More than one state is to be looked at at a time.
     pub side_by_side: bool,
 }

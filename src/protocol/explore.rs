@@ -60,6 +60,33 @@ pub struct ExploreSpec {
     /// States of each state that a second cut leaves, in the midst of its recovery.
     #[serde(default)]
     pub second_cuts: u64,
+    /// States that the service itself is to be started on; none where on none.
+    #[serde(default)]
+    pub draw: Option<Draw>,
+}
+
+/// How many states are drawn for something more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Draw {
+    /// Of those with which nothing is wrong.
+    pub sound: u64,
+    /// Of the wrong ones.
+    pub wrong: u64,
+}
+
+/// A state that was drawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drawn {
+    /// The moment.
+    pub cut: u64,
+    /// What survives of each write that was not durable.
+    pub kept: Vec<Kept>,
+    /// Records acknowledged by then.
+    pub acknowledged: u64,
+    /// What was wrong with it.
+    pub wrong: Option<String>,
 }
 
 /// Where the records are in a state.
@@ -148,6 +175,9 @@ pub struct ExploreReport {
     /// What became of the file of that state, where there is one that was wrong twice.
     #[serde(default)]
     pub state: Option<KeptFile>,
+    /// States that were drawn, for the service itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drawn: Vec<Drawn>,
     /// And of what came to it, where it was asked for.
     #[serde(default)]
     pub log_writes: Option<KeptFile>,

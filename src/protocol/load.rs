@@ -47,6 +47,16 @@ pub enum LoadCall {
         /// Its name.
         name: String,
     },
+    /// Read everything back through the same way, as the service gives it back that was started on a state
+    /// of the past, and judge that. → `Ledger`
+    JudgeStanding {
+        /// Its name.
+        name: String,
+        /// Records acknowledged by then.
+        acknowledged: u64,
+        /// Milliseconds until it must give something back.
+        within_ms: u64,
+    },
     /// Stop it, and begin to look at what cuts of the disk that it marks would have left. → `Nothing`
     Explore {
         /// Its name.

@@ -50,8 +50,9 @@ pub use durability::Durability;
 pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
 pub use explore::{
-    Artifact, ExploreProgress, ExploreReport, ExploreSpec, FETCHING, KeptFile, LostWrite,
-    MOST_WORKERS, PastFacts, Reads, ReplaySpec, Replayed, SecondCut, StageFacts, WrongState,
+    Artifact, Draw, Drawn, ExploreProgress, ExploreReport, ExploreSpec, FETCHING, KeptFile,
+    LostWrite, MOST_WORKERS, PastFacts, Reads, ReplaySpec, Replayed, SecondCut, StageFacts,
+    WrongState,
 };
 pub use file_cut::{DurableAttempt, FileCutOp, PendingFacts, TriedDurable};
 pub use histogram::Histogram;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Place;
-use crate::block::Profile;
+use crate::block::{Kept, Profile};
 
 /// What the bytes begin with that are written to the disk, and not flushed, just before a cut: by
 /// them that write is told from the subject's.
@@ -47,6 +47,20 @@ pub enum PowerOp {
         /// Name of the disk.
         disk: String,
     },
+    /// Wait until nobody has the disk mounted, and put a state of its past on it. What it had is kept.
+    Stand {
+        /// Name of the disk, whose past is open.
+        disk: String,
+        /// The moment.
+        cut: u64,
+        /// What survives of each write that was not durable.
+        kept: Vec<Kept>,
+    },
+    /// Wait likewise, and give back what it had.
+    Unstand {
+        /// Name of the disk.
+        disk: String,
+    },
     /// Give the power back as if it had never been cut. Nothing to do when it has power, or is gone.
     Undo {
         /// Name of the disk.
@@ -61,7 +75,7 @@ impl PowerOp {
         match self {
             Self::Cut { disks, .. } => disks.first().map(|disk| &disk.place),
             Self::Restore { place, .. } => Some(place),
-            Self::Undo { .. } => None,
+            Self::Stand { .. } | Self::Unstand { .. } | Self::Undo { .. } => None,
         }
     }
 }

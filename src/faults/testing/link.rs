@@ -177,7 +177,7 @@ impl HelperLink for Fake {
             LoadCall::Stats { .. } | LoadCall::Stop { .. } => {
                 LoadReply::Stats(world.keeper.stats(&base))
             }
-            LoadCall::Judge { .. } | LoadCall::JudgeAt { .. } => {
+            LoadCall::Judge { .. } | LoadCall::JudgeAt { .. } | LoadCall::JudgeStanding { .. } => {
                 LoadReply::Ledger(world.ledger.clone().map(Box::new))
             }
             LoadCall::Explore { .. } => LoadReply::Nothing,

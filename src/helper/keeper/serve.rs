@@ -301,6 +301,7 @@ impl Keeper {
             LoadCall::Stop { .. }
             | LoadCall::Judge { .. }
             | LoadCall::JudgeAt { .. }
+            | LoadCall::JudgeStanding { .. }
             | LoadCall::Explore { .. } => Duration::from_secs(120),
             _ => Duration::from_secs(10),
         };

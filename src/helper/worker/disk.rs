@@ -151,6 +151,14 @@ pub(super) fn power(op: &PowerOp, cx: &Context) -> Done {
             cut(disks, (*profile, *seed), mark, cx).map(Outcome::Cut)
         }
         PowerOp::Restore { place, disk } => restore(place, disk, cx),
+        PowerOp::Stand { disk, cut, kept } => {
+            let stand = Ask::Stand { cut: *cut, kept: kept.clone() };
+            swapped(disk, &stand, "the service alone may have it", cx).map(|_| Outcome::Done)
+        }
+        PowerOp::Unstand { disk } => {
+            let back = swapped(disk, &Ask::Unstand, "the service alone may have it", cx);
+            back.map(|answer| if answer == Answer::Done { Outcome::Done } else { Outcome::Already })
+        }
         PowerOp::Undo { disk } => interpose::undo(disk, &Ask::UndoCut, cx),
     }
 }
@@ -235,22 +243,29 @@ fn restore(place: &Place, disk: &str, cx: &Context) -> Done {
     if interpose::ask(disk, &Ask::WasCut, cx)? == Answer::Already {
         return Ok(Outcome::Already);
     }
+    let answer = swapped(disk, &Ask::Restore, "its power can be cut under one container only", cx)?;
+    cx.unfence(&place.container)?;
+    Ok(if answer == Answer::Done { Outcome::Done } else { Outcome::Already })
+}
+
+/// Has a disk get another content once nobody has it mounted: nobody mounts it before it is as it is to be.
+fn swapped(disk: &str, ask: &Ask, hint: &str, cx: &Context) -> Result<Answer, HelperError> {
     let device = device(disk)?;
     let deadline = cx.deadline.min(Instant::now() + UNMOUNTING);
-    // nobody mounts it before it is as the cut has left it
     let claimed = loop {
         if let Some(claimed) = loop_device::claim(&device.node)? {
             break claimed;
         }
         if Instant::now() >= deadline {
-            return Err(HelperError::Refused(format!(
-                "`{disk}` is still mounted\n\nhint: its power can be cut under one container only"
-            )));
+            return Err(HelperError::Refused(format!("`{disk}` is still mounted\n\nhint: {hint}")));
         }
         thread::sleep(LOOK);
     };
-    let answer = interpose::ask(disk, &Ask::Restore, cx)?;
-    drop(claimed);
-    cx.unfence(&place.container)?;
-    Ok(if answer == Answer::Done { Outcome::Done } else { Outcome::Already })
+    let answer = interpose::ask(disk, ask, cx)?;
+    // whoever opened it meanwhile, such as one who looks for filesystems, has what was there before cached
+    loop_device::drop_cached(&claimed, &device.node)?;
+    match answer {
+        Answer::Refused(why) => Err(HelperError::Refused(why)),
+        answer => Ok(answer),
+    }
 }

@@ -211,6 +211,12 @@ impl Pasts {
         exceeds.filter(|_| self.lost().is_none())
     }
 
+    /// What a cut of the first would have left.
+    pub(super) fn image(&self, cut: u64, kept: &[Kept]) -> Option<Image> {
+        let image = self.past().and_then(|past| past.image(cut, kept));
+        image.filter(|_| self.lost().is_none())
+    }
+
     /// Writes what a cut of the first would have left to a file, packed.
     pub(super) fn keep(&self, cut: u64, kept: &[Kept], to: &Path) -> Result<u64, String> {
         let image = self.past().and_then(|past| past.image(cut, kept));

@@ -11,6 +11,7 @@
 //! one that still takes it; so it is as if all had been cut with the last.
 
 use std::{
+    mem,
     ops::Range,
     sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
@@ -51,6 +52,8 @@ struct State {
     disk: Disk,
     /// What lies behind it.
     margin: Disk,
+    /// What it had before a state was put on it, with all that is remembered of that.
+    had: Option<Disk>,
     /// The last flush was said to be done, and was not.
     lied: bool,
     /// The next canary cuts the power so.
@@ -103,7 +106,8 @@ impl Powered {
     pub(super) fn new(image: Image) -> Self {
         let size = image.size();
         let (disk, margin) = (Disk::new(image, CACHE), Disk::new(Image::new(MARGIN), CACHE));
-        let state = State { disk, margin, lied: false, primed: None, held: None, left: None };
+        let state =
+            State { disk, margin, had: None, lied: false, primed: None, held: None, left: None };
         let (laid_out, state) = (OnceLock::new(), Mutex::new(state));
         let (let_go, pulse) = (Condvar::new(), Pulse::default());
         Self { size, most: u64::MAX, too_full: OnceLock::new(), laid_out, state, let_go, pulse }
@@ -265,6 +269,22 @@ impl Powered {
         self.state().disk = Disk::new(image, CACHE);
     }
 
+    /// Puts a state in its place, for as long as what it had is not given back.
+    pub(super) fn stand(&self, image: Image) {
+        let mut state = self.state();
+        let before = mem::replace(&mut state.disk, Disk::new(image, CACHE));
+        state.had.get_or_insert(before);
+    }
+
+    /// Gives back what it had. False where it has it.
+    pub(super) fn unstand(&self) -> bool {
+        let mut state = self.state();
+        let had = state.had.take();
+        let stood = had.is_some();
+        had.into_iter().for_each(|had| state.disk = had);
+        stood
+    }
+
     /// Makes durable what was written.
     pub(super) fn flush(&self) -> Result<(), Errno> {
         let mut state = self.on()?;
@@ -404,6 +424,24 @@ mod tests {
         let (disk, asking) = held(SOON);
         assert_eq!(asking.join().unwrap(), Err(Errno::IO), "nobody waits for ever");
         assert!(!disk.end_hold() && !held(AT_ONCE).0.end_hold());
+    }
+
+    #[test]
+    fn what_it_had_comes_back_with_all_that_is_remembered_of_it() {
+        let disk = Powered::new(Image::new(1 << 20));
+        assert!(disk.record(1 << 20, None));
+        disk.write(0, &[1; 4096]).unwrap();
+        let moments = || disk.past().map(|past| past.points().len());
+        for byte in [7, 8] {
+            let mut image = Image::new(1 << 20);
+            image.write(0, &[byte; 4096]);
+            disk.stand(image);
+            assert_eq!((first(&disk), moments()), (Ok(byte), None));
+            disk.write(0, &[9; 4096]).unwrap();
+            disk.flush().unwrap();
+        }
+        assert!(disk.unstand() && !disk.unstand());
+        assert_eq!((first(&disk), moments()), (Ok(1), Some(1)));
     }
 
     #[test]

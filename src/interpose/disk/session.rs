@@ -245,6 +245,21 @@ impl Power {
         self.pasts.show(stage, cut, kept)
     }
 
+    /// Puts on the disk itself what a cut would have left, and keeps what it had. False where there is no such
+    /// state.
+    #[must_use]
+    pub fn stand(&self, cut: u64, kept: &[Kept]) -> bool {
+        let image = self.pasts.image(cut, kept);
+        image.map(|image| self.disk.stand(image)).is_some()
+    }
+
+    /// Gives back what it had, and forgets the past. False where it has it.
+    #[must_use]
+    pub fn unstand(&self) -> bool {
+        self.pasts.close();
+        self.disk.unstand()
+    }
+
     /// Remembers from now on what happens to what a device shows. False where it shows nothing.
     #[must_use]
     pub fn record_shown(&self, stage: u32) -> bool {

@@ -94,6 +94,7 @@ fn past(cx: &Cx<'_>, explores: &Explores<'_>) -> Vec<(&'static str, String)> {
         ("volume", no_past(cx, volume).or_else(|| second_past(cx, workload, volume))),
         ("workers", one_at_a_time(cx, explores)),
         ("program", unseen(cx, explores)),
+        ("container", not_alone(cx, explores)),
     ];
     wrong.into_iter().filter_map(|(key, text)| Some((key, text?))).collect()
 }
@@ -132,6 +133,29 @@ fn unseen(cx: &Cx<'_>, explores: &Explores<'_>) -> Option<String> {
         None => format!("mount `{volume}` in `{name}`, or name a service that has it"),
     };
     Some(format!("`{name}` does not have `{volume}` at `{path}`\n\nhint: {hint}"))
+}
+
+/// Why no state of the volume can be put under the service.
+fn not_alone(cx: &Cx<'_>, explores: &Explores<'_>) -> Option<String> {
+    let (name, volume) = (explores.stands?, explores.volume);
+    let workload = cx.scenario.workloads.get(explores.workload)?.service();
+    if name != workload {
+        return Some(format!(
+            "what was promised is read back from `{workload}`, the service of the workload\n\nhint: write \
+             `service: {workload}`"
+        ));
+    }
+    let has = |service: &&String| {
+        let mounts = &cx.scenario.services[*service].mounts;
+        mounts.values().any(|mount| mount.volume == volume)
+    };
+    let mut others = cx.scenario.services.keys().filter(|other| *other != name).filter(has);
+    others.next().map(|other| {
+        format!(
+            "`{other}` has `{volume}` too, and a state is put under one container alone\n\nhint: leave \
+             `container` out, or the volume to `{name}`"
+        )
+    })
 }
 
 /// Why a workload's past cannot be looked at on this volume: it is on another one.

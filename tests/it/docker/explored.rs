@@ -1,5 +1,5 @@
-//! What `explore` looks at beside the records: the filesystem's own check, and a second cut in the midst of a
-//! recovery.
+//! What `explore` looks at beside the records: the filesystem's own check, a second cut in the midst of a
+//! recovery, and the service itself on some of the states.
 
 use std::{fs, path::Path, process::Command};
 
@@ -159,4 +159,52 @@ fn a_recovery_that_loses_what_it_takes_over_is_found_by_a_second_cut_alone() {
     let file = test.latest().join("crash-states/explored/records-1.crash");
     let state = CrashState::decode(&fs::read(&file).unwrap()).unwrap();
     assert_eq!(state.facts.digest, first.digest);
+}
+
+/// A service in SQLite; where it is `forgetful`, it begins anew whenever it starts.
+fn restarted(test: &Test, forgetful: bool) -> Ran {
+    let forget = "import os\nhas = os.path.exists\nagain = has('/data/started')\n\
+                  open('/data/started', 'w').close()\n\
+                  again and has('/data/records.db') and os.unlink('/data/records.db')\n\
+                  exec(open('/app.py').read())";
+    let command = match forgetful {
+        true => format!("[python3, -c, {}]", serde_json::to_string(forget).unwrap()),
+        false => "[python3, /app.py]".to_owned(),
+    };
+    let explore = "container: { service: agent, sample: 2 }, \
+                   program: { service: agent, path: /data, command: [python3, /dump.py] }";
+    let service = format!(
+        "    image: keelhaul/sqlite\n    pull: never\n    command: {command}\n    \
+         env: {{ JOURNAL: delete, SYNCHRONOUS: extra }}\n"
+    );
+    let scenario = SCENARIO.replace("VOLUME", "ext4").replace("SIZE", "32MiB");
+    let scenario = scenario.replace("    image: keelhaul/specimen\n    args: [ARGS]\n", &service);
+    let scenario = scenario.replace("EXPLORE", explore).replace("200/s", "60/s");
+    test.scenario("explored.yaml", &scenario).keelhaul(&["run", "explored.yaml"])
+}
+
+#[test]
+fn a_service_that_makes_something_else_of_a_state_than_its_program_is_found_by_its_container() {
+    let test = Test::new();
+    let ran = restarted(&test, false);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let events = fs::read_to_string(test.latest().join("events.jsonl")).unwrap();
+    assert!(events.contains("`agent` itself was started on 2 sound states and 0 wrong ones"));
+
+    let test = Test::new();
+    let ran = restarted(&test, true);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!(report(&test).wrong, 0, "its program sees nothing of that");
+    let told = "on 2 of 2 states with which nothing else is wrong `agent` itself is; cut at ";
+    assert!(ran.stdout.contains(told) || ran.stderr.contains(told), "{ran:?}");
+}
+
+#[test]
+fn what_reads_the_states_wrongly_is_told_from_a_wrong_service_by_its_container() {
+    let test = Test::new();
+    let explore = "file: nowhere.log, container: { service: agent, wrong: 2 }";
+    let ran = run(&test, ("ext4", "32MiB"), "", explore);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let told = "on 2 of 2 wrong states nothing is wrong with `agent` itself";
+    assert!(ran.stdout.contains(told) || ran.stderr.contains(told), "{ran:?}");
 }

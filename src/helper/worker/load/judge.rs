@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     driver::{Load, Target},
+    explore::promised,
     way::Way,
 };
 use crate::{
@@ -42,8 +43,25 @@ pub(super) async fn judge_at(
     }
 }
 
+/// Judges what the service gives back that was started on a state of the past, by what was acknowledged
+/// then. The error says why it could not be read back within that time.
+pub(super) async fn judge_standing(
+    load: &Load,
+    acknowledged: u64,
+    within: Duration,
+) -> Result<LedgerReport, String> {
+    let found = read_back(load, &load.target, within).await?;
+    let marks = load.marks.clone().ok_or("this load marks no disk")?;
+    let path = load.log_path.clone();
+    let compare = move || -> Result<LedgerReport, String> {
+        let log = promised(&path, &marks, acknowledged)?;
+        Ok(check(&log, ReadBack::stream(&found), Promise::Ordered))
+    };
+    tokio::task::spawn_blocking(compare).await.map_err(|error| error.to_string())?
+}
+
 async fn compare(load: &Load, target: &Arc<Target>) -> Result<LedgerReport, String> {
-    let found = read_back(load, target).await?;
+    let found = read_back(load, target, PATIENCE).await?;
     let path = load.log_path.clone();
     let compare = move || -> Result<LedgerReport, String> {
         let file = File::open(&path).map_err(|error| format!("the ledger's log: {error}"))?;
@@ -53,8 +71,8 @@ async fn compare(load: &Load, target: &Arc<Target>) -> Result<LedgerReport, Stri
     tokio::task::spawn_blocking(compare).await.map_err(|error| error.to_string())?
 }
 
-async fn read_back(load: &Load, target: &Arc<Target>) -> Result<Vec<u8>, String> {
-    let end = Instant::now() + PATIENCE;
+async fn read_back(load: &Load, target: &Arc<Target>, within: Duration) -> Result<Vec<u8>, String> {
+    let end = Instant::now() + within;
     loop {
         let mut way = Way::new(&load.spec.via, Arc::clone(target));
         match timeout(READING, way.read_back()).await {

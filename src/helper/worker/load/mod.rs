@@ -85,6 +85,11 @@ impl Loads {
                 load.stop().await;
                 Ok(LoadReply::Ledger(judge::judge(&load).await.map(Box::new)))
             }
+            LoadCall::JudgeStanding { name, acknowledged, within_ms } => {
+                let (load, within) = (self.get(&name)?, Duration::from_millis(within_ms));
+                let report = judge::judge_standing(&load, acknowledged, within).await;
+                Ok(LoadReply::Ledger(report.map(Box::new)))
+            }
             LoadCall::Explore { name, explore } => self.explore(&name, explore).await,
             LoadCall::Explored { name } => self.explored(&name),
             LoadCall::Piece { name, artifact, from } => self.piece(&name, artifact, from).await,

@@ -15,12 +15,13 @@ use super::{
     course::{Course, InOrder},
     fsck::Fsck,
     look::{Look, is_wrong},
+    lots::Lots,
     promises::Promises,
     seen::Seen,
     stage::{CANCELLED, SHOWN, Stage},
 };
 use crate::{
-    block::{Way, plan},
+    block::{Kept, Way, plan},
     protocol::{ExploreReport, ExploreSpec, Reads, WrongState},
 };
 
@@ -85,7 +86,8 @@ impl<'a> Crew<'a> {
         let points = &self.first.stage.past.points;
         let planned = plan(points, &spec.profiles, (most, seed), || budget.is_over());
         shared.note(|report| report.planned = planned.ways.len() as u64);
-        let pass = Pass::new(budget, planned.ways);
+        let lots = spec.draw.map(|draw| Lots::new(draw, seed));
+        let pass = Pass::new(budget, planned.ways, lots);
         thread::scope(|scope| {
             let pass = &pass;
             // where there is no thread for one, the others do its work
@@ -106,6 +108,8 @@ impl<'a> Crew<'a> {
             return Err(CANCELLED.into());
         }
         self.wrong = told.wrong;
+        let drawn = told.lots.map(Lots::drawn).unwrap_or_default();
+        shared.note(|report| report.drawn = drawn);
         // a plan that was not made, or not gone through, to its end is exhaustive nowhere for sure
         if !is_over {
             shared.note(|report| report.exhaustive = planned.exhaustive as u64);
@@ -154,13 +158,16 @@ struct Told {
     /// Moments of which a state was looked at.
     visited: HashSet<usize>,
     wrong: Option<(Way, String)>,
+    /// Whom the service itself is to be started on.
+    lots: Option<Lots>,
     /// Why it ended.
     failed: Option<String>,
 }
 
 impl<'a> Pass<'a> {
-    fn new(budget: Budget<'a>, ways: Vec<Way>) -> Self {
-        Self { budget, course: Course::new(ways, SHOWN), told: Mutex::default() }
+    fn new(budget: Budget<'a>, ways: Vec<Way>, lots: Option<Lots>) -> Self {
+        let told = Mutex::new(Told { lots, ..Told::default() });
+        Self { budget, course: Course::new(ways, SHOWN), told }
     }
 
     /// Looks at what nobody looks at yet, until nothing is left or it is over.
@@ -199,6 +206,9 @@ impl<'a> Pass<'a> {
             report.telling += u64::from(says_something && is_telling);
             tally(report, &way, seen.as_ref());
         });
+        if let (Some(lots), Some(seen)) = (&mut told.lots, &seen) {
+            draw(lots, look, &way, seen);
+        }
         if told.wrong.is_none() {
             told.wrong = self.remember(look, way, seen);
         }
@@ -217,6 +227,20 @@ impl<'a> Pass<'a> {
         });
         confirmed.then_some((way, why))
     }
+}
+
+/// What lost something after an acknowledgement, or is wrong by what was read of it, may be drawn.
+fn draw(lots: &mut Lots, look: &Look<'_>, way: &Way, seen: &Seen) {
+    let wrong = match seen {
+        Seen::Sound if look.is_telling(way) => None,
+        Seen::Wrong { why, read: true, .. } | Seen::Unmountable(why) => Some(why.clone()),
+        _ => return,
+    };
+    // and what no disk may do, no service need survive
+    if way.kept.iter().any(Kept::is_beyond) {
+        return;
+    }
+    lots.pass(look.drawn(way, wrong));
 }
 
 fn tally(report: &mut ExploreReport, way: &Way, seen: Option<&Seen>) {
@@ -253,6 +277,7 @@ mod tests {
             workers,
             fsck: false,
             second_cuts: 0,
+            draw: None,
         };
         let file = || Reads::File("journal.log".into());
         let place = Place { container: "c".into(), pid: 1, path: "/data".into(), host_path: None };

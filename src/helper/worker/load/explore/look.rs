@@ -21,7 +21,7 @@ use super::{
 use crate::{
     block::{Kept, Point, Way, shrink},
     crash_state::hexadecimal,
-    protocol::{ExploreSpec, LostWrite, Reads, SecondCut, StageFacts, WrongState},
+    protocol::{Drawn, ExploreSpec, LostWrite, Reads, SecondCut, StageFacts, WrongState},
 };
 
 /// How long it may take to make a wrong state smaller.
@@ -78,6 +78,13 @@ impl<'a> Look<'a> {
     pub(super) fn is_telling(&self, way: &Way) -> bool {
         let lost = way.kept.iter().any(|kept| !kept.is_whole());
         lost && self.promises.by(self.point(way).cut) > 0
+    }
+
+    /// It as it is drawn, for something more.
+    pub(super) fn drawn(&self, way: &Way, wrong: Option<String>) -> Drawn {
+        let cut = self.point(way).cut;
+        let acknowledged = self.promises.by(cut) as u64;
+        Drawn { cut, kept: way.kept.clone(), acknowledged, wrong }
     }
 
     /// Looks at one that is planned; none where nothing new can be seen in it.
@@ -143,7 +150,7 @@ impl<'a> Look<'a> {
         let checked = self.shared.watched(*connection, || fsck.check(node));
         let errors = checked.unwrap_or_else(|| Err("a state was not checked in time".into()))?;
         self.shared.note(|report| report.checked += 1);
-        Ok(errors.map_or(Seen::Sound, |why| Seen::Wrong { why, lost: 0 }))
+        Ok(errors.map_or(Seen::Sound, |why| Seen::Wrong { why, lost: 0, read: false }))
     }
 
     /// Has what is shown recovered, and reads it.

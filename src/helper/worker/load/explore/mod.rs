@@ -10,6 +10,7 @@ mod crew;
 mod fsck;
 mod keep;
 mod look;
+mod lots;
 mod program;
 mod promises;
 mod recover;
@@ -21,13 +22,15 @@ mod stage;
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use super::{super::super::HelperError, driver::Load};
+use super::{super::super::HelperError, driver::Load, marks::Marks};
 use crate::{
     host::fuse,
+    ledger::Log,
     protocol::{ExploreReport, ExploreSpec, WrongState},
 };
 use crew::Crew;
@@ -38,6 +41,13 @@ pub(in super::super) use replay::replay;
 const PATIENCE: Duration = Duration::from_secs(12);
 /// Whoever waits for one asks many times a second; where nobody has for so long, nobody waits.
 const ABANDONED: Duration = Duration::from_secs(10);
+
+/// The ledger of a load as it was when the first so many were acknowledged, in the order of its disk.
+pub(super) fn promised(path: &Path, marks: &Marks, acknowledged: u64) -> Result<Log, String> {
+    let mut promises = promises::Promises::read(path, &marks.sorted())?;
+    let acknowledged = usize::try_from(acknowledged).unwrap_or(usize::MAX);
+    Ok(promises.log(acknowledged).clone())
+}
 
 /// An exploration that goes on, or has ended.
 #[derive(Debug, Default)]
@@ -79,8 +89,11 @@ impl Exploration {
                 crew.keep(&log_path);
                 Ok(())
             });
-            stage::close(&marks.socket);
             let mut inner = shared.inner();
+            // whoever is to be started on some of its states closes it
+            if inner.report.drawn.is_empty() || ended.is_err() {
+                stage::close(&marks.socket);
+            }
             inner.report.broken = inner.report.broken.take().or(ended.err());
             inner.report.done = true;
         };

@@ -50,7 +50,7 @@ pub(in super::super::super) fn replay(
         (Seen::Sound, Some(fsck)) if !beyond => {
             let check = || claimed(&device.node).and_then(|_| fsck.check(&device.node));
             let errors = watched(connection, check)?.map_err(HelperError::Refused)?;
-            errors.map_or(Seen::Sound, |why| Seen::Wrong { why, lost: 0 })
+            errors.map_or(Seen::Sound, |why| Seen::Wrong { why, lost: 0, read: false })
         }
         (seen, _) => seen,
     };

@@ -11,6 +11,8 @@ pub(super) enum Seen {
         why: String,
         /// Acknowledged records that are not in it, where they could be counted.
         lost: u64,
+        /// What was read of it says so, and no check beside that.
+        read: bool,
     },
     Unmountable(String),
     /// It is beyond what a disk may leave, and that was noticed.
@@ -33,7 +35,7 @@ impl Seen {
                 return Self::Sound;
             }
             Recovered::Unreadable(why) | Recovered::Crashed(why) => {
-                return Self::Wrong { why: why.clone(), lost: 0 };
+                return Self::Wrong { why: why.clone(), lost: 0, read: true };
             }
             Recovered::Unmountable(why) => return Self::Unmountable(why.clone()),
             there => promises.judge(acknowledged, there.records().unwrap_or_default()),
@@ -45,7 +47,7 @@ impl Seen {
         let no_file = matches!(recovered, Recovered::NoFile);
         let gone = no_file.then(|| format!("; there is no {reads}"));
         let why = format!("{report}{}{}", lost.unwrap_or_default(), gone.unwrap_or_default());
-        Self::Wrong { why, lost: report.lost }
+        Self::Wrong { why, lost: report.lost, read: true }
     }
 
     /// The same of a state that may be beyond what a disk may leave: it is enough that it was noticed.
@@ -62,7 +64,9 @@ impl Seen {
     /// The same, if it is wrong, with what came before in front of it.
     pub(super) fn because(self, before: &str) -> Self {
         match self {
-            Self::Wrong { why, lost } => Self::Wrong { why: format!("{before}: {why}"), lost },
+            Self::Wrong { why, lost, .. } => {
+                Self::Wrong { why: format!("{before}: {why}"), lost, read: false }
+            }
             Self::Unmountable(why) => Self::Unmountable(format!("{before}: {why}")),
             other => other,
         }
@@ -80,7 +84,7 @@ mod tests {
 
     #[test]
     fn what_is_beyond_a_disk_is_sound_where_it_is_noticed_and_nowhere_else() {
-        let wrong = || Seen::Wrong { why: "malformed".into(), lost: 0 };
+        let wrong = || Seen::Wrong { why: "malformed".into(), lost: 0, read: true };
         let unreadable = Recovered::Unreadable("malformed".into());
         assert_eq!(wrong().of_a_state(true, &unreadable), Seen::Refused { by_service: true });
         assert_eq!(wrong().of_a_state(false, &unreadable), wrong(), "it must be survived");

@@ -1,0 +1,284 @@
+//! The service itself on states that a power cut may leave: its container is killed, its disk gets a
+//! state, it is started on that, and its records are read back as they went in. Afterwards it runs on what it had.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ProbeCx, ProbeError, Sample};
+use crate::{
+    protocol::{Draw, Drawn, EngineOp, Entry, LoadCall, LoadReply, Op, PowerOp},
+    units::Duration,
+};
+
+/// The most states of each kind: each takes a second or more.
+const MOST: u64 = 50;
+/// The most that one state takes, start and all.
+const EACH: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// States that the service itself is started on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Standing {
+    /// The service of the workload. Nobody else has the volume.
+    pub(super) service: String,
+    /// So many of the states with which nothing is wrong, drawn by chance.
+    #[serde(default = "three")]
+    #[schemars(range(min = 1, max = 50))]
+    sample: u64,
+    /// So many of the wrong ones, the first.
+    #[serde(default = "three")]
+    #[schemars(range(max = 50))]
+    wrong: u64,
+    /// So long the service has until its records can be read back.
+    #[serde(default = "twenty_seconds")]
+    within: Duration,
+}
+
+fn three() -> u64 {
+    3
+}
+
+fn twenty_seconds() -> Duration {
+    Duration::from_secs(20)
+}
+
+impl Standing {
+    /// How many are drawn.
+    pub(super) fn draw(&self) -> Draw {
+        Draw { sound: self.sample, wrong: self.wrong }
+    }
+
+    /// The most that all of them take.
+    pub(super) fn deadline(&self) -> std::time::Duration {
+        let states = u32::try_from(self.sample + self.wrong + 1).unwrap_or(u32::MAX);
+        EACH.saturating_add(self.within.0).saturating_mul(states)
+    }
+
+    /// What is wrong with its parameters.
+    pub(super) fn check(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        if !(1..=MOST).contains(&self.sample) {
+            let sample = self.sample;
+            wrong.push(format!("`sample: {sample}` is no sample\n\nhint: write 1 to {MOST}"));
+        }
+        if self.wrong > MOST {
+            let first = self.wrong;
+            wrong.push(format!("`wrong: {first}` is too many\n\nhint: write 0 to {MOST}"));
+        }
+        wrong
+    }
+
+    /// Starts the service on each of these states of a disk, and on what it had at last.
+    pub(super) async fn stand(
+        &self,
+        (load, disk): (&str, &str),
+        drawn: &[Drawn],
+        cx: &dyn ProbeCx,
+    ) -> Result<Stood, ProbeError> {
+        let mut stood = Stood { service: self.service.clone(), ..Stood::default() };
+        if drawn.is_empty() {
+            return Ok(stood);
+        }
+        let mut failed = None;
+        for state in drawn {
+            match self.on(state, (load, disk), cx).await {
+                Ok(found) => stood.count(state, found),
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        let back = PowerOp::Unstand { disk: disk.to_owned() };
+        let restarted = self.restart_on("what it had", back, load, cx).await;
+        failed.map_or(restarted.map(|()| stood), Err)
+    }
+
+    /// What the container comes to on one state: why it is wrong, if it is.
+    async fn on(
+        &self,
+        state: &Drawn,
+        (load, disk): (&str, &str),
+        cx: &dyn ProbeCx,
+    ) -> Result<Option<String>, ProbeError> {
+        let Drawn { cut, kept, acknowledged, .. } = state.clone();
+        let stand = PowerOp::Stand { disk: disk.to_owned(), cut, kept };
+        self.restart_on("a crash state", stand, load, cx).await?;
+        let within_ms = u64::try_from(self.within.0.as_millis()).unwrap_or(u64::MAX);
+        let judge = LoadCall::JudgeStanding { name: load.to_owned(), acknowledged, within_ms };
+        match cx.helper().load(judge).await? {
+            LoadReply::Ledger(Ok(report)) => Ok((!report.is_sound()).then(|| report.to_string())),
+            LoadReply::Ledger(Err(why)) => Ok(Some(format!("nothing is read back: {why}"))),
+            other => Err(ProbeError::Unexpected(format!("{other:?}"))),
+        }
+    }
+
+    /// What it does is undone by nobody: container and disk end with the run.
+    async fn restart_on(
+        &self,
+        what: &str,
+        power: PowerOp,
+        load: &str,
+        cx: &dyn ProbeCx,
+    ) -> Result<(), ProbeError> {
+        let gone = || ProbeError::Unusable(format!("`{}` has no container", self.service));
+        let place = cx.place(&self.service, "/").ok_or_else(gone)?;
+        let container = || place.container.clone();
+        let entry = Entry {
+            what: format!("`{}` on {what}", self.service),
+            ops: vec![
+                Op::Engine(EngineOp::Stop { container: container(), grace_ms: 0 }),
+                Op::Power(power),
+                Op::Engine(EngineOp::Start { container: container() }),
+            ],
+            undo: Vec::new(),
+            expires_ms: None,
+        };
+        cx.helper().apply(entry).await?;
+        let retarget = LoadCall::Retarget { name: load.to_owned(), place };
+        cx.helper().load(retarget).await?;
+        Ok(())
+    }
+}
+
+/// What the service came to on the states.
+#[derive(Debug, Default)]
+pub(super) struct Stood {
+    service: String,
+    /// States.
+    states: u64,
+    /// Those of them that were wrong before.
+    wrong: u64,
+    /// Sound until then, and wrong in the container.
+    only_here: Vec<String>,
+    /// Wrong until then, and sound in the container.
+    only_before: Vec<u64>,
+}
+
+impl Stood {
+    fn count(&mut self, state: &Drawn, found: Option<String>) {
+        self.states += 1;
+        self.wrong += u64::from(state.wrong.is_some());
+        match (&state.wrong, found) {
+            (None, Some(why)) => {
+                let Drawn { cut, acknowledged, .. } = state;
+                self.only_here
+                    .push(format!("cut at {cut} with {acknowledged} acknowledged: {why}"));
+            }
+            (Some(_), None) => self.only_before.push(state.cut),
+            _ => {}
+        }
+    }
+
+    /// Adds what it came to, to what was found before.
+    pub(super) fn told(&self, sample: Sample) -> Sample {
+        let Self { service, states, wrong, .. } = self;
+        if *states == 0 {
+            let why = "no state with which nothing is wrong lost a write after an acknowledgement, so that \
+                       the service was started on none";
+            return match sample.holds() {
+                true => Sample { violation: Some(why.into()), vacuous: true, ..sample },
+                false => sample,
+            };
+        }
+        let observed = format!(
+            "{}; `{service}` itself was started on {} sound states and {wrong} wrong ones",
+            sample.observed,
+            states - wrong
+        );
+        let otherwise = self.otherwise();
+        if otherwise.is_empty() {
+            return Sample { observed, ..sample };
+        }
+        let before = sample.violation.filter(|_| !sample.vacuous);
+        let violation = before.into_iter().chain(otherwise).collect::<Vec<_>>().join("; ");
+        Sample { observed, violation: Some(violation), vacuous: false, ..sample }
+    }
+
+    /// The states of which it comes to another verdict.
+    fn otherwise(&self) -> Vec<String> {
+        let Self { service, states, wrong, only_here, only_before } = self;
+        let here = only_here.first().map(|first| {
+            let (count, of) = (only_here.len(), states - wrong);
+            format!("on {count} of {of} states with which nothing else is wrong `{service}` itself is; {first}")
+        });
+        let before = only_before.first().map(|cut| {
+            let count = only_before.len();
+            format!(
+                "on {count} of {wrong} wrong states nothing is wrong with `{service}` itself, the first cut at \
+                 {cut}: what reads the states does not read them as it does"
+            )
+        });
+        here.into_iter().chain(before).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ledger::LedgerReport, probes::testing::World};
+
+    fn standing() -> Standing {
+        serde_saphyr::from_str("service: agent").unwrap()
+    }
+
+    fn drawn(wrong: Option<&str>) -> Drawn {
+        let wrong = wrong.map(str::to_owned);
+        Drawn { cut: 812, kept: Vec::new(), acknowledged: 7, wrong }
+    }
+
+    async fn stood(world: &World, drawn: &[Drawn], sample: Sample) -> Sample {
+        let stood = standing().stand(("r1-records", "kh-data"), drawn, world).await.unwrap();
+        stood.told(sample)
+    }
+
+    #[tokio::test]
+    async fn the_service_is_started_on_each_state_and_on_what_it_had_at_last() {
+        let world = World::default();
+        let sample = stood(&world, &[drawn(None), drawn(None)], Sample::within("ok")).await;
+        assert!(sample.holds() && sample.observed.ends_with("2 sound states and 0 wrong ones"));
+        let applied: Vec<_> = world.set().applied.iter().flat_map(|it| it.ops.clone()).collect();
+        let powers: Vec<_> = applied.iter().filter(|op| matches!(op, Op::Power(_))).collect();
+        let disk = || "kh-data".to_owned();
+        let stand = Op::Power(PowerOp::Stand { disk: disk(), cut: 812, kept: Vec::new() });
+        let back = Op::Power(PowerOp::Unstand { disk: disk() });
+        assert_eq!(powers, [&stand, &stand, &back]);
+        assert!(matches!(applied[0], Op::Engine(EngineOp::Stop { grace_ms: 0, .. })));
+        assert!(matches!(applied[2], Op::Engine(EngineOp::Start { .. })));
+    }
+
+    #[tokio::test]
+    async fn another_verdict_is_told_whichever_it_is() {
+        let world = World::default();
+        world.set().ledger = Ok(LedgerReport { acknowledged: 7, lost: 7, ..Default::default() });
+        let sample = stood(&world, &[drawn(None)], Sample::within("ok")).await;
+        let violation = sample.violation.unwrap();
+        assert!(
+            violation.contains("`agent` itself is; cut at 812 with 7 acknowledged: 7 of 7"),
+            "{violation}"
+        );
+        let wrong = || Sample::outside("no", "1 of 40 states break a promise");
+        let agreed = stood(&world, &[drawn(Some("lost"))], wrong()).await;
+        assert_eq!(agreed.violation, wrong().violation);
+        world.set().ledger = Err("refused".into());
+        let sample = stood(&world, &[drawn(None)], Sample::proves_nothing("", "hung")).await;
+        let violation = sample.violation.unwrap();
+        assert!(
+            !sample.vacuous && violation.ends_with("nothing is read back: refused"),
+            "{violation}"
+        );
+        world.set().ledger = Ok(LedgerReport { acknowledged: 7, ..Default::default() });
+        let violation = stood(&world, &[drawn(Some("lost"))], wrong()).await.violation.unwrap();
+        assert!(
+            violation.contains("promise; on 1 of 1 wrong states nothing is wrong"),
+            "{violation}"
+        );
+    }
+
+    #[tokio::test]
+    async fn without_a_state_to_start_it_on_nothing_is_proven() {
+        let world = World::default();
+        let sample = stood(&world, &[], Sample::within("ok")).await;
+        assert!(sample.vacuous && world.set().applied.is_empty());
+    }
+}
