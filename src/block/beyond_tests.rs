@@ -275,3 +275,34 @@ fn two_that_hide_one_another_are_beyond_all_the_same() {
     let zeroed = choose(Profile::Zeroed, 7, &disk.volatile());
     assert_eq!((zeroed.len(), disk.exceeds(&zeroed)), (2, true));
 }
+
+#[test]
+fn whatever_lies_in_an_erase_block_is_counted_as_gone_with_it() {
+    let mut disk = Disk::new(Image::new(SIZE), ROOMY);
+    let write = |disk: &mut Disk, place| {
+        let write = disk.write(place, &[7; CHUNK]);
+        disk.written(write);
+    };
+    // two in every block that either may be in, and one that is in none of theirs
+    let places = [0, 4096, SIZE / 2];
+    places.iter().for_each(|place| write(&mut disk, *place));
+    assert_eq!(disk.cut(Profile::EraseBlock, 7, |_| false).dropped, 0, "nothing is rolled back");
+    let mut disk = Disk::new(Image::new(SIZE), ROOMY);
+    write(&mut disk, SIZE - 4096);
+    let flush = disk.flush();
+    disk.flushed(flush);
+    places.iter().for_each(|place| write(&mut disk, *place));
+    let mut counts = [0; 4];
+    for seed in 0..40 {
+        let cut = disk.cut(Profile::EraseBlock, seed, |_| false);
+        let gone = places.iter().filter(|place| {
+            let mut byte = [0];
+            cut.image.read(**place, &mut byte);
+            byte == [0]
+        });
+        let gone = gone.count();
+        assert_eq!(cut.dropped, gone as u64, "seed {seed}");
+        counts[gone] += 1;
+    }
+    assert!(counts[1] > 0 && counts[2] > 0 && counts[0] + counts[3] == 0, "{counts:?}");
+}

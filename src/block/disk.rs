@@ -282,8 +282,21 @@ impl Disk {
         let picked =
             |record: &Record| matches!(&record.change, Change::Data(data) if asked(&data.to_vec()));
         let picked = volatile.iter().rposition(|record| picked(record));
+        // of a disk with nothing that a flush has made durable nothing is rolled back
+        let erased = |(at, kept): (usize, &Kept)| {
+            kept.erased(volatile[at].offset).filter(|_| self.epochs.are_some())
+        };
+        let erased: Vec<_> = chosen.iter().enumerate().filter_map(erased).collect();
+        let is_erased = |record: &Record| {
+            let end = record.offset + record.change.length();
+            erased.iter().any(|block| record.offset < block.end && block.start < end)
+        };
         let lost = |(at, kept): &(usize, &Kept)| {
-            Some(*at) != picked && !kept.is_whole() && !matches!(kept, Kept::Overtakes(_))
+            let is_there = match kept {
+                Kept::Overtakes(_) | Kept::Erased { .. } => true,
+                kept => kept.is_whole(),
+            };
+            Some(*at) != picked && (!is_there || is_erased(volatile[*at]))
         };
         let takes_back = |kept: &Kept| matches!(kept, Kept::Overtakes(_) | Kept::Erased { .. });
         // such a profile does it to one
@@ -318,9 +331,10 @@ impl Disk {
                 record.apply(&mut image, &Kept::Whole);
             } else if let Some(kept) = chosen.next() {
                 record.apply(&mut image, kept);
-                if let Kept::Erased { block, flush } = kept {
-                    let start = record.offset / block * block;
-                    erased.push((start..start + block, *flush));
+                if let (Some(block), Kept::Erased { flush, .. }) =
+                    (kept.erased(record.offset), kept)
+                {
+                    erased.push((block, *flush));
                 }
             }
         }

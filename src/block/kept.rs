@@ -81,6 +81,13 @@ impl Kept {
         !self.is_whole() && !matches!(self, Self::Nothing | Self::Sectors(_))
     }
 
+    /// The block that is gone with a write there.
+    pub(super) fn erased(&self, offset: u64) -> Option<std::ops::Range<u64>> {
+        let Self::Erased { block, .. } = self else { return None };
+        let start = offset / block * block;
+        Some(start..start + block)
+    }
+
     /// It is said of a write of so many bytes; of none where it makes zeros of a range.
     pub(super) fn fits(&self, data: Option<usize>) -> bool {
         match (self, data) {
