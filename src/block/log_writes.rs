@@ -1,5 +1,5 @@
 //! What happened to a disk as a log of the kernel's `dm-log-writes`, for `replay-log` and whatever else
-//! reads one. Pure: it writes to a sink that the caller has.
+//! reads one, us included. Pure: it writes to a sink that the caller has.
 //!
 //! The layout is that of `drivers/md/dm-log-writes.c` in Linux: a sector with the superblock, then for
 //! each entry a sector of its own with its header, in which a mark has its name, and after that the data.
@@ -8,20 +8,25 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     io::{self, Write},
 };
 
 use super::{Recording, data::Data, disk::Change, recording::Event};
 
 /// Bytes of a sector, in which offsets and lengths are counted.
-const SECTOR: usize = 512;
+pub(super) const SECTOR: usize = 512;
 /// `WRITE_LOG_MAGIC` and `WRITE_LOG_VERSION`.
-const MAGIC: u64 = 0x006a_7366_7773_6872;
-const VERSION: u64 = 1;
+pub(super) const MAGIC: u64 = 0x006a_7366_7773_6872;
+pub(super) const VERSION: u64 = 1;
 /// `LOG_FLUSH_FLAG`, `LOG_DISCARD_FLAG` and `LOG_MARK_FLAG`.
-const FLUSH: u64 = 1 << 0;
-const DISCARD: u64 = 1 << 2;
-const MARK: u64 = 1 << 3;
+pub(super) const FLUSH: u64 = 1 << 0;
+pub(super) const DISCARD: u64 = 1 << 2;
+pub(super) const MARK: u64 = 1 << 3;
+/// What the first mark begins with, before the bytes of the disk; the mark where the past begins, and the last.
+pub(super) const SIZE: &str = "size ";
+pub(super) const START: &str = "start";
+pub(super) const CUT: &str = "cut";
 
 /// What an entry has.
 #[derive(Debug)]
@@ -129,18 +134,24 @@ fn sector(words: &[u64; 4], text: &[u8]) -> [u8; SECTOR] {
 }
 
 impl Recording {
-    /// All that happened until a place in the sequence: first what was on the disk when it began to be
-    /// recorded, then the mark `start`, then the writes, with a mark `at NUMBER` wherever somebody was
-    /// told something, and at last the mark `cut`. A write that was not completed by then is not in it.
+    /// All that happened until a place in the sequence: first a mark with the `size` of the disk and what was
+    /// on it when it began to be recorded, then the mark `start`, then the writes, with a mark `at NUMBER`
+    /// wherever somebody was told something, and what that was, if it is among those `told`; and at last the
+    /// mark `cut`. A write that was not completed by then is not in it.
     ///
     /// # Errors
     /// In words: nothing is remembered of that place, or a write was of no whole sectors.
-    pub fn log_writes(&self, cut: u64) -> Result<LogWrites<'_>, String> {
+    pub fn log_writes(
+        &self,
+        cut: u64,
+        told: &BTreeMap<u64, String>,
+    ) -> Result<LogWrites<'_>, String> {
         let (first, last) = (self.start().last(), self.numbered().last());
         if cut < first || last.map_or(first, |(number, _)| number) < cut {
             return Err(format!("nothing is remembered of {cut}"));
         }
         let mut log = LogWrites::default();
+        log.push(MARK, format!("{SIZE}{}", self.start().base().size()));
         for (offset, data) in self.start().base().data() {
             log.write(offset, (data.len() as u64, 0), Source::Bytes(data))?;
         }
@@ -150,7 +161,7 @@ impl Recording {
         for (_, _, offset, change) in cached {
             log.change(offset, change)?;
         }
-        log.push(MARK, "start".into());
+        log.push(MARK, START.into());
         for (number, event) in self.numbered().take_while(|(number, _)| *number <= cut) {
             match event {
                 Event::Submit(..) | Event::Flushed(_) => {}
@@ -160,16 +171,21 @@ impl Recording {
                     }
                 }
                 Event::Flush => log.push(FLUSH, String::new()),
-                Event::Mark => log.push(MARK, format!("at {number}")),
+                Event::Mark => {
+                    let what = told.get(&number).map(|what| format!(" {what}"));
+                    log.push(MARK, format!("at {number}{}", what.unwrap_or_default()));
+                }
             }
         }
-        log.push(MARK, "cut".into());
+        log.push(MARK, CUT.into());
         Ok(log)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use crate::block::{Disk, Image, Kept};
 
     const SIZE: usize = 1 << 20;
@@ -207,7 +223,7 @@ mod tests {
     }
 
     fn written(disk: &Disk, cut: u64) -> Vec<u8> {
-        let log = disk.recording().unwrap().log_writes(cut).unwrap();
+        let log = disk.recording().unwrap().log_writes(cut, &BTreeMap::new()).unwrap();
         let mut bytes = Vec::new();
         log.write_to(&mut bytes).unwrap();
         assert_eq!(log.bytes(), bytes.len() as u64);
@@ -228,24 +244,25 @@ mod tests {
         disk.written(write);
         let log = written(&disk, write + 1);
         let superblock = [
-            0x72, 0x68, 0x73, 0x77, 0x66, 0x73, 0x6a, 0, 1, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0,
+            0x72, 0x68, 0x73, 0x77, 0x66, 0x73, 0x6a, 0, 1, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0,
             0, 0, 0, 2, 0, 0, 0, 0, 0, 0,
         ];
         assert_eq!(log[..32], superblock);
-        // flush, mark `start`, the write with its data, mark `cut`
-        let header = |nth: usize| &log[512 * nth..512 * nth + 40];
+        // mark `size`, flush, mark `start`, the write with its data, mark `cut`
+        let header = |nth: usize| &log[512 * nth..512 * nth + 44];
         let words = |words: [u64; 4], text: &[u8]| {
             let words = words.iter().flat_map(|word| word.to_le_bytes());
             let mut all: Vec<u8> = words.chain(text.iter().copied()).collect();
-            all.resize(40, 0);
+            all.resize(44, 0);
             all
         };
-        assert_eq!(header(1), words([0, 0, 1, 0], b""));
-        assert_eq!(header(2), words([0, 0, 8, 5], b"start"));
-        assert_eq!(header(3), words([16, 2, 0, 0], b""));
-        assert_eq!(log[512 * 4..512 * 6], [7; 1024]);
-        assert_eq!(header(6), words([0, 0, 8, 3], b"cut"));
-        assert_eq!(log.len(), 512 * 7);
+        assert_eq!(header(1), words([0, 0, 8, 12], b"size 1048576"));
+        assert_eq!(header(2), words([0, 0, 1, 0], b""));
+        assert_eq!(header(3), words([0, 0, 8, 5], b"start"));
+        assert_eq!(header(4), words([16, 2, 0, 0], b""));
+        assert_eq!(log[512 * 5..512 * 7], [7; 1024]);
+        assert_eq!(header(7), words([0, 0, 8, 3], b"cut"));
+        assert_eq!(log.len(), 512 * 8);
     }
 
     #[test]
@@ -273,7 +290,9 @@ mod tests {
         }
         let cut = disk.mark();
         disk.write(0, &[99; 4096]);
-        let found = replayed(&written(&disk, cut + 1));
+        let mut found = replayed(&written(&disk, cut + 1));
+        let size = found.remove(0);
+        assert_eq!((size.0.as_str(), size.2), ("size 1048576", 0));
         states.extend([
             (format!("at {cut}"), states[6].1.clone(), 7),
             ("cut".into(), states[6].1.clone(), 7),
@@ -286,9 +305,11 @@ mod tests {
         let mut disk = Disk::new(Image::new(SIZE as u64), u64::MAX);
         disk.mark();
         disk.record(1 << 20);
-        let recording =
-            |disk: &Disk, cut| disk.recording().unwrap().log_writes(cut).map(|it| it.bytes());
-        assert_eq!(recording(&disk, 1), Ok(512 * 4));
+        let recording = |disk: &Disk, cut| {
+            let log = disk.recording().unwrap().log_writes(cut, &BTreeMap::new());
+            log.map(|it| it.bytes())
+        };
+        assert_eq!(recording(&disk, 1), Ok(512 * 5));
         assert!(recording(&disk, 0).is_err() && recording(&disk, 2).is_err());
         let write = disk.write(100, &[1; 512]);
         disk.written(write);

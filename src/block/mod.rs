@@ -21,6 +21,7 @@ mod image;
 mod kept;
 mod laid_out;
 mod log_writes;
+mod logged;
 #[cfg(test)]
 mod model_tests;
 mod packed;
@@ -40,6 +41,7 @@ pub use image::Image;
 pub use kept::{Fill, Kept};
 pub use laid_out::laid_out;
 pub use log_writes::LogWrites;
+pub use logged::{Logged, is_log, read_log};
 pub use packed::{pack, unpack};
 pub use profile::Profile;
 pub use recording::{Past, Point, Recording};

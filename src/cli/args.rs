@@ -2,6 +2,7 @@
 
 mod debugging;
 mod doctor;
+mod explore;
 mod history;
 mod init;
 mod replay;
@@ -15,6 +16,7 @@ use clap::{
 
 pub(super) use debugging::Debugging;
 pub(super) use doctor::DoctorArgs;
+pub(super) use explore::ExploreArgs;
 pub(super) use history::{
     HistoryAdd, HistoryArgs, HistoryCompare, HistoryFormat, HistoryShow, HistoryVerb, Since,
 };
@@ -93,6 +95,8 @@ pub(super) enum Verb {
     Recover(RecoverArgs),
     /// Judge a crash state again that `explore` has kept.
     Replay(ReplayArgs),
+    /// Look at more states of a disk's past, by the log that `explore` has kept.
+    Explore(ExploreArgs),
     /// Render the reports of a run again, from its events.
     Report(ReportArgs),
     /// Say what many runs came to, and what changes from run to run.

@@ -11,6 +11,7 @@ mod commit;
 mod completions;
 mod doctor;
 mod explain;
+mod explore;
 mod files;
 mod gameday;
 mod gaps;
@@ -134,6 +135,7 @@ async fn dispatch(arguments: Arguments) -> ExitCode {
         Verb::Audit(args) => audit::audit(&args).await,
         Verb::Recover(args) => recover::recover(&args).await,
         Verb::History(args) => history::history(&args),
+        Verb::Explore(args) => explore::explore(&args).await,
         Verb::Replay(args) => replay::replay(&args).await,
         Verb::Report(args) => report::report(&args),
         Verb::Shell(args) => shell::shell(&args).await,

@@ -49,7 +49,7 @@ pub(super) async fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     }
     let facts = state.facts;
     let docker = Arc::new(Docker::connect(None)?);
-    let container = match reader(&docker, args, &facts).await? {
+    let container = match reader(&docker, args.container.as_deref(), &facts).await? {
         Ok(container) => container,
         Err(why) => {
             output::say(format!("error: {why}"));
@@ -68,7 +68,7 @@ pub(super) async fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The file, and the state in it.
-fn opened(path: &Path) -> Result<(Vec<u8>, CrashState), String> {
+pub(super) fn opened(path: &Path) -> Result<(Vec<u8>, CrashState), String> {
     let length = fs::metadata(path).map_err(|error| error.to_string())?.len();
     if path.is_dir() {
         return Err(format!(
@@ -93,12 +93,12 @@ fn extract(image: &Image, to: &Path) -> std::io::Result<()> {
 }
 
 /// The container whose program reads the state, where one does; or why there is none.
-async fn reader(
+pub(super) async fn reader(
     docker: &Docker,
-    args: &ReplayArgs,
+    container: Option<&str>,
     facts: &Facts,
 ) -> anyhow::Result<Result<Option<String>, String>> {
-    let (command, name) = match (&facts.records, &args.container) {
+    let (command, name) = match (&facts.records, container) {
         (Records::File(_), None) => return Ok(Ok(None)),
         (Records::File(file), Some(_)) => {
             return Ok(Err(format!(
@@ -127,7 +127,7 @@ async fn reader(
 }
 
 /// What is run, before it is: the file says so, and whoever wrote it may be somebody else.
-fn told(container: Option<&str>, facts: &Facts) -> Option<String> {
+pub(super) fn told(container: Option<&str>, facts: &Facts) -> Option<String> {
     match (container, &facts.records) {
         // quoted, so that no control character reaches a terminal
         (Some(name), Records::Program { command, .. }) => {
@@ -138,7 +138,7 @@ fn told(container: Option<&str>, facts: &Facts) -> Option<String> {
 }
 
 /// Hides what the container's environment holds and its image's does not: a program may print it.
-async fn hiding(docker: &Docker, container: &str) -> anyhow::Result<Redactor> {
+pub(super) async fn hiding(docker: &Docker, container: &str) -> anyhow::Result<Redactor> {
     let secrets = run::attached::secrets(docker, container).await?;
     Ok(Redactor::of_values(secrets.iter().map(String::as_str)))
 }
@@ -150,11 +150,19 @@ async fn judged(
     docker: Arc<Docker>,
     (file, container): (&[u8], Option<String>),
 ) -> anyhow::Result<Judged> {
+    by_helper(docker, async |helper, run| run::replay(helper, run, file, container).await).await
+}
+
+/// Has something done by a helper that leaves nothing; otherwise what was said already.
+pub(super) async fn by_helper<T>(
+    docker: Arc<Docker>,
+    work: impl AsyncFnOnce(&Helper, &str) -> T,
+) -> anyhow::Result<Result<T, ExitCode>> {
     let interrupt = signals::interrupt();
     let run = format!("{}-0", run::new_run_id());
     let helper = Helper::start(docker, &run).await?;
     let judged = tokio::select! {
-        judged = run::replay(&helper, &run, file, container) => Some(judged),
+        judged = work(&helper, &run) => Some(judged),
         () = interrupt.cancelled() => None,
     };
     if let Err(left) = ended(&helper).await {
@@ -194,7 +202,7 @@ fn shown(replayed: Replayed, redactor: &Redactor) -> Replayed {
 }
 
 /// What keeps a program from reading a state is, as a rule, how its container was made.
-fn hinted(error: &helper::HelperError, facts: &Facts) -> String {
+pub(super) fn hinted(error: &helper::HelperError, facts: &Facts) -> String {
     let said = error.to_string();
     match &facts.records {
         Records::Program { path, .. } if !said.contains("hint:") => format!(
@@ -218,7 +226,7 @@ async fn ended(helper: &Helper) -> Result<(), String> {
 
 /// Words of a file, or of a program that it names, so that nothing of them acts on a terminal. A hint
 /// stays apart.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let parts: Vec<String> = text.split(HINT).map(|part| one_line(part, SHOWN)).collect();
     parts.join(HINT)
 }

@@ -37,6 +37,22 @@ impl fmt::Display for RecordId {
     }
 }
 
+impl std::str::FromStr for RecordId {
+    type Err = ();
+
+    /// As it is displayed: `w0-12`.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (writer, sequence) =
+            text.strip_prefix('w').and_then(|rest| rest.split_once('-')).ok_or(())?;
+        let id = Self {
+            writer: writer.parse().map_err(drop)?,
+            sequence: sequence.parse().map_err(drop)?,
+        };
+        // a sign, or a zero before a number, is no name of ours
+        (id.to_string() == text).then_some(id).ok_or(())
+    }
+}
+
 /// A record without its payload, which follows from the other fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -147,6 +163,17 @@ mod tests {
         let line = record(12, 0).encode();
         assert!(line.starts_with("@khl1 run=r7 writer=0 sequence=12 key=w0-12 length=8 previous=0000000000000000 payload="), "{line}");
         assert_eq!(line.rfind(" checksum="), Some(line.len() - 18));
+    }
+
+    #[test]
+    fn an_id_is_read_as_it_is_displayed_and_in_no_other_way() {
+        let id = RecordId { writer: 3, sequence: 12 };
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for other in
+            ["", "w3", "3-12", "w3-", "w+3-12", "w03-12", "w3-12 ", "w3-99999999999999999999"]
+        {
+            assert_eq!(other.parse::<RecordId>(), Err(()), "{other}");
+        }
     }
 
     #[test]

@@ -73,7 +73,8 @@ pub struct Explore {
     #[schemars(range(min = 1, max = 8))]
     workers: Option<u32>,
     /// Keep of a wrong state, beside the state, all that was written to the disk until then, as a log of
-    /// the kernel's `dm-log-writes`.
+    /// the kernel's `dm-log-writes`; where nothing was wrong, all of it, beside the disk as it was at the end.
+    /// `keelhaul explore` looks at more states of such a log, and the service need not run for that.
     #[serde(default)]
     log_writes: bool,
     /// Once a state has been recovered and read, and nothing is wrong with it, its filesystem is checked too:

@@ -5,13 +5,13 @@ use crate::protocol::{ExploreReport, KeptFile};
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked {
+pub struct Asked {
     /// The most states.
-    pub(super) states: u64,
+    pub states: u64,
     /// The filesystem's own check.
-    pub(super) fsck: bool,
+    pub fsck: bool,
     /// A second cut.
-    pub(super) second: bool,
+    pub second: bool,
 }
 
 impl Asked {
@@ -93,19 +93,32 @@ fn kept(report: &ExploreReport) -> String {
         Some(KeptFile::Held { .. }) | None => String::new(),
     };
     match &report.log_writes {
-        Some(KeptFile::Written { path }) => format!("{state}; what came to it is in `{path}`"),
+        Some(KeptFile::Written { path }) => format!(
+            "{state}; what came to it is in `{path}`, of which `keelhaul explore` looks at more"
+        ),
         Some(KeptFile::Missing { why }) => format!("{state}; what came to it is not kept: {why}"),
         Some(KeptFile::Held { .. }) | None => state,
     }
 }
 
-pub(super) fn judge(report: &ExploreReport, asked: Asked) -> Sample {
+/// What a report comes to.
+#[must_use]
+pub fn judge(report: &ExploreReport, asked: Asked) -> Sample {
     let most = asked.states;
     let observed = observed(report, most);
     let number = report.wrong as f64;
     if let Some(why) = report.vacuous().or_else(|| asked.missing(report)) {
         return Sample::proves_nothing(observed, why).number(number, Unit::WrongStates);
     }
+    let observed = match &report.log_writes {
+        Some(KeptFile::Written { path }) if report.wrong == 0 => {
+            format!("{observed}; `keelhaul explore {path}` looks at more of them")
+        }
+        Some(KeptFile::Missing { why }) if report.wrong == 0 => {
+            format!("{observed}; its log is not kept: {why}")
+        }
+        _ => observed,
+    };
     let violation = (report.wrong > 0).then(|| {
         let unmountable = match report.unmountable {
             0 => String::new(),

@@ -48,6 +48,7 @@ use crate::{
     protocol::{Capability, LoadStats, Place, Reading},
     runtime::{Runtime, RuntimeError},
 };
+pub use explored::{Asked, judge};
 pub use ledger::JUDGING;
 pub use tolerance::{Bounds, Pattern};
 pub use unit::Unit;

@@ -120,6 +120,11 @@ impl CutProfile {
         matches!(self, Self::Unserializable | Self::EraseBlock)
     }
 
+    /// Every one.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.profile)
+    }
+
     /// All that a disk in specification may leave.
     #[must_use]
     pub fn all_of_a_disk() -> Vec<Self> {

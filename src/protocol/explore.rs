@@ -1,10 +1,10 @@
 //! Past crash states of a recorded disk: what is asked, and what was found. Data only.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Place;
+use super::{KeptFile, Place};
 use crate::block::{Kept, Point, Profile};
 
 /// The past of a disk, and where its states can be looked at.
@@ -199,78 +199,6 @@ pub struct ExploreProgress {
     pub wrong: u64,
     /// States a second so far.
     pub per_second: u64,
-}
-
-/// What is kept of a wrong state is brought to the reports within this time, or is missing there: what was
-/// found does not wait for longer.
-pub const FETCHING: Duration = Duration::from_secs(30);
-
-/// A file that is kept of a wrong state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Artifact {
-    /// The state itself, as [`crate::crash_state`] has it.
-    State,
-    /// What came to it, as a log of `dm-log-writes`.
-    LogWrites,
-}
-
-impl Artifact {
-    /// What the names of such files end with.
-    #[must_use]
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::State => "crash",
-            Self::LogWrites => "log-writes",
-        }
-    }
-}
-
-/// What became of such a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum KeptFile {
-    /// The helper has it.
-    Held {
-        /// How long it is.
-        bytes: u64,
-    },
-    /// It is among the reports.
-    Written {
-        /// Where.
-        path: String,
-    },
-    /// There is none.
-    Missing {
-        /// Why not.
-        why: String,
-    },
-}
-
-/// A kept state that is to be judged again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ReplaySpec {
-    /// Name of the disk that begins with it.
-    pub disk: String,
-    /// Its file, in the run's image directory.
-    pub file: String,
-    /// The container whose program reads it, where a program does.
-    pub container: Option<String>,
-}
-
-/// What a kept state came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Replayed {
-    /// Records that were promised.
-    pub acknowledged: u64,
-    /// What is wrong with it; none where every promise is kept.
-    pub wrong: Option<String>,
-    /// Its filesystem cannot be mounted.
-    pub unmountable: bool,
-    /// Microseconds that recovery and reading took.
-    pub took_us: u64,
 }
 
 /// A state in which a promise was broken.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Artifact, ExploreReport, ExploreSpec, Histogram, Place};
+use super::{Artifact, ExploreReport, ExploreSpec, Histogram, LoggedDisk, Place};
 use crate::ledger::LedgerReport;
 
 /// What the worker is asked to do with a load.
@@ -63,6 +63,13 @@ pub enum LoadCall {
         name: String,
         /// What is looked at.
         explore: ExploreSpec,
+    },
+    /// Begin to look at what cuts of a disk would have left of which there is a log. → `Nothing`
+    ExploreLog {
+        /// Its name.
+        name: String,
+        /// The disk.
+        logged: Box<LoggedDisk>,
     },
     /// What was found so far. → `Explored`
     Explored {

@@ -25,6 +25,7 @@ mod io_rule;
 mod io_sync;
 mod io_told;
 mod io_trace;
+mod kept_state;
 mod load;
 mod memory;
 mod op;
@@ -50,9 +51,8 @@ pub use durability::Durability;
 pub use engine_op::EngineOp;
 pub use entry::{Entry, EntryId, EntryState, Outcome, RollbackReport, Undone};
 pub use explore::{
-    Artifact, Draw, Drawn, ExploreProgress, ExploreReport, ExploreSpec, FETCHING, KeptFile,
-    LostWrite, MOST_WORKERS, PastFacts, Reads, ReplaySpec, Replayed, SecondCut, StageFacts,
-    WrongState,
+    Draw, Drawn, ExploreProgress, ExploreReport, ExploreSpec, LostWrite, MOST_WORKERS, PastFacts,
+    Reads, SecondCut, StageFacts, WrongState,
 };
 pub use file_cut::{DurableAttempt, FileCutOp, PendingFacts, TriedDurable};
 pub use histogram::Histogram;
@@ -71,6 +71,7 @@ pub use io_rule::{
 pub use io_sync::{ReadBack, Reported, Retry, SyncAttempt, TriedSync};
 pub use io_told::{ToldAttributes, ToldRoom};
 pub use io_trace::{MOST_TRACED, TraceFacts, TracePiece, TracedOp};
+pub use kept_state::{Artifact, FETCHING, KeptFile, LoggedDisk, ReplaySpec, Replayed};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, PostgresLogin, RedisLogin, Via};
 pub use memory::MemoryFacts;
 pub use op::Op;

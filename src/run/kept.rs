@@ -62,7 +62,7 @@ impl Kept<'_> {
 }
 
 /// A whole file, piece by piece.
-async fn fetched(
+pub(super) async fn fetched(
     helper: &dyn HelperLink,
     (load, artifact): (&str, Artifact),
     bytes: u64,

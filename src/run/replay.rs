@@ -26,9 +26,8 @@ pub async fn replay(
     container: Option<String>,
 ) -> Result<Replayed> {
     let name = object_name(run, NAME);
-    for entry in entries(&name, file) {
-        helper.apply(entry).await?;
-    }
+    bring(helper, &name, file).await?;
+    attach(helper, &name).await?;
     let spec = ReplaySpec { disk: name.clone(), file: name, container };
     match helper.read(Read::Replay(spec)).await? {
         Reading::Replayed(replayed) => Ok(replayed),
@@ -36,21 +35,26 @@ pub async fn replay(
     }
 }
 
-/// The file in pieces, and then the disk that begins with it. The first holds the undo of all pieces.
-fn entries(name: &str, file: &[u8]) -> Vec<Entry> {
-    let entry = |what: &str, ops: Vec<Op>, undo: Vec<Op>| Entry {
-        what: format!("{what} of a crash state"),
-        ops,
-        undo,
-        expires_ms: None,
-    };
+fn entry(what: &str, ops: Vec<Op>, undo: Vec<Op>) -> Entry {
+    Entry { what: format!("{what} of a crash state"), ops, undo, expires_ms: None }
+}
+
+/// Brings a file to the helper, in pieces. The first holds the undo of all.
+pub(super) async fn bring(helper: &dyn HelperLink, name: &str, file: &[u8]) -> Result<()> {
     let name = || name.to_owned();
     let create = Op::CreateImage { name: name(), size: file.len() as u64, mounted: None };
-    let mut entries = vec![entry("file", vec![create], vec![Op::RemoveImage { name: name() }])];
+    helper.apply(entry("file", vec![create], vec![Op::RemoveImage { name: name() }])).await?;
     for (at, piece) in (0_u64..).step_by(PER_CALL).zip(file.chunks(PER_CALL)) {
         let extents = vec![(at, STANDARD.encode(piece))];
-        entries.push(entry("piece", vec![Op::WriteImage { name: name(), extents }], Vec::new()));
+        let write = vec![Op::WriteImage { name: name(), extents }];
+        helper.apply(entry("piece", write, Vec::new())).await?;
     }
+    Ok(())
+}
+
+/// The disk that begins with such a file, and has its name.
+pub(super) async fn attach(helper: &dyn HelperLink, name: &str) -> Result<()> {
+    let name = || name.to_owned();
     let interposer = Interposer {
         name: name(),
         mark: mark(&name()),
@@ -60,8 +64,8 @@ fn entries(name: &str, file: &[u8]) -> Vec<Entry> {
         traced: false,
     };
     let ops = vec![Op::Interpose { interposer }];
-    entries.push(entry("disk", ops, vec![Op::EndInterposer { name: name() }]));
-    entries
+    helper.apply(entry("disk", ops, vec![Op::EndInterposer { name: name() }])).await?;
+    Ok(())
 }
 
 #[cfg(test)]

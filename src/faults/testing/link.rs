@@ -180,7 +180,7 @@ impl HelperLink for Fake {
             LoadCall::Judge { .. } | LoadCall::JudgeAt { .. } | LoadCall::JudgeStanding { .. } => {
                 LoadReply::Ledger(world.ledger.clone().map(Box::new))
             }
-            LoadCall::Explore { .. } => LoadReply::Nothing,
+            LoadCall::Explore { .. } | LoadCall::ExploreLog { .. } => LoadReply::Nothing,
             LoadCall::Piece { from, .. } => {
                 let at = usize::try_from(*from).unwrap();
                 let end = world.keeper.kept.len().min(at + 64);

@@ -302,6 +302,7 @@ impl Keeper {
             | LoadCall::Judge { .. }
             | LoadCall::JudgeAt { .. }
             | LoadCall::JudgeStanding { .. }
+            | LoadCall::ExploreLog { .. }
             | LoadCall::Explore { .. } => Duration::from_secs(120),
             _ => Duration::from_secs(10),
         };

@@ -1,5 +1,5 @@
-//! The content that a disk begins with: an image in a sparse file, or a crash state that was kept. Only
-//! reads.
+//! The disk that one begins with: an image in a sparse file, a crash state that was kept, or a log of all that
+//! happened to one. Only reads.
 
 use std::{fs, fs::File, os::unix::fs::FileExt as _, path::Path};
 
@@ -9,30 +9,36 @@ use rustix::{
 };
 
 use crate::{
-    block::Image,
-    crash_state::{CrashState, MAGIC, StateError, is_state},
+    block::{Disk, Image, is_log, read_log},
+    crash_state::{CrashState, MAGIC, is_state},
     host::error::{HostError, HostResult},
 };
 
 /// Bytes that are read at a time.
 const BLOCK: usize = 1 << 20;
 
-/// Reads an image, or the one in a crash state: where that has its magic, the filesystems that we make have
-/// zeros, or a magic of their own.
-pub(super) fn load(path: &Path) -> HostResult<Image> {
+/// Reads an image, the one in a crash state, or a log, with its past: where these have their magic, the
+/// filesystems that we make have zeros, or a magic of their own. Its cache has so many bytes.
+pub(super) fn load(path: &Path, cache: u64) -> HostResult<Disk> {
     let failed = |act: &'static str, error: std::io::Error| HostError::sys(act, path, error);
     let file = File::open(path).map_err(|error| failed("open", error))?;
     let mut begin = [0; MAGIC.len()];
-    if file.read_exact_at(&mut begin, 0).is_ok() && is_state(&begin) {
-        let bytes = fs::read(path).map_err(|error| failed("read", error))?;
-        let state = CrashState::decode(&bytes);
-        return state.map(|state| state.image).map_err(|error| malformed(&error));
+    let begin = file.read_exact_at(&mut begin, 0).map(|()| begin).unwrap_or_default();
+    let whole = || fs::read(path).map_err(|error| failed("read", error));
+    if is_state(&begin) {
+        let state = CrashState::decode(&whole()?);
+        let state = state.map_err(|error| malformed("crash state", error.to_string()))?;
+        return Ok(Disk::new(state.image, cache));
     }
-    sparse(&file, path)
+    if is_log(&begin) {
+        let logged = read_log(&whole()?).map_err(|why| malformed("log of a disk", why))?;
+        return Ok(logged.disk);
+    }
+    Ok(Disk::new(sparse(&file, path)?, cache))
 }
 
-fn malformed(error: &StateError) -> HostError {
-    HostError::Malformed { what: "crash state".into(), detail: error.to_string() }
+fn malformed(what: &str, detail: String) -> HostError {
+    HostError::Malformed { what: what.into(), detail }
 }
 
 /// Reads what is not a hole.
@@ -87,9 +93,28 @@ mod tests {
         let kept = encode(&facts, &Log::default(), &packed).unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), &kept).unwrap();
-        assert_eq!(load(file.path()).unwrap().digest(), image.digest());
+        assert_eq!(load(file.path(), 0).unwrap().live().digest(), image.digest());
         fs::write(file.path(), &kept[..kept.len() - 1]).unwrap();
-        assert!(load(file.path()).unwrap_err().to_string().contains("bytes where it must have"));
+        assert!(load(file.path(), 0).unwrap_err().to_string().contains("bytes where it must have"));
+    }
+
+    #[test]
+    fn a_log_comes_as_the_disk_with_its_past() {
+        let mut disk = Disk::new(Image::new(1 << 20), 1 << 20);
+        disk.record(1 << 20);
+        let write = disk.write(4096, &[7; 4096]);
+        disk.written(write);
+        let told = std::collections::BTreeMap::from([(disk.mark(), "w0-0".to_owned())]);
+        let mut bytes = Vec::new();
+        let recording = disk.recording().unwrap();
+        recording.log_writes(write + 2, &told).unwrap().write_to(&mut bytes).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), &bytes).unwrap();
+        let loaded = load(file.path(), 0).unwrap();
+        assert_eq!(loaded.live().digest(), disk.live().digest());
+        assert_eq!(loaded.recording().unwrap().past().points().len(), 1);
+        fs::write(file.path(), &bytes[..bytes.len() - 1]).unwrap();
+        assert!(load(file.path(), 0).unwrap_err().to_string().contains("in the midst"));
     }
 
     #[test]
@@ -97,7 +122,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(64 << 20).unwrap();
         file.as_file().write_all_at(&[3; 5000], (8 << 20) + 4096).unwrap();
-        let image = load(file.path()).unwrap();
+        let image = load(file.path(), 0).unwrap().live().clone();
         assert!(image.size() == 64 << 20 && (2..64).contains(&image.chunks()), "{image:?}");
         let mut bytes = [1; 5001];
         image.read((8 << 20) + 4096, &mut bytes);

@@ -235,9 +235,14 @@ impl Pasts {
     }
 
     /// Writes what happened to the first until a cut to a file, as a log of `dm-log-writes`.
-    pub(super) fn export(&self, cut: u64, to: &Path) -> Result<u64, String> {
+    pub(super) fn export(
+        &self,
+        cut: u64,
+        told: &BTreeMap<u64, String>,
+        to: &Path,
+    ) -> Result<u64, String> {
         let past = self.past().ok_or("its past is not open")?;
-        let log = past.recording().log_writes(cut)?;
+        let log = past.recording().log_writes(cut, told)?;
         if log.bytes() > LARGEST_LOG {
             return Err(format!("it takes more than {} MiB", LARGEST_LOG >> 20));
         }

@@ -10,8 +10,9 @@
 //! whatever is asked of an earlier one waits. Nobody is told anything by it that could be written to
 //! one that still takes it; so it is as if all had been cut with the last.
 
+mod stand;
+
 use std::{
-    mem,
     ops::Range,
     sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// What a disk of today keeps to itself until it is told to flush.
-const CACHE: u64 = 64 << 20;
+pub(super) const CACHE: u64 = 64 << 20;
 /// Whoever writes to one that is too full gets an answer only after this: until then somebody has seen
 /// that, and has ended it. A disk that fails is a fault, and this is none.
 const TOO_FULL: Duration = Duration::from_secs(5);
@@ -104,8 +105,12 @@ impl State {
 impl Powered {
     /// A disk with this content, and power.
     pub(super) fn new(image: Image) -> Self {
-        let size = image.size();
-        let (disk, margin) = (Disk::new(image, CACHE), Disk::new(Image::new(MARGIN), CACHE));
+        Self::of(Disk::new(image, CACHE))
+    }
+
+    /// Likewise, with whatever the disk remembers.
+    pub(super) fn of(disk: Disk) -> Self {
+        let (size, margin) = (disk.live().size(), Disk::new(Image::new(MARGIN), CACHE));
         let state =
             State { disk, margin, had: None, lied: false, primed: None, held: None, left: None };
         let (laid_out, state) = (OnceLock::new(), Mutex::new(state));
@@ -269,22 +274,6 @@ impl Powered {
         self.state().disk = Disk::new(image, CACHE);
     }
 
-    /// Puts a state in its place, for as long as what it had is not given back.
-    pub(super) fn stand(&self, image: Image) {
-        let mut state = self.state();
-        let before = mem::replace(&mut state.disk, Disk::new(image, CACHE));
-        state.had.get_or_insert(before);
-    }
-
-    /// Gives back what it had. False where it has it.
-    pub(super) fn unstand(&self) -> bool {
-        let mut state = self.state();
-        let had = state.had.take();
-        let stood = had.is_some();
-        had.into_iter().for_each(|had| state.disk = had);
-        stood
-    }
-
     /// Makes durable what was written.
     pub(super) fn flush(&self) -> Result<(), Errno> {
         let mut state = self.on()?;
@@ -424,24 +413,6 @@ mod tests {
         let (disk, asking) = held(SOON);
         assert_eq!(asking.join().unwrap(), Err(Errno::IO), "nobody waits for ever");
         assert!(!disk.end_hold() && !held(AT_ONCE).0.end_hold());
-    }
-
-    #[test]
-    fn what_it_had_comes_back_with_all_that_is_remembered_of_it() {
-        let disk = Powered::new(Image::new(1 << 20));
-        assert!(disk.record(1 << 20, None));
-        disk.write(0, &[1; 4096]).unwrap();
-        let moments = || disk.past().map(|past| past.points().len());
-        for byte in [7, 8] {
-            let mut image = Image::new(1 << 20);
-            image.write(0, &[byte; 4096]);
-            disk.stand(image);
-            assert_eq!((first(&disk), moments()), (Ok(byte), None));
-            disk.write(0, &[9; 4096]).unwrap();
-            disk.flush().unwrap();
-        }
-        assert!(disk.unstand() && !disk.unstand());
-        assert_eq!((first(&disk), moments()), (Ok(1), Some(1)));
     }
 
     #[test]

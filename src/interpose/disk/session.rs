@@ -1,6 +1,7 @@
 //! One disk: its file, the kernel's connection to it, and the loop device on it.
 
 use std::{
+    collections::BTreeMap,
     os::fd::AsRawFd as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     load::load,
     past::{Opened, Pasts},
-    power::Powered,
+    power::{CACHE, Powered},
     served::Served,
     spill::Spill,
     struck::Struck,
@@ -105,7 +106,7 @@ impl Session {
     /// The failed call.
     pub fn start(setup: &Setup) -> HostResult<Self> {
         let free = memory::available().map_or(CONTENT, |free| free / 2);
-        let disk = Powered::new(load(&setup.image)?).at_most(CONTENT.min(free));
+        let disk = Powered::of(load(&setup.image, CACHE)?).at_most(CONTENT.min(free));
         let disk = Arc::new(disk);
         let struck = unstruck(&disk)?;
         let (served, attached) = serve((&disk, &struck), &setup.nodes, &setup.mark)?;
@@ -304,8 +305,8 @@ impl Power {
     ///
     /// # Errors
     /// In words.
-    pub fn export(&self, cut: u64, to: &Path) -> Result<u64, String> {
-        self.pasts.export(cut, to)
+    pub fn export(&self, cut: u64, told: &BTreeMap<u64, String>, to: &Path) -> Result<u64, String> {
+        self.pasts.export(cut, told, to)
     }
 }
 

@@ -1,5 +1,5 @@
 //! What `explore` looks at beside the records: the filesystem's own check, a second cut in the midst of a
-//! recovery, and the service itself on some of the states.
+//! recovery, and the service itself on some of the states; and what is looked at later, by a log.
 
 use std::{fs, path::Path, process::Command};
 
@@ -207,4 +207,45 @@ fn what_reads_the_states_wrongly_is_told_from_a_wrong_service_by_its_container()
     assert_eq!(ran.code, Some(1), "{ran:?}");
     let told = "on 2 of 2 wrong states nothing is wrong with `agent` itself";
     assert!(ran.stdout.contains(told) || ran.stderr.contains(told), "{ran:?}");
+}
+
+#[test]
+fn more_states_are_looked_at_by_a_log_without_the_service() {
+    let explore = "file: journal.log, log_writes: true";
+    let test = Test::new();
+    let ran = run(&test, ("ext4", "32MiB"), "", explore);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let log = |test: &Test| test.latest().join("crash-states/explored/records-1.log-writes");
+    let seen = |test: &Test, more: &[&str]| {
+        let log = log(test);
+        let words = ["explore", log.to_str().unwrap(), "--format", "json"];
+        let ran = test.keelhaul(&[&words[..], more].concat());
+        let value: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap_or_default();
+        (ran, value)
+    };
+    let (ran, more) = seen(&test, &["--states", "400", "--seed", "8"]);
+    assert_eq!((ran.code, &more["verdict"]), (Some(0), &"pass".into()), "{ran:?}");
+    assert!(more["states"].as_u64().unwrap() > report(&test).states, "{more}");
+    let (ran, _) = seen(&test, &["--profiles", "garbage"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("need only notice it"), "{ran:?}");
+    let (ran, _) = seen(&test, &["--profiles", "data-first"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("one of these: drop"), "{ran:?}");
+
+    let losing = Test::new();
+    let ran = run(&losing, ("ext4", "32MiB"), "--weakness, ack-before-sync", explore);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let kept = losing.path("found.crash");
+    let (ran, found) = seen(&losing, &["--keep", kept.to_str().unwrap()]);
+    assert_eq!((ran.code, &found["verdict"]), (Some(1), &"fail".into()), "{ran:?}");
+    let ran = losing.keelhaul(&["replay", kept.to_str().unwrap()]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+
+    // a log is told from the log of another run, and from half a log
+    let whole = fs::read(log(&test)).unwrap();
+    fs::copy(log(&losing), log(&test)).unwrap();
+    let (ran, _) = seen(&test, &[]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("are not in this log"), "{ran:?}");
+    fs::write(log(&test), &whole[..whole.len() - 512]).unwrap();
+    let (ran, _) = seen(&test, &[]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("in the midst of an entry"), "{ran:?}");
 }

@@ -53,6 +53,13 @@ impl Marks {
         }
     }
 
+    /// Those of a disk that remembers its past already.
+    pub(super) fn known(dir: &Path, disk: &str, at: Vec<(RecordId, u64)>) -> Arc<Self> {
+        let root = dir.parent().unwrap_or(dir);
+        let (socket, disk) = (interpose::socket(root, disk), disk.to_owned());
+        Arc::new(Self { disk, socket, at: Mutex::new(at) })
+    }
+
     /// A record was acknowledged just now. Without an answer it has no place, and counts for nothing
     /// when states are judged.
     pub(super) async fn set(&self, id: RecordId) {

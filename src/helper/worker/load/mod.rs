@@ -3,6 +3,7 @@
 //! An intent is durable before its record is sent, an acknowledgement before it is counted. It
 //! drives and records; what the ledger came to is judged by the pure checker.
 
+mod again;
 mod command;
 mod driver;
 mod etcd;
@@ -29,8 +30,9 @@ use std::{
 use super::{super::HelperError, http::blocking};
 use crate::{
     ledger::Event,
-    protocol::{Artifact, ExploreSpec, LoadCall, LoadReply},
+    protocol::{Artifact, ExploreSpec, LoadCall, LoadReply, LoggedDisk},
 };
+use again::Again;
 use driver::Load;
 use explore::piece;
 pub(super) use explore::replay;
@@ -43,12 +45,14 @@ pub(in crate::helper) const LEDGER: &str = "ledger";
 pub(super) struct Loads {
     dir: PathBuf,
     running: Arc<Mutex<HashMap<String, Arc<Load>>>>,
+    /// Explorations without a load, by name.
+    again: Arc<Mutex<HashMap<String, Again>>>,
 }
 
 impl Loads {
     /// None yet.
     pub(super) fn new(dir: &Path) -> Self {
-        Self { dir: dir.join(LEDGER), running: Arc::default() }
+        Self { dir: dir.join(LEDGER), running: Arc::default(), again: Arc::default() }
     }
 
     /// Does what is asked.
@@ -91,6 +95,7 @@ impl Loads {
                 Ok(LoadReply::Ledger(report.map(Box::new)))
             }
             LoadCall::Explore { name, explore } => self.explore(&name, explore).await,
+            LoadCall::ExploreLog { name, logged } => self.explore_log(name, *logged).await,
             LoadCall::Explored { name } => self.explored(&name),
             LoadCall::Piece { name, artifact, from } => self.piece(&name, artifact, from).await,
         }
@@ -111,7 +116,28 @@ impl Loads {
         Ok(LoadReply::Nothing)
     }
 
+    async fn explore_log(
+        &self,
+        name: String,
+        logged: LoggedDisk,
+    ) -> Result<LoadReply, HelperError> {
+        let (dir, of) = (self.dir.clone(), name.clone());
+        let begun = blocking(move || Again::begin(&dir, &of, logged)).await?;
+        let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
+        again.insert(name, begun);
+        Ok(LoadReply::Nothing)
+    }
+
+    /// Something of an exploration without a load; none where there is none of that name.
+    fn of_again<T>(&self, name: &str, of: impl FnOnce(&Again) -> T) -> Option<T> {
+        let again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
+        again.get(name).map(of)
+    }
+
     fn explored(&self, name: &str) -> Result<LoadReply, HelperError> {
+        if let Some(report) = self.of_again(name, |again| again.exploration.report()) {
+            return Ok(LoadReply::Explored(Box::new(report)));
+        }
         let explored = self.get(name)?.explored();
         let none = || HelperError::Refused(format!("nobody explores for load `{name}`"));
         Ok(LoadReply::Explored(Box::new(explored.ok_or_else(none)?)))
@@ -123,7 +149,11 @@ impl Loads {
         artifact: Artifact,
         from: u64,
     ) -> Result<LoadReply, HelperError> {
-        let log = self.get(name)?.log_path.clone();
+        let again = self.of_again(name, |again| again.log_path.clone());
+        let log = match again {
+            Some(log) => log,
+            None => self.get(name)?.log_path.clone(),
+        };
         let failed = |error| HelperError::Refused(format!("what was kept: {error}"));
         let piece = blocking(move || piece(&log, artifact, from).map_err(failed)).await?;
         Ok(LoadReply::Piece(piece))

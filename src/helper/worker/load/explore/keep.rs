@@ -11,6 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::look::{Look, is_wrong};
 use crate::{
+    block::{Kept, Profile, Way},
     crash_state::{Facts, Records, encode, hexadecimal},
     interpose::control::Ask,
     protocol::{Artifact, KeptFile, Reads, WrongState},
@@ -44,14 +45,31 @@ fn said(kept: Result<u64, String>) -> KeptFile {
 impl Look<'_> {
     /// Keeps the state that is reported, where it was wrong whenever it was looked at.
     pub(super) fn keep(&mut self, log: &Path) {
-        let first = self.shared.first().filter(|first| first.confirmed);
-        let Some(first) = first else { return };
+        let first = match self.shared.first() {
+            Some(first) if first.confirmed => first,
+            // a log that is asked for is kept in any case, with the disk as it was at its end
+            None if self.spec.log_writes => match self.last() {
+                Some(last) => last,
+                None => return,
+            },
+            _ => return,
+        };
         let state = said(self.keep_state(first.clone(), log));
         let log_writes = self.spec.log_writes.then(|| {
             let to = path_of(log, Artifact::LogWrites);
-            said(self.stage.write(&Ask::Export { cut: first.cut, to }))
+            let told = self.promises.places(first.cut);
+            said(self.stage.write(&Ask::Export { cut: first.cut, told, to }))
         });
         self.shared.note(|report| (report.state, report.log_writes) = (Some(state), log_writes));
+    }
+
+    /// The last moment, with nothing lost.
+    fn last(&mut self) -> Option<WrongState> {
+        let point = self.stage.past.points.len().checked_sub(1)?;
+        let kept = vec![Kept::Whole; self.stage.past.points[point].writes.len()];
+        self.second = None;
+        let way = Way { point, profile: Profile::KeepAll, kept };
+        self.wrong(&way, &way.kept, "nothing was found to be wrong")
     }
 
     fn keep_state(&mut self, mut first: WrongState, log: &Path) -> Result<u64, String> {

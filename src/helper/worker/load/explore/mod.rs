@@ -22,7 +22,7 @@ mod stage;
 
 use std::{
     collections::BTreeMap,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -77,9 +77,18 @@ impl Exploration {
         let marks = marks.cloned().ok_or_else(|| {
             HelperError::Refused(format!("this load does not mark the disk `{}`", spec.disk))
         })?;
+        Self::of(marks, (load.log_path.clone(), load.spec.seed), spec)
+    }
+
+    /// Begins one of the disk that has these marks, by the ledger at this path.
+    pub(super) fn of(
+        marks: Arc<Marks>,
+        (log_path, seed): (PathBuf, u64),
+        spec: ExploreSpec,
+    ) -> Result<Arc<Self>, HelperError> {
         let this = Arc::new(Self::default());
         this.inner().asked = Some(Instant::now());
-        let (shared, log_path, seed) = (Arc::clone(&this), load.log_path.clone(), load.spec.seed);
+        let shared = Arc::clone(&this);
         let work = move || {
             let opened = program::settle(&spec.reads)
                 .and_then(|()| Crew::open(&spec, &marks, &log_path, &shared));

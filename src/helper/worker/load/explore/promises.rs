@@ -55,6 +55,16 @@ impl Promises {
         &self.log
     }
 
+    /// Which record of which run was acknowledged at which place, up to one.
+    pub(super) fn places(&self, cut: u64) -> Vec<(u64, String)> {
+        let id = |event: &Event| match event {
+            Event::Acknowledged(id) => Some(format!("{} {id}", self.log.run)),
+            _ => None,
+        };
+        let acks = self.acks.iter().take(self.by(cut));
+        acks.filter_map(|(entry, at)| Some((*at, id(&entry.event)?))).collect()
+    }
+
     /// Acknowledgements that came at or before a place in the sequence.
     pub(super) fn by(&self, cut: u64) -> usize {
         self.acks.partition_point(|(_, at)| *at <= cut)
@@ -109,6 +119,13 @@ mod tests {
                 assert_eq!(report.is_sound(), there >= acknowledged);
             }
         }
+    }
+
+    #[test]
+    fn each_acknowledgement_has_its_place() {
+        let (promises, _) = promises();
+        let place = |at: u64, id: &str| (at, id.to_owned());
+        assert_eq!(promises.places(29), [place(10, "r1 w0-0"), place(20, "r1 w0-1")]);
     }
 
     #[test]
