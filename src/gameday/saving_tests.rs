@@ -56,7 +56,7 @@ fn what_proved_nothing_is_left_out_and_said() {
     driven.reverted(6 * SECOND, "ownership-1", Origin::Step);
     driven.event(
         7 * SECOND,
-        Event::Struck { case, fault, hit: 0, overflowed: false, struck: Vec::new() },
+        Event::Struck { case, fault, hit: 0, overflowed: false, struck: Vec::new(), all: None },
     );
     driven.choose(2, "mode").keys(&[Key::Enter]);
     driven.injected_as(10 * SECOND, "mode-2", false);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::rules::{BadGlob, Call, Hits, RuleSet, Sets, Strike};
-use crate::protocol::{IoOp, IoRule, RuleFacts, is_of_set};
+use crate::protocol::{AllStruck, IoOp, IoRule, RuleFacts, is_of_set};
 
 /// A set, and whether it is in force.
 struct One {
@@ -152,6 +152,15 @@ impl Armed {
     /// Names of all sets, in force or not.
     pub(super) fn names(&self) -> Vec<String> {
         self.sets.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// All that a set has struck; none where there never was one.
+    pub(super) fn all_struck(&self, name: &str) -> Option<AllStruck> {
+        let one = {
+            let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(sets.get(name)?)
+        };
+        Some(one.set.all_hits())
     }
 
     /// What a set has done, beside so many `open` files; `reach` says how many open files a set cannot reach.

@@ -18,7 +18,8 @@ use super::{
 use crate::{
     block::{Kept, Point, Profile},
     protocol::{
-        Counted, CutFacts, CutProfile, IoRule, PastFacts, PendingFacts, RuleFacts, TraceFacts,
+        AllStruck, CutFacts, CutProfile, IoRule, PastFacts, PendingFacts, RuleFacts, Series,
+        TraceFacts,
     },
 };
 
@@ -36,7 +37,7 @@ pub enum Ask {
         rules: Vec<IoRule>,
         /// Just these are hit, whatever the rules' triggers say; none where the triggers decide.
         #[serde(default)]
-        again: Option<Vec<Counted>>,
+        again: Option<Vec<Series>>,
     },
     /// Put a set out of force.
     Disarm {
@@ -47,6 +48,11 @@ pub enum Ask {
     DisarmAll,
     /// What a set has done.
     Facts {
+        /// Its name.
+        set: String,
+    },
+    /// All that a set has struck, by the numbers. → `Struck`
+    Struck {
         /// Its name.
         set: String,
     },
@@ -192,6 +198,8 @@ pub enum Answer {
     Already,
     /// What a set has done; none where there never was one.
     Facts(Option<RuleFacts>),
+    /// All that a set has struck; none where there never was one.
+    Struck(Option<AllStruck>),
     /// The power was cut.
     Cut(CutFacts),
     /// Its place in the sequence of what happened to a disk.
@@ -214,8 +222,8 @@ pub enum Answer {
     Refused(String),
 }
 
-/// Rules of one set are shorter than this.
-const LONGEST: u64 = 4 << 20;
+/// Rules of one set are shorter than this, with all that they are to strike again.
+const LONGEST: u64 = 8 << 20;
 /// A client that says nothing for so long is not waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -270,6 +278,7 @@ fn about_rules(who: &impl Ruled, ask: Ask) -> Result<Answer, Ask> {
             Answer::Done
         }
         Ask::Facts { set } => Answer::Facts(who.facts(&set)),
+        Ask::Struck { set } => Answer::Struck(who.armed().all_struck(&set)),
         Ask::Ping => Answer::Done,
         other => return Err(other),
     })

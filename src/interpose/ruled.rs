@@ -1,7 +1,7 @@
 //! What every interposer does with its rules: puts them in force, and out of it.
 
 use super::{armed::Armed, rules::RuleSet, timer::Timer};
-use crate::protocol::{Counted, IoRule, RuleFacts};
+use crate::protocol::{IoRule, RuleFacts, Series};
 
 /// Something in which rules strike.
 pub(super) trait Ruled {
@@ -25,7 +25,7 @@ pub(super) trait Ruled {
         &self,
         set: &str,
         (seed, rules): (u64, Vec<IoRule>),
-        again: Option<Vec<Counted>>,
+        again: Option<Vec<Series>>,
     ) -> Result<(), String> {
         let rules = RuleSet::new(seed, rules).map_err(|error| error.to_string())?;
         let rules = rules.striking(again);

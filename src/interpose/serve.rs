@@ -93,10 +93,31 @@ pub fn facts_file(socket: &Path) -> PathBuf {
     socket.with_extension("facts")
 }
 
+/// Likewise, all that they have struck.
+#[must_use]
+pub fn struck_file(socket: &Path) -> PathBuf {
+    socket.with_extension("struck")
+}
+
+/// Likewise, how much is in its trace.
+#[must_use]
+pub fn traced_file(socket: &Path) -> PathBuf {
+    socket.with_extension("traced")
+}
+
 /// Whoever used it is gone, and may have been struck: that is worth a try.
 fn leave_facts(socket: &Path, rules: &Rules) {
-    if let Ok(text) = serde_json::to_string(&rules.all_facts()) {
-        let _ = std::fs::write(facts_file(socket), text);
+    leave(&struck_file(socket), &rules.all_struck());
+    if let Some(traced) = rules.traced() {
+        leave(&traced_file(socket), &traced);
+    }
+    // last: who finds this finds the others
+    leave(&facts_file(socket), &rules.all_facts());
+}
+
+fn leave(file: &Path, what: &impl Serialize) {
+    if let Ok(text) = serde_json::to_string(what) {
+        let _ = std::fs::write(file, text);
     }
 }
 
@@ -105,7 +126,6 @@ fn wait(served: Served, socket: &Path) -> ExitCode {
         Served::Files(session) => {
             let rules = session.rules();
             let ended = session.wait();
-            let _ = rules.traced();
             leave_facts(socket, &rules);
             ended
         }

@@ -25,7 +25,9 @@ use crate::{
         error::{HostError, HostResult},
         fuse,
     },
-    protocol::{CutProfile, Durability, IoAction, IoRule, PendingFacts, RuleFacts, TraceFacts},
+    protocol::{
+        AllStruck, CutProfile, Durability, IoAction, IoRule, PendingFacts, RuleFacts, TraceFacts,
+    },
 };
 
 /// Threads that serve requests; none of them ever sleeps on purpose.
@@ -161,6 +163,15 @@ impl Rules {
     pub fn all_facts(&self) -> BTreeMap<String, RuleFacts> {
         let names = self.0.armed.names().into_iter();
         names.filter_map(|set| self.facts(&set).map(|facts| (set, facts))).collect()
+    }
+}
+
+impl Rules {
+    /// All that every set has struck, by its name.
+    #[must_use]
+    pub fn all_struck(&self) -> BTreeMap<String, AllStruck> {
+        let names = self.0.armed.names().into_iter();
+        names.filter_map(|set| self.0.armed.all_struck(&set).map(|struck| (set, struck))).collect()
     }
 }
 

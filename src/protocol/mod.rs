@@ -28,6 +28,7 @@ mod io_trace;
 mod kept_state;
 mod load;
 mod memory;
+mod numbers;
 mod op;
 mod op_parts;
 mod op_place;
@@ -74,6 +75,7 @@ pub use io_trace::{MOST_TRACED, TraceFacts, TracePiece, TracedOp};
 pub use kept_state::{Artifact, FETCHING, KeptFile, LoggedDisk, ReplaySpec, Replayed};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, PostgresLogin, RedisLogin, Via};
 pub use memory::MemoryFacts;
+pub use numbers::Numbers;
 pub use op::Op;
 pub use op_parts::{FileId, LinkState, MountFlag, Mounted};
 pub use place::{Dev, Init, Place, ProcessFacts};
@@ -84,11 +86,11 @@ pub use read::{
     Trial, UserFacts, WriterFacts,
 };
 pub use sole::{Has, OtherUser, Sole, SoleOp};
-pub use struck::{Counted, LISTED, Struck};
+pub use struck::{AllStruck, Counted, LISTED, NUMBERED, Series, Struck};
 pub use time::{ClockFacts, FileTimes, TimeOp, TimesFacts, Told};
 pub use tree::{ArchiveFacts, TreeFacts};
 pub use trial_name::{is_of_set, is_tried, mark_of_set, only};
 pub use visibility::{TriedVisible, VisibleAttempt};
 
 /// Version of the wire and journal formats. Any change of shape raises it.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;

@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Counted, Dev, Ending, EngineOp, FileCutOp, FileId, FileOwner, Init, InotifyStock, InsertionOp,
-    Interposer, IoLimits, IoRule, LinkState, MountFlag, Mounted, Place, PowerOp, QuotaGroup,
-    QuotaWas, SoleOp, TimeOp,
+    Dev, Ending, EngineOp, FileCutOp, FileId, FileOwner, Init, InotifyStock, InsertionOp,
+    Interposer, IoLimits, IoRule, LinkState, MountFlag, Mounted, Place, PowerOp, QuotaGroup, QuotaWas,
+    Series, SoleOp, TimeOp,
 };
 use crate::units::Percent;
 
@@ -461,7 +461,7 @@ pub enum Op {
         /// Just these are hit, whatever the rules' triggers say; none where the triggers decide. Trials
         /// are hit by the triggers in any case.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        again: Option<Vec<Counted>>,
+        again: Option<Vec<Series>>,
     },
     /// Put a set of rules out of force. Nothing to do once the interposer has ended; one that does
     /// not answer is cut off, so that whoever waits for it gets an error.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccessFacts, ArchiveFacts, ByteAttempt, ByteRange, ClockFacts, Dev, DiskAttempt,
+    AccessFacts, AllStruck, ArchiveFacts, ByteAttempt, ByteRange, ClockFacts, Dev, DiskAttempt,
     DurableAttempt, EscapeFacts, FlushAttempt, HostFacts, HttpReply, HttpRequest, Init,
     InnerEngineFacts, IoAttempt, IoFacts, LabelFacts, LinkState, MemoryFacts, OtherUser, Pace,
     PaceTrial, PageFacts, Place, ProcessFacts, QuotaFacts, QuotaGroup, ReplaySpec, Replayed,
@@ -162,6 +162,13 @@ pub enum Read {
         /// Name of the set.
         set: String,
     },
+    /// All that a set of rules of an interposer has struck, by the numbers. → `Struck`
+    Struck {
+        /// Name of the interposer.
+        interposer: String,
+        /// Name of the set.
+        set: String,
+    },
     /// The trace of an interposer, from a byte of its file on, as much as one answer takes. → `Trace`
     Trace {
         /// Name of the interposer.
@@ -286,6 +293,8 @@ pub enum Reading {
     Pace(Pace),
     /// What a set of rules has done; none where there never was one.
     Rules(Option<RuleFacts>),
+    /// All that a set of rules has struck; none where there never was one.
+    Struck(Option<AllStruck>),
     /// Some of a trace.
     Trace(TracePiece),
     /// What an inserted interposer does not reach.

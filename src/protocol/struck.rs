@@ -1,11 +1,16 @@
 //! The trace of a fault on I/O: what its rules did to operations, one by one.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::IoOp;
+use super::{IoOp, Numbers};
 
 /// So many of the operations that a set of rules has struck are listed, the first ones.
 pub const LISTED: u64 = 200;
+
+/// So many of them are known by their numbers, all told: enough to strike the same again.
+pub const NUMBERED: u64 = 1_000_000;
 
 /// An operation that was struck.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +51,67 @@ pub struct Counted {
     pub path: String,
     /// Which of those on this path, from 1.
     pub number: u64,
+}
+
+/// Operations of one kind on one path that a rule counted and struck.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Series {
+    /// Which of the set's rules, from 0.
+    pub rule: u32,
+    /// Which operation.
+    pub op: IoOp,
+    /// The file, below the volume's root.
+    pub path: String,
+    /// Which of those on this path.
+    pub numbers: Numbers,
+}
+
+/// All that a set of rules has struck.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AllStruck {
+    /// Those that have a number, in the order of rule, operation and path.
+    pub series: Vec<Series>,
+    /// How many have none.
+    pub uncounted: u64,
+    /// How many came when there was no room for more numbers.
+    pub left_out: u64,
+}
+
+impl AllStruck {
+    /// Of what is listed one by one.
+    #[must_use]
+    pub fn of(struck: &[Struck]) -> Self {
+        let mut found = BTreeMap::<(u32, IoOp, &str), Numbers>::new();
+        for one in struck {
+            if let Some(number) = one.number {
+                found.entry((one.rule, one.op, &one.path)).or_default().insert(number);
+            }
+        }
+        let series = found.into_iter().map(|((rule, op, path), numbers)| Series {
+            rule,
+            op,
+            path: path.to_owned(),
+            numbers,
+        });
+        let uncounted = struck.iter().filter(|one| one.number.is_none()).count() as u64;
+        Self { series: series.collect(), uncounted, left_out: 0 }
+    }
+
+    /// How many of them have a number.
+    #[must_use]
+    pub fn numbered(&self) -> u64 {
+        self.series.iter().map(|series| series.numbers.count()).sum()
+    }
+}
+
+impl Series {
+    /// Each of them.
+    pub fn each(&self) -> impl Iterator<Item = Counted> {
+        let Self { rule, op, path, numbers } = self;
+        numbers.iter().map(|number| Counted { rule: *rule, op: *op, path: path.clone(), number })
+    }
 }
 
 impl Struck {

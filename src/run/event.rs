@@ -10,7 +10,7 @@ use crate::{
     faults::{Kind, Scope},
     ledger::LedgerReport,
     probes::Sample,
-    protocol::{ExploreProgress, ExploreReport, LoadStats, RollbackReport, Struck},
+    protocol::{AllStruck, ExploreProgress, ExploreReport, LoadStats, RollbackReport, Struck},
     runtime::EngineFacts,
     scenario::Hypothesis,
     verdict::{Ending, FailOn, Verdict},
@@ -133,6 +133,9 @@ pub enum Event {
         overflowed: bool,
         /// The first of them. Their times count from when the rules came into force.
         struck: Vec<Struck>,
+        /// All of them by their numbers, where they are more than those.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        all: Option<AllStruck>,
     },
     /// All that others did to a volume was traced, as was asked for.
     IoTraced {

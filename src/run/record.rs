@@ -14,7 +14,7 @@ use crate::{
     faults::{Kind, Scope},
     ledger::LedgerReport,
     probes::Sample,
-    protocol::{ExploreProgress, ExploreReport, LoadStats, RollbackReport, Struck},
+    protocol::{AllStruck, ExploreProgress, ExploreReport, LoadStats, RollbackReport, Struck},
     scenario::Hypothesis,
     verdict::{Ending, Verdict},
 };
@@ -119,6 +119,10 @@ pub struct FaultRecord {
     pub reverted: Option<(u64, bool, String, Origin)>,
     /// Of a fault on I/O: how many operations it struck, and the first of them; none where nobody could say.
     pub struck: Option<(u64, Vec<Struck>)>,
+    /// All of them by their numbers, where they are more than those. For who strikes them again, and too
+    /// much for a report.
+    #[serde(default, skip_serializing)]
+    pub all_struck: Option<AllStruck>,
     /// Some of those have no number: there were too many paths to count what is done to each.
     #[serde(default)]
     pub overflowed: bool,
@@ -416,6 +420,7 @@ impl CaseRecord {
                     reverting_us: None,
                     reverted: None,
                     struck: None,
+                    all_struck: None,
                     overflowed: false,
                 });
             }
@@ -443,10 +448,11 @@ impl CaseRecord {
                     record.reverted = Some((at, proven, evidence, by));
                 }
             }
-            Event::Struck { fault, hit, overflowed, struck, .. } => {
+            Event::Struck { fault, hit, overflowed, struck, all, .. } => {
                 if let Some(record) = self.fault(&fault) {
                     record.overflowed = overflowed;
                     record.struck = Some((hit, struck));
+                    record.all_struck = all;
                 }
             }
             _ => {}

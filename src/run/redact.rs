@@ -17,7 +17,7 @@ pub(crate) const HIDDEN: &str = "[redacted]";
 
 /// Fields with words of ours, and ids that tie events together: none holds a secret, and a value
 /// like `pass` would make the event unreadable.
-const FIXED: [&str; 28] = [
+const FIXED: [&str; 29] = [
     "kind",
     "case",
     "suite",
@@ -46,6 +46,7 @@ const FIXED: [&str; 28] = [
     "kept",
     "commit",
     "fingerprint",
+    "numbers",
 ];
 
 /// What to hide.

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     faults::{FaultSpec, TABLE},
     plan::Case,
-    protocol::{IoAction, LISTED},
+    protocol::{AllStruck, IoAction, LISTED},
     scenario::Action,
     volumes::Layer,
 };
@@ -141,12 +141,6 @@ fn of_fault(pair: &Pair<'_>, fault: &FaultRecord) -> Result<OfFault, String> {
              it anew"
         ));
     };
-    if *hit > LISTED {
-        return Err(format!(
-            "`{id}` struck {hit} operations in `{run}`, and the first {LISTED} are recorded: they are \
-             not all of them\n\nhint: narrow it with `files` or `when`, and record that"
-        ));
-    }
     if fault.overflowed {
         return Err(format!(
             "`{id}` met more names in `{run}` than can be counted each for itself: which operation was \
@@ -154,14 +148,22 @@ fn of_fault(pair: &Pair<'_>, fault: &FaultRecord) -> Result<OfFault, String> {
              record that"
         ));
     }
-    if *hit != struck.len() as u64 {
+    let all = fault.all_struck.clone().unwrap_or_else(|| AllStruck::of(struck));
+    let known = all.numbered() + all.uncounted;
+    if *hit > known && *hit > LISTED {
+        let first = if fault.all_struck.is_some() { known } else { LISTED };
         return Err(format!(
-            "`{id}` struck {hit} operations in `{run}`, and {} are recorded: which the others are is \
-             not known\n\nhint: record it anew",
-            struck.len()
+            "`{id}` struck {hit} operations in `{run}`, and the first {first} are recorded: they are \
+             not all of them\n\nhint: narrow it with `files` or `when`, and record that"
         ));
     }
-    Ok(OfFault::new(pair.record.start.seed, struck))
+    if *hit > known {
+        return Err(format!(
+            "`{id}` struck {hit} operations in `{run}`, and {known} are recorded: which the others are \
+             is not known\n\nhint: record it anew"
+        ));
+    }
+    Ok(OfFault::new(pair.record.start.seed, struck, all))
 }
 
 /// It was reverted, and seen to be gone. Where its subject has ended nobody can look: that it was

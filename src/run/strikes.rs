@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     plan::Case,
-    protocol::{Counted, IoAction, Op, Struck},
+    protocol::{AllStruck, Counted, IoAction, Op, Series, Struck},
     scenario::Hypothesis,
     verdict::Verdict,
 };
@@ -34,12 +34,50 @@ struct Span(Option<(u64, u64)>);
 pub(super) struct OfFault {
     /// Decided what was done to it.
     seed: u64,
-    struck: BTreeMap<Counted, Span>,
+    /// Where the first ones were.
+    listed: BTreeMap<Counted, Span>,
+    all: Vec<Series>,
 }
 
 impl OfFault {
-    pub(super) fn new(seed: u64, struck: &[Struck]) -> Self {
-        Self { seed, struck: counted(struck) }
+    pub(super) fn new(seed: u64, struck: &[Struck], all: AllStruck) -> Self {
+        Self { seed, listed: counted(struck), all: all.series }
+    }
+
+    /// How many operations.
+    fn number(&self) -> u64 {
+        self.all.iter().map(|series| series.numbers.count()).sum()
+    }
+}
+
+/// Some operations: how many, and the first of them in words.
+#[derive(Default)]
+struct Which {
+    many: u64,
+    named: Vec<String>,
+}
+
+impl Which {
+    fn add(&mut self, name: impl FnOnce() -> String) {
+        self.many += 1;
+        if self.named.len() < NAMED {
+            self.named.push(name());
+        }
+    }
+
+    /// Those among these that are not among the others.
+    fn without(these: &[Series], others: &[Series]) -> Self {
+        let key = |series: &Series| (series.rule, series.op, series.path.clone());
+        let others: BTreeMap<_, _> = others.iter().map(|it| (key(it), &it.numbers)).collect();
+        let mut which = Self::default();
+        for series in these {
+            let there = others.get(&key(series));
+            let there = |number| there.is_some_and(|numbers| numbers.contains(number));
+            for one in series.each().filter(|one| !there(one.number)) {
+                which.add(|| one.to_string());
+            }
+        }
+        which
     }
 }
 
@@ -68,7 +106,7 @@ impl Strikes {
             let struck = replayable::of_case(&run, case, &record.cases)?;
             faults.extend(struck.into_iter().map(|(id, of)| ((case.id.clone(), id), of)));
         }
-        if faults.values().all(|of: &OfFault| of.struck.is_empty()) {
+        if faults.values().all(|of: &OfFault| of.all.is_empty()) {
             return Err(nothing(&run, record));
         }
         Ok(Self { run, place: place.to_owned(), faults })
@@ -83,7 +121,7 @@ impl Strikes {
     /// Whether faults of this case struck something.
     #[must_use]
     pub fn has(&self, case: &str) -> bool {
-        self.faults.iter().any(|((of, _), fault)| of == case && !fault.struck.is_empty())
+        self.faults.iter().any(|((of, _), fault)| of == case && !fault.all.is_empty())
     }
 
     fn of_fault(&self, case: &str, fault: &str) -> Option<&OfFault> {
@@ -95,11 +133,11 @@ impl Strikes {
     pub(super) fn compare(
         &self,
         (case, fault): (&str, &str),
-        struck: Option<&[Struck]>,
+        struck: Option<(&[Struck], &AllStruck)>,
     ) -> Option<Outcome> {
         let known = self.of_fault(case, fault)?;
         Some(match struck {
-            Some(struck) => compare(&self.run, known, &counted(struck)),
+            Some((listed, all)) => compare(&self.run, known, (&counted(listed), all)),
             None => {
                 let why =
                     "what it struck is not known: its interposer is gone, or it is in force still";
@@ -150,12 +188,12 @@ pub(super) fn choose(world: &World, fault: &str, ops: &mut [Op]) {
         let strike = rules.iter().filter(|rule| rule.action != IoAction::Remember);
         debug_assert!(strike.count() <= 1, "{rules:?}");
         *seed = known.seed;
-        *again = Some(known.struck.keys().cloned().collect());
+        *again = Some(known.all.clone());
     }
 }
 
 /// Judges whether all that was to be struck again was; `struck` is what was, none where nobody knows.
-pub(super) fn judge(world: &World, fault: &str, struck: Option<&[Struck]>) {
+pub(super) fn judge(world: &World, fault: &str, struck: Option<(&[Struck], &AllStruck)>) {
     let Some(strikes) = &world.again else { return };
     let Some(outcome) = strikes.compare((&world.case.id, fault), struck) else { return };
     judged(world, fault, outcome);
@@ -171,7 +209,7 @@ pub(super) fn conclude(world: &World) {
             let why = format!(
                 "it was not injected, or not seen to its end: whether the {} operations that `{}` struck \
                  came again is not known",
-                known.struck.len(),
+                known.number(),
                 strikes.run
             );
             judged(world, fault, (Verdict::Inconclusive, why));
@@ -189,32 +227,34 @@ fn judged(world: &World, fault: &str, (verdict, why): Outcome) {
     record(world, &id(fault), Hypothesis::Fault, title, Some(verdict), &why, Instant::now());
 }
 
-fn compare(run: &str, known: &OfFault, now: &BTreeMap<Counted, Span>) -> Outcome {
-    let all = known.struck.len();
+fn compare(
+    run: &str,
+    known: &OfFault,
+    (listed, now): (&BTreeMap<Counted, Span>, &AllStruck),
+) -> Outcome {
+    let all = known.number();
     if all == 0 {
         let why = format!("`{run}` struck nothing with it, and nothing is proven by that");
         return (Verdict::Inconclusive, why);
     }
-    let (mut missing, mut elsewhere) = (Vec::new(), Vec::new());
-    for (one, then) in &known.struck {
-        match now.get(one) {
-            None => missing.push(one.to_string()),
-            Some(now) if now != then => elsewhere.push(format!("{one} ({now}, and not {then})")),
-            Some(_) => {}
+    let missing = Which::without(&known.all, &now.series);
+    let mut besides = Which::without(&now.series, &known.all);
+    besides.many += now.left_out;
+    let mut elsewhere = Which::default();
+    for (one, then) in &known.listed {
+        if let Some(now) = listed.get(one).filter(|now| *now != then) {
+            elsewhere.add(|| format!("{one} ({now}, and not {then})"));
         }
     }
-    let besides = now.keys().filter(|one| !known.struck.contains_key(*one));
+    let mut why = format!("{} of {all} that `{run}` struck", all - missing.many);
     let told = [
         ("did not come", missing),
         ("came elsewhere, and may be others", elsewhere),
-        ("came besides", besides.map(ToString::to_string).collect()),
+        ("came besides", besides),
     ];
-    let differs = told.iter().any(|(_, which)| !which.is_empty());
-    let came = all - told[0].1.len();
-    let mut why = format!("{came} of {all} that `{run}` struck");
-    for (what, which) in told.into_iter().filter(|(_, which)| !which.is_empty()) {
-        let more = if which.len() > NAMED { ", …" } else { "" };
-        let named: Vec<String> = which.into_iter().take(NAMED).collect();
+    let differs = told.iter().any(|(_, which)| which.many > 0);
+    for (what, Which { many, named }) in told.into_iter().filter(|(_, which)| which.many > 0) {
+        let more = if many > named.len() as u64 { ", …" } else { "" };
         why += &format!("; these {what}: {}{more}", named.join(", "));
     }
     (if differs { Verdict::Inconclusive } else { Verdict::Pass }, why)

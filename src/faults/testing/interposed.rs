@@ -2,8 +2,8 @@
 
 use crate::block::CHUNK;
 use crate::protocol::{
-    ByteAttempt, ByteRange, EscapeFacts, IoOp, Read, ReadBack, Reading, Replayed, RuleFacts,
-    TraceFacts, TracePiece, TriedBytes, TriedDurable, TriedOp, TriedSync, TriedVisible,
+    AllStruck, ByteAttempt, ByteRange, EscapeFacts, IoOp, Read, ReadBack, Reading, Replayed,
+    RuleFacts, TraceFacts, TracePiece, TriedBytes, TriedDurable, TriedOp, TriedSync, TriedVisible,
 };
 
 /// What there is to see of an interposer.
@@ -27,6 +27,8 @@ pub(crate) struct IoWorld {
     pub(crate) hangs: bool,
     /// What its rules have done.
     pub(crate) rules: Option<RuleFacts>,
+    /// All that they have struck, by the numbers.
+    pub(crate) all_struck: Option<AllStruck>,
     /// Its trace: how much there is, and the lines. By its clock it is one second past.
     pub(crate) trace: Option<(Option<TraceFacts>, String)>,
     /// What it does not reach.
@@ -40,6 +42,7 @@ impl IoWorld {
     pub(super) fn answer(&self, read: &Read) -> Option<Reading> {
         Some(match read {
             Read::Rules { .. } => Reading::Rules(self.rules.clone()),
+            Read::Struck { .. } => Reading::Struck(self.all_struck.clone()),
             Read::Trace { from, .. } => Reading::Trace(self.piece(*from)?),
             Read::Escapes { .. } => Reading::Escapes(self.escapes),
             Read::TryIo(attempt) => Reading::IoTried(self.io_tried(&attempt.ops, attempt.most)),

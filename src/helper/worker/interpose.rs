@@ -14,6 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::de::DeserializeOwned;
+
 use super::{
     super::HelperError,
     context::{Context, Done},
@@ -34,9 +36,9 @@ use crate::{
     interpose::{
         Beneath, Setup,
         control::{self, Answer, Ask},
-        serve::{Orders, READY, Serve, facts_file},
+        serve::{Orders, READY, Serve, facts_file, struck_file},
     },
-    protocol::{Backing, Interposer, Outcome, RuleFacts},
+    protocol::{AllStruck, Backing, Interposer, Outcome, RuleFacts},
 };
 
 /// The verb of the process.
@@ -301,10 +303,11 @@ pub(super) fn unreachable(name: &str, error: &io::Error) -> HelperError {
 /// What a set of rules has done.
 pub(super) fn facts(dir: &Path, name: &str, set: &str) -> Result<Option<RuleFacts>, HelperError> {
     let ask = Ask::Facts { set: set.to_owned() };
-    match control::ask(&socket(dir, name), &ask, ANSWER) {
+    let at = socket(dir, name);
+    match control::ask(&at, &ask, ANSWER) {
         Ok(Answer::Facts(facts)) => Ok(facts),
         Ok(other) => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),
-        Err(error) => match left_facts(dir, name).filter(|_| is_gone(&error)) {
+        Err(error) => match left::<RuleFacts>(&facts_file(&at)).filter(|_| is_gone(&error)) {
             Some(mut facts) => Ok(facts.remove(set)),
             // there never was one
             None if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -313,8 +316,24 @@ pub(super) fn facts(dir: &Path, name: &str, set: &str) -> Result<Option<RuleFact
     }
 }
 
-/// What one that has ended by itself has left.
-fn left_facts(dir: &Path, name: &str) -> Option<BTreeMap<String, RuleFacts>> {
-    let text = fs::read_to_string(facts_file(&socket(dir, name))).ok()?;
-    serde_json::from_str(&text).ok()
+/// All that a set of rules has struck.
+pub(super) fn all_struck(
+    dir: &Path,
+    name: &str,
+    set: &str,
+) -> Result<Option<AllStruck>, HelperError> {
+    let at = socket(dir, name);
+    match control::ask(&at, &Ask::Struck { set: set.to_owned() }, ANSWER) {
+        Ok(Answer::Struck(struck)) => Ok(struck),
+        Ok(other) => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),
+        Err(error) => match left::<AllStruck>(&struck_file(&at)).filter(|_| is_gone(&error)) {
+            Some(mut struck) => Ok(struck.remove(set)),
+            None => Err(unreachable(name, &error)),
+        },
+    }
+}
+
+/// What one that has ended by itself has left of each set of its rules.
+fn left<T: DeserializeOwned>(file: &Path) -> Option<BTreeMap<String, T>> {
+    serde_json::from_str(&fs::read_to_string(file).ok()?).ok()
 }

@@ -45,6 +45,9 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::TryFlush(attempt) => Reading::DurableTried(disk_trial::flushed(attempt, dir)?),
         Read::TryDurable(attempt) => Reading::DurableTried(cut::durable(attempt, dir)?),
         Read::Rules { interposer, set } => Reading::Rules(interpose::facts(dir, interposer, set)?),
+        Read::Struck { interposer, set } => {
+            Reading::Struck(interpose::all_struck(dir, interposer, set)?)
+        }
         Read::Trace { interposer, from } => {
             Reading::Trace(io_trace::piece(dir, interposer, *from)?)
         }

@@ -14,6 +14,7 @@ mod decide;
 mod delay;
 #[cfg(test)]
 mod model_tests;
+mod packed;
 mod rot;
 mod set;
 mod sets;

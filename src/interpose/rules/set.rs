@@ -1,7 +1,7 @@
 //! A set of rules with its counts: shared by every thread that serves operations.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -15,9 +15,10 @@ use super::{
     compiled::Compiled,
     decide::{Count, Hash, fires},
     delay::delay,
+    packed::{Again, Packed},
 };
 use crate::{
-    protocol::{Counted, IoAction, IoOp, IoRule, LISTED, Struck},
+    protocol::{AllStruck, IoAction, IoOp, IoRule, LISTED, Series, Struck},
     units::Percent,
 };
 
@@ -49,7 +50,7 @@ pub struct RuleSet {
     seed: u64,
     rules: Vec<Compiled>,
     /// Just these are hit; none where the triggers decide.
-    again: Option<HashSet<Counted>>,
+    again: Option<Again>,
     counts: [Mutex<Counts>; SHARDS],
     done: Arc<Done>,
 }
@@ -61,6 +62,7 @@ struct Done {
     matched: AtomicU64,
     overflowed: AtomicBool,
     hits: Mutex<Hits>,
+    packed: Mutex<Packed>,
 }
 
 /// Operations that were hit; those of trials are not among them.
@@ -85,8 +87,8 @@ impl RuleSet {
 
     /// These, hitting of all but trials and looks of our own just what is named, where something is.
     #[must_use]
-    pub fn striking(self, again: Option<Vec<Counted>>) -> Self {
-        Self { again: again.map(|which| which.into_iter().collect()), ..self }
+    pub fn striking(self, again: Option<Vec<Series>>) -> Self {
+        Self { again: again.map(Again::new), ..self }
     }
 
     /// No rules, and what these have counted and listed.
@@ -144,6 +146,12 @@ impl RuleSet {
         self.done.hits.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// All of them, by their numbers.
+    #[must_use]
+    pub fn all_hits(&self) -> AllStruck {
+        self.done.packed.lock().unwrap_or_else(PoisonError::into_inner).all()
+    }
+
     /// What happens to an operation, `since` the set was armed. Counts it.
     pub fn strike(
         &self,
@@ -186,7 +194,7 @@ impl RuleSet {
         strike
     }
 
-    /// Counts a hit, and lists it where it is one of the first.
+    /// Counts a hit, and lists it where it is one of the first; of all others the number is kept.
     fn list(
         &self,
         call: &Call<'_>,
@@ -194,6 +202,11 @@ impl RuleSet {
         (rule, number): (usize, Option<u64>),
         strike: &Strike,
     ) {
+        let rule = u32::try_from(rule).unwrap_or(u32::MAX);
+        let packed = &self.done.packed;
+        let mut packed = packed.lock().unwrap_or_else(PoisonError::into_inner);
+        packed.add((rule, call.op), call.path, number);
+        drop(packed);
         let mut hits = self.done.hits.lock().unwrap_or_else(PoisonError::into_inner);
         hits.number += 1;
         if hits.number > LISTED {
@@ -202,7 +215,7 @@ impl RuleSet {
         let (offset, bytes) = call.span.unzip();
         let struck = Struck {
             at_us: u64::try_from(since.as_micros()).unwrap_or(u64::MAX),
-            rule: u32::try_from(rule).unwrap_or(u32::MAX),
+            rule,
             op: call.op,
             path: call.path.to_owned(),
             offset,
@@ -218,9 +231,8 @@ impl RuleSet {
     /// none that was named.
     fn names(&self, rule: usize, call: &Call<'_>, number: Option<u64>) -> Option<bool> {
         let again = self.again.as_ref().filter(|_| !call.trial && !call.ours)?;
-        let (rule, path) = (u32::try_from(rule).ok()?, call.path.to_owned());
-        let of = |number| again.contains(&Counted { rule, op: call.op, path, number });
-        Some(number.is_some_and(of))
+        let rule = u32::try_from(rule).ok()?;
+        Some(number.is_some_and(|number| again.has((rule, call.op), call.path, number)))
     }
 
     /// Looks of our own are counted for themselves: how often we look must not decide which of the
@@ -372,7 +384,8 @@ mod tests {
         assert!(write_to(&set, "trial", 0, true).is_none());
         assert!(!write_to(&set, "trial", 0, true).is_none(), "trials are counted for themselves");
         // 3 of a path that shares its count are nobody's third
-        let third = Counted { rule: 0, op: IoOp::Write, path: "new".into(), number: 3 };
+        let numbers = [3].into_iter().collect();
+        let third = Series { rule: 0, op: IoOp::Write, path: "new".into(), numbers };
         let again = every_second_write().striking(Some(vec![third]));
         let struck = |set: &RuleSet| [0; 3].map(|at| !write_to(set, "new", at, false).is_none());
         assert_eq!(struck(&again), [false, false, true]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     plan::Case,
-    protocol::{IoOp, RuleFacts, Struck},
+    protocol::{AllStruck, IoOp, Op, RuleFacts, Series, Struck},
     run::{Event, FaultRecord, Origin, RunRecord, RunStart, Stamped, Strikes},
     scenario::Hypothesis,
     verdict::{Ending, Verdict},
@@ -145,7 +145,9 @@ async fn what_cannot_be_the_same_again_is_refused_before_anything_runs() {
 async fn what_did_not_come_is_named_and_what_is_a_consequence_is_not_awaited() {
     let listed = vec![struck(Some(3)), struck(None), struck(Some(9))];
     let strikes = of(&record(3, listed).await).unwrap();
-    let compare = |now: &[Struck]| strikes.compare(("t", "broken"), Some(now)).unwrap();
+    let compare = |now: &[Struck]| {
+        strikes.compare(("t", "broken"), Some((now, &AllStruck::of(now)))).unwrap()
+    };
     let elsewhere = Struck { offset: Some(5), ..struck(Some(3)) };
     let (verdict, why) = compare(std::slice::from_ref(&elsewhere));
     assert_eq!(verdict, Verdict::Inconclusive);
@@ -166,6 +168,58 @@ async fn what_did_not_come_is_named_and_what_is_a_consequence_is_not_awaited() {
     let (unknown, _) = strikes.compare(("t", "broken"), None).unwrap();
     assert_eq!(unknown, Verdict::Inconclusive);
     assert_eq!(strikes.compare(("t", "other"), None), None);
+}
+
+/// So many operations of a kind on a path.
+fn series(numbers: std::ops::RangeInclusive<u64>) -> Vec<Series> {
+    let numbers = numbers.collect();
+    vec![Series { rule: 0, op: IoOp::Write, path: "out".into(), numbers }]
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_are_listed_are_struck_again_as_long_as_their_numbers_are_known() {
+    let mut known = record(1000, vec![struck(Some(1))]).await;
+    let all = AllStruck { series: series(1..=1000), ..AllStruck::default() };
+    known.cases[0].faults[0].all_struck = Some(all.clone());
+    let strikes = of(&known).unwrap();
+    let compare = |all: &AllStruck| strikes.compare(("t", "broken"), Some((&[], all))).unwrap();
+    assert_eq!(compare(&all), (Verdict::Pass, "1000 of 1000 that `k1` struck".to_owned()));
+    let (verdict, why) = compare(&AllStruck { series: series(1..=900), ..AllStruck::default() });
+    let said = "900 of 1000 that `k1` struck; these did not come: write 901 of `out`, ";
+    assert!(verdict == Verdict::Inconclusive && why.starts_with(said), "{why}");
+    assert!(why.ends_with("write 905 of `out`, …"), "{why}");
+
+    known.cases[0].faults[0].struck = Some((1001, vec![struck(Some(1))]));
+    let cut = AllStruck { left_out: 1, ..all };
+    known.cases[0].faults[0].all_struck = Some(cut);
+    let cut = of(&known).unwrap_err();
+    assert!(cut.contains("struck 1001 operations in `k1`, and the first 1000"), "{cut}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_numbers_of_all_that_was_struck_are_in_the_events_and_are_armed_again() {
+    let all = AllStruck { series: series(1..=1000), ..AllStruck::default() };
+    let facts = RuleFacts { hit: 1000, struck: vec![struck(Some(1))], ..RuleFacts::default() };
+    let of_it = all.clone();
+    let bench = Bench::of(BROKEN).on("reverting broken", 0, move |scene| {
+        scene.world(|world| {
+            world.beneath.interposed.rules = Some(facts);
+            world.beneath.interposed.all_struck = Some(of_it);
+        });
+    });
+    let ran = bench.run().await;
+    assert_eq!(ran.case("t").faults[0].all_struck, Some(all.clone()), "{}", ran.told());
+    let mut known = record(1000, vec![struck(Some(1))]).await;
+    known.cases[0].faults[0].all_struck = Some(all.clone());
+    let ran = replayed(BROKEN, of(&known).unwrap(), None).await;
+    ran.scene.world(|world| {
+        let mut ops = world.applied.iter().flat_map(|entry| &entry.ops);
+        let armed = ops.find_map(|op| match op {
+            Op::ArmRules { again, .. } => again.clone(),
+            _ => None,
+        });
+        assert_eq!(armed, Some(all.series.clone()));
+    });
 }
 
 /// Two faults, one after the other. On the bench nobody sees the effect of the first, and the second is

@@ -10,7 +10,9 @@ use std::{
 use keelhaul::{
     host::io_trial::Tries,
     interpose::control::{Answer, Ask},
-    protocol::{Counted, Delay, IoAction, IoOp, IoRule, Struck, Trigger, mark_of_set},
+    protocol::{
+        AllStruck, Counted, Delay, IoAction, IoOp, IoRule, Series, Struck, Trigger, mark_of_set,
+    },
 };
 
 use super::mounted::{Ext4, MARK, Mounted, can_be_tried, rule};
@@ -110,7 +112,7 @@ fn what_was_struck_is_struck_again_under_another_seed_and_by_any_trigger() {
         let when = Trigger { probability: Some(share.parse().unwrap()), ..Trigger::default() };
         vec![IoRule { when, ..rule(&[IoOp::Write], EIO) }]
     };
-    let kept = |name: &str, (seed, rules, again): (u64, Vec<IoRule>, Option<Vec<Counted>>)| {
+    let kept = |name: &str, (seed, rules, again): (u64, Vec<IoRule>, Option<Vec<Series>>)| {
         let mounted = Mounted::over(&ext4.directory(name), rules.clone());
         let arm = Ask::Arm { set: "set".into(), seed, rules, again };
         assert_eq!(mounted.ask(&arm), Answer::Done);
@@ -124,7 +126,7 @@ fn what_was_struck_is_struck_again_under_another_seed_and_by_any_trigger() {
     let named: Vec<Counted> = struck.iter().filter_map(Struck::counted).collect();
     assert_eq!(named.len(), 100 - first.len());
     for (name, share) in [("again", share("30%")), ("rarely", share("1%"))] {
-        let (again, struck_again) = kept(name, (8, share, Some(named.clone())));
+        let (again, struck_again) = kept(name, (8, share, Some(AllStruck::of(&struck).series)));
         assert_eq!(again, first, "{name}");
         let counted: Vec<Counted> = struck_again.iter().filter_map(Struck::counted).collect();
         assert_eq!(counted, named, "{name}");
@@ -132,6 +134,32 @@ fn what_was_struck_is_struck_again_under_another_seed_and_by_any_trigger() {
     // where nothing was struck nothing is
     let (none, struck) = kept("none", (7, share("100%"), Some(Vec::new())));
     assert_eq!((none.len(), struck.len()), (100, 0));
+}
+
+#[test]
+fn more_than_are_listed_are_struck_again_one_by_one() {
+    if !can_be_tried() {
+        return;
+    }
+    let ext4 = Ext4::new();
+    let when = Trigger { probability: Some("50%".parse().unwrap()), ..Trigger::default() };
+    let rules = vec![IoRule { when, ..rule(&[IoOp::Write], EIO) }];
+    let kept = |name: &str, (seed, again): (u64, Option<Vec<Series>>)| {
+        let mounted = Mounted::over(&ext4.directory(name), rules.clone());
+        let (set, rules) = ("set".to_owned(), rules.clone());
+        assert_eq!(mounted.ask(&Ask::Arm { set, seed, rules, again }), Answer::Done);
+        let file = File::create(mounted.at().join("file")).unwrap();
+        let kept: Vec<u64> = (0..5000).filter(|n| file.write_at(b"x", *n).is_ok()).collect();
+        let asked = mounted.ask(&Ask::Struck { set: "set".into() });
+        let Answer::Struck(Some(all)) = asked else { panic!("{asked:?}") };
+        assert_eq!(all.numbered(), 5000 - kept.len() as u64);
+        assert_eq!((all.uncounted, all.left_out, mounted.facts().struck.len()), (0, 0, 200));
+        (kept, all.series)
+    };
+    let (first, series) = kept("first", (7, None));
+    assert!((2000..3000).contains(&first.len()), "{}", first.len());
+    let (again, same) = kept("again", (8, Some(series.clone())));
+    assert!(again == first && same == series);
 }
 
 #[test]
