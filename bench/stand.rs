@@ -91,6 +91,7 @@ impl Stand {
             first: None,
             seed: 7,
             kept: false,
+            traced: false,
         };
         let prepared = fault.prepare(&cx).await?;
         let what = fault.name().to_owned();

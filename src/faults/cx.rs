@@ -33,6 +33,8 @@ pub struct Cx<'a> {
     pub first: Option<&'a serde_json::Value>,
     /// Decides what a probability hits.
     pub seed: u64,
+    /// What is done through an interposer is traced, operation by operation.
+    pub traced: bool,
     /// The container has ended since the act: what its mounts were then is looked at.
     pub kept: bool,
 }

@@ -90,6 +90,7 @@ impl Aim<'_> {
             mark: mark(&name),
             name: name.clone(),
             expected: rules.clone(),
+            traced: cx.traced,
         };
         let (interposer, seed) = (name.clone(), cx.seed);
         let arm = Op::ArmRules { interposer, set: set.clone(), seed, rules, again: None };

@@ -261,6 +261,7 @@ impl Fake {
             share: 1.0,
             first: None,
             kept: false,
+            traced: false,
             seed: 7,
         }
     }

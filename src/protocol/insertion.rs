@@ -21,6 +21,9 @@ pub enum InsertionOp {
         mark: String,
         /// Rules that may come. Files that none of them can hit are left to the kernel.
         expected: Vec<IoRule>,
+        /// Every operation is traced, and no file is left to the kernel.
+        #[serde(default)]
+        traced: bool,
     },
     /// Put its rules out of force and detach it. What was opened through it goes on until it is
     /// closed, or until the helper ends; one that does not answer is cut off. Nothing to do once

@@ -141,8 +141,11 @@ pub enum Event {
     IoTraced {
         /// Case id.
         case: String,
-        /// Name of the volume.
+        /// Name of the volume; of the fault, where one inserted the interposer.
         volume: String,
+        /// A fault did.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        inserted: bool,
         /// Where it is, and how much is in it.
         trace: IoTrace,
     },

@@ -31,6 +31,14 @@ pub fn trace_file(case: (&str, u32), volume: &str) -> PathBuf {
     Path::new("io-traces").join(case_name(case)).join(format!("{}.jsonl", safe_name(volume)))
 }
 
+/// The trace of an interposer that a fault has inserted, the n-th of that fault:
+/// `io-traces/<case>/inserted/<fault>.jsonl`.
+#[must_use]
+pub(super) fn inserted_trace_file(case: (&str, u32), fault: &str, nth: usize) -> PathBuf {
+    let name = if nth > 1 { safe_name(&format!("{fault}#{nth}")) } else { safe_name(fault) };
+    Path::new("io-traces").join(case_name(case)).join("inserted").join(format!("{name}.jsonl"))
+}
+
 /// A retry has a directory of its own.
 fn case_name((case, attempt): (&str, u32)) -> String {
     let name = safe_name(case);
@@ -68,6 +76,10 @@ mod tests {
         assert_eq!(state(2, 3), Path::new("crash-states/a.attempt-2/records-3.crash"));
         assert_eq!(log_file(("a/b", 1), "web").extension().unwrap(), "log");
         assert_eq!(trace_file(("a", 2), "x"), Path::new("io-traces/a.attempt-2/x.jsonl"));
+        let inserted = |fault, nth| inserted_trace_file(("a", 1), fault, nth);
+        assert_eq!(inserted("x", 1), Path::new("io-traces/a/inserted/x.jsonl"));
+        let names = [inserted("x", 1), inserted("x", 2), inserted("x", 3), inserted("x#2", 1)];
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), 3, "{names:?}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     faults::{Cx, Effect, FaultError, FaultSpec, Kind, Part, Prepared, Site},
-    protocol::{Entry, Op, Outcome},
+    protocol::{Entry, InsertionOp, Op, Outcome},
     scenario::Hypothesis,
     verdict::Verdict,
 };
@@ -193,6 +193,11 @@ fn arm(world: &World, call: &Call<'_>, ops: &mut [Op]) -> Vec<Armed> {
     // what it strikes is asked of one set, and known before from the fault alone
     debug_assert_eq!(armed.len(), usize::from(call.fault.strikes().is_some()));
     world.rules_are_of(&call.id, sets(&armed));
+    for op in ops {
+        if let Op::Insertion(InsertionOp::Insert { name, .. }) = op {
+            world.inserts(&call.id, name);
+        }
+    }
     armed
 }
 

@@ -2,15 +2,22 @@
 //! the run's own clock, the ids of its faults, and no secret.
 
 use std::{
+    collections::BTreeMap,
     fmt, fs,
     fs::File,
     io::{BufWriter, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{event::Event, files::trace_file, interrupt::LOGS, redact::Redactor, world::World};
+use super::{
+    event::Event,
+    files::{inserted_trace_file, trace_file},
+    interrupt::LOGS,
+    redact::Redactor,
+    world::World,
+};
 use crate::{
     plan::Case,
     protocol::{FETCHING, MOST_TRACED, Read, Reading, TraceFacts, TracePiece, TracedOp},
@@ -45,34 +52,68 @@ impl fmt::Display for IoTrace {
     }
 }
 
+/// What was traced.
+struct Traced {
+    /// Name of the volume, or of the fault.
+    of: String,
+    inserted: bool,
+    interposer: String,
+    /// Below the directory of the reports.
+    file: PathBuf,
+}
+
 /// Brings them all, each within its time.
 pub(super) async fn bring(world: &World, attempt: u32) {
     if !world.trace_io {
         return;
     }
-    let all = &world.case.scenario.volumes;
-    let volumes: Vec<_> = all.iter().filter(|(name, spec)| is_traced(name, spec)).collect();
-    if volumes.is_empty() {
-        world.note("nothing is traced: no volume of this case has `interpose: file`");
+    let case = (world.case.id.as_str(), attempt);
+    let all: Vec<_> = volumes(world, case).chain(inserted(world, case)).collect();
+    if all.is_empty() {
+        world.note(
+            "nothing is traced: no volume of this case has `interpose: file`, and no fault inserted an \
+             interposer",
+        );
     }
-    for (volume, _) in volumes {
-        let trace = one(world, attempt, volume).await;
-        let (case, volume) = (world.id(), volume.clone());
-        world.emit(Event::IoTraced { case, volume, trace });
+    for traced in all {
+        let trace = one(world, &traced).await;
+        let Traced { of: volume, inserted, .. } = traced;
+        world.emit(Event::IoTraced { case: world.id(), volume, inserted, trace });
     }
+}
+
+fn volumes<'w>(world: &'w World, case: (&'w str, u32)) -> impl Iterator<Item = Traced> + 'w {
+    let all = world.case.scenario.volumes.iter();
+    all.filter(|(name, spec)| is_traced(name, spec)).map(move |(name, _)| Traced {
+        of: name.clone(),
+        inserted: false,
+        interposer: object_name(&world.run, name),
+        file: trace_file(case, name),
+    })
 }
 
 fn is_traced(name: &str, spec: &VolumeSpec) -> bool {
     spec.interpose() == Some(Layer::File) && !Case::is_theirs(name)
 }
 
-async fn one(world: &World, attempt: u32, volume: &str) -> IoTrace {
+/// One fault may insert several, one after the other.
+fn inserted<'w>(world: &'w World, case: (&'w str, u32)) -> impl Iterator<Item = Traced> + 'w {
+    let mut many = BTreeMap::<String, usize>::new();
+    world.inserted().into_iter().map(move |(fault, interposer)| {
+        let nth = many.entry(fault.clone()).or_default();
+        *nth += 1;
+        let file = inserted_trace_file(case, &fault, *nth);
+        Traced { of: fault, inserted: true, interposer, file }
+    })
+}
+
+async fn one(world: &World, traced: &Traced) -> IoTrace {
     let Some(directory) = world.recorder.directory() else {
         let why = Some("there are no reports to keep it in".to_owned());
         return IoTrace { why, ..IoTrace::default() };
     };
-    let path = directory.join(trace_file((&world.case.id, attempt), volume));
-    let mut bringing = match Bringing::new(world, volume, &path) {
+    let path = directory.join(&traced.file);
+    let mut bringing = match Bringing::new(world, &traced.interposer, &path) {
         Ok(bringing) => bringing,
         Err(error) => {
             let why = Some(format!("`{}`: {error}", path.display()));
@@ -103,10 +144,10 @@ struct Bringing<'a> {
 }
 
 impl<'a> Bringing<'a> {
-    fn new(world: &'a World, volume: &str, path: &Path) -> std::io::Result<Self> {
+    fn new(world: &'a World, interposer: &str, path: &Path) -> std::io::Result<Self> {
         path.parent().map_or(Ok(()), fs::create_dir_all)?;
         let file = BufWriter::new(File::create(path)?);
-        let (interposer, redactor) = (object_name(&world.run, volume), world.recorder.redactor());
+        let (interposer, redactor) = (interposer.to_owned(), world.recorder.redactor());
         let (shift_us, facts) = (None, None);
         Ok(Self { world, interposer, redactor, file, shift_us, facts, operations: 0 })
     }

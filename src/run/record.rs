@@ -387,8 +387,9 @@ impl CaseRecord {
                 self.logs.push(LogRecord { service, text, lines_us });
             }
             Event::Noted { text, .. } | Event::Attention { text, .. } => self.note(at, text),
-            Event::IoTraced { volume, trace, .. } => {
-                self.note(at, format!("trace of `{volume}`: {trace}"));
+            Event::IoTraced { volume, inserted, trace, .. } => {
+                let what = if inserted { "what was inserted by " } else { "" };
+                self.note(at, format!("trace of {what}`{volume}`: {trace}"));
             }
             Event::Saved { again, .. } => self.start.again = again,
             Event::RolledBack { report, recover, .. } => self.rollback = Some((report, recover)),

@@ -58,6 +58,7 @@ pub(super) fn cx<'a>(world: &'a World, site: &'a Site) -> Cx<'a> {
         run: &world.run,
         seed: world.case.seed,
         kept: false,
+        traced: world.trace_io,
         // whatever the scenario allows: it speaks of the host, not of somebody's containers
         host_wide: world.case.scenario.allow.contains(&Allow::HostWide) && !attached,
         attached,

@@ -79,6 +79,8 @@ struct State {
     recovery_us: Option<u64>,
     /// Ids of faults, by the names of their sets of rules.
     rules: BTreeMap<String, String>,
+    /// Interposers that faults have inserted: the fault's id, and the name.
+    inserted: Vec<(String, String)>,
     /// Entries that the keeper reverted by itself, and nobody has asked about yet.
     expired: Vec<Undone>,
     findings: Findings,
@@ -174,6 +176,16 @@ impl World {
     /// The fault whose set of rules has this name.
     pub(super) fn fault_of_rules(&self, set: &str) -> Option<String> {
         self.state().rules.get(set).cloned()
+    }
+
+    /// A fault inserts this interposer.
+    pub(super) fn inserts(&self, fault: &str, interposer: &str) {
+        self.state().inserted.push((fault.to_owned(), interposer.to_owned()));
+    }
+
+    /// Interposers that faults have inserted, and by which.
+    pub(super) fn inserted(&self) -> Vec<(String, String)> {
+        self.state().inserted.clone()
     }
 
     pub(super) fn note(&self, text: impl Into<String>) {

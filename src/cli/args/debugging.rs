@@ -13,8 +13,9 @@ pub(in crate::cli) struct Debugging {
     #[arg(long, help_heading = "Debugging")]
     pub(in crate::cli) hold: bool,
 
-    /// Write every operation on volumes with `interpose: file` to `io-traces` beside the reports. No
-    /// file is left to the kernel then: reads and writes take several times as long.
+    /// Write every operation on volumes with `interpose: file`, and through what `insert: true` inserts,
+    /// to `io-traces` beside the reports. No file is left to the kernel then: reads and writes take
+    /// several times as long.
     #[arg(long, help_heading = "Debugging")]
     pub(in crate::cli) trace_io: bool,
 

@@ -16,6 +16,7 @@ use super::{
     image,
     interpose::{self, ANSWER, DIRECTORY, is_gone, socket, sys},
     interposers::End,
+    io_trace,
     mount::{refuse_shared, undone},
     place::{beside, init},
 };
@@ -43,7 +44,7 @@ const NO_FILES: [&str; 8] =
 /// Performs one.
 pub(super) fn act(op: &InsertionOp, cx: &Context) -> Done {
     match op {
-        InsertionOp::Insert { place, mount, name, mark, expected } => {
+        InsertionOp::Insert { place, mount, name, mark, expected, traced } => {
             // one plain component
             image::own(&cx.dir, DIRECTORY, name)?;
             let target = init(place)?;
@@ -57,7 +58,7 @@ pub(super) fn act(op: &InsertionOp, cx: &Context) -> Done {
                 expected: expected.clone(),
                 // what was there before us has promises of its own, and none is known
                 durability: Durability::default(),
-                trace: None,
+                trace: io_trace::wanted(&cx.dir, name, *traced)?,
             };
             insert(target, name, &below.at, setup, cx)
         }

@@ -16,6 +16,7 @@ use crate::{
         TraceTo,
         control::{self, Answer, Ask},
         now_us,
+        serve::traced_file,
     },
     protocol::{MOST_TRACED, TraceFacts, TracePiece},
 };
@@ -52,17 +53,23 @@ pub(super) fn piece(dir: &Path, name: &str, from: u64) -> Result<TracePiece, Hel
     Ok(TracePiece { facts, bytes, now_us: now_us(), lines })
 }
 
-/// How much there is; none where the interposer is gone.
+/// How much there is; none where the interposer is gone, and has not ended by itself.
 fn facts(dir: &Path, name: &str) -> Result<Option<TraceFacts>, HelperError> {
-    match control::ask(&socket(dir, name), &Ask::Traced, ANSWER) {
+    let at = socket(dir, name);
+    match control::ask(&at, &Ask::Traced, ANSWER) {
         Ok(Answer::Traced(Some(facts))) => Ok(Some(facts)),
         Ok(Answer::Traced(None)) => {
             Err(HelperError::Refused(format!("`{name}` has no trace, or not in time")))
         }
         Ok(other) => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),
-        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) if is_gone(&error) => Ok(left(&traced_file(&at))),
         Err(error) => Err(unreachable(name, &error)),
     }
+}
+
+/// What one that has ended by itself has said of it.
+fn left(file: &Path) -> Option<TraceFacts> {
+    serde_json::from_str(&fs::read_to_string(file).ok()?).ok()
 }
 
 fn lines(path: &Path, from: u64) -> std::io::Result<String> {

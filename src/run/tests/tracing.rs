@@ -3,7 +3,10 @@
 use std::{fs, path::Path};
 
 use super::*;
-use crate::protocol::{Op, TraceFacts, TracedOp};
+use crate::{
+    faults::testing,
+    protocol::{InsertionOp, Op, TraceFacts, TracedOp},
+};
 
 const INTERPOSED: &str = "\
 services:
@@ -92,4 +95,35 @@ async fn what_cannot_be_traced_is_told() {
     let ran = Bench::of(&steps).options(|options| options.trace_io = true).run().await;
     let notes = ran.case("t").notes.join("\n");
     assert!(notes.contains("no volume of this case has `interpose: file`"), "{notes}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_fault_inserts_is_traced_and_named_by_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let inserted = INTERPOSED
+        .replace("{ bind: { interpose: file } }", "{ bind: {} }")
+        .replace("ops: [write] }", "ops: [write], insert: true }");
+    let facts = TraceFacts { kept: 2, ..TraceFacts::default() };
+    let ran = Bench::of(&inserted)
+        .options(|options| options.trace_io = true)
+        .reports(dir.path())
+        .on("started", 0, move |scene| {
+            scene.world(|world| {
+                let mut directory = testing::file(2, 2);
+                directory.kind = "directory".into();
+                world.files.insert("/data".into(), directory);
+                world.beneath.interposed.trace = Some((Some(facts), lines("x")));
+            });
+        })
+        .run()
+        .await;
+    let notes = ran.case("t").notes.join("\n");
+    assert!(notes.contains("trace of what was inserted by `broken`: 2 operations in "), "{notes}");
+    let text = fs::read_to_string(dir.path().join("io-traces/t/inserted/broken.jsonl")).unwrap();
+    assert_eq!(text.lines().count(), 2);
+    ran.scene.world(|world| {
+        let mut ops = world.applied.iter().flat_map(|entry| &entry.ops);
+        let told = |op: &Op| matches!(op, Op::Insertion(InsertionOp::Insert { traced: true, .. }));
+        assert!(ops.any(told), "the interposer was told");
+    });
 }

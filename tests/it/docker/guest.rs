@@ -58,8 +58,8 @@ fn touch(path: &str) -> i32 {
 fn appends(path_and_count: &str) -> i32 {
     let (path, count) = path_and_count.split_once(' ').unwrap();
     let mut file = std::fs::File::options().append(true).create(true).open(path).unwrap();
-    for n in 0..count.parse::<u8>().unwrap() {
-        let _ = file.write_all(&[n]);
+    for n in 0..count.parse::<u32>().unwrap() {
+        let _ = file.write_all(&n.to_le_bytes()[..1]);
     }
     0
 }

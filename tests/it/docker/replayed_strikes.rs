@@ -5,7 +5,7 @@
 use std::fs;
 
 use keelhaul::{
-    protocol::{Counted, Struck},
+    protocol::{Counted, Struck, TracedOp},
     run::RunRecord,
     runtime::{Docker, ImageRef, PullPolicy, Runtime, SPECIMEN_IMAGE},
     verdict::Verdict,
@@ -33,6 +33,15 @@ steps:
   - revert: broken
 "#
     )
+}
+
+/// Likewise, where nothing lies under the volume: what strikes is inserted.
+fn inserted(image: &str, appends: usize) -> String {
+    let scenario = scenario(image, appends);
+    let plain = scenario.replace("{ docker: { interpose: file } }", "{ docker: {} }");
+    let inserted = plain.replace("files: out,", "files: out, insert: true,");
+    assert!(plain != scenario && inserted != plain);
+    inserted
 }
 
 /// What the fault struck, in order.
@@ -99,4 +108,42 @@ async fn a_replay_strikes_the_same_operations_under_another_seed_and_says_what_d
     let unknown = test.keelhaul(&["run", "few.yaml", "--replay", "k000000"]);
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
     assert!(unknown.stderr.contains("the newest runs in"), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn more_than_are_listed_are_struck_again_through_what_is_inserted_and_traced() {
+    let image = ImageRef { name: SPECIMEN_IMAGE.to_owned(), pull: PullPolicy::Never };
+    let docker = Docker::connect(None).expect("these tests need a container engine");
+    let image = docker.ensure_image(&image).await.unwrap();
+    let test = Test::new();
+    test.scenario("many.yaml", &inserted(&image, 1000));
+    let run = |seed: &str, more: &[&str]| {
+        let ran =
+            test.keelhaul(&[&["run", "many.yaml", "--trace-io", "--seed", seed], more].concat());
+        (ran, test.run_id(), test.record())
+    };
+    let all_of = |record: &RunRecord| record.cases[0].faults[0].all_struck.clone().unwrap();
+    let (ran, first, record) = run("1", &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let wanted = all_of(&record);
+    let many = wanted.numbered();
+    assert!((300..500).contains(&many), "{many}");
+    assert_eq!((wanted.uncounted, wanted.left_out), (0, 0));
+
+    // every operation is there, with the fault that struck it
+    let trace = test.path("reports").join(&first).join("io-traces/replayed/inserted/broken.jsonl");
+    let text = fs::read_to_string(&trace).unwrap();
+    let ops: Vec<TracedOp> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let writes = ops.iter().filter(|op| op.op == "write" && op.path == "out");
+    assert_eq!(writes.clone().count(), 1000);
+    let struck = writes.filter(|op| op.rules == ["broken"] && op.errno.as_deref() == Some("EIO"));
+    assert_eq!(struck.count() as u64, many);
+    let notes = record.cases[0].notes.join("\n");
+    assert!(notes.contains("trace of what was inserted by `broken`: "), "{notes}");
+    assert!(!notes.contains("not known"), "{notes}");
+
+    let (ran, _, again) = run("2", &["--replay", &first]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(all_of(&again), wanted);
+    assert_eq!(replay(&again), (Verdict::Pass, format!("{many} of {many} that `{first}` struck")));
 }

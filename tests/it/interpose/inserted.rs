@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -12,11 +12,11 @@ use std::{
 use keelhaul::{
     host::{mountinfo::MountTable, process::Identity},
     interpose::{
-        Beneath, Setup,
+        Beneath, Setup, TraceTo,
         control::{self, Answer, Ask},
-        serve::{Orders, READY, Serve, facts_file},
+        serve::{Orders, READY, Serve, facts_file, traced_file},
     },
-    protocol::{Durability, IoAction, IoOp},
+    protocol::{Durability, IoAction, IoOp, TraceFacts, TracedOp},
 };
 
 use super::mounted::{can_be_tried, rule};
@@ -70,7 +70,26 @@ impl Drop for Shell {
     }
 }
 
-/// Inserts one that fails every read.
+fn trace(socket: &Path) -> PathBuf {
+    socket.with_extension("trace")
+}
+
+/// What one that has ended has left of its trace is whole, and says how much that is.
+fn was_traced(socket: &Path) {
+    let facts = fs::read_to_string(traced_file(socket)).unwrap();
+    let facts: TraceFacts = serde_json::from_str(&facts).unwrap();
+    let text = fs::read_to_string(trace(socket)).unwrap();
+    let ops: Vec<TracedOp> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((facts.kept, facts.dropped, facts.after_end), (ops.len() as u64, 0, 0));
+    let struck = ops.iter().find(|op| op.op == "read" && op.errno.is_some());
+    assert_eq!(
+        struck.map(|op| (op.path.as_str(), &op.rules[..])),
+        Some(("f", &["set".to_owned()][..]))
+    );
+    assert!(ops.iter().any(|op| op.op == "write" && op.moved == Some(5)), "{text}");
+}
+
+/// Inserts one that fails every read, and traces all.
 fn insert(shell: &Shell, socket: &Path) -> Child {
     let target = shell.identity();
     let mount = MountTable::of(target).unwrap().covering(Path::new(AT)).unwrap().id;
@@ -83,7 +102,7 @@ fn insert(shell: &Shell, socket: &Path) -> Child {
         options: vec!["nosuid".into(), "noatime".into()],
         expected: rules.clone(),
         durability: Durability::default(),
-        trace: None,
+        trace: Some(TraceTo { file: trace(socket), most: 1 << 20 }),
     };
     let serve = Serve::Files { setup: Box::new(setup), at: AT.into(), within: Some(target) };
     let orders = Orders { serve, socket: socket.to_owned(), ends_with: None };
@@ -142,6 +161,7 @@ fn it_reaches_what_is_opened_later_and_ends_with_the_last_file() {
         assert!(ends(&mut child), "nobody uses it");
         let facts = fs::read_to_string(facts_file(&socket)).unwrap();
         assert!(facts.contains("\"armed\":false") && facts.contains("\"hit\":1"), "{facts}");
+        was_traced(&socket);
     }
 }
 
