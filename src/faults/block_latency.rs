@@ -110,6 +110,10 @@ impl Fault for BlockLatency {
         self.when.until.is_some()
     }
 
+    fn grows_for(&self) -> Duration {
+        self.slow().grows_for(&self.when)
+    }
+
     fn strikes(&self) -> Option<Layer> {
         Some(Layer::Block)
     }

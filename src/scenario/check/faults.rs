@@ -3,17 +3,22 @@
 use super::{Cx, attach, profiles, targets};
 use crate::{
     diagnostic::closest,
-    faults::{Declared, FaultSpec, Kind, Target},
+    faults::{Declared, FaultSpec, Kind, Profile, Target},
     protocol::Capability,
     runtime::ENGINE_IMAGE,
     scenario::{Action, InjectStep, load::Seg},
+    units::Duration,
 };
+
+/// A look at what ends by itself takes its time.
+const SHORTEST: Duration = Duration::from_millis(500);
 
 /// Checks them.
 pub(super) fn check(cx: &mut Cx<'_>) {
     for (i, step) in cx.scenario.steps.iter().enumerate() {
         if let Action::Inject(inject) = &step.action {
             lasts(cx, i, inject);
+            grows(cx, i, inject);
             profiles::check(cx, i, inject);
             if targets::check(cx, i, &inject.fault) {
                 for target in cx.scenario.objects(&inject.fault) {
@@ -36,6 +41,24 @@ fn lasts(cx: &mut Cx<'_>, i: usize, inject: &InjectStep) {
         );
         cx.report(&["steps".into(), i.into(), "for".into()], text);
     }
+}
+
+/// What grows is looked at when all of it is there, and is to be in force then.
+fn grows(cx: &mut Cx<'_>, i: usize, inject: &InjectStep) {
+    let whole = inject.fault.grows_for();
+    let (lasts, key, path): (_, _, &[&'static str]) = match inject.profile {
+        Profile::Intermittent { on, .. } => (Some(on), "on", &["profile", "intermittent", "on"]),
+        _ => (inject.lasts, "for", &["for"]),
+    };
+    let short = |lasts: &Duration| lasts.0 < whole.0.saturating_add(SHORTEST.0);
+    let Some(lasts) = lasts.filter(short).filter(|_| whole > Duration::default()) else { return };
+    let (name, least) = (inject.fault.name(), Duration(whole.0.saturating_add(SHORTEST.0)));
+    let text = format!(
+        "`{key}: {lasts}` is over before `{name}` can be seen, all of which is there {whole} after the \
+         injection\n\nhint: write `{key}: {least}` or more"
+    );
+    let at = [Seg::Key("steps"), i.into()].into_iter().chain(path.iter().map(|key| Seg::Key(key)));
+    cx.report(&at.collect::<Vec<_>>(), text);
 }
 
 /// The fault and the one object that it acts on.
