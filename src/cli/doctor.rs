@@ -119,6 +119,8 @@ fn about_host(host: &HostFacts) -> String {
     let present: Vec<_> =
         known.into_iter().filter(|name| host.filesystems.iter().any(|fs| fs == name)).collect();
     let _ = writeln!(text, "  {:<12} {}", "filesystems", present.join(" "));
+    let nfs = nfs_client(host).map_or_else(|| "yes".to_owned(), |why| format!("no: {why}"));
+    let _ = writeln!(text, "  {:<12} {nfs}", "nfs client");
     // no fault needs it: where memory is short, a disk of ours is safer with it
     let steady = [("locked memory", &host.locked_memory), ("io flusher", &host.io_flusher)];
     for (what, ready) in steady {
@@ -129,6 +131,16 @@ fn about_host(host: &HostFacts) -> String {
         let _ = writeln!(text, "  {what:<13} {said}");
     }
     text
+}
+
+/// Why a file server that hangs cannot be had on a real mount; none where it can.
+fn nfs_client(host: &HostFacts) -> Option<String> {
+    let is_nfs = |name: &String| name == "nfs" || name == "nfs4";
+    (!host.filesystems.iter().any(is_nfs)).then(|| {
+        "the kernel has none (CONFIG_NFS_FS), or has not loaded it (`modprobe nfs`): a file server that \
+         hangs, as in `nfs-stall`, is played by `io-stall` at a volume with `interpose: file`"
+            .to_owned()
+    })
 }
 
 /// Every word that `needs` and `requires` have.
@@ -175,6 +187,8 @@ fn whole(engine: &EngineFacts, host: &HostFacts, missing: &Missing) -> Value {
     whole.insert("doctor".into(), json!(FORMAT));
     whole.insert("engine".into(), json!(engine));
     whole.insert("host".into(), json!(host));
+    let nfs = nfs_client(host);
+    whole.insert("nfs_client".into(), json!({ "there": nfs.is_none(), "reason": nfs }));
     whole.insert("capabilities".into(), json!(capabilities));
     for family in FAMILIES {
         let items = catalog::items().into_iter().filter(|item| item.family == family);

@@ -65,6 +65,13 @@ fn machines_are_told_the_same() {
     let whole: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(whole["doctor"], 1);
     assert!(words.contains(whole["engine"]["version"].as_str().unwrap()), "{json}");
+    // what the kernel of this host lists is all there is to go by
+    let known = std::fs::read_to_string("/proc/filesystems").unwrap();
+    let nfs =
+        known.lines().any(|line| matches!(line.trim_start_matches("nodev").trim(), "nfs" | "nfs4"));
+    assert_eq!(whole["nfs_client"]["there"], nfs, "{json}");
+    let said = section(&words, "helper").into_iter().find(|(_, said)| said.starts_with("client"));
+    assert_eq!(said.unwrap().1.contains("no: the kernel has none"), !nfs, "{words}");
     let there = |one: &Value| match one["reason"].as_str() {
         Some(why) if one["there"] == false => format!("no   {why}"),
         None if one["there"] == true => "yes".to_owned(),
