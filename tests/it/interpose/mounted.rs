@@ -32,10 +32,21 @@ pub(crate) fn can_be_tried() -> bool {
     can
 }
 
-fn run(program: &str, args: &[&str]) {
+/// What it says.
+fn run(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{program} {args:?}: {told}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// An image in this directory with an ext4 that has room for so many small files.
+fn image(dir: &Path, files: u64) -> String {
+    let image = dir.join("image").to_str().unwrap().to_owned();
+    fs::File::create(&image).unwrap().set_len((128 << 20) + files * 512).unwrap();
+    let inodes = (files + 30_000).to_string();
+    run("mkfs.ext4", &["-q", "-F", "-b", "4096", "-N", &inodes, &image]);
+    image
 }
 
 impl Ext4 {
@@ -46,14 +57,9 @@ impl Ext4 {
     /// Of so many small files.
     pub(super) fn with_room_for(files: u64) -> Self {
         let dir = tempfile::Builder::new().prefix("kh-ext4").tempdir().unwrap();
-        let image = dir.path().join("image");
-        fs::File::create(&image).unwrap().set_len((128 << 20) + files * 512).unwrap();
-        let at = dir.path().join("fs");
+        let (image, at) = (image(dir.path(), files), dir.path().join("fs"));
         fs::create_dir(&at).unwrap();
-        let (image, at) = (image.to_str().unwrap(), at.to_str().unwrap());
-        let inodes = (files + 30_000).to_string();
-        run("mkfs.ext4", &["-q", "-F", "-b", "4096", "-N", &inodes, image]);
-        run("mount", &["-o", "loop", image, at]);
+        run("mount", &["-o", "loop", &image, at.to_str().unwrap()]);
         Self { dir }
     }
 
@@ -90,6 +96,18 @@ impl Mounted {
         Self::start(beneath, (expected, None), "unlimited")
     }
 
+    /// Over an ext4 that nobody else has: the kernel remembers what it was told. With rules that may come.
+    pub(super) fn alone(expected: Vec<IoRule>) -> Self {
+        let dir = tempfile::Builder::new().prefix("kh-ext4").tempdir().unwrap();
+        let device = run("losetup", &["-f", "--show", &image(dir.path(), 10_000)]);
+        let (node, fs_type, options) = ((&device).into(), "ext4".to_owned(), Vec::new());
+        let beneath = Beneath::Device { node, fs_type, options };
+        let mounted = Self::serving(beneath, (expected, Durability::default(), None), "unlimited");
+        // the kernel detaches it with its last user
+        run("losetup", &["-d", &device]);
+        mounted
+    }
+
     /// Over a directory, with no rule that may come and a trace of so many bytes.
     pub(super) fn traced(beneath: &Path, most: u64) -> Self {
         Self::start(beneath, (Vec::new(), Some(most)), "unlimited")
@@ -107,15 +125,17 @@ impl Mounted {
 
     /// Likewise, with rules that may come.
     pub(super) fn expecting(beneath: &Path, expected: Vec<IoRule>, durability: Durability) -> Self {
+        let beneath = Beneath::Directory(beneath.to_owned());
         Self::serving(beneath, (expected, durability, None), "unlimited")
     }
 
     fn start(beneath: &Path, (expected, traced): (Vec<IoRule>, Option<u64>), most: &str) -> Self {
+        let beneath = Beneath::Directory(beneath.to_owned());
         Self::serving(beneath, (expected, Durability::default(), traced), most)
     }
 
     fn serving(
-        beneath: &Path,
+        beneath: Beneath,
         (expected, durability, traced): (Vec<IoRule>, Durability, Option<u64>),
         descriptors: &str,
     ) -> Self {
@@ -123,7 +143,7 @@ impl Mounted {
         let at = dir.path().join("at");
         fs::create_dir(&at).unwrap();
         let setup = Setup {
-            beneath: Beneath::Directory(beneath.to_owned()),
+            beneath,
             device: "/dev/fuse".into(),
             source: "keelhaul-test".into(),
             mark: MARK.into(),

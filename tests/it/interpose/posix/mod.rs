@@ -101,6 +101,9 @@ fn an_interposed_volume_is_as_good_as_the_one_beneath() {
         let mounted = Mounted::over(&ext4.directory(name), expected);
         assert_eq!(failures(&mounted.at()), Vec::<&str>::new(), "{name}");
     }
+    // there the kernel remembers names and attributes
+    let alone = Mounted::alone(Vec::new());
+    assert_eq!(failures(&alone.at()), Vec::<&str>::new(), "alone");
     assert!(all().len() >= 200, "only {} cases", all().len());
 }
 
