@@ -12,9 +12,9 @@ use rustix::{
 };
 
 use super::{
-    Fs, Who, data,
-    names::{Bits, Found},
-    table::ROOT,
+    Fs, Who, attr, data,
+    names::{Bits, Found, MadeFile},
+    table::{ROOT, is_ours},
     told::Told,
 };
 use crate::{
@@ -81,6 +81,23 @@ impl Fs {
                 reply.done().entry(&self.remembered(&attr), &attr, Generation(generation));
             }
             Err(errno) => reply.refuse(errno),
+        }
+    }
+
+    /// Likewise, of a name that was looked for: that nothing has it is remembered too, where nobody else
+    /// makes names. What is our own may be made elsewhere.
+    pub(super) fn answer_looked_up(
+        &self,
+        reply: Told<ReplyEntry>,
+        (parent, name): (u64, &OsStr),
+        found: Result<Found, Errno>,
+    ) {
+        let own = self.is_own(parent, name) || is_ours(parent, name);
+        match (found, self.remembers_names()) {
+            (Err(Errno::NOENT), Some(ttl)) if !own => {
+                reply.done().entry(&ttl, &attr::nothing(), Generation(0));
+            }
+            (found, _) => self.answer_found(reply, found),
         }
     }
 
@@ -169,7 +186,7 @@ impl Fs {
             Ok(node) => node,
             Err(errno) => return reply.refuse(errno),
         };
-        match self.open(&node, flags, |fd| reply.reply().open_backing(fd)) {
+        match self.open(&node, flags, None, |fd| reply.reply().open_backing(fd)) {
             Ok((fh, flags, Some(kernel))) => {
                 reply.done().opened_passthrough(FileHandle(fh), flags, &kernel.id);
             }
@@ -187,8 +204,8 @@ impl Fs {
     ) {
         let make = || self.make_file(who, parent, name, (bits, flags));
         let made = self.making(who, (parent, name), make);
-        let opened = made.and_then(|(found, node)| {
-            let opened = self.open(&node, flags, |fd| reply.reply().open_backing(fd));
+        let opened = made.and_then(|MadeFile { found, node, file }| {
+            let opened = self.open(&node, flags, file, |fd| reply.reply().open_backing(fd));
             opened.map(|opened| (found, opened))
         });
         let ((attr, generation), (fh, flags, kernel)) = match opened {

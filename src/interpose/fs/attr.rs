@@ -97,6 +97,27 @@ pub(super) fn attributes(ino: u64, stat: &Stat) -> FileAttr {
     }
 }
 
+/// Stands for no file: the kernel goes by its number.
+pub(super) fn nothing() -> FileAttr {
+    FileAttr {
+        ino: INodeNo(0),
+        size: 0,
+        blocks: 0,
+        atime: UNIX_EPOCH,
+        mtime: UNIX_EPOCH,
+        ctime: UNIX_EPOCH,
+        crtime: UNIX_EPOCH,
+        kind: FileType::RegularFile,
+        perm: 0,
+        nlink: 0,
+        uid: 0,
+        gid: 0,
+        rdev: 0,
+        blksize: 0,
+        flags: 0,
+    }
+}
+
 /// Attributes as a rule tells them.
 #[must_use]
 pub(super) fn told(mut attr: FileAttr, told: Option<ToldAttributes>) -> FileAttr {

@@ -93,9 +93,15 @@ impl Fs {
     /// How long the kernel may remember a name and these attributes: set-id bits go with a write, and
     /// nobody tells it.
     fn remembered(&self, attr: &FileAttr) -> Duration {
+        let remembers = self.remembers_names().filter(|_| attr.perm & SET_ID == 0);
+        remembers.unwrap_or(Duration::ZERO)
+    }
+
+    /// How long it may remember which names there are; none where it must not.
+    fn remembers_names(&self) -> Option<Duration> {
         let asks = self.tracer.is_some() || self.armed.may_hit_looks();
-        let forgets = !self.ours || self.history.is_some() || asks || attr.perm & SET_ID != 0;
-        if forgets { Duration::ZERO } else { REMEMBERED }
+        let forgets = !self.ours || self.history.is_some() || asks;
+        (!forgets).then_some(REMEMBERED)
     }
 
     /// Closes the fence after so many changes, or opens it; none where nothing is remembered.

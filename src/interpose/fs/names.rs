@@ -9,15 +9,15 @@ use std::{
 use fuser::FileAttr;
 use rustix::{
     fs::{
-        AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, fstat, getxattr, linkat, mkdirat,
-        mknodat, openat, readlinkat, renameat_with, statat, symlinkat, unlinkat,
+        AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, fstat, linkat, mkdirat, mknodat,
+        openat, readlinkat, renameat_with, statat, symlinkat, unlinkat,
     },
     io::Errno,
 };
 
 use super::{
     Fs, Who,
-    attr::{attributes, path_of},
+    attr::attributes,
     table::{Node, ROOT},
 };
 use crate::{
@@ -25,23 +25,11 @@ use crate::{
     interpose::crash::Act,
 };
 
-/// The default ACL of a directory, which those of what is made in it come from.
-const DEFAULT_ACL: &str = "system.posix_acl_default";
-
 /// Permission bits that are asked for, and those that the caller's mask takes away.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bits {
     pub(super) mode: u32,
     pub(super) umask: u32,
-}
-
-impl Bits {
-    /// Those that a file in this directory is made with: its default ACL stands in for the mask
-    /// (umask(2)).
-    fn within(self, dir: &OwnedFd) -> u32 {
-        let default = getxattr(path_of(dir.as_fd()), DEFAULT_ACL, &mut [0_u8; 0][..]);
-        if default.is_ok() { self.mode } else { self.mode & !self.umask }
-    }
 }
 
 /// What is made under a name.
@@ -55,6 +43,14 @@ pub(super) enum Made {
 
 /// A file as the kernel is told of it.
 pub(super) type Found = (FileAttr, u64);
+
+/// A file that was made, or was there.
+pub(super) struct MadeFile {
+    pub(super) found: Found,
+    pub(super) node: Arc<Node>,
+    /// Open for reading and writing; none for one of our own.
+    pub(super) file: Option<Arc<OwnedFd>>,
+}
 
 impl Fs {
     /// Whether this is a name of our own: nothing beneath has it, and nothing is done with it.
@@ -97,23 +93,29 @@ impl Fs {
         // another name changes of a file that was there its times and no more
         let is_new = !matches!(made, Made::Link(_));
         let act = if is_new { Act::Makes } else { Act::Other };
-        self.made(parent, name, act, || self.make_in(&dir, who, name, made))?;
+        self.made(parent, name, act, || self.make_in((&node, &dir), who, name, made))?;
         self.lookup(parent, name)
     }
 
-    fn make_in(&self, dir: &OwnedFd, who: Who, name: &OsStr, made: &Made) -> Result<(), Errno> {
+    fn make_in(
+        &self,
+        (node, dir): (&Arc<Node>, &OwnedFd),
+        who: Who,
+        name: &OsStr,
+        made: &Made,
+    ) -> Result<(), Errno> {
         match made {
             Made::Link(of) => {
                 let of = self.table.fd(&self.table.node(*of)?)?;
                 linkat(&of, "", dir, name, AtFlags::EMPTY_PATH)
             }
             Made::Directory(bits) => {
-                let mode = Mode::from_raw_mode(bits.within(dir));
+                let mode = Mode::from_raw_mode(self.mode_in((node, dir), *bits));
                 let _for = ActingFor::user(who.uid, who.gid);
                 mkdirat(dir, name, mode)
             }
             Made::Node(bits, device) => {
-                let mode = bits.within(dir);
+                let mode = self.mode_in((node, dir), *bits);
                 let _for = ActingFor::user(who.uid, who.gid);
                 let kind = FileType::from_raw_mode(mode);
                 mknodat(dir, name, kind, Mode::from_raw_mode(mode), u64::from(*device))
@@ -125,16 +127,18 @@ impl Fs {
         }
     }
 
-    /// Makes a file, or opens one that somebody else has made meanwhile, and says how it is known.
+    /// Makes a file, or opens one that somebody else has made meanwhile, and says how it is known. What it
+    /// was made by stays open: whoever opens it needs no other.
     pub(super) fn make_file(
         &self,
         who: Who,
         parent: u64,
         name: &OsStr,
         (bits, flags): (Bits, i32),
-    ) -> Result<(Found, Arc<Node>), Errno> {
+    ) -> Result<MadeFile, Errno> {
         if self.is_shown(parent, name) {
-            return self.show(name);
+            let (found, node) = self.show(name)?;
+            return Ok(MadeFile { found, node, file: None });
         }
         if self.is_own(parent, name) {
             return Err(UNTOUCHED);
@@ -143,15 +147,23 @@ impl Fs {
         let dir = self.table.fd(&node)?;
         let flags = OFlags::from_bits_retain(flags.cast_unsigned());
         let flags = flags & OFlags::EXCL | OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW;
-        let mode = Mode::from_raw_mode(bits.within(&dir));
+        let mode = Mode::from_raw_mode(self.mode_in((&node, &dir), bits));
         let made = self.made(parent, name, Act::Makes, || {
             let _for = ActingFor::user(who.uid, who.gid);
             openat(&dir, name, flags | OFlags::CLOEXEC, mode)
         })?;
-        drop(made);
-        let found = self.lookup(parent, name)?;
-        let made = self.table.node(found.0.ino.0)?;
-        Ok((found, made))
+        let stat = fstat(&made)?;
+        let known = match self.table.found_open(made.as_fd(), &stat, (&node, name)) {
+            Some(known) => known,
+            None => {
+                let found = self.lookup(parent, name)?;
+                self.table.node(found.0.ino.0)?
+            }
+        };
+        let file = Arc::new(made);
+        known.hold(&file);
+        let found = (attributes(known.ino, &stat), known.generation);
+        Ok(MadeFile { found, node: known, file: Some(file) })
     }
 
     /// Removes a name; of a directory, if `flags` say so.

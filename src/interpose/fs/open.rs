@@ -29,7 +29,7 @@ use crate::interpose::rules::RuleSet;
 /// What the kernel was given of a file.
 pub(super) struct Kernel {
     pub(super) id: BackingId,
-    file: OwnedFd,
+    file: Arc<OwnedFd>,
     writable: bool,
 }
 
@@ -170,11 +170,13 @@ fn flags(asked: i32, remembered: bool) -> OFlags {
 }
 
 impl Fs {
-    /// Opens a file. `give` hands a descriptor to the kernel.
+    /// Opens a file. `made` is a descriptor of it for reading and writing, where there is one already;
+    /// `give` hands one to the kernel.
     pub(super) fn open(
         &self,
         node: &Arc<Node>,
         asked: i32,
+        made: Option<Arc<OwnedFd>>,
         give: impl Fn(BorrowedFd<'_>) -> std::io::Result<BackingId>,
     ) -> Result<(u64, FopenFlags, Option<Arc<Kernel>>), Errno> {
         let traced = self.tracer.is_some();
@@ -187,7 +189,7 @@ impl Fs {
         let kept = node.own.is_some() || remembered;
         let ours =
             kept || traced || path.as_deref().is_some_and(|path| self.armed.may_move_data(path));
-        let kernel = if kept { None } else { self.give_to_kernel(node, give)? };
+        let kernel = if kept { None } else { self.give_to_kernel(node, made, give)? };
         let asked_flags = OFlags::from_bits_retain(asked.cast_unsigned());
         let writes = asked_flags.intersects(OFlags::RDWR | OFlags::WRONLY);
         let ours = ours || writes && self.has_set_id(node)?;
@@ -229,10 +231,22 @@ impl Fs {
         }
     }
 
+    /// A descriptor of a file for whoever opens it, and whether it may be written through.
+    fn opened_for_all(&self, node: &Arc<Node>) -> Result<(Arc<OwnedFd>, bool), Errno> {
+        let fd = self.table.fd(node)?;
+        let path = path_of(fd.as_fd());
+        let opened = |mode| open(&path, mode | OFlags::CLOEXEC, Mode::empty()).map(Arc::new);
+        match opened(OFlags::RDWR) {
+            Ok(file) => Ok((file, true)),
+            Err(_) => Ok((opened(OFlags::RDONLY)?, false)),
+        }
+    }
+
     /// What the kernel holds of a file: the same for all that are open. None where it takes none.
     fn give_to_kernel(
         &self,
         node: &Arc<Node>,
+        made: Option<Arc<OwnedFd>>,
         give: impl Fn(BorrowedFd<'_>) -> std::io::Result<BackingId>,
     ) -> Result<Option<Arc<Kernel>>, Errno> {
         if self.opened.kernel_refuses.load(Ordering::Relaxed) {
@@ -242,12 +256,9 @@ impl Fs {
         if let Some(kernel) = known.upgrade() {
             return Ok(Some(kernel));
         }
-        let fd = self.table.fd(node)?;
-        let path = path_of(fd.as_fd());
-        let opened = |mode| open(&path, mode | OFlags::CLOEXEC, Mode::empty());
-        let (file, writable) = match opened(OFlags::RDWR) {
-            Ok(file) => (file, true),
-            Err(_) => (opened(OFlags::RDONLY)?, false),
+        let (file, writable) = match made {
+            Some(file) => (file, true),
+            None => self.opened_for_all(node)?,
         };
         match give(file.as_fd()) {
             Ok(id) => {

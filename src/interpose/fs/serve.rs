@@ -87,7 +87,7 @@ impl Filesystem for Served {
         self.0.after(&strike, reply, move |fs, reply| {
             let found = fs.lookup_as(parent.0, &name, late);
             let told = |(attr, generation)| (told(attr, attributes), generation);
-            fs.answer_found(reply, found.map(told));
+            fs.answer_looked_up(reply, (parent.0, &name), found.map(told));
         });
     }
 

@@ -6,7 +6,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     ffi::{OsStr, OsString},
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
@@ -56,6 +56,8 @@ pub(super) struct Node {
     pub(super) kernel: Mutex<Weak<Kernel>>,
     /// What its syncs find.
     pub(super) syncs: Mutex<Syncs>,
+    /// Of a directory, once that was looked at: what is made in it has an ACL from it.
+    pub(super) has_default_acl: Mutex<Option<bool>>,
     lookups: AtomicU64,
 }
 
@@ -117,6 +119,7 @@ impl Table {
             own: None,
             kernel: Mutex::default(),
             syncs: Mutex::default(),
+            has_default_acl: Mutex::default(),
             lookups: AtomicU64::new(1),
         };
         Ok(Self {
@@ -138,6 +141,28 @@ impl Table {
     /// The kernel has found this file: under this name, by this descriptor.
     pub(super) fn found(&self, fd: OwnedFd, stat: &Stat, at: (&Arc<Node>, &OsStr)) -> Arc<Node> {
         let handle = FileHandle::of(fd.as_fd());
+        self.known_by(handle, Some(fd), stat, at)
+    }
+
+    /// Likewise, by one that is not kept: afterwards it is found by its handle. None where its filesystem
+    /// has none.
+    pub(super) fn found_open(
+        &self,
+        file: BorrowedFd<'_>,
+        stat: &Stat,
+        at: (&Arc<Node>, &OsStr),
+    ) -> Option<Arc<Node>> {
+        let handle = FileHandle::of(file)?;
+        Some(self.known_by(Some(handle), None, stat, at))
+    }
+
+    fn known_by(
+        &self,
+        handle: Option<FileHandle>,
+        fd: Option<OwnedFd>,
+        stat: &Stat,
+        at: (&Arc<Node>, &OsStr),
+    ) -> Arc<Node> {
         let ino = self.number(stat, handle.as_ref());
         let mut nodes = lock(&self.nodes);
         let known = nodes.get(&ino).cloned();
@@ -147,23 +172,27 @@ impl Table {
             rename(known, at);
             return Arc::clone(known);
         }
+        let has_fd = fd.is_some();
         // another file has the number now: the kernel will forget both as one
         let before = known.map_or(0, |known| known.lookups.load(Ordering::Relaxed));
         let node = Arc::new(Node {
             ino,
             generation: handle.as_ref().map_or(0, FileHandle::generation),
-            fd: Mutex::new(Some(Arc::new(fd))),
+            fd: Mutex::new(fd.map(Arc::new)),
             held: Mutex::default(),
             name: Mutex::new(Some((Arc::clone(at.0), at.1.to_owned()))),
             own: None,
             kernel: Mutex::default(),
             syncs: Mutex::default(),
+            has_default_acl: Mutex::default(),
             lookups: AtomicU64::new(before + 1),
             handle,
         });
         nodes.insert(ino, Arc::clone(&node));
         drop(nodes);
-        self.keep(&node);
+        if has_fd {
+            self.keep(&node);
+        }
         node
     }
 
@@ -187,6 +216,7 @@ impl Table {
             own: Some(name.to_owned()),
             kernel: Mutex::default(),
             syncs: Mutex::default(),
+            has_default_acl: Mutex::default(),
             lookups: AtomicU64::new(1),
         });
         lock(&self.nodes).insert(ino, Arc::clone(&node));

@@ -12,7 +12,15 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Fs, Who, answer::answer_bytes, attr::path_of, strike::At, told::Told};
+use super::{
+    Fs, Who,
+    answer::answer_bytes,
+    attr::path_of,
+    names::Bits,
+    strike::At,
+    table::{Node, lock},
+    told::Told,
+};
 use crate::{
     host::{
         device,
@@ -20,6 +28,9 @@ use crate::{
     },
     protocol::IoOp,
 };
+
+/// The default ACL of a directory, which those of what is made in it come from.
+const DEFAULT_ACL: &str = "system.posix_acl_default";
 
 /// The largest value or list that the kernel takes (linux/limits.h).
 const MOST: usize = 65536;
@@ -53,7 +64,7 @@ impl Fs {
     ) -> Result<(), Errno> {
         let fd = self.tried_or_fd(ino, name)?;
         let flags = XattrFlags::from_bits_retain(flags.cast_unsigned());
-        setxattr(path_of(fd.as_fd()), name, value, flags)
+        self.changing(ino, name, || setxattr(path_of(fd.as_fd()), name, value, flags))
     }
 
     fn attribute(&self, ino: u64, name: &OsStr) -> Result<Vec<u8>, Errno> {
@@ -82,7 +93,45 @@ impl Fs {
 
     pub(super) fn remove_attribute(&self, ino: u64, name: &OsStr) -> Result<(), Errno> {
         let fd = self.table.fd(&self.table.node(ino)?)?;
-        removexattr(path_of(fd.as_fd()), name)
+        self.changing(ino, name, || removexattr(path_of(fd.as_fd()), name))
+    }
+
+    /// Changes an attribute. Nobody looks meanwhile at what is known of it.
+    fn changing(
+        &self,
+        ino: u64,
+        name: &OsStr,
+        change: impl FnOnce() -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        if name != DEFAULT_ACL {
+            return change();
+        }
+        let node = self.table.node(ino)?;
+        let mut known = lock(&node.has_default_acl);
+        *known = None;
+        change()
+    }
+
+    /// Permission bits that a file in this directory is made with: its default ACL stands in for the
+    /// mask (umask(2)).
+    pub(super) fn mode_in(
+        &self,
+        (node, dir): (&Arc<Node>, &OwnedFd),
+        Bits { mode, umask }: Bits,
+    ) -> u32 {
+        // where the mask takes nothing away, it does not matter
+        if mode & umask == 0 || self.has_default_acl(node, dir) { mode } else { mode & !umask }
+    }
+
+    /// It is looked for at most once where nobody else changes it.
+    fn has_default_acl(&self, node: &Arc<Node>, dir: &OwnedFd) -> bool {
+        let look = || getxattr(path_of(dir.as_fd()), DEFAULT_ACL, &mut [0_u8; 0][..]).is_ok();
+        // a power cut takes an ACL along
+        if !self.ours || self.history.is_some() {
+            return look();
+        }
+        let mut known = lock(&node.has_default_acl);
+        *known.get_or_insert_with(look)
     }
 
     /// What has an attribute; an error where a trial asks for its own, which nothing has.

@@ -86,6 +86,15 @@ pub(super) const CASES: &[Case] = &[
         fs::create_dir(dir.join("d")).unwrap();
         assert!(getxattr(dir.join("d"), DEFAULT, &mut [0_u8; 256][..]).is_ok());
     }),
+    ("a default ACL counts from when it is there until it is gone", |dir| {
+        file(dir, "before", "x");
+        setxattr(dir, DEFAULT, &acl(6, 6), XattrFlags::empty()).unwrap();
+        file(dir, "under", "x");
+        removexattr(dir, DEFAULT).unwrap();
+        file(dir, "after", "x");
+        let made = ["before", "under", "after"].map(|name| bits(&dir.join(name)));
+        assert_eq!(made, [0o644, 0o660, 0o644]);
+    }),
     ("without a default ACL the mask of the process counts", |dir| {
         file(dir, "f", "x");
         fs::create_dir(dir.join("d")).unwrap();

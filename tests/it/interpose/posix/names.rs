@@ -21,7 +21,11 @@ fn listed(dir: &Path) -> BTreeSet<String> {
 }
 
 fn node(dir: &Path, kind: FileType, device: u64) {
-    mknodat(CWD, dir.join("n"), kind, Mode::from_raw_mode(0o600), device).unwrap();
+    node_at(&dir.join("n"), kind, device);
+}
+
+fn node_at(at: &Path, kind: FileType, device: u64) {
+    mknodat(CWD, at, kind, Mode::from_raw_mode(0o600), device).unwrap();
 }
 
 pub(super) const CASES: &[Case] = &[
@@ -47,6 +51,26 @@ pub(super) const CASES: &[Case] = &[
             assert_eq!(errno(result), libc::ENOENT);
         }
         assert_eq!(errno(File::open(dir.join("f"))), libc::ENOENT);
+    }),
+    ("a name that was looked for in vain is there once something has it", |dir| {
+        file(dir, "from", "");
+        let ways: [fn(&Path, &Path); 6] = [
+            |_, to| drop(File::create_new(to).unwrap()),
+            |_, to| fs::create_dir(to).unwrap(),
+            |dir, to| fs::hard_link(dir.join("from"), to).unwrap(),
+            |dir, to| std::os::unix::fs::symlink(dir.join("from"), to).unwrap(),
+            |_, to| node_at(to, FileType::Fifo, 0),
+            |dir, to| fs::rename(dir.join("from"), to).unwrap(),
+        ];
+        for (n, way) in ways.into_iter().enumerate() {
+            let to = dir.join(n.to_string());
+            for _ in 0..2 {
+                assert_eq!(errno(fs::symlink_metadata(&to)), libc::ENOENT);
+            }
+            way(dir, &to);
+            fs::symlink_metadata(&to).unwrap();
+        }
+        assert_eq!(errno(fs::symlink_metadata(dir.join("from"))), libc::ENOENT);
     }),
     ("a way through a file", |dir| {
         file(dir, "f", "");
