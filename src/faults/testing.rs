@@ -280,6 +280,7 @@ pub(crate) fn container() -> ContainerFacts {
         started_at: "2024-05-01T10:00:00Z".into(),
         health: Health::None,
         checked: None,
+        next_check_ms: None,
         stop_grace_ms: None,
         goes_when_ended: false,
         restart: RestartPolicy::No,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Bounds, Probe, ProbeCx, ProbeError, Sample,
+    health::{self, Healthy},
     subject::{self, Wrong, expect_reading},
 };
 use crate::{
@@ -20,7 +21,8 @@ pub struct Container {
     service: String,
     /// It is in this state.
     state: Option<State>,
-    /// Its health check says this.
+    /// Its health check says this. For `healthy`, the last one must have begun after the last
+    /// injection or revert, and ended well.
     health: Option<Health>,
     /// It ended with this code.
     exit_code: Option<i64>,
@@ -61,6 +63,21 @@ impl Container {
             wrong.extend(bounds.violation("OOM kills", kills));
         }
         (!wrong.is_empty()).then(|| wrong.join(", "))
+    }
+
+    /// What the engine says of the health is what its last check said, whenever that was.
+    fn as_of_now(&self, sample: Sample, facts: &ContainerFacts, since: Option<i64>) -> Sample {
+        if self.health != Some(Health::Healthy) || !sample.holds() {
+            return sample;
+        }
+        match health::of(facts, since) {
+            Healthy::Yes => sample,
+            Healthy::NoMore(why) => Sample::outside(sample.observed, why),
+            Healthy::NotAsked(within) => {
+                let why = "no health check began since the last injection or revert";
+                Sample::outdated(sample.observed, why, within)
+            }
+        }
     }
 }
 
@@ -131,7 +148,8 @@ impl Probe for Container {
                 if let Some(kills) = oom_kills {
                     observed += &format!(", {kills} OOM kills");
                 }
-                Ok(Sample::judged(observed, self.violation(&facts, oom_kills)))
+                let sample = Sample::judged(observed, self.violation(&facts, oom_kills));
+                Ok(self.as_of_now(sample, &facts, cx.changed_ns()))
             }
             Err(RuntimeError::Gone { .. }) => Ok(Sample::outside("gone", "it was removed")),
             Err(error) => Err(error.into()),
@@ -142,7 +160,7 @@ impl Probe for Container {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probes::testing::World;
+    use crate::{probes::testing::World, runtime::Checked};
 
     fn probe(yaml: &str) -> Container {
         serde_saphyr::from_str(yaml).unwrap()
@@ -166,6 +184,38 @@ mod tests {
         let wanted = probe("{ service: agent, health: healthy }");
         let violation = wanted.read(&world).await.unwrap().violation;
         assert_eq!(violation.as_deref(), Some("health is unhealthy, not healthy"));
+    }
+
+    #[tokio::test]
+    async fn healthy_is_what_a_check_said_that_began_after_the_last_act() {
+        let mut world = World::default();
+        world.changed_ns = Some(100);
+        let wanted = probe("{ service: agent, health: healthy }");
+        let checked = |exit_code, started_ns| {
+            let started_ns = Some(started_ns);
+            Some(Checked { exit_code, output: String::new(), started_ns })
+        };
+        let set = |world: &World, health, checked| {
+            let mut world = world.set();
+            let facts = world.container.as_mut().unwrap();
+            (facts.health, facts.checked, facts.next_check_ms) = (health, checked, Some(1000));
+        };
+        set(&world, Health::Healthy, checked(0, 99));
+        let sample = wanted.read(&world).await.unwrap();
+        assert!(!sample.holds() && sample.vacuous && sample.outdated.is_some(), "{sample:?}");
+        let runs = probe("{ service: agent, state: running }");
+        assert!(runs.read(&world).await.unwrap().holds(), "it is not asked for its health");
+        set(&world, Health::Healthy, checked(1, 101));
+        let sample = wanted.read(&world).await.unwrap();
+        assert!(!sample.holds() && !sample.vacuous, "{sample:?}");
+        set(&world, Health::Unhealthy, checked(1, 99));
+        let sample = wanted.read(&world).await.unwrap();
+        assert_eq!(sample.violation.as_deref(), Some("health is unhealthy, not healthy"));
+        set(&world, Health::Healthy, checked(0, 101));
+        assert!(wanted.read(&world).await.unwrap().holds());
+        world.changed_ns = None;
+        set(&world, Health::Healthy, checked(0, 99));
+        assert!(wanted.read(&world).await.unwrap().holds(), "nothing was done yet");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod explored;
 mod file;
 mod filesystem;
 mod growth;
+mod health;
 mod http;
 mod image;
 mod latency;
@@ -86,6 +87,10 @@ pub struct Sample {
     /// What is said to be outside only keeps it from proving anything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub vacuous: bool,
+    /// It is older than what it is asked about, and says nothing of it: within this time there is a
+    /// newer one. Never recorded.
+    #[serde(skip)]
+    pub outdated: Option<Duration>,
 }
 
 impl Sample {
@@ -101,12 +106,18 @@ impl Sample {
 
     /// Judged by whether there is a violation.
     pub fn judged(observed: impl Into<String>, violation: Option<String>) -> Self {
-        Self { observed: observed.into(), number: None, unit: None, violation, vacuous: false }
+        let observed = observed.into();
+        Self { observed, number: None, unit: None, violation, vacuous: false, outdated: None }
     }
 
     /// Neither within nor outside: nothing was there that could have been.
     pub fn proves_nothing(observed: impl Into<String>, why: impl Into<String>) -> Self {
         Self { vacuous: true, ..Self::outside(observed, why) }
+    }
+
+    /// Neither within nor outside yet: within this time there is a reading that can be.
+    pub fn outdated(observed: impl Into<String>, why: impl Into<String>, within: Duration) -> Self {
+        Self { outdated: Some(within), ..Self::proves_nothing(observed, why) }
     }
 
     /// With the number to plot, in this unit.
@@ -136,6 +147,9 @@ pub trait ProbeCx: Send + Sync {
     fn place(&self, service: &str, path: &str) -> Option<Place>;
     /// Unix time in nanoseconds from which log lines count: the latest injection, or the start.
     fn logs_since(&self) -> i64;
+    /// Unix time in nanoseconds at which a fault was last injected, or seen to be over; none before the
+    /// first. What was found out earlier says nothing of it.
+    fn changed_ns(&self) -> Option<i64>;
     /// The load's name at the helper.
     fn load(&self, workload: &str) -> String;
     /// How the load stood when this step began; rates are taken over what came since.

@@ -16,6 +16,8 @@ pub(super) struct World {
     fake: Fake,
     /// How every load stood when the step began.
     pub(super) baseline: Option<LoadStats>,
+    /// When a fault was last injected, or seen to be over.
+    pub(super) changed_ns: Option<i64>,
 }
 
 impl World {
@@ -44,6 +46,10 @@ impl ProbeCx for World {
 
     fn logs_since(&self) -> i64 {
         0
+    }
+
+    fn changed_ns(&self) -> Option<i64> {
+        self.changed_ns
     }
 
     fn load(&self, workload: &str) -> String {

@@ -77,7 +77,7 @@ fn not_ready(name: &str, condition: Depends, facts: &ContainerFacts, waited: Dur
 }
 
 fn said(last: Option<&Checked>) -> String {
-    let Some(Checked { exit_code, output }) = last else {
+    let Some(Checked { exit_code, output, .. }) = last else {
         return "; its health check never came to an end\n\nhint: see its `interval`, `timeout` and \
                 `start_period`"
             .to_owned();
@@ -94,8 +94,10 @@ mod tests {
     use crate::faults::testing;
 
     fn told(condition: Depends, checked: Option<(i64, &str)>) -> String {
-        let checked =
-            checked.map(|(exit_code, output)| Checked { exit_code, output: output.into() });
+        let checked = checked.map(|(exit_code, output)| {
+            let output = output.into();
+            Checked { exit_code, output, started_ns: None }
+        });
         let facts = ContainerFacts { checked, ..testing::container() };
         not_ready("db", condition, &facts, Duration::from_secs(61))
     }

@@ -26,7 +26,7 @@ pub(super) struct Watched<'a> {
 pub(super) struct Awaited {
     /// When the streak of good readings began that was long enough.
     pub(super) since: Option<Instant>,
-    /// They held at the first look: since when is not known.
+    /// They held at the first look that says something: since when is not known.
     pub(super) at_once: bool,
     /// The case was ended meanwhile: nothing can be said.
     pub(super) cut_short: bool,
@@ -65,6 +65,7 @@ pub(super) async fn wait_until_all_hold(
     let deadline = start + patience.within;
     let mut streak: Option<Instant> = None;
     let mut faults: Vec<Option<Fault>> = vec![None; probes.len()];
+    let mut at_once = true;
     for round in 0_u64.. {
         // the first look is in time, however little there is
         let began = if round == 0 { start } else { Instant::now() };
@@ -75,10 +76,10 @@ pub(super) async fn wait_until_all_hold(
         let good = readings.iter().all(|reading| matches!(reading, Ok(sample) if sample.holds()));
         streak = if good { streak.or(Some(began)) } else { None };
         remember(&mut faults, &readings, round);
+        at_once &= !readings.iter().any(is_out);
         let held = streak.filter(|since| since.elapsed() >= patience.hold);
         let late = Instant::now() >= deadline && streak.is_none_or(|since| since > deadline);
         if let Some(since) = held.filter(|since| *since <= deadline) {
-            let at_once = faults.iter().all(Option::is_none);
             let judged = describe(probes, &readings);
             return Awaited { since: Some(since), at_once, cut_short: false, judged };
         }
@@ -93,6 +94,11 @@ pub(super) async fn wait_until_all_hold(
         sleep(EVERY).await;
     }
     Awaited { since: None, at_once: false, cut_short: true, judged: Vec::new() }
+}
+
+/// Whether somebody saw that it does not hold: one that is not of now says nothing.
+fn is_out(reading: &Reading) -> bool {
+    !matches!(reading, Ok(sample) if sample.holds() || sample.outdated.is_some())
 }
 
 /// The last reading of a probe that was not good.

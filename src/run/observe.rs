@@ -30,6 +30,8 @@ struct Tally {
     held: usize,
     violated: usize,
     missing: usize,
+    /// They were of another time: neither read nor missing.
+    outdated: usize,
     first_violation: Option<String>,
 }
 
@@ -134,6 +136,7 @@ impl Tally {
         match result {
             Ok(sample) => match &sample.violation {
                 None => self.held += 1,
+                Some(_) if sample.outdated.is_some() => self.outdated += 1,
                 // neither the one nor the other was shown
                 Some(_) if sample.vacuous => self.missing += 1,
                 Some(violation) => {
@@ -151,6 +154,11 @@ impl Tally {
     fn judge(&self, require: Require) -> (Verdict, String) {
         let read = self.held + self.violated;
         let all = self.all();
+        if all == 0 && self.outdated > 0 {
+            let why =
+                "nothing was found out in its phase: the health check looks too seldom for that";
+            return (Verdict::Inconclusive, why.into());
+        }
         if all == 0 {
             return (
                 Verdict::Inconclusive,
@@ -183,7 +191,7 @@ mod tests {
 
     #[test]
     fn requirements() {
-        let tally = Tally { held: 19, violated: 1, missing: 1, first_violation: None };
+        let tally = Tally { held: 19, violated: 1, missing: 1, ..Tally::default() };
         assert_eq!(tally.judge(Require::Always).0, Verdict::Fail);
         assert_eq!(tally.judge(Require::AtLeast(Percent(95.0))).0, Verdict::Pass);
         assert_eq!(tally.judge(Require::Eventually).0, Verdict::Pass);
@@ -197,8 +205,13 @@ mod tests {
         assert_eq!(gaps.judge(Require::Always).0, Verdict::Inconclusive);
         let mut vacuous = Tally::default();
         vacuous.count(&Ok(Sample::proves_nothing("0 bytes", "they wait to be written")));
+        let mut outdated = Tally::default();
+        outdated.count(&Ok(Sample::outdated("healthy", "as of before", Duration::from_secs(1))));
         for require in [Require::Always, Require::Never, Require::Eventually] {
             assert_eq!(vacuous.judge(require).0, Verdict::Inconclusive);
+            assert_eq!(outdated.judge(require).0, Verdict::Inconclusive);
         }
+        outdated.count(&Ok(Sample::within("healthy")));
+        assert_eq!(outdated.judge(Require::Always).0, Verdict::Pass, "it is not missing");
     }
 }

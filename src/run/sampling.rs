@@ -55,6 +55,10 @@ impl World {
         during: Vec<String>,
         result: &Result<Sample, String>,
     ) {
+        // it is of another time than the one it would be recorded at
+        if result.as_ref().is_ok_and(|sample| sample.outdated.is_some()) {
+            return;
+        }
         if !self.recorded.is_due(assertion, result.as_ref().ok().map(Sample::holds)) {
             return;
         }
@@ -98,6 +102,10 @@ impl ProbeCx for View<'_> {
 
     fn logs_since(&self) -> i64 {
         self.world.logs_since()
+    }
+
+    fn changed_ns(&self) -> Option<i64> {
+        self.world.changed_ns()
     }
 
     fn load(&self, workload: &str) -> String {

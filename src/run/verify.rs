@@ -1,8 +1,8 @@
 //! The last assertions: the `verify` probes, and the recovery point objective.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     assert::{Outcome, record},
@@ -10,19 +10,20 @@ use super::{
     world::{NEVER, World},
 };
 use crate::{
-    probes::JUDGING,
+    probes::{JUDGING, ProbeSpec, Sample},
     protocol::{LoadCall, LoadReply},
     scenario::{Hypothesis, Spot},
     verdict::Verdict,
 };
 
-/// Reads every `verify` probe once, then judges the data loss; where a precondition broke, they are
+/// Reads every `verify` probe, then judges the data loss; where a precondition broke, they are
 /// not evaluated.
 pub(super) async fn all(world: &Arc<World>) {
     for (index, item) in world.case.scenario.verify.iter().enumerate() {
         let id = world.assertion(Spot::Verify(index));
         let started = Instant::now();
-        let outcome = unless_over(world, async { judge(&world.sample(&id, &item.probe).await) });
+        let outcome =
+            unless_over(world, async { judge(&up_to_date(world, &id, &item.probe).await) });
         let (verdict, message) = outcome.await;
         let title = item.probe.describe();
         record(world, &id, Hypothesis::Verify, &title, verdict, &message, started);
@@ -35,6 +36,22 @@ pub(super) async fn all(world: &Arc<World>) {
         let title = "no more acknowledged records are lost than allowed";
         let id = world.assertion(Spot::Rpo);
         record(world, &id, Hypothesis::Objective, title, verdict, &message, started);
+    }
+}
+
+/// Between two readings while the last one is not of now.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Reads, again where that says nothing of what was done last, until it does or should long have.
+async fn up_to_date(world: &World, id: &str, probe: &ProbeSpec) -> Result<Sample, String> {
+    let began = Instant::now();
+    loop {
+        let read = world.sample(id, probe).await;
+        let newer = read.as_ref().ok().and_then(|sample| sample.outdated);
+        if newer.is_none_or(|within| began.elapsed() >= within) {
+            return read;
+        }
+        sleep(AGAIN).await;
     }
 }
 

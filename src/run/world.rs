@@ -75,6 +75,8 @@ struct State {
     /// Recovery counts from here: the last injection that is in force or happened, or the last
     /// verified revert.
     recovery_from: Option<Instant>,
+    /// The same moment by the wall clock, in Unix nanoseconds.
+    changed_ns: Option<i64>,
     /// Microseconds of the longest recovery; `NEVER` where one did not come.
     recovery_us: Option<u64>,
     /// Ids of faults, by the names of their sets of rules.
@@ -309,7 +311,15 @@ impl World {
 
     /// Recovery counts from this moment.
     pub(super) fn recovery_counts_from(&self, moment: Instant) {
-        self.state().recovery_from = Some(moment);
+        let ago = i64::try_from(moment.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        let mut state = self.state();
+        state.changed_ns = Some(unix_nanoseconds().saturating_sub(ago));
+        state.recovery_from = Some(moment);
+    }
+
+    /// When a fault was last injected, or seen to be over, in Unix nanoseconds.
+    pub(super) fn changed_ns(&self) -> Option<i64> {
+        self.state().changed_ns
     }
 
     pub(super) fn recovery_from(&self) -> Option<Instant> {

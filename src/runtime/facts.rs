@@ -67,6 +67,9 @@ pub struct ContainerFacts {
     /// What its health check said last; none where it never ended.
     #[serde(default)]
     pub checked: Option<Checked>,
+    /// Milliseconds from the end of one health check to that of the next, at most; none where it has none.
+    #[serde(default)]
+    pub next_check_ms: Option<u64>,
     /// Milliseconds that it asks for between SIGTERM and SIGKILL; none where the engine decides.
     pub stop_grace_ms: Option<u64>,
     /// Its limit of memory, as the engine will apply it with every start.
@@ -149,6 +152,10 @@ pub struct Checked {
     pub exit_code: i64,
     /// What it printed, as far as the engine keeps it.
     pub output: String,
+    /// When it began, in Unix nanoseconds of our clock, a differing one of the engine's put right; none
+    /// where the engine does not say.
+    #[serde(default)]
+    pub started_ns: Option<i64>,
 }
 
 /// A mount as the engine lists it.

@@ -1,7 +1,10 @@
 //! Recovery: measured from the right moment, to the right sample, and judged.
 
 use super::*;
-use crate::verdict::Verdict;
+use crate::{
+    runtime::{Checked, Health},
+    verdict::Verdict,
+};
 
 const KILL: &str = "objectives: { rto: 2s }
 steps:
@@ -124,4 +127,84 @@ steps:
         .await;
     assert_eq!(ran.found("recover").0, Some(Verdict::Pass), "{}", ran.told());
     assert!((900..1700).contains(&measured(&ran)), "{}", measured(&ran));
+}
+
+/// What the engine says of a health check that ended well, one that began so.
+fn checked(scene: &Scene, exit_code: i64, started_ns: i64) {
+    scene.agent(|facts| {
+        let started_ns = Some(started_ns);
+        facts.health = Health::Healthy;
+        facts.checked = Some(Checked { exit_code, output: String::new(), started_ns });
+        facts.next_check_ms = Some(2000);
+    });
+}
+
+const LONG_AGO: i64 = 0;
+const LATER: i64 = i64::MAX;
+
+fn healthy(rest: &str) -> Bench {
+    healthy_within("objectives: { rto: 4s }\n", rest)
+}
+
+fn healthy_within(objectives: &str, rest: &str) -> Bench {
+    let steady = "steady_state: [{ container: { service: agent, health: healthy } }]\n";
+    let steps = "steps:\n  - inject: { pause: { target: agent } }\n    as: p\n  - revert: p\n";
+    let bench = Bench::of(&format!("{steady}{objectives}{steps}{rest}"));
+    bench.on("started", 0, |scene| checked(scene, 0, LONG_AGO))
+}
+
+/// The engine goes on to say what the last check said, whatever was done since.
+#[tokio::test(start_paused = true)]
+async fn a_health_check_of_before_the_revert_is_no_recovery() {
+    let ran = healthy("  - recover\n").run().await;
+    let (verdict, message) = ran.found("recover");
+    assert_eq!(verdict, Some(Verdict::Inconclusive), "{}", ran.told());
+    assert!(message.contains("no health check began since"), "{message}");
+    let next = |at_ms| {
+        let bench = healthy("  - recover\n");
+        bench.on("reverted p", at_ms, |scene| checked(scene, 0, LATER))
+    };
+    let ran = next(3000).run().await;
+    let (verdict, message) = ran.found("recover");
+    assert_eq!(verdict, Some(Verdict::Pass), "{}", ran.told());
+    assert!(message.contains("at the first look"), "nobody saw it out: {message}");
+    assert!((2900..3300).contains(&measured(&ran)), "{}", measured(&ran));
+    let ran = next(6000).run().await;
+    let (verdict, message) = ran.found("recover");
+    assert_eq!(verdict, Some(Verdict::Inconclusive), "{}", ran.told());
+    assert!(message.contains("look more often"), "{message}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_health_check_that_looks_seldom_misses_no_objective_that_nobody_named() {
+    let bench = healthy_within("", "  - recover\n");
+    let ran = bench.on("reverted p", 31_000, |scene| checked(scene, 0, LATER)).run().await;
+    assert_eq!(ran.found("recover").0, Some(Verdict::Pass), "{}", ran.told());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_health_check_that_fails_is_seen_before_the_engine_turns() {
+    let ran = healthy("  - recover\n")
+        .on("reverted p", 500, |scene| checked(scene, 1, LATER))
+        .on("reverted p", 2500, |scene| checked(scene, 0, LATER))
+        .run()
+        .await;
+    assert_eq!(ran.found("recover").0, Some(Verdict::Pass), "{}", ran.told());
+    assert!(!ran.case("t").recoveries[0].at_first_look, "{}", ran.told());
+    assert!((2400..2800).contains(&measured(&ran)), "{}", measured(&ran));
+}
+
+/// No longer than to the next check.
+#[tokio::test(start_paused = true)]
+async fn verify_waits_for_the_next_health_check() {
+    let verify = "verify: [{ container: { service: agent, health: healthy } }]\n";
+    let asked = |at_ms, exit_code| {
+        let bench = healthy_within("", verify);
+        bench.on("reverted p", at_ms, move |scene| checked(scene, exit_code, LATER)).run()
+    };
+    assert_eq!(asked(1500, 0).await.found("verify[0]").0, Some(Verdict::Pass));
+    assert_eq!(asked(1500, 1).await.found("verify[0]").0, Some(Verdict::Fail));
+    let ran = asked(60_000, 0).await;
+    assert_eq!(ran.found("verify[0]").0, Some(Verdict::Inconclusive), "{}", ran.told());
+    assert!(ran.took.as_secs() < 10, "{:?}", ran.took);
 }

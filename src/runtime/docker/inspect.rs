@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bollard::{
     models::{
-        ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HealthStatusEnum,
-        HostConfig, MountPoint,
+        ContainerConfig, ContainerInspectResponse, ContainerState, ContainerStateStatusEnum,
+        HealthStatusEnum, HostConfig, MountPoint,
     },
     query_parameters::InspectContainerOptions,
 };
@@ -17,7 +17,10 @@ impl Docker {
     pub(super) async fn container_facts(&self, container: &str) -> Result<ContainerFacts> {
         let call = self.call("looking at", "container", container);
         let options = None::<InspectContainerOptions>;
-        Ok(facts(call.run(self.client.inspect_container(container, options)).await?))
+        let found = call.run(self.client.inspect_container(container, options)).await?;
+        let has_check = found.state.as_ref().is_some_and(|state| state.health.is_some());
+        let ahead_ns = if has_check { self.ahead_ns().await } else { 0 };
+        Ok(facts(found, ahead_ns))
     }
 
     pub(super) async fn labels_of(&self, container: &str) -> Result<BTreeMap<String, String>> {
@@ -29,7 +32,8 @@ impl Docker {
     }
 }
 
-fn facts(answer: ContainerInspectResponse) -> ContainerFacts {
+/// `ahead_ns`: how far the engine's clock is ahead of ours.
+fn facts(answer: ContainerInspectResponse, ahead_ns: i64) -> ContainerFacts {
     let state = answer.state.unwrap_or_default();
     let mut mounts: Vec<_> = answer.mounts.unwrap_or_default().into_iter().map(mount).collect();
     let host = answer.host_config.unwrap_or_default();
@@ -57,7 +61,8 @@ fn facts(answer: ContainerInspectResponse) -> ContainerFacts {
         oom_killed: state.oom_killed.unwrap_or_default(),
         restarts: answer.restart_count.unwrap_or_default(),
         health: health(&state),
-        checked: checked(&state),
+        checked: checked(&state, ahead_ns),
+        next_check_ms: answer.config.as_ref().and_then(next_check_ms),
         state: status(&state),
         started_at: state.started_at.unwrap_or_default(),
         stop_grace_ms: answer.config.and_then(|config| stop_grace_ms(config.stop_timeout)),
@@ -106,10 +111,23 @@ fn health(state: &ContainerState) -> Health {
 }
 
 /// The engine lists the last few, the newest at the end.
-fn checked(state: &ContainerState) -> Option<Checked> {
+fn checked(state: &ContainerState, ahead_ns: i64) -> Option<Checked> {
     let last = state.health.as_ref()?.log.as_ref()?.last()?;
     let output = last.output.clone().unwrap_or_default();
-    Some(Checked { exit_code: last.exit_code?, output })
+    let began = last.start.and_then(|at| i64::try_from(at.unix_timestamp_nanos()).ok());
+    let started_ns = began.map(|at| at.saturating_sub(ahead_ns));
+    Some(Checked { exit_code: last.exit_code?, output, started_ns })
+}
+
+/// Nanoseconds that the engine takes for an interval and for a timeout that nobody chose.
+const UNCHOSEN_NS: i64 = 30_000_000_000;
+
+/// The interval counts from the end of the check before.
+fn next_check_ms(config: &ContainerConfig) -> Option<u64> {
+    let check = config.healthcheck.as_ref()?;
+    let chosen = |time: Option<i64>| time.filter(|time| *time > 0).unwrap_or(UNCHOSEN_NS);
+    let both = chosen(check.interval).saturating_add(chosen(check.timeout));
+    u64::try_from(both / 1_000_000).ok()
 }
 
 fn mount(point: MountPoint) -> ContainerMount {

@@ -149,6 +149,7 @@ impl World {
             started_at: String::new(),
             health: Health::None,
             checked: None,
+            next_check_ms: None,
             goes_when_ended: false,
             restart: spec.restart,
             restart_attempts: spec.restart_attempts,
