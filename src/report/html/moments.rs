@@ -1,10 +1,11 @@
 //! Moments of a case that a reader looks for: a fault comes and goes, a probe notices it, the steady
 //! state is there again, or its objective is over without it. And what was noted, by people above all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::{
     faults::Kind,
+    probes::Sample,
     report::text::{LINE, one_line, span},
     run::{CaseRecord, FaultRecord, RecoveryRecord, SamplePoint},
     scenario::Hypothesis,
@@ -42,7 +43,7 @@ pub(super) struct Mark {
 pub(super) fn moments(case: &CaseRecord) -> Moments {
     let mut all: Vec<Moment> = case.faults.iter().flat_map(came_and_went).collect();
     all.extend(noticed(case));
-    all.extend(case.recoveries.iter().filter_map(recovered));
+    all.extend(case.recoveries.iter().filter_map(|recovery| recovered(case, recovery)));
     all.extend(noted(case));
     all.sort_by_key(|moment| moment.at_us);
     let found = all.len();
@@ -133,7 +134,7 @@ fn seen(fault: &FaultRecord, sample: &SamplePoint) -> Moment {
     Moment { at_us: sample.at_us, text, mark: Some(mark) }
 }
 
-fn recovered(recovery: &RecoveryRecord) -> Option<Moment> {
+fn recovered(case: &CaseRecord, recovery: &RecoveryRecord) -> Option<Moment> {
     let Some(took) = recovery.recovery_us else {
         let objective = recovery.objective_us?;
         let text = format!("not recovered within the objective of {}", span(objective));
@@ -147,10 +148,32 @@ fn recovered(recovery: &RecoveryRecord) -> Option<Moment> {
     let (text, said) = match recovery.at_first_look {
         true => (
             format!("steady at the first look, after {}", span(took)),
-            "steady all along".to_owned(),
+            match held_meanwhile(case, recovery) {
+                true => "steady all along".to_owned(),
+                false => "steady at the first look".to_owned(),
+            },
         ),
         false => (format!("recovered in {measured}"), format!("recovered in {measured}")),
     };
     let mark = Some(Mark { class: "back", said });
     Some(Moment { at_us: recovery.from_us + took, text, mark })
+}
+
+/// Somebody looked at the steady state while a fault was in force, and it held whenever they did.
+fn held_meanwhile(case: &CaseRecord, recovery: &RecoveryRecord) -> bool {
+    let of_it = |id: &str| {
+        let mut all = case.assertions.iter();
+        all.any(|one| one.id == id && one.hypothesis == Hypothesis::SteadyState)
+    };
+    // whoever observes the same probe has another id
+    let read = case.samples.iter().filter(|sample| of_it(&sample.assertion));
+    let probes: HashSet<&str> = read.map(|sample| sample.probe.as_str()).collect();
+    let earlier = case.recoveries.iter().map(|one| one.from_us);
+    let last = earlier.filter(|from| *from < recovery.from_us).max().unwrap_or_default();
+    let within = |sample: &&SamplePoint| (last..=recovery.from_us).contains(&sample.at_us);
+    let under =
+        |sample: &&SamplePoint| !sample.during.is_empty() && probes.contains(sample.probe.as_str());
+    let mut seen = case.samples.iter().filter(within).filter(under).peekable();
+    let holds = |sample: &SamplePoint| sample.result.as_ref().is_ok_and(Sample::holds);
+    seen.peek().is_some() && seen.all(holds)
 }

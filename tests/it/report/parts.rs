@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::LazyLock};
 use keelhaul::{
     probes::{Sample, Unit},
     report::html,
-    run::Phase,
+    run::{Event, Phase},
     scenario::Hypothesis,
     verdict::Verdict,
 };
@@ -295,7 +295,25 @@ fn what_is_steady_all_along_has_no_recovery_drawn() {
     assert_eq!(drawn(&page(&made), "rect", "recovered").len(), 1);
     let shows_nothing = page(made.that_shows_nothing());
     assert_eq!(drawn(&shows_nothing, "rect", "recovered").len(), 0);
-    assert!(shows_nothing.contains(">steady all along</text>"), "{shows_nothing}");
+    let said = |page: &str, what: &str| page.contains(&format!(">steady {what}</text>"));
+    assert!(said(&shows_nothing, "at the first look"), "it was seen to be out: {shows_nothing}");
+    // it held whenever somebody looked under the fault, or nobody did
+    for (sample, what) in [(Some("status 200"), "all along"), (None, "at the first look")] {
+        let mut made = Made::run(1);
+        made.case("full", "", 1).steady(Verdict::Pass).phase(Phase::Steps).inject(true);
+        if let Some(observed) = sample {
+            made.sample("steady_state[0]", Sample::within(observed));
+        }
+        made.revert(true).recovered(Some(1000));
+        made.case_end(Verdict::Pass, &[]).end(Verdict::Pass);
+        for stamped in &mut made.events {
+            if let Event::Recovered { counted_us, at_first_look, .. } = &mut stamped.event {
+                (*counted_us, *at_first_look) = (50_000, true);
+            }
+        }
+        let page = page(&made);
+        assert!(said(&page, what), "{what}: {page}");
+    }
 }
 
 #[test]
