@@ -43,6 +43,7 @@ mod setup;
 mod site;
 pub mod stages;
 mod staging;
+mod start_again;
 mod starts;
 mod steady;
 mod steps;

@@ -8,6 +8,7 @@ use super::{
     assert::{Outcome, whole_micros},
     event::Event,
     expect::{Awaited, Judged, Patience, steady_state, wait_until_all_hold},
+    start_again,
     world::World,
 };
 use crate::{scenario::RecoverStep, verdict::Verdict};
@@ -33,7 +34,11 @@ pub(super) async fn recover(world: &Arc<World>, id: &str, step: &RecoverStep) ->
     let measured = if world.case.control.is_some() { allowed } else { allowed * MEASURE };
     let hold = step.hold.map_or(DEFAULT_HOLD, |hold| hold.0);
     let patience = Patience { within: measured.saturating_sub(elapsed), hold };
-    let awaited = wait_until_all_hold(world, &steady_state(world), &patience).await;
+    let steady = steady_state(world);
+    let awaited = tokio::select! {
+        awaited = wait_until_all_hold(world, &steady, &patience) => awaited,
+        never = start_again::what_ended(world), if step.start => match never {},
+    };
     if awaited.cut_short {
         return None;
     }

@@ -109,6 +109,10 @@ pub struct RecoverStep {
     pub within: Option<Duration>,
     /// The probes must hold for this long; 1 s by default.
     pub hold: Option<Duration>,
+    /// A service of the run without a restart policy that has ended is started again, as whoever runs it
+    /// would: three times at most, and noted. Without it, to end is not to recover.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub start: bool,
 }
 
 /// A program in a subject.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    runtime::{Checked, Health},
+    runtime::{Checked, Health, State},
     verdict::Verdict,
 };
 
@@ -207,4 +207,33 @@ async fn verify_waits_for_the_next_health_check() {
     let ran = asked(60_000, 0).await;
     assert_eq!(ran.found("verify[0]").0, Some(Verdict::Inconclusive), "{}", ran.told());
     assert!(ran.took.as_secs() < 10, "{:?}", ran.took);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ends_without_a_restart_policy_is_started_again_where_that_is_asked_for() {
+    let run = async |recover: &str, policy: &str| {
+        let parts = format!(
+            "services: {{ agent: {{ image: app{policy} }} }}
+steady_state: [{{ container: {{ service: agent, state: running }} }}]
+objectives: {{ rto: 2s }}
+steps:
+  - inject: {{ pause: {{ target: agent }} }}
+    as: p
+  - revert: p
+  - {recover}
+"
+        );
+        let ends = |scene: &Scene| {
+            scene.agent(|facts| (facts.state, facts.exit_code) = (State::Exited, 3));
+        };
+        Bench::of(&parts).on("reverted p", 700, ends).run().await
+    };
+    let ran = run("recover: { start: true }", "").await;
+    assert_eq!(ran.found("recover").0, Some(Verdict::Pass), "{}", ran.told());
+    let notes = ran.case("t").notes.join("\n");
+    assert!(notes.contains("`agent` is exited, exit code 3, and was started again"), "{notes}");
+    let ran = run("recover", "").await;
+    assert_eq!(ran.found("recover").0, Some(Verdict::Fail), "{}", ran.told());
+    let ran = run("recover: { start: true }", ", restart: always").await;
+    assert_eq!(ran.found("recover").0, Some(Verdict::Fail), "that is the engine's to do");
 }
