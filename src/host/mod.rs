@@ -36,6 +36,7 @@ pub mod inotify;
 pub mod interfaces;
 pub mod io_limits;
 pub mod io_trial;
+pub mod listening;
 pub mod loop_device;
 pub mod memory;
 pub mod metadata;

@@ -59,13 +59,15 @@ const PATIENCE_S: u64 = 30;
 #[must_use]
 pub fn suite(origin: &Origin<'_>, scenario: &Scenario) -> Vec<Starter> {
     let places = lasting(scenario).flat_map(|(name, service)| {
-        let whole = std::iter::once(Place::service(name, service));
+        let asked = origin.ports.get(name).is_some_and(|ports| !ports.served.is_empty());
+        let unseen = service.healthcheck.is_none() && !asked;
+        let whole = std::iter::once(Place::service(name, service).own(unseen));
         let runs_as = origin.run_as.get(name).map(String::as_str).unwrap_or_default();
         whole.chain(service.mounts.iter().map(move |(path, mount)| {
             let volume = scenario.volumes.get(&mount.volume);
             let only_read = origin.only_read.contains(path);
             let place = Place::mount(name, service, (path, mount), volume);
-            place.only_read(only_read).runs_as(runs_as)
+            place.only_read(only_read).runs_as(runs_as).own(unseen)
         }))
     });
     let places: Vec<Place<'_>> = places.collect();
@@ -223,6 +225,34 @@ mod tests {
         assert_eq!(disk("7", &[]), owned("7:0"));
         assert_eq!(disk("root", &[]), "data: { ext4: { size: 256MiB } }");
         assert!(disk("node", &[]).ends_with("gives it to node"), "{}", disk("node", &[]));
+    }
+
+    /// What ends of a fault is started again where nothing else does it, and what cannot be seen to have
+    /// started is given some time.
+    #[test]
+    fn who_has_no_restart_policy_is_started_again_and_who_shows_nothing_is_waited_for() {
+        let full = |more: &str| {
+            let head = format!(
+                "volumes:\n  data: {{ docker: {{}} }}\nservices:\n  app: {{ image: x, {more} \
+                 mounts: {{ /data: data }} }}\n"
+            );
+            let mut suite = suite_of(&head, &BTreeMap::new()).into_iter();
+            suite.find(|one| one.name == "app-data-disk-full.yaml").unwrap().text
+        };
+        for (more, starts, waits) in [
+            ("", true, true),
+            ("restart: always,", false, true),
+            ("healthcheck: { command: [x] },", true, false),
+        ] {
+            let text = full(more);
+            assert_eq!(text.contains("- recover: { start: true }\n"), starts, "{text}");
+            assert_eq!(text.contains("  - recover\n"), !starts, "{text}");
+            assert_eq!(text.contains("steps:\n  # No health check"), waits, "{text}");
+            let file = ("t.yaml".into(), Ok(text.clone().into_bytes()));
+            let loaded =
+                crate::scenario::load_all(&[file], &Default::default(), &Default::default());
+            assert!(loaded.is_ok(), "{text}");
+        }
     }
 
     /// The suite of services that are mounted and called alike.

@@ -18,6 +18,10 @@ pub(super) struct Place<'a> {
     only_read: bool,
     /// `UID:GID` that the service runs as; empty where nobody has looked into its image.
     runs_as: &'a str,
+    /// It is the run's own, and starts with it.
+    own: bool,
+    /// Nothing tells when it has started but that it runs.
+    unseen: bool,
 }
 
 /// A fault, where it applies, and what is written for it.
@@ -145,9 +149,13 @@ pub(super) const ON_OTHERS: &[Recipe] = &[
     },
 ];
 
+/// The steady state must come back, whoever starts the service.
+const RECOVER: &str = "  - recover\n";
+
 impl<'a> Place<'a> {
     pub(super) fn service(service: &'a str, of: &'a Service) -> Self {
-        Self { service, of, mount: None, kind: "", only_read: false, runs_as: "" }
+        let (own, unseen) = (false, false);
+        Self { service, of, mount: None, kind: "", only_read: false, runs_as: "", own, unseen }
     }
 
     pub(super) fn mount(
@@ -157,7 +165,7 @@ impl<'a> Place<'a> {
         volume: Option<&VolumeSpec>,
     ) -> Self {
         let kind = volume.map(VolumeSpec::name).unwrap_or_default();
-        Self { service, of, mount: Some(mount), kind, only_read: false, runs_as: "" }
+        Self { mount: Some(mount), kind, ..Self::service(service, of) }
     }
 
     pub(super) fn only_read(self, only_read: bool) -> Self {
@@ -166,6 +174,11 @@ impl<'a> Place<'a> {
 
     pub(super) fn runs_as(self, runs_as: &'a str) -> Self {
         Self { runs_as, ..self }
+    }
+
+    /// The service is the run's own; `unseen` where nothing tells when it has started but that it runs.
+    pub(super) fn own(self, unseen: bool) -> Self {
+        Self { own: true, unseen, ..self }
     }
 
     /// Name of a file: the words of service and path.
@@ -242,14 +255,15 @@ impl<'a> Place<'a> {
     fn event(&self, fault: &str, name: &str) -> String {
         let fault = self.fault(fault);
         format!(
-            "\nsteps:\n  - {{ inject: {{ {fault} }}, as: {name} }}\n  - recover\n{}",
+            "{}  - {{ inject: {{ {fault} }}, as: {name} }}\n  - recover\n{}",
+            self.begin(),
             self.end()
         )
     }
 
     /// A fault that lasts until it is reverted.
     fn state(&self, fault: &str, name: &str) -> String {
-        self.lasting(fault, name, "")
+        self.lasting(fault, name, "", self.comes_back())
     }
 
     /// The same of one that strikes operations: where there are none, it proves nothing.
@@ -265,7 +279,7 @@ impl<'a> Place<'a> {
              # - exec: {{ service: {service}, command: {command} }}\n  \
              # Files that are open already, and a process that has its working directory below there, escape it.\n  \
              # A database such as PostgreSQL is both, and comes by no other way: then the case proves nothing.\n"
-        ))
+        ), RECOVER)
     }
 
     /// A fault that lasts while the service is started again: an idle one does nothing that it could strike.
@@ -274,15 +288,37 @@ impl<'a> Place<'a> {
         let restart = format!(
             "  - {{ inject: {{ restart: {{ target: {service} }} }}, as: restarted }} # or nothing may be read or written\n"
         );
-        self.lasting(fault, name, &restart)
+        self.lasting(fault, name, &restart, RECOVER)
     }
 
-    fn lasting(&self, fault: &str, name: &str, remark: &str) -> String {
+    fn lasting(&self, fault: &str, name: &str, remark: &str, recover: &str) -> String {
         let fault = self.fault(fault);
         format!(
-            "\nsteps:\n  - {{ inject: {{ {fault} }}, as: {name} }}\n{remark}  - wait: 2s # what must hold meanwhile? `expect` says it\n  - {{ revert: {name} }}\n  - recover\n{}",
+            "{}  - {{ inject: {{ {fault} }}, as: {name} }}\n{remark}  - wait: 2s # what must hold meanwhile? `expect` says it\n  - {{ revert: {name} }}\n{recover}{}",
+            self.begin(),
             self.end()
         )
+    }
+
+    /// A fault that meets the first start of a service strikes what that sets up, which may never come
+    /// to an end then.
+    fn begin(&self) -> &'static str {
+        if self.unseen {
+            "\nsteps:\n  # No health check and no port tell when it is at rest after its first start.\n  - wait: 5s\n"
+        } else {
+            "\nsteps:\n"
+        }
+    }
+
+    /// One that ends of the fault is as good as one that goes on where somebody starts it again.
+    fn comes_back(&self) -> &'static str {
+        if self.own && self.of.restart == RestartPolicy::No {
+            "  # It has no restart policy: where it ended of the fault, only whoever runs it starts it again.\n  \
+             # `start: true` does, and the report notes it; without it, to end is to fail.\n  \
+             - recover: { start: true }\n"
+        } else {
+            RECOVER
+        }
     }
 
     fn end(&self) -> String {

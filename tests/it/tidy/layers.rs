@@ -55,6 +55,7 @@ const ALSO: &[(&str, &str, &str)] = &[
     ("engine", "runtime", "names that both sides of the container must know"),
     ("cli", "specimen", "the specimen is a hidden verb, and `list` names its weaknesses"),
     ("cli", "shell", "its own side of the shell is a hidden verb"),
+    ("cli", "host", "what a container serves that is to be copied is read in the kernel's tables"),
     (
         "helper::client",
         "host",
