@@ -21,7 +21,7 @@ use crate::{
 /// Failures shown in full; the files have them all.
 const FAILURES: usize = 50;
 
-/// Writes a line for each case, each failure in full, and the totals.
+/// Writes a line for each case, or, of one that did not pass, all of it; and the totals.
 ///
 /// # Errors
 /// When `out` cannot be written.
@@ -29,14 +29,15 @@ pub fn summary(record: &RunRecord, look: Look, out: &mut dyn Write) -> io::Resul
     let suites = suites(record);
     let cases: Vec<&Case<'_>> = suites.iter().flat_map(|suite| &suite.cases).collect();
     let rule = look.dim("─".repeat(12));
-    if !look.quiet && !cases.is_empty() {
-        writeln!(out, "{rule}")?;
-        for case in &cases {
-            writeln!(out, "{}", settled(case, look))?;
-        }
+    let is_broken = |case: &&Case<'_>| case.last().verdict() > Verdict::Skipped;
+    let mut broken: Vec<&Case<'_>> = cases.iter().copied().filter(is_broken).collect();
+    // what is shown in full has its line there
+    let all_in_full = broken.len() <= FAILURES;
+    let lines = cases.iter().filter(|case| !(all_in_full && is_broken(case)));
+    let lines: Vec<String> = lines.map(|case| settled(case, look)).collect();
+    if !look.quiet && !lines.is_empty() {
+        writeln!(out, "{rule}\n{}", lines.join("\n"))?;
     }
-    let mut broken: Vec<&Case<'_>> =
-        cases.iter().copied().filter(|case| case.last().verdict() > Verdict::Skipped).collect();
     broken.sort_by_key(|case| std::cmp::Reverse(case.last().verdict()));
     for case in broken.iter().take(FAILURES) {
         writeln!(out, "{rule}")?;
