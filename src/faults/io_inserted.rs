@@ -180,9 +180,7 @@ impl Before {
         let read = Read::Escapes { place: self.root(cx), interposer: self.interposer.clone() };
         match cx.helper.read(read).await? {
             Reading::Escapes(facts) if facts == EscapeFacts::default() => Ok(effect),
-            Reading::Escapes(facts) => {
-                Ok(effect.note(format!("what was there before escapes it: {}", words(facts))))
-            }
+            Reading::Escapes(facts) => Ok(effect.note(words(facts))),
             other => Err(unexpected(&other)),
         }
     }
@@ -192,7 +190,7 @@ fn is_ours(mount: &MountFacts, before: &Before) -> bool {
     mount.source == before.interposer
 }
 
-/// `2 open files, 1 working directory`.
+/// `2 open files, 1 working directory from before escape it`.
 fn words(facts: EscapeFacts) -> String {
     let EscapeFacts { files, directories, maps } = facts;
     let counted = [
@@ -204,7 +202,8 @@ fn words(facts: EscapeFacts) -> String {
     let parts: Vec<String> = some
         .map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }))
         .collect();
-    parts.join(", ")
+    let escape = if files + directories + maps == 1 { "escapes" } else { "escape" };
+    format!("{} from before {escape} it", parts.join(", "))
 }
 
 /// The directory that is to be covered.
@@ -294,7 +293,7 @@ mod tests {
         fake.world().beneath.interposed.escapes = EscapeFacts { files: 2, directories: 1, maps: 0 };
         let effect = fault.verify(&before, &[], &cx).await.unwrap();
         assert!(effect.proven, "{effect:?}");
-        assert!(effect.notes[0].ends_with("escapes it: 2 open files, 1 working directory"));
+        assert_eq!(effect.notes, ["2 open files, 1 working directory from before escape it"]);
         assert!(!fault.verify_reverted(&before, &cx).await.unwrap().proven, "still there");
     }
 

@@ -51,8 +51,12 @@ pub(super) fn line(event: &Event, case: Option<&CaseRecord>) -> Option<String> {
 fn of_fault(event: &Event) -> Option<String> {
     Some(match event {
         Event::Injecting { fault, act, .. } => format!("injecting {fault}: {act}"),
-        Event::Injected { fault, proven: true, evidence, .. } => {
+        Event::Injected { fault, proven: true, evidence, notes, .. } if notes.is_empty() => {
             format!("in force: {fault}: {evidence}")
+        }
+        // what it does not reach is what whoever watches must know first
+        Event::Injected { fault, proven: true, evidence, notes, .. } => {
+            format!("in force: {fault}: {}; {evidence}", notes.join("; "))
         }
         Event::Injected { fault, evidence, .. } => format!("NOT in force: {fault}: {evidence}"),
         Event::Reverting { fault, .. } => format!("reverting {fault}"),
@@ -62,6 +66,7 @@ fn of_fault(event: &Event) -> Option<String> {
         Event::Reverted { fault, evidence, .. } => {
             format!("NOT seen to be gone: {fault}: {evidence}")
         }
+        Event::Struck { fault, hit: 0, .. } => format!("{fault} struck nothing"),
         Event::Struck { fault, hit: hit @ 1.., .. } => format!("{fault} struck {hit} operations"),
         _ => return None,
     })

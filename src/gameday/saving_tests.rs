@@ -70,3 +70,28 @@ fn what_proved_nothing_is_left_out_and_said() {
     assert!(!text.contains("inject: { mode") && !text.contains("inject: { ownership"), "{text}");
     assert!(text.contains("inject: { read-only"), "{text}");
 }
+
+/// Whoever watches must know what a fault does not reach, which keeps the game day inconclusive, and
+/// that nothing met one.
+#[test]
+fn what_a_fault_does_not_do_is_on_the_screen() {
+    let mut driven = Driven::up();
+    driven.choose(2, "read-only").keys(&[Key::Enter]);
+    driven.injected(5 * SECOND, "read-only-1");
+    let (case, fault) = ("logs".to_owned(), "read-only-1".to_owned());
+    let notes = vec!["7 working directories from before escape it".to_owned()];
+    let evidence = "EIO".to_owned();
+    let told = (case.clone(), fault.clone());
+    driven.event(
+        6 * SECOND,
+        Event::Injected { case, fault, proven: true, evidence, notes, took_us: 1 },
+    );
+    let screen = driven.screen(120, 40);
+    assert_eq!(screen.matches("7 working directories from before").count(), 2, "{screen}");
+    driven.reverted(7 * SECOND, "read-only-1", Origin::Step);
+    let (case, fault) = told;
+    let struck = Event::Struck { case, fault, hit: 0, overflowed: false, struck: Vec::new() };
+    driven.event(8 * SECOND, struck);
+    let screen = driven.screen(120, 40);
+    assert!(screen.contains("reverted, struck nothing"), "{screen}");
+}

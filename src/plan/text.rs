@@ -6,7 +6,7 @@ use super::Case;
 use crate::{
     faults::{FaultSpec, Kind, Profile, Scope, Target},
     scenario::{Action, Condition, InjectStep, ProbeItem, Scenario, Step},
-    volumes::VolumeSpec,
+    volumes::{Layer, VolumeSpec},
 };
 
 /// Renders a case for `keelhaul plan`.
@@ -146,6 +146,19 @@ fn injection(text: &mut String, heading: &str, id: &str, fault: &FaultSpec, scen
     line(text, 4, "undo", &described.undo);
     line(text, 4, "proof", &described.proof);
     line(text, 4, "touches", &blast_radius(fault, scenario));
+    if is_inserted(fault) {
+        line(text, 4, "misses", ESCAPES);
+    }
+}
+
+/// Of an interposer that is inserted.
+const ESCAPES: &str = "what the service has open, mapped or as a working directory there by then: that \
+    escapes the interposer that is inserted";
+
+/// What strikes operations in a container alone has its interposer inserted there; one that lies under a
+/// volume from the start strikes all of the volume.
+fn is_inserted(fault: &FaultSpec) -> bool {
+    fault.strikes() == Some(Layer::File) && fault.scope() == Scope::Container
 }
 
 /// Which objects were to choose from, how long each injection lasts, and how they follow.
@@ -212,4 +225,34 @@ fn line(text: &mut String, indent: usize, label: &str, what: &str) {
     } else {
         writeln!(text, "{:indent$}{label:<13} {what}", "")
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Select, expand};
+
+    #[test]
+    fn what_an_inserted_interposer_misses_is_said_before_anything_is_done() {
+        let plan = |volume: &str, fault: &str| {
+            let text = format!(
+                "keelhaul: 1\nname: t\nvolumes: {{ data: {{ docker: {volume} }} }}\nservices: {{ app: {{ \
+                 image: i, mounts: {{ /data: data }} }} }}\nsteps: [ {{ inject: {{ {fault} }} }} ]\n"
+            );
+            let file = ("t.yaml".into(), Ok(text.into_bytes()));
+            let loaded =
+                crate::scenario::load_all(&[file], &Default::default(), &Default::default());
+            render(&expand(&loaded.unwrap(), &Select::default(), 0).unwrap()[0])
+        };
+        let io = "io-error: { target: 'app:/data', ops: [write], errno: EIO";
+        let inserted = plan("{}", &format!("{io}, insert: true }}"));
+        assert!(inserted.contains("misses        what the service has open"), "{inserted}");
+        for (volume, fault) in [
+            ("{ interpose: file }", format!("{io} }}")),
+            ("{}", "read-only: { target: 'app:/data' }".into()),
+        ] {
+            let plan = plan(volume, &fault);
+            assert!(!plan.contains("misses"), "{plan}");
+        }
+    }
 }

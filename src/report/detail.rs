@@ -4,6 +4,7 @@ use crate::{
     report::{
         points::Point,
         text::{LINE, one_line, span, tail},
+        totals::struck_nothing,
     },
     run::{CaseRecord, Origin, SamplePoint},
 };
@@ -53,6 +54,9 @@ pub(crate) fn proofs(case: &CaseRecord) -> Vec<String> {
         .iter()
         .map(|fault| {
             let (word, evidence) = match &fault.injected {
+                Some((.., evidence)) if struck_nothing(fault) => {
+                    ("in force, but struck nothing", evidence.as_str())
+                }
                 Some((_, true, evidence)) => ("proven", evidence.as_str()),
                 Some((_, false, evidence)) => ("not proven", evidence.as_str()),
                 None => ("never judged", fault.act.as_str()),

@@ -10,7 +10,7 @@ use super::{
     trouble::never_started,
 };
 use crate::{
-    run::{CaseRecord, RecoveryRecord, RunRecord},
+    run::{CaseRecord, FaultRecord, RecoveryRecord, RunRecord},
     verdict::Verdict,
 };
 
@@ -186,8 +186,13 @@ fn loss_of_ledgers(case: &CaseRecord) -> Option<String> {
     Some(text)
 }
 
+/// It was in force, as trials of our own have shown, and no operation of anybody else met it.
+pub(crate) fn struck_nothing(fault: &FaultRecord) -> bool {
+    matches!((&fault.injected, &fault.struck), (Some((_, true, _)), Some((0, _))))
+}
+
 /// `(proven, injected)` faults of a case.
 pub(crate) fn proven(case: &CaseRecord) -> (usize, usize) {
-    let seen = |fault: &&crate::run::FaultRecord| matches!(fault.injected, Some((_, true, _)));
+    let seen = |fault: &&FaultRecord| matches!(fault.injected, Some((_, true, _)));
     (case.faults.iter().filter(seen).count(), case.faults.len())
 }

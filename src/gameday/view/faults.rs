@@ -15,7 +15,7 @@ use crate::{
         script::clock,
         state::{Focus, State},
     },
-    report::text::one_line,
+    report::{text::one_line, totals::struck_nothing},
     run::{FaultRecord, Origin},
 };
 
@@ -49,6 +49,9 @@ fn words(state: &State, fault: &FaultRecord, paint: Paint) -> (String, Style, St
             Origin::Expiry => "its time was up",
         };
         return match gone {
+            true if struck_nothing(fault) => {
+                (format!("{who}, struck nothing"), paint.doubtful(), evidence.clone())
+            }
             true => (who.to_owned(), paint.good(), evidence.clone()),
             false => (format!("{who}, NOT GONE"), paint.bad(), evidence.clone()),
         };
@@ -66,5 +69,6 @@ fn words(state: &State, fault: &FaultRecord, paint: Paint) -> (String, Style, St
         },
     };
     let seen = fault.injected.as_ref().map_or(&fault.act, |(_, _, evidence)| evidence);
-    (word, style, seen.clone())
+    let seen = fault.notes.iter().chain([seen]).map(String::as_str).collect::<Vec<_>>();
+    (word, style, seen.join("; "))
 }

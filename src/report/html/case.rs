@@ -18,7 +18,7 @@ use crate::{
         points::{Point, points},
         suites::Case,
         text::{LINE, count, one_line, span},
-        totals::percentiles,
+        totals::{percentiles, struck_nothing},
     },
     run::{CaseRecord, FaultRecord, RunRecord},
 };
@@ -100,6 +100,7 @@ fn fault_row(case: &CaseRecord, fault: &FaultRecord) -> Markup {
                 @for note in &fault.notes { br; span .dim { (one_line(note, LINE)) } }
             }
             td { @match &fault.injected {
+                Some((at, _, evidence)) if struck_nothing(fault) => { span .word .inconclusive { "in force, but struck nothing" } " at +" (after(*at)) ": " (one_line(evidence, LINE)) }
                 Some((at, true, evidence)) => { span .word .pass { "proven" } " at +" (after(*at)) ": " (one_line(evidence, LINE)) }
                 Some((at, false, evidence)) => { span .word .inconclusive { "not seen" } " at +" (after(*at)) ": " (one_line(evidence, LINE)) }
                 None => { span .word .error { "never judged" } }

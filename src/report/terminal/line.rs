@@ -8,7 +8,7 @@ use crate::{
         points::{Point, first_broken, phase_word, points},
         suites::Case,
         text::{clip, count, one_line, span},
-        totals::{ack_rates, loss, percentiles, proven, recovery},
+        totals::{ack_rates, loss, percentiles, proven, recovery, struck_nothing},
     },
     run::CaseRecord,
     verdict::Verdict,
@@ -93,10 +93,32 @@ fn extra(case: &CaseRecord) -> Vec<String> {
     if let (seen, injected @ 1..) = proven(case) {
         parts.push(format!("{seen} of {} proven", count(injected, "fault")));
     }
+    match case.faults.iter().filter(|fault| struck_nothing(fault)).count() {
+        0 => {}
+        none => parts.push(format!("{none} of them struck nothing")),
+    }
+    parts.extend(remarks(case));
     if case.verdict() == Verdict::Skipped {
         parts.extend(reasons(case).first().map(|reason| one_line(reason, VALUE)));
     }
     parts
+}
+
+/// Remarks on faults that a line has room for.
+const REMARKS: usize = 2;
+
+/// What is to be known of the faults, such as what they did not reach: the first few, each once.
+fn remarks(case: &CaseRecord) -> Vec<String> {
+    let mut said: Vec<String> = Vec::new();
+    for fault in &case.faults {
+        for note in &fault.notes {
+            let text = one_line(&format!("{}: {note}", fault.id), VALUE / 2);
+            if said.len() < REMARKS && !said.contains(&text) {
+                said.push(text);
+            }
+        }
+    }
+    said
 }
 
 pub(super) fn reasons(case: &CaseRecord) -> &[String] {

@@ -30,7 +30,7 @@ fn a_pass_that_nothing_gives_worth_to_is_inconclusive_in_every_count() {
     let counts = "1 case: 0 passed, 0 failed, 1 inconclusive, 0 skipped; 0 of 1 control caught";
     for (format, wanted) in [
         (Format::Human, counts),
-        (Format::Human, "1 of 1 fault proven · control `log-or-die` was not caught"),
+        (Format::Human, "full: 2 files stay open · control `log-or-die` was not caught"),
         (Format::Markdown, counts),
         (Format::Html, counts),
         (Format::Html, "data-case=\"first\" data-verdict=\"inconclusive\""),
