@@ -7,6 +7,8 @@ use super::{
 use crate::{
     report::html,
     run::{Event, Origin},
+    scenario::Hypothesis,
+    verdict::Verdict,
 };
 
 #[test]
@@ -94,4 +96,16 @@ fn what_a_fault_does_not_do_is_on_the_screen() {
     driven.event(8 * SECOND, struck);
     let screen = driven.screen(120, 40);
     assert!(screen.contains("reverted, struck nothing"), "{screen}");
+    let asserted = Event::Asserted {
+        case: "logs".into(),
+        assertion: "mode-2.effect".into(),
+        hypothesis: Hypothesis::Fault,
+        title: "the fault is in force".into(),
+        verdict: Some(Verdict::Inconclusive),
+        message: "its effect was not seen".into(),
+        took_us: 1,
+    };
+    driven.event(9 * SECOND, asserted);
+    let screen = driven.screen(120, 40);
+    assert!(screen.contains("so far: inconclusive: mode-2.effect"), "{screen}");
 }

@@ -10,7 +10,7 @@ use ratatui::{
 use super::{Paint, column, fit};
 use crate::{
     gameday::{script::clock, state::State},
-    report::{points::phase_word, totals::ack_rates},
+    report::{points::phase_word, text::one_line, totals::ack_rates},
     verdict::Verdict,
 };
 
@@ -31,12 +31,14 @@ pub(super) fn draw(state: &State, paint: Paint, frame: &mut Frame<'_>, area: Rec
         Verdict::Inconclusive | Verdict::Skipped => paint.doubtful(),
     };
     let parts = format!("{} · {run} · {phase} · {}", state.scenario.name, clock(state.now_us));
-    let around = TITLE.len() + SO_FAR.chars().count() + verdict.word().len();
+    let why = why(state, verdict);
+    let around = TITLE.len() + SO_FAR.chars().count() + verdict.word().len() + why.chars().count();
     let first = Line::from(vec![
         Span::styled(TITLE, paint.strong()),
         Span::raw(fit(&parts, usize::from(area.width).saturating_sub(around))),
         Span::raw(SO_FAR),
         Span::styled(verdict.word(), word),
+        Span::raw(why),
     ]);
     frame.render_widget(
         Paragraph::new(vec![first, second(state, paint, usize::from(area.width))]),
@@ -81,4 +83,14 @@ fn so_far(state: &State) -> Verdict {
     }
     let judged = case.assertions.iter().filter_map(|one| one.verdict);
     judged.fold(Verdict::Pass, Verdict::merge)
+}
+
+/// Characters of what it is of: the line has more to say.
+const OF: usize = 24;
+
+/// What it is of, where it is no pass: that stays to the end, whatever is done later.
+fn why(state: &State, verdict: Verdict) -> String {
+    let all = state.case().map(|case| case.assertions.as_slice()).unwrap_or_default();
+    let found = all.iter().find(|one| one.verdict == Some(verdict) && verdict != Verdict::Pass);
+    found.map_or_else(String::new, |one| format!(": {}", fit(&one_line(&one.id, 100), OF)))
 }
