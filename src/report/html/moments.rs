@@ -15,6 +15,8 @@ use crate::{
 const MOMENTS: usize = 16;
 /// Faults of a case whose first notice is looked for: each look goes through all readings.
 const FAULTS: usize = 4 * MOMENTS;
+/// Bytes of a note in the drawing; the list below has more of it.
+const NOTE: usize = 40;
 /// Something that happened.
 pub(super) struct Moment {
     /// When, in microseconds since the run started.
@@ -64,7 +66,8 @@ fn noted(case: &CaseRecord) -> impl Iterator<Item = Moment> {
     let notes = case.notes_us.iter().zip(&case.notes);
     notes.map(|(at_us, note)| {
         let text = format!("note: {}", one_line(note, LINE));
-        Moment { at_us: *at_us, text, mark: None }
+        let mark = Some(Mark { class: "note", said: one_line(note, NOTE) });
+        Moment { at_us: *at_us, text, mark }
     })
 }
 

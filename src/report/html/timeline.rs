@@ -104,6 +104,7 @@ fn legend(case: &CaseRecord, moments: &[&Moment], readings: &[Lane], scale: Scal
         ("fault", "fault in force", !case.faults.is_empty()),
         ("noticed", "first noticed", marked("noticed")),
         ("back", "recovered", marked("back")),
+        ("note", "noted", marked("note")),
         ("objective", "end of the time allowed", over),
     ];
     html! {

@@ -158,4 +158,5 @@ fn a_run_cut_short_says_so() {
 fn notes_have_their_time() {
     let shown = page(&Made::noted());
     assert!(shown.contains("+28.004s note: the pager rang"), "{shown}");
+    assert!(shown.contains("<circle class=\"mark note\""), "it is in the drawing: {shown}");
 }
