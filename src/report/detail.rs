@@ -106,7 +106,11 @@ fn origin(by: Origin) -> &'static str {
 /// The end of every subject's output, each under a heading.
 pub(crate) fn logs(case: &CaseRecord, max: usize, lines: usize) -> String {
     let part = |log: &crate::run::LogRecord| {
-        format!("--- log of {} ---\n{}", one_line(&log.service, 200), tail(&log.text, max, lines))
+        let service = one_line(&log.service, 200);
+        match log.text.is_empty() {
+            true => format!("--- log of {service}: it printed nothing ---"),
+            false => format!("--- log of {service} ---\n{}", tail(&log.text, max, lines)),
+        }
     };
     case.logs.iter().map(part).collect::<Vec<_>>().join("\n")
 }

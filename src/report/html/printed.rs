@@ -70,11 +70,12 @@ fn lines(case: &CaseRecord) -> Vec<Line<'_>> {
 pub(super) fn logs(case: &CaseRecord, room: usize) -> Markup {
     let each = room / case.logs.len().max(1);
     html! {
-        @for log in case.logs.iter().filter(|log| !log.text.is_empty()) {
-            details .log {
+        @for log in &case.logs {
+            @if log.text.is_empty() { p .dim { "log of " (one_line(&log.service, 200)) ": it printed nothing" } }
+            @else { details .log {
                 summary { "log of " (one_line(&log.service, 200)) }
                 pre { (tail(&stamped(case, log), each, usize::MAX)) }
-            }
+            } }
         }
     }
 }

@@ -339,3 +339,13 @@ fn where_nobody_looked_nothing_is_drawn() {
     }
     assert_eq!(strokes(&made), (2, 2));
 }
+
+#[test]
+fn an_empty_log_is_told_from_none() {
+    let mut made = Made::run(1);
+    made.case("c", "", 1).log("").case_end(Verdict::Pass, &[]).end(Verdict::Pass);
+    let mut out = Vec::new();
+    html::write(&made.record(), &mut out).unwrap();
+    let page = String::from_utf8(out).unwrap();
+    assert!(page.contains("log of agent: it printed nothing"), "{page}");
+}
