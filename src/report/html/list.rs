@@ -6,7 +6,7 @@ use super::{outcome, trend::sparks, word};
 use crate::{
     report::{
         suites::Case,
-        text::{LINE, one_line, span},
+        text::{LINE, count, one_line, span},
         totals::{loss, recovery, recovery_us},
     },
     verdict::Verdict,
@@ -18,18 +18,23 @@ const VERDICTS: [Verdict; 5] =
 /// Bytes of a reason in the list; the case has all of it.
 const WHY: usize = 240;
 
-/// Hidden until the script has taken them up. A verdict that no case has is not asked about.
+/// Hidden until the script has taken them up. A verdict that nothing has is not asked about; cases and
+/// controls are counted apart.
 pub(super) fn filters(cases: &[&Case<'_>]) -> Markup {
-    let of = |verdict| cases.iter().filter(|case| case.verdict() == verdict).count();
+    let of = |verdict| {
+        let all = cases.iter().filter(|case| case.verdict() == verdict);
+        let controls = all.clone().filter(|case| case.control().is_some()).count();
+        (all.count() - controls, controls)
+    };
     let controls = cases.iter().filter(|case| case.control().is_some()).count();
     html! {
         form hidden {
             input type="search" name="text" placeholder="filter by name" aria-label="filter by name";
             span .boxes {
-                @for (verdict, count) in VERDICTS.map(|verdict| (verdict, of(verdict))) {
-                    @if count > 0 { label {
+                @for (verdict, (own, controls)) in VERDICTS.map(|verdict| (verdict, of(verdict))) {
+                    @if own + controls > 0 { label {
                         input type="checkbox" name="verdict" value=(verdict.word()) checked;
-                        " " (word(verdict)) " " span .dim { (count) }
+                        " " (word(verdict)) " " span .dim { (own) @if controls > 0 { " + " (count(controls, "control")) } }
                     } }
                 }
                 @if controls > 0 { label {

@@ -13,9 +13,13 @@
         && (controls || one.dataset.control === 'no'));
     }
     const rows = all('[data-case]:not(details)');
-    const count = rows.filter((row) => !row.hidden).length;
-    form.shown.value = count === rows.length ? '' : `${count} of ${rows.length} shown`;
-    document.getElementById('empty').hidden = count > 0;
+    const left = rows.filter((row) => !row.hidden);
+    // a control is no case
+    const of = (control) => [left, rows].map((list) => list.filter((row) => (row.dataset.control === 'yes') === control).length).join(' of ');
+    const apart = rows.some((row) => row.dataset.control === 'yes');
+    const said = apart ? `${of(false)} cases, ${of(true)} controls` : of(false);
+    form.shown.value = left.length === rows.length ? '' : `${said} shown`;
+    document.getElementById('empty').hidden = left.length > 0;
   };
   const fold = (open) => all('details.case:not([hidden])').forEach((one) => { one.open = open; });
   if (form) {

@@ -82,7 +82,10 @@ fn its_filters_filter() {
     browser.click("[name=text]");
     browser.write("disk-");
     browser.becomes(SHOWN, json!([all, 1, 1]));
-    browser.becomes("document.querySelector('output').value", format!("1 of {all} shown"));
+    browser.becomes(
+        "document.querySelector('output').value",
+        format!("1 of {} cases, 0 of 2 controls shown", all - 2),
+    );
     browser.write("no such");
     browser.becomes(SHOWN, json!([all, 0, 0]));
     let visible = "document.getElementById('empty').checkVisibility()";
