@@ -8,10 +8,7 @@ use super::{
     entry::{CaseEntry, RunEntry},
     trend::change,
 };
-use crate::verdict::Verdict;
-
-/// A difference below this is the clock's, whatever it is in percent, in microseconds.
-const NOISE: u64 = 20_000;
+use crate::{report::html::NOISE_US, verdict::Verdict};
 
 /// What is different in the second of two runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -123,7 +120,7 @@ fn moved(before: &CaseEntry, now: &CaseEntry, percent: f64) -> Vec<Moved> {
         let moved = match (old.took_us, new.took_us) {
             (Some(old), Some(new)) => {
                 let percents = change(old, new);
-                let counts = old.abs_diff(new) >= NOISE && percents.abs() > percent;
+                let counts = old.abs_diff(new) >= NOISE_US && percents.abs() > percent;
                 counts.then_some(Some(percents))
             }
             (None, None) => None,

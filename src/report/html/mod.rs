@@ -20,7 +20,7 @@ use std::io::{self, Write};
 
 use maud::{Markup, PreEscaped, html};
 pub(crate) use page::page;
-pub(crate) use trend::{Value, drawing};
+pub(crate) use trend::{NOISE_US, Value, drawing};
 
 use super::{
     run_trouble,

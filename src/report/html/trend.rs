@@ -61,8 +61,14 @@ fn beside(now: &RecoveryRecord, earlier: &[Earlier]) -> Markup {
     }
 }
 
+/// A difference below this is the clock's, whatever it is in percent, in microseconds.
+pub(crate) const NOISE_US: u64 = 20_000;
+
 /// `+120 %`; above zero is slower.
 fn change(before: u64, now: u64) -> String {
+    if before.abs_diff(now) < NOISE_US {
+        return format!("within {}", span(NOISE_US));
+    }
     let percent = (now as f64 - before as f64) / before.max(1) as f64 * 100.0;
     format!("{percent:+.0} %")
 }
@@ -112,5 +118,17 @@ pub(crate) fn drawing(label: &str, values: &[Value], limit: Option<u64>) -> Mark
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::change;
+
+    #[test]
+    fn what_the_clock_may_have_done_is_no_change() {
+        assert_eq!(change(10, 14), "within 20ms", "40 % of nothing");
+        assert_eq!(change(100_000, 140_000), "+40 %");
+        assert_eq!(change(140_000, 70_000), "-50 %");
     }
 }
