@@ -153,6 +153,11 @@ impl CaseEntry {
         self.sets.as_ref().is_none_or(|sets| !sets.contains(HIDDEN) && sets.len() < NAME)
     }
 
+    /// What `--set` gave it; nothing where that was not recorded.
+    pub(super) fn given(&self) -> &str {
+        self.sets.as_deref().unwrap_or_default()
+    }
+
     /// Neither a control nor skipped: something that can pass and did or did not.
     pub(super) fn counts(&self) -> bool {
         self.control.is_none() && self.verdict != Verdict::Skipped

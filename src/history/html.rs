@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::{
     compare::{Changed, Comparison, Moved},
-    human::{point, tally},
+    human::{point, tally, with_sets},
     standing::{Broken, Flaky},
     summary::{Listed, Objective, Scenario, Summary, Verdicts},
 };
@@ -78,7 +78,7 @@ fn broken(all: &[Broken]) -> Markup {
     let row = |one: &Broken| {
         let passed = one.passed.as_ref().map_or_else(|| "in none of these runs".into(), point);
         html! {
-            td { (word(one.verdict)) } td { (one.case) } td { (one.runs) } td { (point(&one.since)) } td { (passed) }
+            td { (word(one.verdict)) } td { (with_sets(&one.case, &one.sets)) } td { (one.runs) } td { (point(&one.since)) } td { (passed) }
         }
     };
     let columns = ["verdict", "case", "runs", "since", "passed last"];
@@ -104,7 +104,7 @@ fn scenarios(all: &[Scenario]) -> Markup {
                 th { "scenario" } th { "measured" } th { "half within" } th { "95 of 100 within" } th { "allowed" }
                 th { "trend" } th { "last runs" }
             } }
-            @for one in all { tbody data-case=(one.name) { (scenario(one)) } }
+            @for one in all { tbody data-case=(with_sets(&one.name, &one.sets)) { (scenario(one)) } }
         } }
         p #empty .dim hidden { "No scenario fits this filter." }
     }
@@ -128,7 +128,7 @@ fn runs(all: &[Listed]) -> Markup {
 fn scenario(one: &Scenario) -> Markup {
     html! {
         tr {
-            th scope="rowgroup" colspan="7" { (one.name) " " span .dim { (count(one.runs, "run")) ": " (of(&one.cases)) } }
+            th scope="rowgroup" colspan="7" { (with_sets(&one.name, &one.sets)) " " span .dim { (count(one.runs, "run")) ": " (of(&one.cases)) } }
         }
         @if let Some(took) = one.took { tr {
             td { "whole case" } td {} td { (span(took.p50_us)) } td { (span(took.p95_us)) } td {} td {} td {}

@@ -81,7 +81,8 @@ pub(super) fn tally(cases: &Verdicts) -> String {
 
 fn scenario(text: &mut String, one: &Scenario) {
     let cases = &one.cases;
-    let _ = write!(text, "\n{}  {}: {} passed", one.name, count(one.runs, "run"), cases.pass);
+    let (name, runs) = (with_sets(&one.name, &one.sets), count(one.runs, "run"));
+    let _ = write!(text, "\n{name}  {runs}: {} passed", cases.pass);
     for (word, number) in [
         ("failed", cases.fail),
         ("error", cases.error),
@@ -100,6 +101,11 @@ fn scenario(text: &mut String, one: &Scenario) {
         let _ = writeln!(text, "  took     p50 {}, p95 {}", span(took.p50_us), span(took.p95_us));
     }
     one.recoveries.iter().for_each(|objective| recovery(text, objective));
+}
+
+/// A name, and what `--set` gave what has it.
+pub(super) fn with_sets(name: &str, sets: &str) -> String {
+    if sets.is_empty() { name.to_owned() } else { format!("{name}, with `--set {sets}`") }
 }
 
 fn recovery(text: &mut String, one: &Objective) {
@@ -122,7 +128,8 @@ fn recovery(text: &mut String, one: &Objective) {
 }
 
 fn broken(one: &Broken) -> String {
-    let (case, verdict, since) = (&one.case, one.verdict, point(&one.since));
+    let (case, since) = (with_sets(&one.case, &one.sets), point(&one.since));
+    let verdict = one.verdict;
     let passed = one.passed.as_ref().map_or_else(
         || "has not passed in these runs".into(),
         |passed| format!("passed last in {}", point(passed)),

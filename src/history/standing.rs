@@ -23,6 +23,8 @@ pub struct Flaky {
 pub struct Broken {
     /// Case id.
     pub case: String,
+    /// What `--set` gave it; empty for nothing. With other values it may well pass.
+    pub sets: String,
     /// What it came to last.
     pub verdict: Verdict,
     /// The first run since the last pass in which it did not pass.
@@ -47,12 +49,12 @@ pub struct Point {
 /// A case in a run.
 type Seen<'a> = (&'a RunEntry, &'a CaseEntry);
 
-/// Every case by its id, with its runs in order; what was skipped says nothing.
-fn by_case(runs: &[RunEntry]) -> BTreeMap<&str, Vec<Seen<'_>>> {
-    let mut found: BTreeMap<&str, Vec<Seen<'_>>> = BTreeMap::new();
+/// Every case by a key of it, with its runs in order; what was skipped says nothing.
+fn by<'a, K: Ord>(runs: &'a [RunEntry], key: fn(&'a CaseEntry) -> K) -> BTreeMap<K, Vec<Seen<'a>>> {
+    let mut found: BTreeMap<K, Vec<Seen<'_>>> = BTreeMap::new();
     for run in runs {
         for case in run.cases.iter().filter(|case| case.verdict != Verdict::Skipped) {
-            found.entry(&case.name).or_default().push((run, case));
+            found.entry(key(case)).or_default().push((run, case));
         }
     }
     found
@@ -60,7 +62,8 @@ fn by_case(runs: &[RunEntry]) -> BTreeMap<&str, Vec<Seen<'_>>> {
 
 /// Both, with the same fingerprint, or in one run; worst first.
 pub(super) fn flaky(runs: &[RunEntry]) -> Vec<Flaky> {
-    let mut all: Vec<Flaky> = by_case(runs).into_iter().filter_map(|it| flaky_case(&it)).collect();
+    let by_name = by(runs, |case| case.name.as_str());
+    let mut all: Vec<Flaky> = by_name.into_iter().filter_map(|it| flaky_case(&it)).collect();
     all.sort_by_key(|one| std::cmp::Reverse(one.not));
     all
 }
@@ -90,7 +93,8 @@ fn flaky_case((name, seen): &(&str, Vec<Seen<'_>>)) -> Option<Flaky> {
 
 /// Cases that did not pass in the last run that they were in; the longest broken first.
 pub(super) fn broken(runs: &[RunEntry]) -> Vec<Broken> {
-    let broken = by_case(runs).into_iter().filter_map(|(name, seen)| {
+    let by_kind = by(runs, |case| (case.name.as_str(), case.given()));
+    let broken = by_kind.into_iter().filter_map(|((name, sets), seen)| {
         let (_, last) = seen.last()?;
         let passes = |(_, case): &Seen<'_>| case.verdict == Verdict::Pass;
         let good = seen.iter().rposition(passes);
@@ -98,6 +102,7 @@ pub(super) fn broken(runs: &[RunEntry]) -> Vec<Broken> {
         let (first, _) = since.first()?;
         Some(Broken {
             case: name.to_owned(),
+            sets: sets.to_owned(),
             verdict: last.verdict,
             since: Point::of(first),
             passed: good.map(|at| Point::of(seen[at].0)),

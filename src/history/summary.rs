@@ -77,6 +77,9 @@ pub struct Listed {
 pub struct Scenario {
     /// Its name.
     pub name: String,
+    /// What `--set` gave it, `image=db:2 rate=50/s`; empty for nothing. With other values it is another
+    /// row: their times are not of one thing.
+    pub sets: String,
     /// Runs that have it.
     pub runs: usize,
     /// Its cases.
@@ -121,8 +124,9 @@ pub struct Median {
 #[must_use]
 pub fn summary(runs: &[RunEntry], of: usize) -> Summary {
     let cases = Verdicts::of(runs.iter().flat_map(|run| &run.cases));
-    let names: BTreeSet<&str> =
-        runs.iter().flat_map(|run| &run.cases).map(|case| case.scenario.as_str()).collect();
+    let all = runs.iter().flat_map(|run| &run.cases);
+    let kinds: BTreeSet<(&str, &str)> =
+        all.map(|case| (case.scenario.as_str(), case.given())).collect();
     Summary {
         runs: runs.len(),
         passed: runs.iter().filter(|run| run.verdict == Verdict::Pass).count(),
@@ -130,7 +134,7 @@ pub fn summary(runs: &[RunEntry], of: usize) -> Summary {
         until: runs.last().map(RunEntry::started),
         cases,
         pass_rate: cases.pass_rate(),
-        scenarios: names.into_iter().map(|name| scenario(name, runs, of)).collect(),
+        scenarios: kinds.into_iter().map(|kind| scenario(kind, runs, of)).collect(),
         flaky: flaky(runs),
         broken: broken(runs),
         listed: runs.iter().rev().map(listed).collect(),
@@ -176,17 +180,20 @@ impl Verdicts {
     }
 }
 
-fn scenario(name: &str, runs: &[RunEntry], of: usize) -> Scenario {
+/// By its name and what `--set` gave it.
+fn scenario((name, sets): (&str, &str), runs: &[RunEntry], of: usize) -> Scenario {
+    let is_one = |case: &&CaseEntry| case.scenario == name && case.given() == sets;
     // run by run, so that a run with many cells counts once in a trend
     let by_run: Vec<InRun<'_, CaseEntry>> = runs
         .iter()
-        .map(|run| (run, run.cases.iter().filter(|case| case.scenario == name).collect()))
+        .map(|run| (run, run.cases.iter().filter(is_one).collect()))
         .filter(|(_, cases): &InRun<'_, CaseEntry>| !cases.is_empty())
         .collect();
     let all = || by_run.iter().flat_map(|(_, cases)| cases).copied();
     let took: Vec<u64> = all().filter(|case| case.counts()).map(|case| case.took_us).collect();
     Scenario {
         name: name.to_owned(),
+        sets: sets.to_owned(),
         runs: by_run.len(),
         cases: Verdicts::of(all()),
         took: percentiles(&took),

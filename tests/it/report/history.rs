@@ -162,6 +162,7 @@ fn runs_with_other_values_are_told_apart_by_those() {
     assert_eq!(place.history(&["add", "out", "candidate", "plain"]).code, Some(0));
     let said = place.history(&[]).stdout;
     has(&said, &["with `--set image=db:1`\n", "with `--set image=db:2 rate=50/s`\n"]);
+    has(&said, &["\nfirst  1 run: 1 ", "rate=50/s`  1 run: 0 ", "rate=50/s`: fail, 1 run since"]);
     let plain = said.lines().find(|line| line.trim_start().starts_with("plain (")).unwrap();
     assert!(!plain.contains("--set"), "{plain}");
     for (runs, changed) in [
