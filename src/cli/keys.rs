@@ -46,6 +46,7 @@ pub(super) fn explanations(word: &str, known: &[&str]) -> Vec<String> {
     // what holds in most places comes first
     meanings.sort_by_key(|meaning| std::cmp::Reverse(meaning.below.len()));
     let items = items();
+    meanings.retain(|meaning| !items.iter().any(|item| meaning.is_of(item)));
     meanings.iter().map(|meaning| meaning.text(&items)).collect()
 }
 
@@ -109,6 +110,12 @@ impl<'a> Search<'a> {
 }
 
 impl Meaning {
+    /// The key that is the item's own name means what the item says of itself, in its words.
+    fn is_of(&self, item: &Item) -> bool {
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        item.name == self.key.name && words(&item.doc) == words(&self.key.doc)
+    }
+
     fn text(&self, items: &[Item]) -> String {
         let key = &self.key;
         let below: Vec<String> = self.below.iter().map(|name| format!("`{name}`")).collect();

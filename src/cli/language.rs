@@ -176,6 +176,14 @@ mod tests {
     }
 
     #[test]
+    fn what_a_probe_says_of_itself_is_not_said_again_of_its_key() {
+        assert_eq!(explanation("explore"), None);
+        // another meaning stays
+        let said = explanation("file").unwrap();
+        assert!(said.contains("key:"), "{said}");
+    }
+
+    #[test]
     fn keys_are_found_wherever_they_stand() {
         let timeout = explanation("timeout").unwrap();
         assert!(timeout.contains("key of a scenario") && timeout.contains("key of a healthcheck"));
