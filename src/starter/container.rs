@@ -183,8 +183,10 @@ fn limits(text: &mut String, choices: &Choices, secrets: &Secrets) {
         let _ = writeln!(text, "    restart_attempts: {attempts}");
     }
     if let Some(check) = &choices.health {
-        let command = yaml::list(&secrets.hidden_in(check));
-        let _ = writeln!(text, "    healthcheck: {{ command: {command}, timeout: 5s }}");
+        let shown = secrets.hidden_in(check);
+        let remark = if shown == *check { "" } else { " # a password stands in for yours" };
+        let command = yaml::list(&shown);
+        let _ = writeln!(text, "    healthcheck: {{ command: {command}, timeout: 5s }}{remark}");
     }
 }
 

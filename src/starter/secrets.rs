@@ -19,9 +19,10 @@ impl Secrets {
     pub(super) fn of(choices: &Choices) -> Self {
         let pairs = choices.env.iter().filter_map(|pair| pair.split_once('='));
         let named = pairs.filter(|(key, value)| is_secret(key, value)).map(|(_, value)| value);
-        let words = choices.entrypoint.iter().chain(&choices.command);
-        let words = words.chain(choices.health.iter().flatten()).chain(&choices.env);
-        let all = named.chain(words.flat_map(|word| passwords(word)));
+        let program = || choices.entrypoint.iter().chain(&choices.command);
+        let words = program().chain(choices.health.iter().flatten()).chain(&choices.env);
+        let handed = given(program()).into_iter().chain(given(choices.health.iter().flatten()));
+        let all = named.chain(words.flat_map(|word| passwords(word))).chain(handed);
         let mut all: Vec<String> = all.map(str::to_owned).collect();
         // one may be the beginning of another
         all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -43,15 +44,19 @@ impl Secrets {
             return STAND_IN.into();
         }
         let inside = rare.into_iter().filter(|secret| secret.len() >= LEAST);
-        let text =
-            inside.fold(without_passwords(text), |text, secret| text.replace(secret, STAND_IN));
+        let text = without_given(&without_passwords(text));
+        let text = inside.fold(text, |text, secret| text.replace(secret, STAND_IN));
         plain.into_iter().fold(text, |text, secret| without_assigned(&text, secret))
     }
 
     /// A command; its program is none, though a password may be the same word.
     pub(super) fn hidden_in(&self, words: &[String]) -> Vec<String> {
         let program = words.first().cloned();
+        let client = words.iter().any(|word| is_client(word));
         let rest = words.windows(2).map(|pair| match pair {
+            [option, value] if takes_password(option, client) && !value.is_empty() => {
+                STAND_IN.into()
+            }
             [option, value] if option.starts_with('-') && !option.contains('=') => {
                 // what follows `--requirepass` is a secret only where it is one of those known
                 let known = self.0.contains(value);
@@ -62,6 +67,49 @@ impl Secrets {
         });
         program.into_iter().chain(rest).collect()
     }
+}
+
+/// Clients of Redis and of what speaks as it does: each takes a password behind `-a`.
+const CLIENTS: [&str; 3] = ["redis-cli", "valkey-cli", "keydb-cli"];
+/// Options of theirs, and of their servers, that a password follows.
+const OPTIONS: [&str; 3] = ["--pass", "--requirepass", "--masterauth"];
+
+fn is_client(word: &str) -> bool {
+    CLIENTS.iter().any(|client| word.rsplit('/').next() == Some(client))
+}
+
+/// Whether a password follows this option; `client` where one of those clients is called.
+fn takes_password(option: &str, client: bool) -> bool {
+    match option {
+        "-a" | "--pass" => client,
+        other => OPTIONS.contains(&other),
+    }
+}
+
+/// What such options are given in a command, whose words may be scripts. A variable is no password.
+fn given<'a>(words: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
+    let words: Vec<&str> = words.flat_map(|word| word.split_whitespace()).collect();
+    let client = words.iter().any(|word| is_client(word));
+    let pairs = words.windows(2).filter(|pair| takes_password(pair[0], client));
+    let given = pairs.map(|pair| pair[1].trim_matches(['"', '\'', ';']));
+    given.filter(|value| !value.is_empty() && !value.starts_with('$')).collect()
+}
+
+/// Likewise in a script, where a password that is a word stands for itself nowhere else.
+fn without_given(text: &str) -> String {
+    if !text.contains(char::is_whitespace) {
+        return text.to_owned();
+    }
+    let words = [text.to_owned()];
+    given(words.iter()).into_iter().fold(text.to_owned(), |text, password| {
+        let options = OPTIONS.iter().chain(&["-a"]);
+        options.fold(text, |text, option| {
+            ["", "\"", "'"].iter().fold(text, |text, quote| {
+                let with = |value: &str| format!("{option} {quote}{value}{quote}");
+                text.replace(&with(password), &with(STAND_IN))
+            })
+        })
+    })
 }
 
 /// A secret that is a word is looked for where a name of secrets is given it, `PASSWORD=WORD`, and
@@ -122,6 +170,35 @@ mod tests {
         let url = secrets.hidden("amqp://app:pw@queue/x");
         assert_eq!(url, format!("amqp://app:{STAND_IN}@queue/x"));
         assert_eq!(secrets.hidden("http://host:80/a@b"), "http://host:80/a@b");
+    }
+
+    /// The guess of a health check has the password of its service in it.
+    #[test]
+    fn what_a_client_of_redis_is_given_is_hidden() {
+        for (check, shown) in [
+            (
+                &["redis-cli", "-a", "s3cret", "ping"][..],
+                &["redis-cli", "-a", STAND_IN, "ping"][..],
+            ),
+            (&["redis-cli", "-a", "redis", "ping"], &["redis-cli", "-a", STAND_IN, "ping"]),
+            (
+                &["sh", "-c", "redis-cli -a s3cret ping | grep PONG"],
+                &["sh", "-c", "redis-cli -a keelhaul-starter ping | grep PONG"],
+            ),
+            (
+                &["sh", "-c", "/bin/redis-cli -a 'redis' ping redis"],
+                &["sh", "-c", "/bin/redis-cli -a 'keelhaul-starter' ping redis"],
+            ),
+            (
+                &["sh", "-c", "redis-cli -a $REDIS_PASSWORD ping"],
+                &["sh", "-c", "redis-cli -a $REDIS_PASSWORD ping"],
+            ),
+            (&["ls", "-a", "somewhere"], &["ls", "-a", "somewhere"]),
+        ] {
+            let health = Some(texts(check));
+            let secrets = Secrets::of(&Choices { health, ..Choices::default() });
+            assert_eq!(secrets.hidden_in(&texts(check)), texts(shown));
+        }
     }
 
     /// `postgres` is a password, a user, a scheme and a part of paths at once.
