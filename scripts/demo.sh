@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-exec env JOBS="${JOBS:-1}" scripts/suite.sh \
+exec env CALLED=demo JOBS="${JOBS:-1}" scripts/suite.sh \
   scenarios/capacity/inode-exhaustion.yaml \
   scenarios/mount/readonly-log-dir.yaml \
   scenarios/mount/tmpfs-state-loss.yaml \

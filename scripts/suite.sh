@@ -8,6 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=lib.sh
 . scripts/lib.sh
+SCRIPT_NAME=${CALLED:-$SCRIPT_NAME}
 
 show_reports() {
   local latest=reports/latest file
