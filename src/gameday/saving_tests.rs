@@ -92,7 +92,8 @@ fn what_a_fault_does_not_do_is_on_the_screen() {
     assert_eq!(screen.matches("7 working directories from before").count(), 2, "{screen}");
     driven.reverted(7 * SECOND, "read-only-1", Origin::Step);
     let (case, fault) = told;
-    let struck = Event::Struck { case, fault, hit: 0, overflowed: false, struck: Vec::new() };
+    let struck =
+        Event::Struck { case, fault, hit: 0, overflowed: false, all: None, struck: Vec::new() };
     driven.event(8 * SECOND, struck);
     let screen = driven.screen(120, 40);
     assert!(screen.contains("reverted, struck nothing"), "{screen}");

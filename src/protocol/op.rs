@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Dev, Ending, EngineOp, FileCutOp, FileId, FileOwner, Init, InotifyStock, InsertionOp,
-    Interposer, IoLimits, IoRule, LinkState, MountFlag, Mounted, Place, PowerOp, QuotaGroup, QuotaWas,
-    Series, SoleOp, TimeOp,
+    Interposer, IoLimits, IoRule, LinkState, MountFlag, Mounted, Place, PowerOp, QuotaGroup,
+    QuotaWas, Series, SoleOp, TimeOp,
 };
 use crate::units::Percent;
 
