@@ -25,7 +25,7 @@ use crate::{
 
 /// Where an engine keeps what is in a volume of its own, below the volume's name.
 const DATA: &str = "_data";
-/// The largest numbers of a device (linux/kdev_t.h); a filesystem's own id has larger ones.
+/// The largest numbers of a device (`linux/kdev_t.h`); a filesystem's own id has larger ones.
 const LARGEST: Dev = Dev { major: (1 << 12) - 1, minor: (1 << 20) - 1 };
 
 /// What a path leads to, or what the nearest directory above it that is there does.

@@ -51,7 +51,7 @@ fn await_hanging(pid: i32) {
 fn what_comes_after_its_undo_is_undone_once_more() {
     let fixture = Fixture::called("stall");
     for killed in ["nobody", "worker", "keeper"] {
-        let theirs = Theirs::start(&fixture);
+        let theirs = Theirs::start(fixture);
         let before = mode_of(&theirs);
         assert_ne!(before, 0o400);
         let change =
