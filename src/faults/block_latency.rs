@@ -110,10 +110,6 @@ impl Fault for BlockLatency {
         self.when.until.is_some()
     }
 
-    fn grows_for(&self) -> Duration {
-        self.slow().grows_for(&self.when)
-    }
-
     fn strikes(&self) -> Option<Layer> {
         Some(Layer::Block)
     }

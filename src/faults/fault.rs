@@ -102,12 +102,6 @@ pub trait Fault: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync
         false
     }
 
-    /// So long after the injection all of it is there, and the step lasts until then. Pure.
-    fn grows_for(&self) -> Duration {
-        let rules = self.io_rules("");
-        rules.iter().filter_map(|rule| rule.when.from).max().unwrap_or_default()
-    }
-
     /// Rules that it may bring to the volume's interposer, where the target lies at this path below
     /// the volume's root. Pure.
     fn io_rules(&self, _below: &str) -> Vec<IoRule> {

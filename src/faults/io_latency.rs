@@ -128,10 +128,6 @@ impl Fault for IoLatency {
         self.when.until.is_some()
     }
 
-    fn grows_for(&self) -> Duration {
-        self.slow().grows_for(&self.when)
-    }
-
     fn io_rules(&self, below: &str) -> Vec<IoRule> {
         vec![self.aim().rule(below, self.slow().action())]
     }

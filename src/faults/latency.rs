@@ -96,11 +96,6 @@ impl Latency {
         wrong
     }
 
-    /// So long after the injection all of it is there.
-    pub(super) fn grows_for(&self, when: &Trigger) -> Duration {
-        self.ramp.max(when.from.unwrap_or_default())
-    }
-
     /// Waits until it has grown to all of it, while it is in force.
     pub(super) async fn await_grown(&self, before: &Before, cx: &Cx<'_>) -> Result<(), FaultError> {
         if micros(self.ramp) == 0 {

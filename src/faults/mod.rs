@@ -303,12 +303,6 @@ macro_rules! faults {
                 match self { $(Self::$type(fault) => fault.subject_may_end_it(),)+ }
             }
 
-            /// So long after the injection all of it is there. Pure.
-            #[must_use]
-            pub fn grows_for(&self) -> Duration {
-                match self { $(Self::$type(fault) => fault.grows_for(),)+ }
-            }
-
             /// Rules that it may bring to the volume's interposer. Pure.
             #[must_use]
             pub fn io_rules(&self, below: &str) -> Vec<IoRule> {

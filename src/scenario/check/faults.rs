@@ -45,7 +45,7 @@ fn lasts(cx: &mut Cx<'_>, i: usize, inject: &InjectStep) {
 
 /// What grows is looked at when all of it is there, and is to be in force then.
 fn grows(cx: &mut Cx<'_>, i: usize, inject: &InjectStep) {
-    let whole = inject.fault.grows_for();
+    let whole = grows_for(&inject.fault);
     let (lasts, key, path): (_, _, &[&'static str]) = match inject.profile {
         Profile::Intermittent { on, .. } => (Some(on), "on", &["profile", "intermittent", "on"]),
         _ => (inject.lasts, "for", &["for"]),
@@ -59,6 +59,14 @@ fn grows(cx: &mut Cx<'_>, i: usize, inject: &InjectStep) {
     );
     let at = [Seg::Key("steps"), i.into()].into_iter().chain(path.iter().map(|key| Seg::Key(key)));
     cx.report(&at.collect::<Vec<_>>(), text);
+}
+
+/// So long after the injection all of it is there: whatever grows or begins late says so by these.
+fn grows_for(fault: &FaultSpec) -> Duration {
+    let parameters = serde_json::to_value(fault).unwrap_or_default();
+    let own = &parameters[fault.name()];
+    let times = [&own["ramp"], &own["when"]["from"]].into_iter();
+    times.filter_map(|time| time.as_str()?.parse().ok()).max().unwrap_or_default()
 }
 
 /// The fault and the one object that it acts on.
