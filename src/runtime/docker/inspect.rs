@@ -141,3 +141,44 @@ fn mount(point: MountPoint) -> ContainerMount {
         kind,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+    use serde_json::json;
+
+    use crate::runtime::{
+        Health,
+        docker::scripted::{ScriptedEngine, json},
+    };
+
+    /// What is done by us and when the engine looked must be told apart on any clock.
+    #[tokio::test]
+    async fn a_health_check_began_when_our_clock_says() {
+        for ahead in [SignedDuration::ZERO, SignedDuration::from_hours(1)] {
+            let began = Timestamp::now() - SignedDuration::from_secs(7);
+            let engine = ScriptedEngine::start(move |asked| match asked {
+                "GET /info" => {
+                    json(&json!({ "SystemTime": (Timestamp::now() + ahead).to_string() }))
+                }
+                _ => {
+                    let check = json!({ "Start": (began + ahead).to_string(), "ExitCode": 1, "Output": "no" });
+                    let health = json!({ "Status": "healthy", "FailingStreak": 1, "Log": [check] });
+                    let config = json!({ "Healthcheck": { "Test": ["CMD", "x"], "Interval": 5_000_000_000_i64 } });
+                    let state = json!({ "Status": "running", "Health": health });
+                    json(&json!({ "Id": "c", "State": state, "Config": config }))
+                }
+            });
+            let facts = engine.client().container_facts("c").await.unwrap();
+            let last = facts.checked.unwrap();
+            assert_eq!((facts.health, last.exit_code), (Health::Healthy, 1));
+            let off = i128::from(last.started_ns.unwrap()) - began.as_nanosecond();
+            assert!(off.abs() < 5_000_000_000, "{off} ns");
+            assert_eq!(
+                facts.next_check_ms,
+                Some(35_000),
+                "its interval, and the engine's own timeout"
+            );
+        }
+    }
+}
