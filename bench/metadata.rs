@@ -3,6 +3,12 @@
 //! Four ways take turns on filesystems of their own, all of them ext4 in images on one disk: natively;
 //! over a filesystem that nobody else has, without a rule about it and with one that never strikes;
 //! and over a directory that others may change too, so that the kernel must not remember anything.
+//!
+//! Where it remembers, the kernel asks four times about a file that is made and closed, and waits for three
+//! of the answers: attributes of the directory, which any change in it makes void (fs/fuse/dir.c,
+//! `fuse_dir_changed`), the name, the file itself, and then its end, without waiting. Of one that is removed
+//! it asks three times, and waits for the first two: the directory, the name; then it forgets the file. A
+//! server cannot leave any of them out: what is ours is how much each of them costs.
 
 use std::{
     fs::{self, File},

@@ -52,6 +52,14 @@ impl fmt::Display for IoTrace {
     }
 }
 
+impl IoTrace {
+    /// Of a volume, or of what a fault inserted.
+    pub(super) fn told(&self, of: &str, inserted: bool) -> String {
+        let what = if inserted { "what was inserted by " } else { "" };
+        format!("trace of {what}`{of}`: {self}")
+    }
+}
+
 /// What was traced.
 struct Traced {
     /// Name of the volume, or of the fault.

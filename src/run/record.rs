@@ -387,6 +387,9 @@ impl CaseRecord {
                 self.logs.push(LogRecord { service, text, lines_us });
             }
             Event::Noted { text, .. } | Event::Attention { text, .. } => self.note(at, text),
+            Event::IoTraced { volume, inserted, trace, .. } => {
+                self.note(at, trace.told(&volume, inserted));
+            }
             Event::Saved { again, .. } => self.start.again = again,
             Event::RolledBack { report, recover, .. } => self.rollback = Some((report, recover)),
             Event::ResidueChecked { left, .. } => self.residue = Some(left),
@@ -401,10 +404,6 @@ impl CaseRecord {
 
     fn apply_fault(&mut self, at: u64, event: Event) {
         match event {
-            Event::IoTraced { volume, inserted, trace, .. } => {
-                let what = if inserted { "what was inserted by " } else { "" };
-                self.note(at, format!("trace of {what}`{volume}`: {trace}"));
-            }
             Event::Injecting { fault, name, target, act, proof, lasting, scope, .. } => {
                 self.faults.push(FaultRecord {
                     id: fault,

@@ -48,7 +48,8 @@ pub(in super::super::super) fn replay(
     let seen = Seen::of(&recovered, (&mut promises, acknowledged), &reads);
     let seen = match (seen.of_a_state(beyond, &recovered), fsck) {
         (Seen::Sound, Some(fsck)) if !beyond => {
-            let check = || claimed(&device.node).and_then(|_| fsck.check(&device.node));
+            // whoever holds it is in the tool's way
+            let check = || claimed(&device.node).map(drop).and_then(|()| fsck.check(&device.node));
             let errors = watched(connection, check)?.map_err(HelperError::Refused)?;
             errors.map_or(Seen::Sound, |why| Seen::Wrong { why, lost: 0, read: false })
         }
