@@ -43,7 +43,7 @@ pub(super) async fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     if human {
         output::data(about_engine(&engine))?;
     }
-    let stages = DockerStages::new(docker, engine.clone(), "doctor".into());
+    let stages = DockerStages::new(docker, engine.clone(), crate::run::new_run_id());
     let (host, missing) = stages.look().await.map_err(anyhow::Error::msg)?;
     output::data(if human {
         about_host(&host) + &about_capabilities(&missing) + &about_items(&missing)

@@ -99,6 +99,16 @@ fn machines_are_told_the_same() {
 }
 
 #[test]
+fn several_ask_at_once() {
+    let tests = [Test::new(), Test::new(), Test::new()];
+    let all: Vec<_> = tests.iter().map(|test| test.start(&["doctor"], &[], "")).collect();
+    for running in all {
+        let ran = running.end();
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+}
+
+#[test]
 fn without_an_engine_it_says_where_one_was_looked_for() {
     let nobody = "unix:///nowhere/docker.sock";
     for (words, in_json) in [(&[][..], false), (&["--format", "json"][..], true)] {
