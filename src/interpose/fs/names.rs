@@ -161,7 +161,7 @@ impl Fs {
             }
         };
         let file = Arc::new(made);
-        known.hold(&file);
+        known.hold_if_lost(&file);
         let found = (attributes(known.ino, &stat), known.generation);
         Ok(MadeFile { found, node: known, file: Some(file) })
     }

@@ -72,6 +72,15 @@ impl Node {
         *lock(&self.held) = Arc::downgrade(fd);
     }
 
+    /// Likewise, where nobody does: what is held already leads to it, and who holds that may have nothing
+    /// else.
+    pub(super) fn hold_if_lost(&self, fd: &Arc<OwnedFd>) {
+        let mut held = lock(&self.held);
+        if held.strong_count() == 0 {
+            *held = Arc::downgrade(fd);
+        }
+    }
+
     /// Its path below the root.
     pub(super) fn path(&self) -> String {
         let mut names = Vec::new();
@@ -170,6 +179,7 @@ impl Table {
             known.lookups.fetch_add(1, Ordering::Relaxed);
             drop(nodes);
             rename(known, at);
+            fd.into_iter().for_each(|fd| self.keep_found(known, fd));
             return Arc::clone(known);
         }
         let has_fd = fd.is_some();
@@ -256,6 +266,17 @@ impl Table {
         *lock(&node.fd) = Some(Arc::clone(&fd));
         self.keep(node);
         Ok(fd)
+    }
+
+    /// One that was made, and is closed, is known by its handle alone, and not every filesystem can open
+    /// those of its handles that it gave long ago.
+    fn keep_found(&self, node: &Arc<Node>, found: OwnedFd) {
+        let mut fd = lock(&node.fd);
+        if fd.is_none() {
+            *fd = Some(Arc::new(found));
+            drop(fd);
+            self.keep(node);
+        }
     }
 
     fn keep(&self, node: &Arc<Node>) {
