@@ -125,13 +125,16 @@ impl Fs {
 
     /// It is looked for at most once where nobody else changes it.
     fn has_default_acl(&self, node: &Arc<Node>, dir: &OwnedFd) -> bool {
-        let look = || getxattr(path_of(dir.as_fd()), DEFAULT_ACL, &mut [0_u8; 0][..]).is_ok();
+        let look = || is_there(getxattr(path_of(dir.as_fd()), DEFAULT_ACL, &mut [0_u8; 0][..]));
         // a power cut takes an ACL along
         if !self.ours || self.history.is_some() {
-            return look();
+            return look().unwrap_or_default();
         }
         let mut known = lock(&node.has_default_acl);
-        *known.get_or_insert_with(look)
+        if known.is_none() {
+            *known = look();
+        }
+        known.unwrap_or_default()
     }
 
     /// What has an attribute; an error where a trial asks for its own, which nothing has.
@@ -141,5 +144,27 @@ impl Fs {
             return Err(UNTOUCHED);
         }
         self.table.fd(&node)
+    }
+}
+
+/// Whether there is one, after a look for it; none where the look failed, which the next may not.
+fn is_there(look: Result<usize, Errno>) -> Option<bool> {
+    match look {
+        Ok(_) => Some(true),
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Some(false),
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_that_fails_says_nothing_of_what_is_there() {
+        assert_eq!(is_there(Ok(28)), Some(true));
+        let none = [Errno::NODATA, Errno::OPNOTSUPP].map(|errno| is_there(Err(errno)));
+        assert_eq!(none, [Some(false); 2]);
+        assert_eq!([Errno::IO, Errno::NOMEM].map(|errno| is_there(Err(errno))), [None; 2]);
     }
 }
