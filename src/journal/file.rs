@@ -161,9 +161,14 @@ mod tests {
         }
     }
 
+    fn arm(again: Option<Vec<crate::protocol::Series>>) -> Op {
+        let (interposer, set) = ("i".into(), "s".into());
+        Op::ArmRules { interposer, set, seed: 7, rules: Vec::new(), again }
+    }
+
     fn entry() -> Entry {
         let extents = vec![(0, "AAAA".to_owned())];
-        let ops = vec![Op::WriteImage { name: "i".into(), extents }];
+        let ops = vec![Op::WriteImage { name: "i".into(), extents }, arm(Some(Vec::new()))];
         Entry { what: "w".into(), ops, undo: vec![Op::Nothing], expires_ms: None }
     }
 
@@ -183,7 +188,8 @@ mod tests {
         assert_eq!(journal.replay().open_entries(), vec![EntryId(1)]);
         let kept = &journal.replay().slots[&EntryId(1)];
         assert_eq!(kept.state, EntryState::Pending);
-        assert_eq!(kept.entry.ops, vec![Op::WriteImage { name: "i".into(), extents: vec![] }]);
+        let image = Op::WriteImage { name: "i".into(), extents: vec![] };
+        assert_eq!(kept.entry.ops, vec![image, arm(None)]);
         let undone = Record::Undone { id: EntryId(1), problems: vec![], pending: vec![] };
         journal.append(undone).unwrap();
         drop(journal);

@@ -28,7 +28,8 @@ pub enum Record {
     Pending {
         /// Its number.
         id: EntryId,
-        /// Acts and undo. The bytes of images are left out: no undo needs them.
+        /// Acts and undo. The bytes of images are left out, and what rules are to strike again:
+        /// no undo needs them.
         entry: Entry,
         /// Milliseconds since boot, suspension included, at which it is undone by itself.
         expires_at_ms: Option<u64>,
@@ -54,13 +55,15 @@ pub enum Record {
 }
 
 impl Record {
-    /// A pending record without the bytes that no undo needs.
+    /// A pending record without what no undo needs, which may be megabytes.
     #[must_use]
     pub fn pending(id: EntryId, entry: &Entry, expires_at_ms: Option<u64>) -> Self {
         let mut entry = entry.clone();
         for op in &mut entry.ops {
-            if let Op::WriteImage { extents, .. } = op {
-                extents.clear();
+            match op {
+                Op::WriteImage { extents, .. } => extents.clear(),
+                Op::ArmRules { again, .. } => *again = None,
+                _ => {}
             }
         }
         Self::Pending { id, entry, expires_at_ms }
