@@ -15,6 +15,7 @@ pub mod crash;
 pub mod disk;
 mod fs;
 mod later;
+pub mod left;
 mod ruled;
 pub mod rules;
 pub mod serve;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     control::{self, Controlled},
     disk,
-    session::{Rules, Session, Setup},
+    session::{Session, Setup},
 };
 use crate::host::{
     errno::Errno,
@@ -87,46 +87,13 @@ pub fn main(_: impl Iterator<Item = String>) -> ExitCode {
     }
 }
 
-/// Where an interposer leaves what its rules have done, for those who ask when it has ended.
-#[must_use]
-pub fn facts_file(socket: &Path) -> PathBuf {
-    socket.with_extension("facts")
-}
-
-/// Likewise, all that they have struck.
-#[must_use]
-pub fn struck_file(socket: &Path) -> PathBuf {
-    socket.with_extension("struck")
-}
-
-/// Likewise, how much is in its trace.
-#[must_use]
-pub fn traced_file(socket: &Path) -> PathBuf {
-    socket.with_extension("traced")
-}
-
-/// Whoever used it is gone, and may have been struck: that is worth a try.
-fn leave_facts(socket: &Path, rules: &Rules) {
-    leave(&struck_file(socket), &rules.all_struck());
-    if let Some(traced) = rules.traced() {
-        leave(&traced_file(socket), &traced);
-    }
-    // last: who finds this finds the others
-    leave(&facts_file(socket), &rules.all_facts());
-}
-
-fn leave(file: &Path, what: &impl Serialize) {
-    if let Ok(text) = serde_json::to_string(what) {
-        let _ = std::fs::write(file, text);
-    }
-}
-
 fn wait(served: Served, socket: &Path) -> ExitCode {
     let ended = match served {
         Served::Files(session) => {
             let rules = session.rules();
             let ended = session.wait();
-            leave_facts(socket, &rules);
+            // whoever used it is gone, and may have been struck: that is worth a try
+            rules.left().leave(socket);
             ended
         }
         Served::Disk(disk) => disk.wait(),

@@ -1,7 +1,6 @@
 //! One interposer: its filesystem, and the kernel's connection to it.
 
 use std::{
-    collections::BTreeMap,
     io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
@@ -15,6 +14,7 @@ use super::{
     armed::Armed,
     backing::Beneath,
     fs::{Fs, Served},
+    left::Left,
     ruled::Ruled,
     timer::Timer,
     trace::{TraceTo, Tracer},
@@ -26,7 +26,7 @@ use crate::{
         fuse,
     },
     protocol::{
-        AllStruck, CutProfile, Durability, IoAction, IoRule, PendingFacts, RuleFacts, TraceFacts,
+        CutProfile, Durability, IoAction, IoRule, LISTED, PendingFacts, RuleFacts, TraceFacts,
     },
 };
 
@@ -158,20 +158,21 @@ impl Rules {
         self.0.tracer.as_ref()?.facts()
     }
 
-    /// What every set has done, by its name.
+    /// What is to be known of it when it has ended.
     #[must_use]
-    pub fn all_facts(&self) -> BTreeMap<String, RuleFacts> {
-        let names = self.0.armed.names().into_iter();
-        names.filter_map(|set| self.facts(&set).map(|facts| (set, facts))).collect()
-    }
-}
-
-impl Rules {
-    /// All that every set has struck, by its name.
-    #[must_use]
-    pub fn all_struck(&self) -> BTreeMap<String, AllStruck> {
-        let names = self.0.armed.names().into_iter();
-        names.filter_map(|set| self.0.armed.all_struck(&set).map(|struck| (set, struck))).collect()
+    pub fn left(&self) -> Left {
+        let mut left = Left { traced: self.traced(), ..Left::default() };
+        for set in self.0.armed.names() {
+            let Some(facts) = self.facts(&set) else { continue };
+            // else the facts say it all
+            if facts.hit > LISTED
+                && let Some(struck) = self.0.armed.all_struck(&set)
+            {
+                left.struck.insert(set.clone(), struck);
+            }
+            left.facts.insert(set, facts);
+        }
+        left
     }
 }
 

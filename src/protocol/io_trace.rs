@@ -4,8 +4,12 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-/// Bytes that the trace of one volume may take; what comes after that is counted.
+/// Bytes that the trace of one interposer may take; what comes after that is counted.
 pub const MOST_TRACED: u64 = 64 << 20;
+
+/// Bytes that the traces of all interposers of a case may take until what is inserted is traced no more: a
+/// fault that comes and goes inserts one each time, and they lie where the engine keeps everything.
+pub const MOST_TRACED_IN_ALL: u64 = 4 * MOST_TRACED;
 
 /// An operation as it came to its end: a line of the trace.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -60,6 +64,8 @@ pub struct TraceFacts {
     pub failed: Option<String>,
     /// Bytes of its file.
     pub bytes: u64,
+    /// Bytes that it may have.
+    pub most: u64,
 }
 
 /// Whole lines of a trace.

@@ -71,7 +71,7 @@ pub use io_rule::{
 };
 pub use io_sync::{ReadBack, Reported, Retry, SyncAttempt, TriedSync};
 pub use io_told::{ToldAttributes, ToldRoom};
-pub use io_trace::{MOST_TRACED, TraceFacts, TracePiece, TracedOp};
+pub use io_trace::{MOST_TRACED, MOST_TRACED_IN_ALL, TraceFacts, TracePiece, TracedOp};
 pub use kept_state::{Artifact, FETCHING, KeptFile, LoggedDisk, ReplaySpec, Replayed};
 pub use load::{LoadCall, LoadReply, LoadSpec, LoadStats, PostgresLogin, RedisLogin, Via};
 pub use memory::MemoryFacts;

@@ -1,6 +1,7 @@
 //! What the worker can observe, and what it answers.
 //!
-//! Reads change nothing, but for trials, which leave nothing behind.
+//! Reads change nothing, but for trials, which leave nothing behind, and for what is brought and needed no
+//! more.
 
 use std::net::SocketAddr;
 
@@ -175,6 +176,12 @@ pub enum Read {
         interposer: String,
         /// The byte.
         from: u64,
+    },
+    /// The trace of an inserted interposer was brought: it is removed, and with it all else that one which
+    /// has ended has left. → `Nothing`
+    ForgetTrace {
+        /// Name of the interposer.
+        interposer: String,
     },
     /// What the container's processes hold of a directory since before this interposer was inserted
     /// there. → `Escapes`

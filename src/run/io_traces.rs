@@ -7,9 +7,11 @@ use std::{
     fs::File,
     io::{BufWriter, Write as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::{
     event::Event,
@@ -24,6 +26,9 @@ use crate::{
     units::Size,
     volumes::{Layer, VolumeSpec, object_name},
 };
+
+/// They are brought within this time, all told: there may be one for every time that a fault came and went.
+const ALL: Duration = Duration::from_secs(120);
 
 /// The trace of a volume, as it is among the reports.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -70,7 +75,7 @@ struct Traced {
     file: PathBuf,
 }
 
-/// Brings them all, each within its time.
+/// Brings them all, each within its time and all within theirs.
 pub(super) async fn bring(world: &World, attempt: u32) {
     if !world.trace_io {
         return;
@@ -83,9 +88,14 @@ pub(super) async fn bring(world: &World, attempt: u32) {
              interposer",
         );
     }
+    let until = Instant::now() + ALL;
     for traced in all {
-        let trace = one(world, &traced).await;
-        let Traced { of: volume, inserted, .. } = traced;
+        let trace = one(world, &traced, until).await;
+        let Traced { of: volume, inserted, interposer, .. } = traced;
+        if inserted {
+            // the next case is to have room for its own; what cannot be removed goes with the run
+            let _ = world.helper.read(Read::ForgetTrace { interposer }).await;
+        }
         world.emit(Event::IoTraced { case: world.id(), volume, inserted, trace });
     }
 }
@@ -115,7 +125,7 @@ fn inserted<'w>(world: &'w World, case: (&'w str, u32)) -> impl Iterator<Item = 
     })
 }
 
-async fn one(world: &World, traced: &Traced) -> IoTrace {
+async fn one(world: &World, traced: &Traced, until: Instant) -> IoTrace {
     let Some(directory) = world.recorder.directory() else {
         let why = Some("there are no reports to keep it in".to_owned());
         return IoTrace { why, ..IoTrace::default() };
@@ -128,7 +138,8 @@ async fn one(world: &World, traced: &Traced) -> IoTrace {
             return IoTrace { why, ..IoTrace::default() };
         }
     };
-    let brought = world.interrupt.bound(FETCHING, LOGS, bringing.all()).await;
+    let patience = FETCHING.min(until.saturating_duration_since(Instant::now()));
+    let brought = world.interrupt.bound(patience, LOGS, bringing.all()).await;
     let brought =
         brought.unwrap_or_else(|| Err("the helper had not sent the rest of it in time".into()));
     let trace = bringing.end(brought, &path);
@@ -226,11 +237,15 @@ fn signed(micros: u64) -> i64 {
 
 /// Why some operations are missing.
 fn why(facts: &TraceFacts) -> Option<String> {
-    let TraceFacts { dropped, after_end, failed, .. } = facts;
+    let TraceFacts { dropped, after_end, failed, most, .. } = facts;
     let fast = format!("{dropped} came faster than they could be written");
     let late = match failed {
         Some(failed) => format!("{after_end} came when it could not be written: {failed}"),
-        None => format!("{after_end} came after its {} were full", Size(MOST_TRACED)),
+        None if *most < MOST_TRACED => format!(
+            "{after_end} came after the {} that other traces of this case had left were full",
+            Size(*most)
+        ),
+        None => format!("{after_end} came after its {} were full", Size(*most)),
     };
     let parts = [(*dropped, fast), (*after_end, late)];
     let parts: Vec<String> =

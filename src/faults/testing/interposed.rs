@@ -44,6 +44,7 @@ impl IoWorld {
             Read::Rules { .. } => Reading::Rules(self.rules.clone()),
             Read::Struck { .. } => Reading::Struck(self.all_struck.clone()),
             Read::Trace { from, .. } => Reading::Trace(self.piece(*from)?),
+            Read::ForgetTrace { .. } => Reading::Nothing,
             Read::Escapes { .. } => Reading::Escapes(self.escapes),
             Read::TryIo(attempt) => Reading::IoTried(self.io_tried(&attempt.ops, attempt.most)),
             Read::TryDisk(attempt) => {

@@ -58,7 +58,7 @@ pub(super) fn act(op: &InsertionOp, cx: &Context) -> Done {
                 expected: expected.clone(),
                 // what was there before us has promises of its own, and none is known
                 durability: Durability::default(),
-                trace: io_trace::wanted(&cx.dir, name, *traced)?,
+                trace: io_trace::wanted_inserted(&cx.dir, name, *traced)?,
             };
             insert(target, name, &below.at, setup, cx)
         }

@@ -5,7 +5,6 @@
 //! kept here; that only tells an end that was meant from one that was not.
 
 use std::{
-    collections::BTreeMap,
     fs, io,
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
@@ -13,8 +12,6 @@ use std::{
     sync::mpsc,
     time::{Duration, Instant},
 };
-
-use serde::de::DeserializeOwned;
 
 use super::{
     super::HelperError,
@@ -36,7 +33,8 @@ use crate::{
     interpose::{
         Beneath, Setup,
         control::{self, Answer, Ask},
-        serve::{Orders, READY, Serve, facts_file, struck_file},
+        left,
+        serve::{Orders, READY, Serve},
     },
     protocol::{AllStruck, Backing, Interposer, Outcome, RuleFacts},
 };
@@ -100,6 +98,8 @@ pub(super) fn start(
     cx: &Context,
 ) -> Result<String, HelperError> {
     let orders = Orders { serve, socket: socket(&cx.dir, name), ends_with: keeper() };
+    // of one of the same name in an earlier case: what it did is not what this one does
+    left::forget(&orders.socket);
     let (child, said) = spawn(name, &orders, cx.deadline)?;
     let connection = connection(name, &orders.serve, &said);
     let made = Made { name: name.to_owned(), child, socket: orders.socket, connection };
@@ -188,8 +188,9 @@ pub(super) fn end(name: &str, cx: &Context) -> Done {
     let ended = end_processes(name)?;
     let cut = cut | disk::detach(name)? | detached.unwrap_or(true);
     disk::is_gone(name)?;
-    let _ = fs::remove_file(socket(&cx.dir, name));
-    io_trace::remove(&cx.dir, name);
+    let at_socket = socket(&cx.dir, name);
+    let _ = fs::remove_file(&at_socket);
+    left::forget(&at_socket);
     match fs::remove_dir(&at) {
         Ok(()) => Ok(Outcome::Done),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -307,7 +308,7 @@ pub(super) fn facts(dir: &Path, name: &str, set: &str) -> Result<Option<RuleFact
     match control::ask(&at, &ask, ANSWER) {
         Ok(Answer::Facts(facts)) => Ok(facts),
         Ok(other) => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),
-        Err(error) => match left::<RuleFacts>(&facts_file(&at)).filter(|_| is_gone(&error)) {
+        Err(error) => match left::facts(&at).filter(|_| is_gone(&error)) {
             Some(mut facts) => Ok(facts.remove(set)),
             // there never was one
             None if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -326,14 +327,32 @@ pub(super) fn all_struck(
     match control::ask(&at, &Ask::Struck { set: set.to_owned() }, ANSWER) {
         Ok(Answer::Struck(struck)) => Ok(struck),
         Ok(other) => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),
-        Err(error) => match left::<AllStruck>(&struck_file(&at)).filter(|_| is_gone(&error)) {
+        Err(error) => match left::struck(&at).filter(|_| is_gone(&error)) {
             Some(mut struck) => Ok(struck.remove(set)),
             None => Err(unreachable(name, &error)),
         },
     }
 }
 
-/// What one that has ended by itself has left of each set of its rules.
-fn left<T: DeserializeOwned>(file: &Path) -> Option<BTreeMap<String, T>> {
-    serde_json::from_str(&fs::read_to_string(file).ok()?).ok()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interpose::disk;
+
+    #[test]
+    fn what_another_of_its_name_has_left_is_gone_before_it_begins() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = socket(dir.path(), "kh");
+        fs::create_dir_all(at.parent().unwrap()).unwrap();
+        let left = [left::facts_file(&at), left::traced_file(&at), left::trace_file(&at)];
+        left.iter().for_each(|file| fs::write(file, "{}").unwrap());
+        let (image, nodes) = (dir.path().join("none"), dir.path().to_owned());
+        let setup = disk::Setup { image, nodes, mark: "kh".into() };
+        let cx = Context::testing(dir.path());
+        assert!(
+            start("kh", Serve::Disk { setup }, End::IsLoss, &cx).is_err(),
+            "no interposer here"
+        );
+        assert!(left.iter().all(|file| !file.exists()));
+    }
 }

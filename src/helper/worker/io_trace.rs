@@ -15,17 +15,18 @@ use crate::{
     interpose::{
         TraceTo,
         control::{self, Answer, Ask},
-        now_us,
-        serve::traced_file,
+        left, now_us,
     },
-    protocol::{MOST_TRACED, TraceFacts, TracePiece},
+    protocol::{MOST_TRACED, MOST_TRACED_IN_ALL, TraceFacts, TracePiece},
 };
 
 /// Bytes of one answer; as text within JSON it has some more, and a frame holds 8 MiB.
 const PER_ANSWER: u64 = 1 << 20;
 
 fn file(dir: &Path, name: &str) -> Result<PathBuf, HelperError> {
-    image::own(dir, DIRECTORY, &format!("{name}.trace"))
+    // one plain component
+    image::own(dir, DIRECTORY, name)?;
+    Ok(left::trace_file(&socket(dir, name)))
 }
 
 /// Where one that is traced is to leave it.
@@ -34,11 +35,42 @@ pub(super) fn wanted(dir: &Path, name: &str, traced: bool) -> Result<Option<Trac
     traced.then(|| file(dir, name).map(to)).transpose()
 }
 
-/// Nobody wants it any more.
-pub(super) fn remove(dir: &Path, name: &str) {
-    if let Ok(file) = file(dir, name) {
-        let _ = fs::remove_file(file);
+/// Likewise, one that is inserted: there may be many of them, one after the other, so it gets what the others
+/// have left.
+pub(super) fn wanted_inserted(
+    dir: &Path,
+    name: &str,
+    traced: bool,
+) -> Result<Option<TraceTo>, HelperError> {
+    let Some(to) = wanted(dir, name, traced)? else { return Ok(None) };
+    let left = MOST_TRACED_IN_ALL.saturating_sub(bytes_of_all(dir));
+    Ok(Some(TraceTo { most: to.most.min(left), ..to }))
+}
+
+/// Bytes of the traces that are there now.
+fn bytes_of_all(dir: &Path) -> u64 {
+    let all = fs::read_dir(dir.join(DIRECTORY)).into_iter().flatten().flatten();
+    let traces = all.filter(|entry| left::is_trace(&entry.path()));
+    traces.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum()
+}
+
+/// It was brought, and all that was done was undone: nobody asks for it any more. One that goes on for what
+/// is open has none that could be found.
+pub(super) fn forget(dir: &Path, name: &str) -> Result<(), HelperError> {
+    let path = file(dir, name)?;
+    let at = socket(dir, name);
+    match control::ask(&at, &Ask::Ping, ANSWER) {
+        Err(error) if is_gone(&error) => {
+            let _ = fs::remove_file(&at);
+            left::forget(&at);
+        }
+        _ => {
+            // its process keeps the file: it is to be without its bytes
+            let _ = File::options().write(true).open(&path).and_then(|file| file.set_len(0));
+            left::forget_trace(&at);
+        }
     }
+    Ok(())
 }
 
 /// Whole lines from a byte on.
@@ -62,14 +94,9 @@ fn facts(dir: &Path, name: &str) -> Result<Option<TraceFacts>, HelperError> {
             Err(HelperError::Refused(format!("`{name}` has no trace, or not in time")))
         }
         Ok(other) => Err(HelperError::Refused(format!("`{name}` answered {other:?}"))),
-        Err(error) if is_gone(&error) => Ok(left(&traced_file(&at))),
+        Err(error) if is_gone(&error) => Ok(left::traced(&at)),
         Err(error) => Err(unreachable(name, &error)),
     }
-}
-
-/// What one that has ended by itself has said of it.
-fn left(file: &Path) -> Option<TraceFacts> {
-    serde_json::from_str(&fs::read_to_string(file).ok()?).ok()
 }
 
 fn lines(path: &Path, from: u64) -> std::io::Result<String> {
@@ -100,7 +127,28 @@ mod tests {
         let second = piece(dir.path(), "kh", 1_048_000).unwrap();
         assert_eq!(first.lines.len() + second.lines.len(), 1_500_000);
         assert_eq!(piece(dir.path(), "kh", 1_500_000).unwrap().lines, "");
-        remove(dir.path(), "kh");
+        forget(dir.path(), "kh").unwrap();
         assert!(piece(dir.path(), "kh", 0).is_err() && piece(dir.path(), "../x", 0).is_err());
+        assert!(forget(dir.path(), "../x").is_err());
+    }
+
+    #[test]
+    fn what_is_inserted_has_the_room_that_others_have_left_and_gives_it_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let most = |name: &str| wanted_inserted(dir.path(), name, true).unwrap().unwrap().most;
+        fs::create_dir(dir.path().join(DIRECTORY)).unwrap();
+        assert_eq!(most("first"), MOST_TRACED);
+        // a hole
+        let before = File::create(file(dir.path(), "before").unwrap()).unwrap();
+        before.set_len(MOST_TRACED_IN_ALL - 1000).unwrap();
+        assert_eq!(most("second"), 1000);
+        before.set_len(MOST_TRACED_IN_ALL + 1).unwrap();
+        assert_eq!(most("third"), 0);
+        assert_eq!(wanted(dir.path(), "volume", true).unwrap().unwrap().most, MOST_TRACED);
+        let at = socket(dir.path(), "before");
+        fs::write(left::facts_file(&at), "{}").unwrap();
+        forget(dir.path(), "before").unwrap();
+        assert_eq!(most("third"), MOST_TRACED);
+        assert!(!left::facts_file(&at).exists(), "it has ended");
     }
 }

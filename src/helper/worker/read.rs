@@ -51,6 +51,10 @@ pub(super) fn read(read: &Read, dir: &Path) -> Result<Reading, HelperError> {
         Read::Trace { interposer, from } => {
             Reading::Trace(io_trace::piece(dir, interposer, *from)?)
         }
+        Read::ForgetTrace { interposer } => {
+            io_trace::forget(dir, interposer)?;
+            Reading::Nothing
+        }
         other => return attempt(other, dir),
     })
 }

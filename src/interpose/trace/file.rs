@@ -20,7 +20,8 @@ pub(super) struct TraceFile {
 
 impl TraceFile {
     pub(super) fn new(file: File, most: u64) -> Self {
-        let (pending, facts, ended) = Default::default();
+        let (pending, ended) = Default::default();
+        let facts = TraceFacts { most, ..TraceFacts::default() };
         Self { file, most, pending, facts, ended }
     }
 

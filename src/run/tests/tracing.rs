@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use super::*;
 use crate::{
     faults::testing,
-    protocol::{InsertionOp, Op, TraceFacts, TracedOp},
+    protocol::{InsertionOp, MOST_TRACED, Op, TraceFacts, TracedOp},
 };
 
 const INTERPOSED: &str = "\
@@ -59,7 +59,8 @@ async fn traced(facts: Option<TraceFacts>, reports: &Path) -> (Ran, Vec<TracedOp
 #[tokio::test(start_paused = true)]
 async fn a_trace_has_the_runs_clock_the_ids_of_its_faults_and_no_secret() {
     let dir = tempfile::tempdir().unwrap();
-    let facts = TraceFacts { kept: 2, dropped: 3, after_end: 4, ..TraceFacts::default() };
+    let (most, none) = (MOST_TRACED, TraceFacts::default());
+    let facts = TraceFacts { kept: 2, dropped: 3, after_end: 4, most, ..none };
     let (ran, ops) = traced(Some(facts), dir.path()).await;
     assert_eq!(ops.len(), 2, "{}", ran.told());
     assert_eq!((ops[0].path.as_str(), ops[1].path.as_str()), ("[redacted]/0", "[redacted]/1"));

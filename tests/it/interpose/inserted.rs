@@ -14,7 +14,8 @@ use keelhaul::{
     interpose::{
         Beneath, Setup, TraceTo,
         control::{self, Answer, Ask},
-        serve::{Orders, READY, Serve, facts_file, traced_file},
+        left::{facts_file, traced_file},
+        serve::{Orders, READY, Serve},
     },
     protocol::{Durability, IoAction, IoOp, TraceFacts, TracedOp},
 };
