@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::rules::{BadGlob, Call, Hits, RuleSet, Sets, Strike};
+use super::rules::{BadGlob, Call, Hits, Room, RuleSet, Sets, Strike};
 use crate::protocol::{AllStruck, IoOp, IoRule, RuleFacts, is_of_set};
 
 /// A set, and whether it is in force.
@@ -28,6 +28,8 @@ pub(super) struct Armed {
     expected: RuleSet,
     expects: bool,
     sets: RwLock<BTreeMap<String, Arc<One>>>,
+    /// For the numbers of what all of them hit; none where nobody asks for those.
+    room: Option<Arc<Room>>,
     /// Operations that some set in force is about, a bit each.
     about: AtomicU32,
     /// Some set in force is about the bytes that operations move.
@@ -45,13 +47,21 @@ impl Armed {
         let expects = !expected.is_empty();
         let expected = RuleSet::new(0, expected)?;
         let (sets, about, touches_bytes, hides) = Default::default();
-        Ok(Self { expected, expects, sets, about, touches_bytes, hides })
+        let room = Some(Arc::default());
+        Ok(Self { expected, expects, sets, room, about, touches_bytes, hides })
+    }
+
+    /// The same, keeping no numbers of what is hit: it is not to be hit again by those.
+    pub(super) fn without_numbers(self) -> Self {
+        Self { room: None, ..self }
     }
 
     /// Puts a set in force, in place of one of the same name: who waits for that.
     pub(super) fn arm(&self, name: &str, set: RuleSet, waits: Sets) -> Option<Sets> {
+        let set = set.within(self.room.clone());
         let one = One { name: name.into(), set, since: Instant::now(), armed: true, waits };
         let mut sets = self.sets.write().unwrap_or_else(PoisonError::into_inner);
+        self.make_room(&sets);
         let before = sets.insert(name.to_owned(), Arc::new(one));
         self.recount(&sets);
         before.filter(|one| one.armed).map(|one| one.waits)
@@ -69,6 +79,17 @@ impl Armed {
         sets.insert(name.to_owned(), Arc::new(over));
         self.recount(&sets);
         Some(one.waits)
+    }
+
+    /// What is over gives its numbers up, the oldest first, where what is to come needs the room: it was
+    /// asked for them when it was over.
+    fn make_room(&self, sets: &BTreeMap<String, Arc<One>>) {
+        let Some(room) = self.room.as_ref().filter(|room| room.is_short()) else { return };
+        let mut over: Vec<_> = sets.values().filter(|one| !one.armed).collect();
+        over.sort_by_key(|one| one.since);
+        for one in over.into_iter().take_while(|_| room.is_short()) {
+            one.set.forget_numbers();
+        }
     }
 
     fn recount(&self, sets: &BTreeMap<String, Arc<One>>) {

@@ -34,6 +34,7 @@ mod op_parts;
 mod op_place;
 mod patience;
 mod place;
+mod places;
 mod power;
 mod quota;
 mod read;
@@ -79,6 +80,7 @@ pub use numbers::Numbers;
 pub use op::Op;
 pub use op_parts::{FileId, LinkState, MountFlag, Mounted};
 pub use place::{Dev, Init, Place, ProcessFacts};
+pub use places::Places;
 pub use power::{CUT_CANARY, CutFacts, MountedDisk, PowerOp, UNSYNCED_CANARY, canaries};
 pub use quota::{QuotaFacts, QuotaGroup, QuotaWas};
 pub use read::{

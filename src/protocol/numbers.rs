@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+use super::NUMBERED;
+
 /// Numbers from 1 on. As text, the way from the last of a run to the first of the next, and how many there
 /// are in it where there are several: `2 1x3` would be `2x4`, and 2, 3, 7 is `2x2 4`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -80,7 +82,7 @@ impl FromStr for Numbers {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let mut numbers = Self::default();
-        let mut before = 0_u64;
+        let (mut before, mut count) = (0_u64, 0_u64);
         for run in text.split_whitespace() {
             let (way, many) = run.split_once('x').unwrap_or((run, "1"));
             let read = |text: &str| text.parse::<u64>().ok().filter(|number| *number > 0);
@@ -89,6 +91,11 @@ impl FromStr for Numbers {
                 Some((first, first.checked_add(many - 1)?))
             });
             let (first, last) = ends.ok_or_else(|| format!("`{run}` is no run of numbers"))?;
+            // more are never written, and who goes through them would not come to an end
+            count = count.saturating_add(last - first).saturating_add(1);
+            if count > NUMBERED {
+                return Err(format!("`{run}` makes more than {NUMBERED} numbers"));
+            }
             match numbers.runs.last_mut() {
                 Some(end) if way == "1" => end.1 = last,
                 _ => numbers.runs.push((first, last)),
@@ -146,6 +153,12 @@ mod tests {
             assert!(text.parse::<Numbers>().is_err(), "{text}");
         }
         assert_eq!("".parse::<Numbers>(), Ok(Numbers::default()));
+        let most = format!("1x{NUMBERED}");
+        assert_eq!(most.parse::<Numbers>().unwrap().count(), NUMBERED);
+        for many in [format!("{most} 2"), "1x18446744073709551615".to_owned()] {
+            let refused = many.parse::<Numbers>().unwrap_err();
+            assert!(refused.contains("more than 1000000 numbers"), "{refused}");
+        }
     }
 
     proptest::proptest! {

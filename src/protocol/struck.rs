@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{IoOp, Numbers};
+use super::{IoOp, Numbers, Places};
 
 /// So many of the operations that a set of rules has struck are listed, the first ones.
 pub const LISTED: u64 = 200;
@@ -65,6 +65,8 @@ pub struct Series {
     pub path: String,
     /// Which of those on this path.
     pub numbers: Numbers,
+    /// Where all of these were.
+    pub places: Places,
 }
 
 /// All that a set of rules has struck.
@@ -83,17 +85,20 @@ impl AllStruck {
     /// Of what is listed one by one.
     #[must_use]
     pub fn of(struck: &[Struck]) -> Self {
-        let mut found = BTreeMap::<(u32, IoOp, &str), Numbers>::new();
+        let mut found = BTreeMap::<(u32, IoOp, &str), (Numbers, Places)>::new();
         for one in struck {
-            if let Some(number) = one.number {
-                found.entry((one.rule, one.op, &one.path)).or_default().insert(number);
+            let Some(number) = one.number else { continue };
+            let of = found.entry((one.rule, one.op, &one.path)).or_default();
+            if of.0.insert(number) {
+                of.1.add(number, one.offset.zip(one.bytes));
             }
         }
-        let series = found.into_iter().map(|((rule, op, path), numbers)| Series {
+        let series = found.into_iter().map(|((rule, op, path), (numbers, places))| Series {
             rule,
             op,
             path: path.to_owned(),
             numbers,
+            places,
         });
         let uncounted = struck.iter().filter(|one| one.number.is_none()).count() as u64;
         Self { series: series.collect(), uncounted, left_out: 0 }
@@ -107,10 +112,10 @@ impl AllStruck {
 }
 
 impl Series {
-    /// Each of them.
-    pub fn each(&self) -> impl Iterator<Item = Counted> {
-        let Self { rule, op, path, numbers } = self;
-        numbers.iter().map(|number| Counted { rule: *rule, op: *op, path: path.clone(), number })
+    /// The one of this number.
+    #[must_use]
+    pub fn one(&self, number: u64) -> Counted {
+        Counted { rule: self.rule, op: self.op, path: self.path.clone(), number }
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::{
     injections::name,
     record::{CaseRecord, FaultRecord},
+    redact::HIDDEN,
     strikes::OfFault,
 };
 use crate::{
@@ -66,6 +67,16 @@ fn planned(case: &Case) -> BTreeMap<String, FaultSpec> {
     planned
 }
 
+/// Whether an operation that it strikes is the same in another run by its number.
+pub(super) fn can_come_again(spec: &FaultSpec) -> bool {
+    spec.strikes() != Some(Layer::Block) && !goes_by_the_clock(spec)
+}
+
+/// What it counts is what comes soon after something else.
+fn goes_by_the_clock(spec: &FaultSpec) -> bool {
+    spec.io_rules("").iter().any(|rule| matches!(rule.action, IoAction::Late { .. }))
+}
+
 fn is_on_io(fault: &FaultRecord) -> bool {
     let row = TABLE.iter().find(|row| row.name == fault.name);
     fault.struck.is_some() || row.is_some_and(|row| row.strikes().is_some())
@@ -113,7 +124,7 @@ impl Pair<'_> {
                 record.start.again
             ));
         }
-        if spec.io_rules("").iter().any(|rule| matches!(rule.action, IoAction::Late { .. })) {
+        if goes_by_the_clock(spec) {
             return Err(format!(
                 "`{id}` cannot strike the same again: what `{name}` counts is what comes soon after a \
                  change, by the clock\n\nhint: by its triggers and seed it comes again with `{}`",
@@ -161,6 +172,13 @@ fn of_fault(pair: &Pair<'_>, fault: &FaultRecord) -> Result<OfFault, String> {
         return Err(format!(
             "`{id}` struck {hit} operations in `{run}`, and {known} are recorded: which the others are \
              is not known\n\nhint: record it anew"
+        ));
+    }
+    if let Some(series) = all.series.iter().find(|series| series.path.contains(HIDDEN)) {
+        return Err(format!(
+            "`{id}` struck `{}` in `{run}`: a name with a secret in it is not recorded, and so is not \
+             found again\n\nhint: give the file a name without the value of a secret, and record that",
+            series.path
         ));
     }
     Ok(OfFault::new(pair.record.start.seed, struck, all))

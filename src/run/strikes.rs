@@ -5,7 +5,10 @@
 //! threads do, the seed is and the triggers say. One that does something else is not bent to it: what
 //! did not come again, or came elsewhere, is told, and makes the case inconclusive.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use tokio::time::Instant;
 
@@ -17,7 +20,7 @@ use super::{
 };
 use crate::{
     plan::Case,
-    protocol::{AllStruck, Counted, IoAction, Op, Series, Struck},
+    protocol::{AllStruck, Counted, IoAction, IoOp, Op, Series, Struck},
     scenario::Hypothesis,
     verdict::Verdict,
 };
@@ -67,18 +70,51 @@ impl Which {
 
     /// Those among these that are not among the others.
     fn without(these: &[Series], others: &[Series]) -> Self {
-        let key = |series: &Series| (series.rule, series.op, series.path.clone());
-        let others: BTreeMap<_, _> = others.iter().map(|it| (key(it), &it.numbers)).collect();
+        let others = by_file(others);
         let mut which = Self::default();
         for series in these {
-            let there = others.get(&key(series));
-            let there = |number| there.is_some_and(|numbers| numbers.contains(number));
-            for one in series.each().filter(|one| !there(one.number)) {
-                which.add(|| one.to_string());
+            let there = others.get(&file(series));
+            let there = |number| there.is_some_and(|there| there.numbers.contains(number));
+            for number in series.numbers.iter().filter(|number| !there(*number)) {
+                which.add(|| series.one(number).to_string());
             }
         }
         which
     }
+
+    /// Those of a fault that came at another place than they did, or of another size. Of which that is, no
+    /// more than the first are known.
+    fn elsewhere(known: &OfFault, (listed, now): (&BTreeMap<Counted, Span>, &[Series])) -> Self {
+        let mut which = Self::default();
+        let mut named = BTreeSet::new();
+        for (one, then) in &known.listed {
+            if let Some(now) = listed.get(one).filter(|now| *now != then) {
+                which.add(|| format!("{one} ({now}, and not {then})"));
+                named.insert((one.rule, one.op, one.path.as_str()));
+            }
+        }
+        let now = by_file(now);
+        for then in known.all.iter().filter(|then| !named.contains(&file(then))) {
+            // where some are missing, or came besides, that is told
+            let same = |now: &&&Series| now.numbers == then.numbers;
+            if now.get(&file(then)).filter(same).is_some_and(|now| now.places != then.places) {
+                let (op, path, many) = (then.op.name(), &then.path, then.numbers.count());
+                which.add(|| format!("some {op} of the {many} of `{path}`"));
+            }
+        }
+        which
+    }
+}
+
+/// What operations are done to, and how, for each rule.
+type OfFile<'a> = (u32, IoOp, &'a str);
+
+fn file(series: &Series) -> OfFile<'_> {
+    (series.rule, series.op, &series.path)
+}
+
+fn by_file(all: &[Series]) -> BTreeMap<OfFile<'_>, &Series> {
+    all.iter().map(|series| (file(series), series)).collect()
 }
 
 /// What faults of a run struck in some cases.
@@ -133,16 +169,12 @@ impl Strikes {
     pub(super) fn compare(
         &self,
         (case, fault): (&str, &str),
-        struck: Option<(&[Struck], &AllStruck)>,
+        struck: Result<(&[Struck], &AllStruck), &str>,
     ) -> Option<Outcome> {
         let known = self.of_fault(case, fault)?;
         Some(match struck {
-            Some((listed, all)) => compare(&self.run, known, (&counted(listed), all)),
-            None => {
-                let why =
-                    "what it struck is not known: its interposer is gone, or it is in force still";
-                (Verdict::Inconclusive, why.to_owned())
-            }
+            Ok((listed, all)) => compare(&self.run, known, (&counted(listed), all)),
+            Err(why) => (Verdict::Inconclusive, format!("what it struck is not known: {why}")),
         })
     }
 }
@@ -192,8 +224,8 @@ pub(super) fn choose(world: &World, fault: &str, ops: &mut [Op]) {
     }
 }
 
-/// Judges whether all that was to be struck again was; `struck` is what was, none where nobody knows.
-pub(super) fn judge(world: &World, fault: &str, struck: Option<(&[Struck], &AllStruck)>) {
+/// Judges whether all that was to be struck again was; `struck` is what was, or why nobody knows.
+pub(super) fn judge(world: &World, fault: &str, struck: Result<(&[Struck], &AllStruck), &str>) {
     let Some(strikes) = &world.again else { return };
     let Some(outcome) = strikes.compare((&world.case.id, fault), struck) else { return };
     judged(world, fault, outcome);
@@ -238,24 +270,22 @@ fn compare(
         return (Verdict::Inconclusive, why);
     }
     let missing = Which::without(&known.all, &now.series);
-    let mut besides = Which::without(&now.series, &known.all);
-    besides.many += now.left_out;
-    let mut elsewhere = Which::default();
-    for (one, then) in &known.listed {
-        if let Some(now) = listed.get(one).filter(|now| *now != then) {
-            elsewhere.add(|| format!("{one} ({now}, and not {then})"));
-        }
-    }
+    let besides = Which::without(&now.series, &known.all);
+    let elsewhere = Which::elsewhere(known, (listed, &now.series));
     let mut why = format!("{} of {all} that `{run}` struck", all - missing.many);
+    let left_out = now.left_out;
     let told = [
-        ("did not come", missing),
+        (if left_out == 0 { "did not come" } else { "are not seen to have come" }, missing),
         ("came elsewhere, and may be others", elsewhere),
         ("came besides", besides),
     ];
-    let differs = told.iter().any(|(_, which)| which.many > 0);
+    let differs = left_out > 0 || told.iter().any(|(_, which)| which.many > 0);
     for (what, Which { many, named }) in told.into_iter().filter(|(_, which)| which.many > 0) {
         let more = if many > named.len() as u64 { ", …" } else { "" };
         why += &format!("; these {what}: {}{more}", named.join(", "));
+    }
+    if left_out > 0 {
+        why += &format!("; which {left_out} more are that came is not known");
     }
     (if differs { Verdict::Inconclusive } else { Verdict::Pass }, why)
 }

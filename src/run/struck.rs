@@ -1,13 +1,14 @@
 //! What a fault on I/O did to operations, one by one: asked for once it is over.
 
-use std::borrow::Cow;
-
-use super::{event::Event, injection::Injection, strikes, world::World};
+use super::{event::Event, injection::Injection, replayable, strikes, world::World};
 use crate::protocol::{AllStruck, Op, Read, Reading, RuleFacts};
 
 /// Of a fault that did.
 const TOO_MANY: &str = "met more names than can be counted each for itself: what came last was \
     counted together, so that `nth`, `every` and `after` were about all of that";
+
+/// Of a fault of which nobody can say what it struck.
+const NOBODY_SAYS: &str = "its interposer is gone, or it is in force still";
 
 /// A set of rules, and the interposer that it was armed in.
 #[derive(Debug, Clone)]
@@ -39,38 +40,49 @@ pub(super) async fn tell(world: &World, injection: &Injection) {
         let Armed { interposer, set } = armed.clone();
         match world.helper.read(Read::Rules { interposer, set }).await {
             Ok(Reading::Rules(Some(facts))) if !facts.armed => {
-                told(world, &injection.id, facts, armed).await;
+                told(world, injection, facts, armed).await;
             }
-            _ => strikes::judge(world, &injection.id, None),
+            _ => strikes::judge(world, &injection.id, Err(NOBODY_SAYS)),
         }
     }
 }
 
-async fn told(world: &World, fault: &str, facts: RuleFacts, armed: Armed) {
+async fn told(world: &World, injection: &Injection, facts: RuleFacts, armed: Armed) {
     let RuleFacts { hit, overflowed, struck, .. } = facts;
-    // a list of all of them says more
-    let more = if hit > struck.len() as u64 { all_struck(world, armed).await } else { None };
-    let all = more.as_ref().map_or_else(|| Cow::Owned(AllStruck::of(&struck)), Cow::Borrowed);
-    strikes::judge(world, fault, Some((&struck, &all)));
+    let fault = injection.id.clone();
+    // a list of all of them says more, to who may strike the same again
+    let is_more = hit > struck.len() as u64 && replayable::can_come_again(&injection.fault);
+    let more = if is_more { all_struck(world, armed).await.map(Some) } else { Ok(None) };
+    match &more {
+        Ok(Some(all)) => strikes::judge(world, &fault, Ok((&struck, all))),
+        Ok(None) => strikes::judge(world, &fault, Ok((&struck, &AllStruck::of(&struck)))),
+        Err(why) => strikes::judge(world, &fault, Err(why)),
+    }
     if overflowed {
         world.note(format!("`{fault}` {TOO_MANY}"));
     }
-    if all.left_out > 0 {
-        let left_out = all.left_out;
-        world.note(format!(
-            "`{fault}` struck {left_out} operations more than can be known each: `--replay` cannot strike \
+    match &more {
+        Ok(Some(AllStruck { left_out: many @ 1.., .. })) => world.note(format!(
+            "`{fault}` struck {many} operations more than can be known each: `--replay` cannot strike \
              the same again"
-        ));
+        )),
+        Err(why) => world.note(format!(
+            "`{fault}` struck {hit} operations, and which they are is known of the first {} only: \
+             `--replay` cannot strike the same again: {why}",
+            struck.len()
+        )),
+        Ok(_) => {}
     }
-    let (case, fault) = (world.id(), fault.to_owned());
-    drop(all);
-    world.emit(Event::Struck { case, fault, hit, overflowed, struck, all: more });
+    let (case, all) = (world.id(), more.unwrap_or_default());
+    world.emit(Event::Struck { case, fault, hit, overflowed, struck, all });
 }
 
-/// All of them, by their numbers; none where nobody can say.
-async fn all_struck(world: &World, Armed { interposer, set }: Armed) -> Option<AllStruck> {
+/// All of them, by their numbers, or why nobody can say.
+async fn all_struck(world: &World, Armed { interposer, set }: Armed) -> Result<AllStruck, String> {
     match world.helper.read(Read::Struck { interposer, set }).await {
-        Ok(Reading::Struck(all)) => all,
-        _ => None,
+        Ok(Reading::Struck(Some(all))) => Ok(all),
+        Ok(Reading::Struck(None)) => Err("its interposer has not kept that".to_owned()),
+        Ok(other) => Err(format!("the helper answered out of turn: {other:?}")),
+        Err(error) => Err(error.to_string()),
     }
 }

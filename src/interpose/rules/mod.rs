@@ -30,6 +30,7 @@ pub use astray::Astray;
 pub use bytes::Harm;
 pub use compiled::{BadGlob, Globs};
 pub use cover::{Cover, Span};
+pub use packed::Room;
 pub use rot::Rot;
 pub use set::{Hits, RuleSet};
 pub use sets::Sets;

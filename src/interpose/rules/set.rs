@@ -15,7 +15,7 @@ use super::{
     compiled::Compiled,
     decide::{Count, Hash, fires},
     delay::delay,
-    packed::{Again, Packed},
+    packed::{Again, Hit, Packed, Room},
 };
 use crate::{
     protocol::{AllStruck, IoAction, IoOp, IoRule, LISTED, Series, Struck},
@@ -89,6 +89,21 @@ impl RuleSet {
     #[must_use]
     pub fn striking(self, again: Option<Vec<Series>>) -> Self {
         Self { again: again.map(Again::new), ..self }
+    }
+
+    /// These, keeping the numbers of what they hit in this room; in none, where it is never asked for them.
+    /// What comes late by the clock is never hit again by its number either.
+    #[must_use]
+    pub fn within(self, room: Option<Arc<Room>>) -> Self {
+        let late = |rule: &Compiled| matches!(rule.rule.action, IoAction::Late { .. });
+        let room = room.filter(|_| !self.rules.iter().any(late));
+        let packed = Mutex::new(Packed::within(room));
+        Self { done: Arc::new(Done { packed, ..Done::default() }), ..self }
+    }
+
+    /// Gives up the room that the numbers of what was hit take.
+    pub fn forget_numbers(&self) {
+        self.done.packed.lock().unwrap_or_else(PoisonError::into_inner).forget();
     }
 
     /// No rules, and what these have counted and listed.
@@ -205,7 +220,7 @@ impl RuleSet {
         let rule = u32::try_from(rule).unwrap_or(u32::MAX);
         let packed = &self.done.packed;
         let mut packed = packed.lock().unwrap_or_else(PoisonError::into_inner);
-        packed.add((rule, call.op), call.path, number);
+        packed.add((rule, call.op), call.path, Hit { number, span: call.span });
         drop(packed);
         let mut hits = self.done.hits.lock().unwrap_or_else(PoisonError::into_inner);
         hits.number += 1;
@@ -305,7 +320,7 @@ fn act(rule: &Compiled, call: &Call<'_>, since: Duration, (seed, hash): (u64, Ha
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Caller, Trigger};
+    use crate::protocol::{Caller, Places, Trigger};
 
     fn every_second_write() -> RuleSet {
         let rule = IoRule {
@@ -385,7 +400,8 @@ mod tests {
         assert!(!write_to(&set, "trial", 0, true).is_none(), "trials are counted for themselves");
         // 3 of a path that shares its count are nobody's third
         let numbers = [3].into_iter().collect();
-        let third = Series { rule: 0, op: IoOp::Write, path: "new".into(), numbers };
+        let places = Places::default();
+        let third = Series { rule: 0, op: IoOp::Write, path: "new".into(), numbers, places };
         let again = every_second_write().striking(Some(vec![third]));
         let struck = |set: &RuleSet| [0; 3].map(|at| !write_to(set, "new", at, false).is_none());
         assert_eq!(struck(&again), [false, false, true]);

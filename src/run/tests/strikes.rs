@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     plan::Case,
-    protocol::{AllStruck, IoOp, Op, RuleFacts, Series, Struck},
+    protocol::{AllStruck, IoOp, Numbers, Op, Places, RuleFacts, Series, Struck},
     run::{Event, FaultRecord, Origin, RunRecord, RunStart, Stamped, Strikes},
     scenario::Hypothesis,
     verdict::{Ending, Verdict},
@@ -145,9 +145,8 @@ async fn what_cannot_be_the_same_again_is_refused_before_anything_runs() {
 async fn what_did_not_come_is_named_and_what_is_a_consequence_is_not_awaited() {
     let listed = vec![struck(Some(3)), struck(None), struck(Some(9))];
     let strikes = of(&record(3, listed).await).unwrap();
-    let compare = |now: &[Struck]| {
-        strikes.compare(("t", "broken"), Some((now, &AllStruck::of(now)))).unwrap()
-    };
+    let compare =
+        |now: &[Struck]| strikes.compare(("t", "broken"), Ok((now, &AllStruck::of(now)))).unwrap();
     let elsewhere = Struck { offset: Some(5), ..struck(Some(3)) };
     let (verdict, why) = compare(std::slice::from_ref(&elsewhere));
     assert_eq!(verdict, Verdict::Inconclusive);
@@ -165,15 +164,18 @@ async fn what_did_not_come_is_named_and_what_is_a_consequence_is_not_awaited() {
     let (verdict, why) = compare(&[struck(Some(3)), struck(Some(4)), struck(Some(9))]);
     assert_eq!(verdict, Verdict::Inconclusive);
     assert!(why.ends_with("these came besides: write 4 of `out`"), "{why}");
-    let (unknown, _) = strikes.compare(("t", "broken"), None).unwrap();
+    let (unknown, why) = strikes.compare(("t", "broken"), Err("it is gone")).unwrap();
     assert_eq!(unknown, Verdict::Inconclusive);
-    assert_eq!(strikes.compare(("t", "other"), None), None);
+    assert_eq!(why, "what it struck is not known: it is gone");
+    assert_eq!(strikes.compare(("t", "other"), Err("it is gone")), None);
 }
 
 /// So many operations of a kind on a path.
 fn series(numbers: std::ops::RangeInclusive<u64>) -> Vec<Series> {
-    let numbers = numbers.collect();
-    vec![Series { rule: 0, op: IoOp::Write, path: "out".into(), numbers }]
+    let numbers: Numbers = numbers.collect();
+    let mut places = Places::default();
+    numbers.iter().for_each(|number| places.add(number, Some((number * 512, 512))));
+    vec![Series { rule: 0, op: IoOp::Write, path: "out".into(), numbers, places }]
 }
 
 #[tokio::test(start_paused = true)]
@@ -182,12 +184,24 @@ async fn more_than_are_listed_are_struck_again_as_long_as_their_numbers_are_know
     let all = AllStruck { series: series(1..=1000), ..AllStruck::default() };
     known.cases[0].faults[0].all_struck = Some(all.clone());
     let strikes = of(&known).unwrap();
-    let compare = |all: &AllStruck| strikes.compare(("t", "broken"), Some((&[], all))).unwrap();
+    let compare = |all: &AllStruck| strikes.compare(("t", "broken"), Ok((&[], all))).unwrap();
     assert_eq!(compare(&all), (Verdict::Pass, "1000 of 1000 that `k1` struck".to_owned()));
     let (verdict, why) = compare(&AllStruck { series: series(1..=900), ..AllStruck::default() });
     let said = "900 of 1000 that `k1` struck; these did not come: write 901 of `out`, ";
     assert!(verdict == Verdict::Inconclusive && why.starts_with(said), "{why}");
     assert!(why.ends_with("write 905 of `out`, …"), "{why}");
+    // the last of them, which is not listed
+    let mut moved = all.clone();
+    moved.series[0].places.add(1000, Some((7, 512)));
+    let (verdict, why) = compare(&moved);
+    let said = "1000 of 1000 that `k1` struck; these came elsewhere, and may be others: some write of \
+                the 1000 of `out`";
+    assert_eq!((verdict, why.as_str()), (Verdict::Inconclusive, said));
+    let (verdict, why) =
+        compare(&AllStruck { left_out: 100, series: series(1..=900), ..all.clone() });
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert!(why.contains("these are not seen to have come: write 901 of `out`, "), "{why}");
+    assert!(why.ends_with("; which 100 more are that came is not known"), "{why}");
 
     known.cases[0].faults[0].struck = Some((1001, vec![struck(Some(1))]));
     let cut = AllStruck { left_out: 1, ..all };
@@ -220,6 +234,44 @@ async fn the_numbers_of_all_that_was_struck_are_in_the_events_and_are_armed_agai
         });
         assert_eq!(armed, Some(all.series.clone()));
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_nobody_says_what_was_struck_beyond_the_first_they_are_not_taken_for_all() {
+    let facts = RuleFacts { hit: 1000, struck: vec![struck(Some(1))], ..RuleFacts::default() };
+    let bench = Bench::of(BROKEN).on("reverting broken", 0, move |scene| {
+        scene.world(|world| world.beneath.interposed.rules = Some(facts));
+    });
+    let mut known = record(1, vec![struck(Some(1))]).await;
+    let recorded = bench.run().await;
+    let case = recorded.case("t");
+    let told = "`broken` struck 1000 operations, and which they are is known of the first 1 only";
+    assert!(case.notes.iter().any(|note| note.starts_with(told)), "{:?}", case.notes);
+    assert_eq!(case.faults[0].all_struck, None);
+
+    known.cases[0].faults[0].struck = Some((1, vec![struck(Some(1))]));
+    let strikes = Arc::new(of(&known).unwrap());
+    let facts = RuleFacts { hit: 1000, struck: vec![struck(Some(1))], ..RuleFacts::default() };
+    let ran = Bench::of(BROKEN)
+        .options(|options| options.again = Some(strikes))
+        .on("reverting broken", 0, move |scene| {
+            scene.world(|world| world.beneath.interposed.rules = Some(facts));
+        })
+        .run()
+        .await;
+    let (verdict, why) = ran.found("broken.replay");
+    assert_eq!(verdict, Some(Verdict::Inconclusive));
+    assert!(why.starts_with("what it struck is not known: "), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_not_recorded_is_not_struck_again() {
+    let hidden = Struck { path: "db/[redacted].log".into(), ..struck(Some(1)) };
+    let refused = of(&record(1, vec![hidden]).await).unwrap_err();
+    assert!(
+        refused.contains("struck `db/[redacted].log` in `k1`: a name with a secret"),
+        "{refused}"
+    );
 }
 
 /// Two faults, one after the other. On the bench nobody sees the effect of the first, and the second is
