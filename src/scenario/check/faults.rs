@@ -45,14 +45,20 @@ fn lasts(cx: &mut Cx<'_>, i: usize, inject: &InjectStep) {
 
 /// What grows is looked at when all of it is there, and is to be in force then.
 fn grows(cx: &mut Cx<'_>, i: usize, inject: &InjectStep) {
-    let whole = grows_for(&inject.fault);
+    let (name, whole) = (inject.fault.name(), grows_for(&inject.fault));
     let (lasts, key, path): (_, _, &[&'static str]) = match inject.profile {
         Profile::Intermittent { on, .. } => (Some(on), "on", &["profile", "intermittent", "on"]),
         _ => (inject.lasts, "for", &["for"]),
     };
+    // whichever of them comes first ends it
+    let own = inject.fault.lasts_at_most().filter(|most| lasts.is_none_or(|lasts| *most < lasts));
+    let (lasts, key, path) = match own {
+        Some(most) => (Some(most), "at_most", &["inject", name, "at_most"][..]),
+        None => (lasts, key, path),
+    };
     let short = |lasts: &Duration| lasts.0 < whole.0.saturating_add(SHORTEST.0);
     let Some(lasts) = lasts.filter(short).filter(|_| whole > Duration::default()) else { return };
-    let (name, least) = (inject.fault.name(), Duration(whole.0.saturating_add(SHORTEST.0)));
+    let least = Duration(whole.0.saturating_add(SHORTEST.0));
     let text = format!(
         "`{key}: {lasts}` is over before `{name}` can be seen, all of which is there {whole} after the \
          injection\n\nhint: write `{key}: {least}` or more"
