@@ -216,3 +216,72 @@ pub(super) fn name_of(pid: u32) -> Option<String> {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     Some(name.trim_end().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        interpose::timer::Timer,
+        protocol::{Caller, IoAction, Trigger},
+    };
+
+    fn every_write() -> RuleSet {
+        let rule = IoRule {
+            paths: vec!["**".to_owned()],
+            ops: vec![IoOp::Write],
+            by: Caller::default(),
+            ranges: Vec::new(),
+            at_least: None,
+            when: Trigger::default(),
+            action: IoAction::Error { errno: libc::EIO },
+        };
+        RuleSet::new(7, vec![rule]).unwrap()
+    }
+
+    /// Writes to so many files.
+    fn write(armed: &Armed, files: usize) {
+        for path in (0..files).map(|n| n.to_string()) {
+            let call = Call {
+                op: IoOp::Write,
+                path: &path,
+                span: Some((0, 10)),
+                bytes: 10,
+                open_for: None,
+                sync: None,
+                fresh: false,
+                changed: None,
+                uid: 0,
+                pid: 9,
+                ours: false,
+                trial: false,
+            };
+            assert!(!armed.strike(&call, None).is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_over_gives_its_room_up_when_what_comes_needs_it() {
+        let (armed, timer) = (Armed::new(Vec::new()).unwrap(), Timer::start().unwrap());
+        let arm = |name: &str| armed.arm(name, every_write(), timer.begin());
+        let known = |name: &str| {
+            let all = armed.all_struck(name).unwrap();
+            (all.numbered(), all.left_out)
+        };
+        for (name, files) in [("small", 3), ("large", 100), ("next", 3)] {
+            assert!(arm(name).is_none());
+            write(&armed, files);
+            armed.disarm(name);
+            if name == "large" {
+                let (numbered, left_out) = known(name);
+                assert!(numbered > 10 && left_out > 10, "it has filled the room");
+            }
+        }
+        assert_eq!((known("small"), known("large"), known("next")), ((0, 3), (0, 100), (3, 0)));
+        let disk = Armed::new(Vec::new()).unwrap().without_numbers();
+        assert!(disk.arm("one", every_write(), timer.begin()).is_none());
+        write(&disk, 3);
+        let all = disk.all_struck("one").unwrap();
+        assert_eq!((all.numbered(), all.left_out), (0, 3));
+        assert_eq!(disk.facts("one", 0, |_| 0).unwrap().struck.len(), 3, "the first are listed");
+    }
+}
