@@ -19,6 +19,8 @@ pub(super) enum Healthy {
 
 /// A check is run, and the engine writes it down, in this time beside its own.
 const SLACK: Duration = Duration::from_secs(2);
+/// Until the next check, where the engine does not say how often it looks: twice its default.
+const SELDOM: Duration = Duration::from_secs(60);
 /// Characters of what a check printed.
 const OUTPUT: usize = 200;
 
@@ -27,8 +29,8 @@ pub(super) fn of(facts: &ContainerFacts, since: Option<i64>) -> Healthy {
     let (Some(since), Some(last)) = (since, &facts.checked) else { return Healthy::Yes };
     match (last.started_ns, facts.next_check_ms) {
         // nor does one that failed then say how it is now
-        (Some(began), Some(next)) if began < since => {
-            Healthy::NotAsked(Duration::from_millis(next) + SLACK)
+        (Some(began), next) if began < since => {
+            Healthy::NotAsked(next.map_or(SELDOM, Duration::from_millis) + SLACK)
         }
         _ if last.exit_code != 0 => Healthy::NoMore(failed(last)),
         _ => Healthy::Yes,
@@ -78,5 +80,7 @@ mod tests {
         assert_eq!(of(&facts(0, None), Some(100)), Healthy::Yes);
         let bare = testing::container();
         assert_eq!(of(&bare, Some(100)), Healthy::Yes);
+        let seldom = ContainerFacts { next_check_ms: None, ..facts(0, Some(99)) };
+        assert_eq!(of(&seldom, Some(100)), Healthy::NotAsked(SELDOM + SLACK), "it says when");
     }
 }

@@ -168,6 +168,8 @@ fn begins(world: &World, injection: &Injection, applied: &Applied) {
     // is in force when its ops are done: a disk that is being filled is not full yet.
     let lasts = injection.lasts();
     world.recovery_counts_from(if lasts { applied.done } else { applied.called });
+    // what was found out while it was being done says nothing of it
+    world.changed_at(applied.done);
     if !injection.proven {
         return;
     }

@@ -75,7 +75,7 @@ struct State {
     /// Recovery counts from here: the last injection that is in force or happened, or the last
     /// verified revert.
     recovery_from: Option<Instant>,
-    /// The same moment by the wall clock, in Unix nanoseconds.
+    /// When something was last done, by the wall clock, in Unix nanoseconds.
     changed_ns: Option<i64>,
     /// Microseconds of the longest recovery; `NEVER` where one did not come.
     recovery_us: Option<u64>,
@@ -311,10 +311,14 @@ impl World {
 
     /// Recovery counts from this moment.
     pub(super) fn recovery_counts_from(&self, moment: Instant) {
+        self.changed_at(moment);
+        self.state().recovery_from = Some(moment);
+    }
+
+    /// What was found out before this moment says nothing of what was done.
+    pub(super) fn changed_at(&self, moment: Instant) {
         let ago = i64::try_from(moment.elapsed().as_nanos()).unwrap_or(i64::MAX);
-        let mut state = self.state();
-        state.changed_ns = Some(unix_nanoseconds().saturating_sub(ago));
-        state.recovery_from = Some(moment);
+        self.state().changed_ns = Some(unix_nanoseconds().saturating_sub(ago));
     }
 
     /// When a fault was last injected, or seen to be over, in Unix nanoseconds.
