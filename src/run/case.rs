@@ -162,8 +162,9 @@ impl Begun {
         drop(self.walk);
         strikes::conclude(&world);
 
-        let clock = Guards::timeout(&world, world.case.scenario.timeout.0.saturating_sub(took));
-        finish(&world).await;
+        let left = world.case.scenario.timeout.0.saturating_sub(took);
+        let clock = Guards::timeout(&world, left);
+        finish(&world, left).await;
         drop((clock, self.watches));
         io_traces::bring(&world, attempt.number).await;
 
@@ -233,12 +234,12 @@ async fn end_of_steps(world: &World) {
 }
 
 /// After the rollback: the last assertions, where something can still be proven.
-async fn finish(world: &Arc<World>) {
+async fn finish(world: &Arc<World>, left: Duration) {
     world.enter(Phase::Verify);
     // a control that has failed has done its work
     let decided = world.case.control.is_some() && world.findings().first_failure().is_some();
     if !decided {
-        verify::all(world).await;
+        verify::all(world, left).await;
     }
     world.conclude();
 }

@@ -16,17 +16,17 @@ use crate::{
     verdict::Verdict,
 };
 
-/// Reads every `verify` probe, then judges the data loss; where a precondition broke, they are
-/// not evaluated.
-pub(super) async fn all(world: &Arc<World>) {
+/// Reads every `verify` probe and judges the data loss, then asks again where a probe said nothing
+/// yet; where a precondition broke, they are not evaluated. `left` is the time there is for it.
+pub(super) async fn all(world: &Arc<World>, left: Duration) {
+    let until = Instant::now() + left.saturating_sub(MARGIN.min(left / 4));
+    let mut later = Vec::new();
     for (index, item) in world.case.scenario.verify.iter().enumerate() {
         let id = world.assertion(Spot::Verify(index));
-        let started = Instant::now();
-        let outcome =
-            unless_over(world, async { judge(&up_to_date(world, &id, &item.probe).await) });
-        let (verdict, message) = outcome.await;
-        let title = item.probe.describe();
-        record(world, &id, Hypothesis::Verify, &title, verdict, &message, started);
+        let asked = Asked { id, probe: &item.probe, started: Instant::now() };
+        if !asked.judge(world, None).await {
+            later.push(asked);
+        }
     }
     if let Some(allowed) = world.case.scenario.objectives.rpo
         && !world.case.scenario.workloads.is_empty()
@@ -37,22 +37,63 @@ pub(super) async fn all(world: &Arc<World>) {
         let id = world.assertion(Spot::Rpo);
         record(world, &id, Hypothesis::Objective, title, verdict, &message, started);
     }
+    for asked in later {
+        asked.judge(world, Some(until)).await;
+    }
 }
 
 /// Between two readings while the last one is not of now.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Reads, again where that says nothing of what was done last, until it does or should long have.
-async fn up_to_date(world: &World, id: &str, probe: &ProbeSpec) -> Result<Sample, String> {
-    let began = Instant::now();
-    loop {
-        let read = world.sample(id, probe).await;
-        let newer = read.as_ref().ok().and_then(|sample| sample.outdated);
-        if newer.is_none_or(|within| began.elapsed() >= within) {
-            return read;
+/// What is not waited out of the case's time.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// A `verify` probe.
+struct Asked<'a> {
+    id: String,
+    probe: &'a ProbeSpec,
+    started: Instant,
+}
+
+impl Asked<'_> {
+    /// Records what it says; with a time to wait until, as soon as it says something. False where it
+    /// says nothing, and could be waited for.
+    async fn judge(&self, world: &World, until: Option<Instant>) -> bool {
+        let mut settled = true;
+        let outcome = unless_over(world, async {
+            let read = match until {
+                Some(until) => self.up_to_date(world, until).await,
+                None => world.sample(&self.id, self.probe).await,
+            };
+            settled = until.is_some() || newer(&read).is_none();
+            judge(&read)
+        });
+        let (verdict, message) = outcome.await;
+        if settled {
+            let title = self.probe.describe();
+            let (id, began) = (&self.id, self.started);
+            record(world, id, Hypothesis::Verify, &title, verdict, &message, began);
         }
-        sleep(AGAIN).await;
+        settled
     }
+
+    /// Reads, again where that says nothing of what was done last, until it does or should long have.
+    async fn up_to_date(&self, world: &World, until: Instant) -> Result<Sample, String> {
+        loop {
+            let read = world.sample(&self.id, self.probe).await;
+            let waited = self.started.elapsed();
+            let over = Instant::now() >= until;
+            if newer(&read).is_none_or(|within| over || waited >= within) {
+                return read;
+            }
+            sleep(AGAIN).await;
+        }
+    }
+}
+
+/// Within what time there is a reading that says something; none where this one does.
+fn newer(read: &Result<Sample, String>) -> Option<Duration> {
+    read.as_ref().ok().and_then(|sample| sample.outdated)
 }
 
 /// An assertion's judgement; none where it cannot be evaluated any more.
