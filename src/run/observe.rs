@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     task::JoinHandle,
-    time::{Instant, interval, timeout},
+    time::{Instant, interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,12 @@ use crate::{
 /// More missing samples than this share prove nothing.
 const MISSING_ALLOWED: f64 = 0.05;
 
+/// The look that is owed at the end waits for this long at most for a reading that says something.
+const OWED: Duration = Duration::from_secs(65);
+
+/// Between two readings meanwhile.
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// The observers of a case, running.
 pub(super) struct Observers {
     end: CancellationToken,
@@ -30,9 +36,24 @@ struct Tally {
     held: usize,
     violated: usize,
     missing: usize,
-    /// They were of another time: neither read nor missing.
+    /// They were of another time: neither read nor missing where others of the same stretch count.
     outdated: usize,
+    /// Of those, the ones in stretches of which no reading says anything, but for the last stretch.
+    untold: usize,
+    stretch: Stretch,
     first_violation: Option<String>,
+}
+
+/// The time between two acts.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Stretch {
+    /// The act that it began with.
+    since_ns: Option<i64>,
+    /// Some reading says something of it.
+    told: bool,
+    outdated: usize,
+    /// The last reading does not, and within this time there is one that does.
+    newer: Option<Duration>,
 }
 
 impl Observers {
@@ -56,7 +77,7 @@ impl Observers {
         self.end.cancel();
         for (id, item, mut task) in self.tasks {
             let started = Instant::now();
-            let patience = item.probe.deadline() + Duration::from_secs(1);
+            let patience = item.probe.deadline() + OWED + Duration::from_secs(1);
             let tally = match timeout(patience, &mut task).await {
                 Ok(tally) => tally.unwrap_or_default(),
                 Err(_) => {
@@ -93,11 +114,26 @@ async fn watch(world: Arc<World>, id: String, item: Observe, end: CancellationTo
             () = once(&world, &id, &item, &mut tally) => {}
         }
     }
-    // `after` may begin with the rollback, just before observing ends: one look is owed
-    if item.when == When::After && tally.all() == 0 && !world.is_over() {
-        once(&world, &id, &item, &mut tally).await;
-    }
+    owed(&world, &id, &item, &mut tally).await;
     tally
+}
+
+/// The last act may be the rollback's, just before observing ends: one look is owed, and one that says
+/// something of it.
+async fn owed(world: &World, id: &str, item: &Observe, tally: &mut Tally) {
+    let never = item.when == When::After && tally.all() == 0;
+    if world.is_over() || !(never || tally.stretch.untold() > 0) {
+        return;
+    }
+    let began = Instant::now();
+    loop {
+        once(world, id, item, tally).await;
+        let newer = tally.stretch.newer.filter(|_| due(world, item.when) && !world.is_over());
+        if newer.is_none_or(|within| began.elapsed() >= within.min(OWED)) {
+            return;
+        }
+        sleep(AGAIN).await;
+    }
 }
 
 /// Reads once, if the phase is there for all of the reading.
@@ -106,6 +142,7 @@ async fn once(world: &World, id: &str, item: &Observe, tally: &mut Tally) {
         return;
     }
     let (phase, before) = (world.phase(), world.in_force());
+    tally.stretch_of(world.changed_ns());
     let result = world.read_alongside(&item.probe).await;
     let during = world.still(before.clone());
     let same_faults = during == before && during == world.in_force();
@@ -127,16 +164,36 @@ fn due(world: &World, when: When) -> bool {
     }
 }
 
+impl Stretch {
+    /// Readings of it, where none says anything.
+    fn untold(&self) -> usize {
+        if self.told { 0 } else { self.outdated }
+    }
+}
+
 impl Tally {
     fn all(&self) -> usize {
         self.held + self.violated + self.missing
     }
 
+    /// What is read now belongs to the stretch that began then.
+    fn stretch_of(&mut self, since_ns: Option<i64>) {
+        if self.stretch.since_ns != since_ns {
+            self.untold += self.stretch.untold();
+            self.stretch = Stretch { since_ns, ..Stretch::default() };
+        }
+    }
+
     fn count(&mut self, result: &Result<Sample, String>) {
+        self.stretch.newer = result.as_ref().ok().and_then(|sample| sample.outdated);
+        self.stretch.told |= result.is_ok() && self.stretch.newer.is_none();
         match result {
             Ok(sample) => match &sample.violation {
                 None => self.held += 1,
-                Some(_) if sample.outdated.is_some() => self.outdated += 1,
+                Some(_) if sample.outdated.is_some() => {
+                    self.outdated += 1;
+                    self.stretch.outdated += 1;
+                }
                 // neither the one nor the other was shown
                 Some(_) if sample.vacuous => self.missing += 1,
                 Some(violation) => {
@@ -148,6 +205,15 @@ impl Tally {
             },
             Err(_) => self.missing += 1,
         }
+    }
+
+    fn says_too_little(&self, untold: usize) -> (Verdict, String) {
+        let (held, read) = (self.held, self.held + self.violated);
+        let why = format!(
+            "held in {held} of {read} samples, and {untold} say nothing: no health check looked between \
+             one injection or revert and the next\n\nhint: let it look more often"
+        );
+        (Verdict::Inconclusive, why)
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
@@ -168,6 +234,15 @@ impl Tally {
         if self.missing as f64 > MISSING_ALLOWED * all as f64 {
             let why = format!("{} of {all} samples are missing", self.missing);
             return (Verdict::Inconclusive, why);
+        }
+        let untold = self.untold + self.stretch.untold();
+        let is_settled = match require {
+            Require::Always => self.violated > 0,
+            Require::Never | Require::Eventually => self.held > 0,
+            Require::AtLeast(_) => false,
+        };
+        if !is_settled && untold as f64 > MISSING_ALLOWED * (all + untold) as f64 {
+            return self.says_too_little(untold);
         }
         let share = 100.0 * self.held as f64 / read as f64;
         let good = match require {
@@ -213,5 +288,27 @@ mod tests {
         }
         outdated.count(&Ok(Sample::within("healthy")));
         assert_eq!(outdated.judge(Require::Always).0, Verdict::Pass, "it is not missing");
+    }
+
+    /// The check looked before the fault, and neither under it nor after it.
+    #[test]
+    fn what_held_before_says_nothing_of_what_came_after() {
+        let mut tally = Tally::default();
+        let held = Ok(Sample::within("healthy"));
+        let outdated = Ok(Sample::outdated("healthy", "as of before", Duration::from_secs(1)));
+        (0..20).for_each(|_| tally.count(&held));
+        tally.stretch_of(Some(1));
+        (0..5).for_each(|_| tally.count(&outdated));
+        assert_eq!(tally.judge(Require::Always).0, Verdict::Inconclusive);
+        assert_eq!(tally.judge(Require::AtLeast(Percent(50.0))).0, Verdict::Inconclusive);
+        assert_eq!(tally.judge(Require::Eventually).0, Verdict::Pass);
+        assert_eq!(tally.judge(Require::Never).0, Verdict::Fail);
+        tally.stretch_of(Some(2));
+        tally.count(&held);
+        assert_eq!(tally.judge(Require::Always).0, Verdict::Inconclusive, "of the one before");
+        tally.stretch_of(Some(3));
+        (0..5).for_each(|_| tally.count(&outdated));
+        tally.count(&held);
+        assert_eq!(tally.untold, 5, "that stretch is told");
     }
 }
