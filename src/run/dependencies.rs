@@ -52,6 +52,22 @@ pub(super) async fn wait(
     Ok(())
 }
 
+/// Whether all that it depends on runs, or has ended as it should, and is as far as it asks for: now.
+pub(super) async fn are_there(world: &World, service: &Service) -> bool {
+    for (name, condition) in &service.depends_on {
+        let Some(container) = world.container(name) else { continue };
+        let Ok(facts) = world.runtime.inspect(&container).await else { return false };
+        let there = match condition {
+            Depends::ServiceStarted => facts.state == State::Running,
+            further => is_ready(*further, &facts),
+        };
+        if !there {
+            return false;
+        }
+    }
+    true
+}
+
 fn is_ready(condition: Depends, facts: &ContainerFacts) -> bool {
     match condition {
         Depends::ServiceStarted => true,

@@ -26,8 +26,9 @@ pub(super) struct Watched<'a> {
 pub(super) struct Awaited {
     /// When the streak of good readings began that was long enough.
     pub(super) since: Option<Instant>,
-    /// They held at the first look that says something: since when is not known.
-    pub(super) at_once: bool,
+    /// Until when they are known not to have held: `since` itself, where every look before it says
+    /// something. None where nobody saw that they did not.
+    pub(super) out_until: Option<Instant>,
     /// The case was ended meanwhile: nothing can be said.
     pub(super) cut_short: bool,
     /// Per probe, in order; empty when it was cut short.
@@ -63,9 +64,8 @@ pub(super) async fn wait_until_all_hold(
 ) -> Awaited {
     let start = Instant::now();
     let deadline = start + patience.within;
-    let mut streak: Option<Instant> = None;
+    let mut streak = Streak::default();
     let mut faults: Vec<Option<Fault>> = vec![None; probes.len()];
-    let mut at_once = true;
     for round in 0_u64.. {
         // the first look is in time, however little there is
         let began = if round == 0 { start } else { Instant::now() };
@@ -73,15 +73,14 @@ pub(super) async fn wait_until_all_hold(
             readings = read_all(world, probes) => readings,
             () = world.stop.cancelled() => break,
         };
-        let good = readings.iter().all(|reading| matches!(reading, Ok(sample) if sample.holds()));
-        streak = if good { streak.or(Some(began)) } else { None };
+        streak.add(began, &readings);
         remember(&mut faults, &readings, round);
-        at_once &= !readings.iter().any(is_out);
-        let held = streak.filter(|since| since.elapsed() >= patience.hold);
-        let late = Instant::now() >= deadline && streak.is_none_or(|since| since > deadline);
-        if let Some(since) = held.filter(|since| *since <= deadline) {
+        let in_time = streak.since.filter(|since| streak.whole.is_some() && *since <= deadline);
+        let late = Instant::now() >= deadline && in_time.is_none();
+        if in_time.is_some() && streak.has_lasted(patience.hold) {
             let judged = describe(probes, &readings);
-            return Awaited { since: Some(since), at_once, cut_short: false, judged };
+            let Streak { since, out_until, .. } = streak;
+            return Awaited { since, out_until, cut_short: false, judged };
         }
         if world.is_over() {
             break;
@@ -89,11 +88,45 @@ pub(super) async fn wait_until_all_hold(
         if late {
             let mut judged = describe(probes, &readings);
             blame(&mut judged, &faults, patience);
-            return Awaited { since: None, at_once: false, cut_short: false, judged };
+            return Awaited { since: None, out_until: None, cut_short: false, judged };
         }
         sleep(EVERY).await;
     }
-    Awaited { since: None, at_once: false, cut_short: true, judged: Vec::new() }
+    Awaited { since: None, out_until: None, cut_short: true, judged: Vec::new() }
+}
+
+/// What the rounds of readings say together, one after the other.
+#[derive(Debug, Default)]
+struct Streak {
+    /// The first good round that nobody has spoken against since.
+    since: Option<Instant>,
+    /// From here on every round was good.
+    whole: Option<Instant>,
+    /// As in [`Awaited`].
+    out_until: Option<Instant>,
+    /// Some round after that said nothing.
+    unsaid: bool,
+}
+
+impl Streak {
+    /// A round that says nothing neither ends a streak nor makes it longer.
+    fn add(&mut self, began: Instant, readings: &[Reading]) {
+        if readings.iter().any(is_out) {
+            *self = Self { out_until: Some(Instant::now()), ..Self::default() };
+        } else if readings.iter().all(|it| it.as_ref().is_ok_and(Sample::holds)) {
+            if self.since.is_none() {
+                self.since = Some(began);
+                self.out_until = self.out_until.map(|out| if self.unsaid { out } else { began });
+            }
+            self.whole = self.whole.or(Some(began));
+        } else {
+            (self.whole, self.unsaid) = (None, true);
+        }
+    }
+
+    fn has_lasted(&self, hold: Duration) -> bool {
+        self.whole.is_some_and(|from| from.elapsed() >= hold)
+    }
 }
 
 /// Whether somebody saw that it does not hold: one that is not of now says nothing.

@@ -72,5 +72,6 @@ pub use recorder::{Listener, Recorder};
 pub(crate) use redact::HIDDEN;
 pub use redact::Redactor;
 pub use replay::replay;
+pub(crate) use start_again::STARTED_AGAIN;
 pub use strikes::Strikes;
 pub(crate) use verify::percentile;

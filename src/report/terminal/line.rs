@@ -10,7 +10,7 @@ use crate::{
         text::{clip, count, one_line, span},
         totals::{ack_rates, loss, percentiles, proven, recovery, struck_nothing},
     },
-    run::CaseRecord,
+    run::{CaseRecord, STARTED_AGAIN},
     verdict::Verdict,
 };
 
@@ -98,6 +98,7 @@ fn extra(case: &CaseRecord) -> Vec<String> {
         none => parts.push(format!("{none} of them struck nothing")),
     }
     parts.extend(remarks(case));
+    parts.extend(started_again(case));
     if case.verdict() == Verdict::Skipped {
         parts.extend(reasons(case).first().map(|reason| one_line(reason, VALUE)));
     }
@@ -119,6 +120,12 @@ fn remarks(case: &CaseRecord) -> Vec<String> {
         }
     }
     said
+}
+
+/// What ended and was started again, the first few: a pass does not hide it.
+fn started_again(case: &CaseRecord) -> impl Iterator<Item = String> {
+    let told = case.notes.iter().filter(|note| note.ends_with(STARTED_AGAIN)).take(REMARKS);
+    told.map(|note| one_line(note, VALUE / 2))
 }
 
 pub(super) fn reasons(case: &CaseRecord) -> &[String] {

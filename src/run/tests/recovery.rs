@@ -175,6 +175,43 @@ async fn a_health_check_of_before_the_revert_is_no_recovery() {
     assert!(message.contains("look more often"), "{message}");
 }
 
+/// Of all probes together somebody saw one out, and the other looks only later.
+#[tokio::test(start_paused = true)]
+async fn a_recovery_is_not_blamed_for_the_interval_of_a_health_check() {
+    let run = async |out_until_ms| {
+        let steady = "steady_state:
+  - http: { service: agent, path: /health, status: 200 }
+  - container: { service: agent, health: healthy }
+";
+        let steps = "steps:\n  - inject: { pause: { target: agent } }\n    as: p\n  - revert: p\n  - recover\n";
+        Bench::of(&format!("{steady}objectives: {{ rto: 4s }}\n{steps}"))
+            .on("started", 0, |scene| checked(scene, 0, LONG_AGO))
+            .on("injecting p", 0, |scene| scene.health(503))
+            .on("reverted p", out_until_ms, |scene| scene.health(200))
+            .on("reverted p", 5500, |scene| checked(scene, 0, LATER))
+            .run()
+            .await
+    };
+    let ran = run(300).await;
+    let (verdict, message) = ran.found("recover");
+    assert_eq!(verdict, Some(Verdict::Inconclusive), "{}", ran.told());
+    assert!(message.contains("look more often"), "{message}");
+    let ran = run(5000).await;
+    let (verdict, message) = ran.found("recover");
+    assert_eq!(verdict, Some(Verdict::Fail), "it was seen out too late: {}", ran.told());
+    assert!(message.starts_with("recovered between "), "{message}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_health_check_did_not_tell_counts_for_no_percentile() {
+    let bench = healthy_within("repeat: 2\nobjectives: { rto_p95: 4s }\n", "  - recover\n");
+    let ran = bench.on("reverted p", 6000, |scene| checked(scene, 0, LATER)).run().await;
+    let first = &ran.case("t#1").assertions;
+    let recover = first.iter().find(|one| one.id == "recover").expect("it was judged");
+    assert_eq!(recover.verdict, Some(Verdict::Inconclusive), "{}", ran.told());
+    assert!(recover.message.contains("4000 ms were allowed"), "{}", recover.message);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_health_check_that_looks_seldom_misses_no_objective_that_nobody_named() {
     let bench = healthy_within("", "  - recover\n");
@@ -192,6 +229,24 @@ async fn a_health_check_that_fails_is_seen_before_the_engine_turns() {
     assert_eq!(ran.found("recover").0, Some(Verdict::Pass), "{}", ran.told());
     assert!(!ran.case("t").recoveries[0].at_first_look, "{}", ran.told());
     assert!((2400..2800).contains(&measured(&ran)), "{}", measured(&ran));
+}
+
+/// Waiting is not what the scenario's time is for.
+#[tokio::test(start_paused = true)]
+async fn verify_does_not_wait_beyond_the_timeout() {
+    let verify = "verify:
+  - container: { service: agent, health: healthy }
+  - container: { service: agent, state: running }
+";
+    let seldom = |scene: &Scene| {
+        checked(scene, 0, LONG_AGO);
+        scene.agent(|facts| facts.next_check_ms = Some(600_000));
+    };
+    let bench = healthy_within("timeout: 20s\n", verify).on("started", 1, seldom);
+    let ran = bench.run().await;
+    assert_eq!(ran.found("verify[0]").0, Some(Verdict::Inconclusive), "{}", ran.told());
+    assert_eq!(ran.found("verify[1]").0, Some(Verdict::Pass), "{}", ran.told());
+    assert_eq!(ran.verdict, Verdict::Inconclusive, "{}", ran.told());
 }
 
 /// No longer than to the next check.
@@ -236,4 +291,27 @@ steps:
     assert_eq!(ran.found("recover").0, Some(Verdict::Fail), "{}", ran.told());
     let ran = run("recover: { start: true }", ", restart: always").await;
     assert_eq!(ran.found("recover").0, Some(Verdict::Fail), "that is the engine's to do");
+}
+
+/// It may need more than one start, and time between them.
+#[tokio::test(start_paused = true)]
+async fn what_ends_again_is_started_again_after_a_pause() {
+    let parts = "services: { agent: { image: app } }
+steady_state: [{ container: { service: agent, state: running } }]
+objectives: { rto: 9s }
+steps:
+  - inject: { pause: { target: agent } }
+    as: p
+  - revert: p
+  - recover: { start: true }
+";
+    let ends = |scene: &Scene| {
+        scene.agent(|facts| (facts.state, facts.exit_code) = (State::Exited, 3));
+    };
+    let bench = Bench::of(parts).on("reverted p", 300, ends).on("reverted p", 900, ends);
+    let ran = bench.run().await;
+    assert_eq!(ran.found("recover").0, Some(Verdict::Pass), "{}", ran.told());
+    let starts = ran.case("t").notes.iter().filter(|note| note.contains("was started again"));
+    assert_eq!(starts.count(), 2, "{}", ran.told());
+    assert!((1300..2200).contains(&measured(&ran)), "{}", measured(&ran));
 }
