@@ -11,6 +11,7 @@ mod error;
 mod file;
 mod html;
 mod human;
+mod kinds;
 mod read;
 mod remember;
 mod standing;

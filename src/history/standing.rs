@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::entry::{CaseEntry, RunEntry};
+use super::{
+    entry::{CaseEntry, RunEntry},
+    kinds::Kinds,
+};
 use crate::{run::Commit, verdict::Verdict};
 
 /// A case that passed and did not, with the same scenario and the same images.
@@ -23,7 +26,7 @@ pub struct Flaky {
 pub struct Broken {
     /// Case id.
     pub case: String,
-    /// What `--set` gave it; empty for nothing. With other values it may well pass.
+    /// What `--set` gave it last; empty for nothing. With other values it may well pass.
     pub sets: String,
     /// What it came to last.
     pub verdict: Verdict,
@@ -50,7 +53,10 @@ pub struct Point {
 type Seen<'a> = (&'a RunEntry, &'a CaseEntry);
 
 /// Every case by a key of it, with its runs in order; what was skipped says nothing.
-fn by<'a, K: Ord>(runs: &'a [RunEntry], key: fn(&'a CaseEntry) -> K) -> BTreeMap<K, Vec<Seen<'a>>> {
+fn by<'a, K: Ord>(
+    runs: &'a [RunEntry],
+    key: impl Fn(&'a CaseEntry) -> K,
+) -> BTreeMap<K, Vec<Seen<'a>>> {
     let mut found: BTreeMap<K, Vec<Seen<'_>>> = BTreeMap::new();
     for run in runs {
         for case in run.cases.iter().filter(|case| case.verdict != Verdict::Skipped) {
@@ -92,9 +98,9 @@ fn flaky_case((name, seen): &(&str, Vec<Seen<'_>>)) -> Option<Flaky> {
 }
 
 /// Cases that did not pass in the last run that they were in; the longest broken first.
-pub(super) fn broken(runs: &[RunEntry]) -> Vec<Broken> {
-    let by_kind = by(runs, |case| (case.name.as_str(), case.given()));
-    let broken = by_kind.into_iter().filter_map(|((name, sets), seen)| {
+pub(super) fn broken(runs: &[RunEntry], kinds: &Kinds<'_>) -> Vec<Broken> {
+    let by_kind = by(runs, |case| (case.name.as_str(), kinds.of_case(case)));
+    let broken = by_kind.into_iter().filter_map(|((name, _), seen)| {
         let (_, last) = seen.last()?;
         let passes = |(_, case): &Seen<'_>| case.verdict == Verdict::Pass;
         let good = seen.iter().rposition(passes);
@@ -102,7 +108,7 @@ pub(super) fn broken(runs: &[RunEntry]) -> Vec<Broken> {
         let (first, _) = since.first()?;
         Some(Broken {
             case: name.to_owned(),
-            sets: sets.to_owned(),
+            sets: last.given().to_owned(),
             verdict: last.verdict,
             since: Point::of(first),
             passed: good.map(|at| Point::of(seen[at].0)),

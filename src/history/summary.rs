@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     entry::{CaseEntry, Recovery, RunEntry},
+    kinds::Kinds,
     standing::{Broken, Flaky, Point, broken, flaky},
     trend::{Percentiles, Trend, percentiles, trend},
 };
@@ -77,8 +78,9 @@ pub struct Listed {
 pub struct Scenario {
     /// Its name.
     pub name: String,
-    /// What `--set` gave it, `image=db:2 rate=50/s`; empty for nothing. With other values it is another
-    /// row: their times are not of one thing.
+    /// What `--set` gave it in the newest run, `image=db:2 rate=50/s`; empty for nothing. Values that
+    /// alternate are a row each: their times are not of one thing. Those of which none comes back, as
+    /// the tags of builds, are one row.
     pub sets: String,
     /// Runs that have it.
     pub runs: usize,
@@ -125,8 +127,9 @@ pub struct Median {
 pub fn summary(runs: &[RunEntry], of: usize) -> Summary {
     let cases = Verdicts::of(runs.iter().flat_map(|run| &run.cases));
     let all = runs.iter().flat_map(|run| &run.cases);
-    let kinds: BTreeSet<(&str, &str)> =
-        all.map(|case| (case.scenario.as_str(), case.given())).collect();
+    let kinds = Kinds::of(runs);
+    let rows: BTreeSet<(&str, Option<&str>)> =
+        all.map(|case| (case.scenario.as_str(), kinds.of_case(case))).collect();
     Summary {
         runs: runs.len(),
         passed: runs.iter().filter(|run| run.verdict == Verdict::Pass).count(),
@@ -134,9 +137,9 @@ pub fn summary(runs: &[RunEntry], of: usize) -> Summary {
         until: runs.last().map(RunEntry::started),
         cases,
         pass_rate: cases.pass_rate(),
-        scenarios: kinds.into_iter().map(|kind| scenario(kind, runs, of)).collect(),
+        scenarios: rows.into_iter().map(|row| scenario(row, &kinds, (runs, of))).collect(),
         flaky: flaky(runs),
-        broken: broken(runs),
+        broken: broken(runs, &kinds),
         listed: runs.iter().rev().map(listed).collect(),
     }
 }
@@ -180,9 +183,13 @@ impl Verdicts {
     }
 }
 
-/// By its name and what `--set` gave it.
-fn scenario((name, sets): (&str, &str), runs: &[RunEntry], of: usize) -> Scenario {
-    let is_one = |case: &&CaseEntry| case.scenario == name && case.given() == sets;
+/// By its name, and by what `--set` gave it where that tells it apart.
+fn scenario(
+    (name, kind): (&str, Option<&str>),
+    kinds: &Kinds<'_>,
+    (runs, of): (&[RunEntry], usize),
+) -> Scenario {
+    let is_one = |case: &&CaseEntry| case.scenario == name && kinds.of_case(case) == kind;
     // run by run, so that a run with many cells counts once in a trend
     let by_run: Vec<InRun<'_, CaseEntry>> = runs
         .iter()
@@ -193,7 +200,7 @@ fn scenario((name, sets): (&str, &str), runs: &[RunEntry], of: usize) -> Scenari
     let took: Vec<u64> = all().filter(|case| case.counts()).map(|case| case.took_us).collect();
     Scenario {
         name: name.to_owned(),
-        sets: sets.to_owned(),
+        sets: all().next_back().map_or("", CaseEntry::given).to_owned(),
         runs: by_run.len(),
         cases: Verdicts::of(all()),
         took: percentiles(&took),

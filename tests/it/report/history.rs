@@ -153,16 +153,23 @@ fn runs_with_other_values_are_told_apart_by_those() {
         ("out", &["image=db:1"][..], Verdict::Pass),
         ("candidate", &["image=db:2", "rate=50/s"], Verdict::Fail),
         ("plain", &[], Verdict::Pass),
+        ("out-2", &["image=db:1"], Verdict::Pass),
+        ("candidate-2", &["image=db:2", "rate=50/s"], Verdict::Fail),
+        ("plain-2", &[], Verdict::Pass),
     ];
+    let names = runs.map(|(run, ..)| run);
     for (hour, (run, sets, verdict)) in runs.into_iter().enumerate() {
         let mut made = Made::run(1);
         made.case("first", "", 1).given(sets).case_end(verdict, &[]).end(verdict);
         place.recorded(run, hour + 1, made);
     }
-    assert_eq!(place.history(&["add", "out", "candidate", "plain"]).code, Some(0));
+    assert_eq!(place.history(&[&["add"][..], &names[..]].concat()).code, Some(0));
     let said = place.history(&[]).stdout;
     has(&said, &["with `--set image=db:1`\n", "with `--set image=db:2 rate=50/s`\n"]);
-    has(&said, &["\nfirst  1 run: 1 ", "rate=50/s`  1 run: 0 ", "rate=50/s`: fail, 1 run since"]);
+    has(
+        &said,
+        &["\nfirst  2 runs: 2 ", "rate=50/s`  2 runs: 0 ", "rate=50/s`: fail, 2 runs since"],
+    );
     let plain = said.lines().find(|line| line.trim_start().starts_with("plain (")).unwrap();
     assert!(!plain.contains("--set"), "{plain}");
     for (runs, changed) in [
@@ -177,6 +184,25 @@ fn runs_with_other_values_are_told_apart_by_those() {
     ] {
         has(&place.history(&["compare", runs[0], runs[1]]).stdout, &[changed]);
     }
+}
+
+/// Each build has a tag of its own: what broke once and was mended is not broken, and there is a trend.
+#[test]
+fn runs_of_one_build_after_the_other_are_one_row() {
+    let place = Place::new();
+    let builds = [("a", false), ("b", true), ("c", true), ("d", true), ("e", false), ("f", false)];
+    for (hour, (run, passes)) in builds.into_iter().enumerate() {
+        let mut made = Made::run(1);
+        let verdict = if passes { Verdict::Pass } else { Verdict::Fail };
+        let image = format!("image=app:{run}");
+        made.case("first", "", 1).given(&[image.as_str()]).case_end(verdict, &[]).end(verdict);
+        place.recorded(run, hour + 1, made);
+    }
+    assert_eq!(place.history(&["add", "a", "b", "c", "d", "e", "f"]).code, Some(0));
+    let said = place.history(&[]).stdout;
+    has(&said, &["\nfirst, with `--set image=app:f`  6 runs: 3 passed, 3 failed"]);
+    has(&said, &["first, with `--set image=app:f`: fail, 2 runs since e ("]);
+    assert!(!said.contains("app:a`: fail"), "it was mended: {said}");
 }
 
 #[test]
