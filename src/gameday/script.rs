@@ -182,7 +182,7 @@ impl Session<'_> {
         }
         match self.measured(from, until) {
             Some(found) if found.at_first_look => {
-                return script.recover(LEAST, "was there at the first look");
+                return script.at_first_look(found.recovery_us.unwrap_or_default());
             }
             Some(RecoveryRecord { recovery_us: Some(took), .. }) => return script.recovered(*took),
             _ => {}
@@ -215,9 +215,19 @@ impl Session<'_> {
 impl Script {
     /// Twice what was measured is allowed, in whole seconds.
     fn recovered(&mut self, took: u64) {
-        let twice = took.saturating_mul(2).div_ceil(1_000_000);
-        let took = Duration::from_millis(took / 1000);
-        self.recover(twice.max(LEAST), &format!("came back in {took}"));
+        let seen = format!("came back in {}", Duration::from_millis(took / 1000));
+        self.recover(allowed(took), &seen);
+    }
+
+    /// That may come as late as the next health check, and does so the next time.
+    fn at_first_look(&mut self, took: u64) {
+        let seen = match allowed(took) {
+            LEAST => "was there at the first look".to_owned(),
+            _ => {
+                format!("was there at the first look, after {}", Duration::from_millis(took / 1000))
+            }
+        };
+        self.recover(allowed(took), &seen);
     }
 
     fn comment(&mut self, text: &str) {
@@ -267,6 +277,11 @@ impl Script {
         self.steps.push(format!("  - recover: {{ within: {} }}\n", Duration::from_secs(within)));
         self.seconds += within;
     }
+}
+
+/// Seconds for what took so many microseconds: twice that.
+fn allowed(took: u64) -> u64 {
+    took.saturating_mul(2).div_ceil(1_000_000).max(LEAST)
 }
 
 /// When the next injection begins: a recovery is watched until then.
