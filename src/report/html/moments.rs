@@ -162,21 +162,25 @@ fn recovered(case: &CaseRecord, recovery: &RecoveryRecord) -> Option<Moment> {
     Some(Moment { at_us: recovery.from_us + took, text, mark })
 }
 
-/// Somebody looked at the steady state while a fault was in force, and it held whenever they did.
+/// Somebody looked at each part of the steady state while a fault was in force, and it held whenever
+/// they did.
 fn held_meanwhile(case: &CaseRecord, recovery: &RecoveryRecord) -> bool {
-    let of_it = |id: &str| {
-        let mut all = case.assertions.iter();
-        all.any(|one| one.id == id && one.hypothesis == Hypothesis::SteadyState)
-    };
+    let steady = case.assertions.iter().filter(|one| one.hypothesis == Hypothesis::SteadyState);
+    let steady: HashSet<&str> = steady.map(|one| one.id.as_str()).collect();
     // whoever observes the same probe has another id
-    let read = case.samples.iter().filter(|sample| of_it(&sample.assertion));
+    let read = case.samples.iter().filter(|sample| steady.contains(sample.assertion.as_str()));
     let probes: HashSet<&str> = read.map(|sample| sample.probe.as_str()).collect();
     let earlier = case.recoveries.iter().map(|one| one.from_us);
     let last = earlier.filter(|from| *from < recovery.from_us).max().unwrap_or_default();
     let within = |sample: &&SamplePoint| (last..=recovery.from_us).contains(&sample.at_us);
     let under =
         |sample: &&SamplePoint| !sample.during.is_empty() && probes.contains(sample.probe.as_str());
-    let mut seen = case.samples.iter().filter(within).filter(under).peekable();
-    let holds = |sample: &SamplePoint| sample.result.as_ref().is_ok_and(Sample::holds);
-    seen.peek().is_some() && seen.all(holds)
+    let mut seen: HashSet<&str> = HashSet::new();
+    for sample in case.samples.iter().filter(within).filter(under) {
+        if !sample.result.as_ref().is_ok_and(Sample::holds) {
+            return false;
+        }
+        seen.insert(&sample.probe);
+    }
+    !seen.is_empty() && seen.len() == probes.len()
 }

@@ -17,6 +17,7 @@ use crate::{
     report::{
         points::phase_word,
         text::{one_line, span},
+        totals::struck_nothing,
     },
     run::{CaseRecord, FaultRecord, RecoveryRecord},
 };
@@ -185,7 +186,11 @@ impl Drawing {
         let (x, end) = (self.scale.x(fault.injecting_us), self.scale.x(until));
         let proven = matches!(fault.injected, Some((_, true, _)));
         let class = if proven { "fault" } else { "unproven" };
-        let seen = if proven { "proven" } else { "not proven" };
+        let seen = match proven {
+            true if struck_nothing(fault) => "struck nothing",
+            true => "proven",
+            false => "not proven",
+        };
         let lasted = span(until.saturating_sub(fault.injecting_us));
         let value = match fault.lasting {
             Kind::Event => seen.to_owned(),
