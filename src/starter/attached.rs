@@ -25,7 +25,8 @@ pub struct Theirs<'a> {
     pub ports: Ports,
 }
 
-/// Seconds until a health check has noticed that all is well again: twice the engine's own interval.
+/// Seconds until a health check has noticed that all is well again, at least: twice the engine's own
+/// interval.
 const NOTICED_S: u64 = 60;
 
 /// A scenario that does nothing, and has these containers as its services, and nothing of its own.
@@ -69,8 +70,7 @@ pub fn on_others(all: &[Theirs<'_>], case: &Case) -> Vec<Starter> {
                 let own = name_in(&suite, &format!("{}-{}", place.words(""), recipe.name));
                 // the others would be claimed, and held to their state, for nothing
                 let alone = subjects(&[(name.clone(), *one)]);
-                let noticed = if one.facts.health == Health::None { 0 } else { NOTICED_S };
-                let head = head_of(&own, recipe.about, ALLOW, noticed);
+                let head = head_of(&own, recipe.about, ALLOW, noticed_s(&one.facts));
                 let text = format!("{head}{alone}{}", (recipe.steps)(&place));
                 if fits(&text, (name, case)) {
                     suite.push(Starter { name: format!("{own}.yaml"), text });
@@ -79,6 +79,16 @@ pub fn on_others(all: &[Theirs<'_>], case: &Case) -> Vec<Starter> {
         }
     }
     suite
+}
+
+/// How long its health check may take to notice, in seconds: that it looks seldom is not the run's to
+/// mend.
+fn noticed_s(facts: &ContainerFacts) -> u64 {
+    if facts.health == Health::None {
+        return 0;
+    }
+    let twice = facts.next_check_ms.map_or(0, |ms| ms.saturating_mul(2).div_ceil(1000));
+    twice.max(NOTICED_S)
 }
 
 /// What [`on_others`] leaves out that somebody would look for, each in words.
@@ -209,6 +219,16 @@ mod tests {
         };
         assert!(own(&[]).contains(&"db-data-disk-full.yaml".to_owned()), "{:?}", own(&[]));
         assert!(!own(&["web"]).contains(&"db-data-disk-full.yaml".to_owned()));
+    }
+
+    #[test]
+    fn a_health_check_that_looks_seldom_has_the_time_it_takes() {
+        let of = |health, next_check_ms| {
+            noticed_s(&ContainerFacts { health, next_check_ms, ..testing::container() })
+        };
+        assert_eq!(of(Health::None, None), 0);
+        assert_eq!(of(Health::Healthy, Some(7_000)), NOTICED_S);
+        assert_eq!(of(Health::Healthy, Some(330_000)), 660);
     }
 
     #[test]
