@@ -7,6 +7,7 @@ mod attached;
 mod container;
 mod instead;
 mod recipes;
+mod script;
 mod secrets;
 mod steady;
 mod yaml;

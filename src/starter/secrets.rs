@@ -1,6 +1,9 @@
 //! Values that must not get into a file, and what stands in for them. Pure. Whoever commits a file
 //! reads it first all the same.
 
+use std::ops::Range;
+
+use super::script;
 use crate::{
     runtime::Choices,
     secrets::{is_plain, is_secret, passwords},
@@ -88,28 +91,44 @@ fn takes_password(option: &str, client: bool) -> bool {
 
 /// What such options are given in a command, whose words may be scripts. A variable is no password.
 fn given<'a>(words: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
-    let words: Vec<&str> = words.flat_map(|word| word.split_whitespace()).collect();
-    let client = words.iter().any(|word| is_client(word));
-    let pairs = words.windows(2).filter(|pair| takes_password(pair[0], client));
-    let given = pairs.map(|pair| pair[1].trim_matches(['"', '\'', ';']));
-    given.filter(|value| !value.is_empty() && !value.starts_with('$')).collect()
+    let words: Vec<&str> = words.map(String::as_str).collect();
+    let scripts = words.iter().flat_map(|word| {
+        let values = script::commands(word).into_iter().flat_map(|one| handed(word, &one));
+        values.map(|at| &word[at]).collect::<Vec<_>>()
+    });
+    let listed = values_at(&words).into_iter().map(|at| words[at]);
+    let is_value = |value: &&str| !value.is_empty() && !value.starts_with('$');
+    scripts.chain(listed.filter(is_value)).collect()
+}
+
+/// Which words are values of such options: of a client's where that is called before them.
+fn values_at(words: &[&str]) -> Vec<usize> {
+    let mut client = false;
+    let mut found = Vec::new();
+    for (index, word) in words.iter().enumerate().take(words.len().saturating_sub(1)) {
+        client |= is_client(word);
+        if takes_password(word, client) {
+            found.push(index + 1);
+        }
+    }
+    found
+}
+
+/// Likewise of a command in a script: where they stand in it, without their quotes.
+fn handed(text: &str, command: &[Range<usize>]) -> Vec<Range<usize>> {
+    let words: Vec<&str> = command.iter().map(|at| &text[at.clone()]).collect();
+    let values = values_at(&words).into_iter().map(|at| script::bare(text, &command[at]));
+    values.filter(|at| !at.is_empty() && !text[at.clone()].starts_with('$')).collect()
 }
 
 /// Likewise in a script, where a password that is a word stands for itself nowhere else.
 fn without_given(text: &str) -> String {
-    if !text.contains(char::is_whitespace) {
-        return text.to_owned();
+    let mut shown = text.to_owned();
+    let all = script::commands(text).into_iter().flat_map(|one| handed(text, &one));
+    for at in all.collect::<Vec<_>>().into_iter().rev() {
+        shown.replace_range(at, STAND_IN);
     }
-    let words = [text.to_owned()];
-    given(words.iter()).into_iter().fold(text.to_owned(), |text, password| {
-        let options = OPTIONS.iter().chain(&["-a"]);
-        options.fold(text, |text, option| {
-            ["", "\"", "'"].iter().fold(text, |text, quote| {
-                let with = |value: &str| format!("{option} {quote}{value}{quote}");
-                text.replace(&with(password), &with(STAND_IN))
-            })
-        })
-    })
+    shown
 }
 
 /// A secret that is a word is looked for where a name of secrets is given it, `PASSWORD=WORD`, and
@@ -194,6 +213,30 @@ mod tests {
                 &["sh", "-c", "redis-cli -a $REDIS_PASSWORD ping"],
             ),
             (&["ls", "-a", "somewhere"], &["ls", "-a", "somewhere"]),
+            (
+                &["sh", "-c", "redis-cli ping | grep -a PONG"],
+                &["sh", "-c", "redis-cli ping | grep -a PONG"],
+            ),
+            (
+                &["sh", "-c", "test \"$(redis-cli ping -a s3cret)\" = PONG -a -f /ready"],
+                &["sh", "-c", "test \"$(redis-cli ping -a keelhaul-starter)\" = PONG -a -f /ready"],
+            ),
+            (
+                &["sh", "-c", "redis-cli -a  redis ping|grep PONG"],
+                &["sh", "-c", "redis-cli -a  keelhaul-starter ping|grep PONG"],
+            ),
+            (
+                &["sh", "-c", "redis-cli ping -a s3cret|grep PONG"],
+                &["sh", "-c", "redis-cli ping -a keelhaul-starter|grep PONG"],
+            ),
+            (
+                &["sh", "-c", "redis-cli -a 's3 cret' ping"],
+                &["sh", "-c", "redis-cli -a 'keelhaul-starter' ping"],
+            ),
+            (
+                &["sh", "-c", "redis-cli -a \"`cat /key`\" ping"],
+                &["sh", "-c", "redis-cli -a \"`cat /key`\" ping"],
+            ),
         ] {
             let health = Some(texts(check));
             let secrets = Secrets::of(&Choices { health, ..Choices::default() });
