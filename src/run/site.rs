@@ -8,7 +8,7 @@ use super::{event::Event, setup, world::World};
 use crate::{
     faults::{Cx, FaultError, FaultSpec, Site, SiteVolume, Target},
     helper::HelperError,
-    protocol::{LoadCall, Place, Read},
+    protocol::{LoadCall, Place, Read, Reading},
     runtime::{ContainerFacts, RuntimeError, State},
     scenario::Allow,
 };
@@ -81,26 +81,30 @@ pub(super) async fn ended(world: &World, site: &Site) -> Option<String> {
     let end = Instant::now() + ENGINE_KNOWS;
     loop {
         let said = container_ended(world, &site.service, &site.place.container).await;
-        if said.is_some() || Instant::now() >= end || !says_it_runs(world, site).await {
+        if said.is_some() || Instant::now() >= end {
             return said;
         }
-        if has_init(world, site).await {
-            return None;
+        match said_to_run(world, site).await {
+            Some(pid) if !has_init(world, site, pid).await => sleep(AGAIN).await,
+            _ => return None,
         }
-        sleep(AGAIN).await;
     }
 }
 
-/// Whether that is the engine's word; a container that it starts again has no process either.
-async fn says_it_runs(world: &World, site: &Site) -> bool {
-    let facts = world.runtime.inspect(&site.place.container).await;
-    facts.is_ok_and(|facts| matches!(facts.state, State::Running | State::Paused))
+/// The pid of its init, where the engine says that it runs; a container that it starts again has no
+/// process either.
+async fn said_to_run(world: &World, site: &Site) -> Option<u32> {
+    let facts = world.runtime.inspect(&site.place.container).await.ok()?;
+    matches!(facts.state, State::Running | State::Paused).then_some(facts.pid)
 }
 
-/// Whether the kernel knows a process of the container; also where it cannot be asked.
-async fn has_init(world: &World, site: &Site) -> bool {
-    let asked = world.helper.read(Read::Init(site.place.clone())).await;
-    !matches!(asked, Err(HelperError::NotRunning(_)))
+/// Whether the kernel knows this process as the container's init; also where it cannot be asked. Of a
+/// container that ends the other processes are there a little longer than its init.
+async fn has_init(world: &World, site: &Site, pid: u32) -> bool {
+    match world.helper.read(Read::Init(site.place.clone())).await {
+        Ok(Reading::Init(init)) => pid == 0 || init.pid == pid,
+        answer => !matches!(answer, Err(HelperError::NotRunning(_))),
+    }
 }
 
 /// Likewise of a service's container.
