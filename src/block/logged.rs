@@ -10,6 +10,9 @@ use super::{
 /// Bytes of the largest disk: a few words must not make a large table.
 const LARGEST: u64 = 128 << 30;
 
+/// The most moments at which it can be cut: of each there is a table.
+const MOMENTS: u64 = 100_000;
+
 /// What is in a log.
 #[derive(Debug)]
 pub struct Logged {
@@ -32,7 +35,8 @@ pub fn is_log(bytes: &[u8]) -> bool {
 pub fn read_log(bytes: &[u8]) -> Result<Logged, String> {
     let (mut entries, count) = Entries::new(bytes)?;
     let size = size(&mut entries)?;
-    let mut reader = Reader { disk: Disk::new(Image::new(size), u64::MAX), size, told: None };
+    let mut reader =
+        Reader { disk: Disk::new(Image::new(size), u64::MAX), size, told: None, flushes: 0 };
     let mut base = true;
     for _ in 1..count {
         let entry = entries.next()?;
@@ -132,6 +136,7 @@ struct Reader {
     size: u64,
     /// None before the past begins.
     told: Option<Vec<(String, u64)>>,
+    flushes: u64,
 }
 
 impl Reader {
@@ -142,6 +147,10 @@ impl Reader {
         }
         match flags {
             FLUSH => {
+                self.flushes += 1;
+                if self.flushes > MOMENTS {
+                    return Err(format!("it has more than {MOMENTS} flushes"));
+                }
                 // one of which nobody knows whether it was done has made durable no less than it may have
                 let submitted = self.disk.flush();
                 self.disk.flushed(submitted);
@@ -266,6 +275,15 @@ mod tests {
         assert!(with(1024, u64::MAX).contains("out of place"));
         assert!(with(1024, 1 << 40).contains("beyond its end"));
         assert!(with(1024 + 16, 2).contains("flags"));
+        let flush = {
+            let mut entry = [0; SECTOR];
+            entry[16..24].copy_from_slice(&FLUSH.to_le_bytes());
+            entry
+        };
+        let flushes = usize::try_from(MOMENTS).unwrap() + 2;
+        let mut long = [&whole[..2 * SECTOR], &flush.repeat(flushes)].concat();
+        long[16..24].copy_from_slice(&(flushes as u64 + 1).to_le_bytes());
+        assert!(read_log(&long).unwrap_err().contains("flushes"));
         let mut unsized_log = whole.clone();
         unsized_log[512 + 32] = b'S';
         assert!(read_log(&unsized_log).unwrap_err().contains("older keelhaul"));

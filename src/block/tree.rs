@@ -1,7 +1,7 @@
 //! A table from numbers to what is shared, of which a clone costs one pointer: a tree of which both have
 //! what neither has changed since.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// Bits of a number that a level decides.
 const BITS: u32 = 6;
@@ -29,6 +29,38 @@ impl<T> Node<T> {
             0 => Self::Leaf(vec![None; FAN]),
             _ => Self::Inner(vec![None; FAN]),
         }
+    }
+
+    fn count(&self) -> u64 {
+        match self {
+            Self::Leaf(slots) => slots.iter().flatten().count() as u64,
+            Self::Inner(nodes) => nodes.iter().flatten().map(|node| node.count()).sum(),
+        }
+    }
+
+    /// Takes away what is in a range of its numbers, with so many levels beneath; how many there were.
+    fn clear(&mut self, level: u32, range: &Range<u64>) -> u64 {
+        let span = 1_u64 << (BITS * level);
+        let within = place(range.start, level)..=place(range.end - 1, level);
+        let nodes = match self {
+            Self::Leaf(slots) => {
+                return slots[within].iter_mut().filter_map(Option::take).count() as u64;
+            }
+            Self::Inner(nodes) => nodes,
+        };
+        let mut count = 0;
+        for at in within {
+            let Some(node) = &mut nodes[at] else { continue };
+            let begin = at as u64 * span;
+            let part = range.start.saturating_sub(begin)..(range.end - begin).min(span);
+            if part == (0..span) {
+                count += node.count();
+                nodes[at] = None;
+            } else {
+                count += Arc::make_mut(node).clear(level - 1, &part);
+            }
+        }
+        count
     }
 }
 
@@ -89,6 +121,14 @@ impl<T> Tree<T> {
         }
     }
 
+    /// Takes away all in a range of its numbers; how many there were. What is not there takes no time.
+    pub(super) fn clear(&mut self, range: &Range<u64>) -> u64 {
+        match range.is_empty() {
+            true => 0,
+            false => Arc::make_mut(&mut self.root).clear(self.levels, range),
+        }
+    }
+
     /// All that is there, by number.
     pub(super) fn iter(&self) -> Iter<'_, T> {
         Iter { path: vec![(&self.root, 0)], number: 0 }
@@ -145,14 +185,18 @@ mod tests {
         #[test]
         fn it_is_a_map(
             end in 1..1_000_000_u64,
-            acts in prop::collection::vec((any::<bool>(), any::<u64>()), 1..60),
+            acts in prop::collection::vec((0..3_u8, any::<u64>(), any::<u64>()), 1..60),
         ) {
             let (mut tree, mut map) = (Tree::new(end), BTreeMap::new());
             let mut clones = Vec::new();
-            for (put, number) in acts {
-                let number = number % end;
+            for (act, number, other) in acts {
+                let (number, other) = (number % end, other % (end + 1));
                 clones.push((tree.clone(), map.clone()));
-                if put {
+                if act == 0 {
+                    let there = map.len();
+                    map.retain(|at, _| !(number..other).contains(at));
+                    prop_assert_eq!(tree.clear(&(number..other)), (there - map.len()) as u64);
+                } else if act == 1 {
                     *tree.slot(number) = Some(Arc::new(number));
                     map.insert(number, number);
                 } else {
