@@ -30,8 +30,12 @@ struct Tool {
     /// Debian's, and mostly everyone's, name of the package.
     package: &'static str,
     args: &'static [&'static str],
-    /// What it ends with where it has found errors, and left them (`e2fsck(8)`, `xfs_repair(8)`, `btrfs-check(8)`).
+    /// The bit of its exit code that says that it has found errors, and left them (`e2fsck(8)`, `xfs_repair(8)`,
+    /// `btrfs-check(8)`).
     errors: u8,
+    /// What it says when it has looked at all of it, and has found errors: the code of some is the same where they
+    /// could not look.
+    says: &'static str,
 }
 
 const TOOLS: [Tool; 3] = [
@@ -41,8 +45,16 @@ const TOOLS: [Tool; 3] = [
         package: "e2fsprogs",
         args: &["-f", "-n"],
         errors: 4,
+        says: "",
     },
-    Tool { filesystem: "xfs", name: "xfs_repair", package: "xfsprogs", args: &["-n"], errors: 1 },
+    Tool {
+        filesystem: "xfs",
+        name: "xfs_repair",
+        package: "xfsprogs",
+        args: &["-n"],
+        errors: 1,
+        says: "No modify flag set, skipping filesystem flush and exiting",
+    },
     // the subject has the same filesystem mounted from another device, and that is no reason
     Tool {
         filesystem: "btrfs",
@@ -50,6 +62,7 @@ const TOOLS: [Tool; 3] = [
         package: "btrfs-progs",
         args: &["check", "--readonly", "--force"],
         errors: 1,
+        says: "error(s) found",
     },
 ];
 
@@ -108,16 +121,23 @@ impl Fsck {
         let name = self.tool.name;
         match listened.and_then(|listened| listened).map_err(said)?? {
             Some(said) => self.came_to(&said, path),
-            None => Err(format!("`{name}` did not end within {} s", WITHIN.as_secs())),
+            None => Err(format!(
+                "`{name}` did not end within {} s, or said more than {} MiB",
+                WITHIN.as_secs(),
+                MOST >> 20
+            )),
         }
     }
 
     fn came_to(&self, said: &Said, path: &Path) -> Result<Option<String>, String> {
-        let name = self.tool.name;
-        let words = || telling(&String::from_utf8_lossy(&said.output), &said.errors, path);
+        let Tool { name, errors, says, .. } = self.tool;
+        let output = String::from_utf8_lossy(&said.output);
+        let words = || telling(&output, &said.errors, path);
+        let has_looked = output.contains(says) || said.errors.contains(says);
         match said.code {
             0 => Ok(None),
-            code if code == self.tool.errors => {
+            // from 128 on it was killed
+            code @ ..128 if code & errors != 0 && has_looked => {
                 Ok(Some(format!("`{name}` finds errors after its recovery: {}", words())))
             }
             code => Err(format!("`{name}` ended with {code}: {}", words())),
@@ -130,8 +150,15 @@ fn telling(output: &str, errors: &str, path: &Path) -> String {
     let path = path.display().to_string();
     let lines = output.lines().chain(errors.lines()).map(str::trim);
     let says_nothing = |line: &str| {
-        let known =
-            ["Pass ", "Phase ", "Fix? ", "e2fsck ", "Opening filesystem", "Checking filesystem"];
+        let known = [
+            "Pass ",
+            "Phase ",
+            "Fix? ",
+            "e2fsck ",
+            "Opening filesystem",
+            "Checking filesystem",
+            "No modify",
+        ];
         line.is_empty()
             || line.starts_with(['-', '[', '*'])
             || known.iter().any(|begin| line.starts_with(begin))
@@ -187,6 +214,31 @@ mod tests {
         File::create(&image).unwrap().set_len(1 << 20).unwrap();
         assert!(fsck.check_at(&image).unwrap_err().contains("ended with 8"));
         assert!(fsck.check_at(&dir.path().join("none")).unwrap_err().contains("is not among"));
+    }
+
+    #[test]
+    fn a_tool_that_could_not_look_has_found_nothing() {
+        let said = |name: &str, code, output: &str| {
+            let tool = *TOOLS.iter().find(|tool| tool.name == name).unwrap();
+            let host = Identity::of(std::process::id()).unwrap();
+            let said = Said { code, output: output.into(), errors: String::new() };
+            Fsck { tool, host, program: PathBuf::new() }.came_to(&said, Path::new("/dev/loop3"))
+        };
+        let ended =
+            "would have cleared it\nNo modify flag set, skipping filesystem flush and exiting.\n";
+        let found = said("xfs_repair", 1, ended).unwrap().unwrap();
+        assert!(found.ends_with("recovery: would have cleared it"), "{found}");
+        let unknown = "Found unsupported filesystem features.  Exiting now.";
+        assert!(said("xfs_repair", 1, unknown).unwrap_err().contains("ended with 1: Found"));
+        assert!(said("btrfs", 1, "found 147456 bytes used, error(s) found").unwrap().is_some());
+        assert!(said("btrfs", 1, "ERROR: cannot open file system").is_err());
+        // errors are errors, whatever else there was
+        for code in [4, 5, 12] {
+            assert!(said("e2fsck", code, "Block bitmap differences").unwrap().is_some(), "{code}");
+        }
+        assert!(said("e2fsck", 8, "Bad magic number").is_err());
+        assert!(said("e2fsck", 128 + 6, "").is_err(), "it has died");
+        assert_eq!(said("xfs_repair", 0, ended), Ok(None));
     }
 
     #[test]
