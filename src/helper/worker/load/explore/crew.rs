@@ -14,7 +14,7 @@ use super::{
     Exploration,
     course::{Course, InOrder},
     fsck::Fsck,
-    look::{Look, is_wrong},
+    look::Look,
     lots::Lots,
     promises::Promises,
     seen::Seen,
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     block::{Kept, Way, plan},
-    protocol::{ExploreReport, ExploreSpec, Reads, WrongState},
+    protocol::{ExploreReport, ExploreSpec, Reads, SecondCut, WrongState},
 };
 
 /// The most that look side by side unless more are asked for: they share the disk's process.
@@ -44,7 +44,15 @@ pub(super) struct Crew<'a> {
     first: Look<'a>,
     others: Vec<Look<'a>>,
     /// The first state that is wrong whenever it is looked at.
-    wrong: Option<(Way, String)>,
+    wrong: Option<Found>,
+}
+
+/// A wrong state, and why it is.
+struct Found {
+    way: Way,
+    why: String,
+    /// The second cut that it takes, where it takes one.
+    second: Option<SecondCut>,
 }
 
 impl<'a> Crew<'a> {
@@ -87,7 +95,7 @@ impl<'a> Crew<'a> {
         let planned = plan(points, &spec.profiles, (most, seed), || budget.is_over());
         shared.note(|report| report.planned = planned.ways.len() as u64);
         let lots = spec.draw.map(|draw| Lots::new(draw, seed));
-        let pass = Pass::new(budget, planned.ways, lots);
+        let pass = Pass::new((budget, seed), planned.ways, lots);
         thread::scope(|scope| {
             let pass = &pass;
             // where there is no thread for one, the others do its work
@@ -119,8 +127,8 @@ impl<'a> Crew<'a> {
 
     /// Makes the first wrong state smaller.
     pub(super) fn shrink(&mut self) {
-        if let Some((way, why)) = self.wrong.take() {
-            self.first.shrink(&way, why);
+        if let Some(Found { way, second, .. }) = self.wrong.take() {
+            self.first.shrink(&way, second);
         }
     }
 
@@ -138,26 +146,39 @@ struct Budget<'a> {
 }
 
 impl Budget<'_> {
+    fn until(&self) -> Instant {
+        // no number of milliseconds that anybody writes is too large
+        self.started.checked_add(Duration::from_millis(self.time_ms)).unwrap_or(self.started)
+    }
+
     fn is_over(&self) -> bool {
-        let time = Duration::from_millis(self.time_ms);
-        self.started.elapsed() >= time || self.shared.is_cancelled()
+        Instant::now() >= self.until() || self.shared.is_cancelled()
     }
 }
 
 /// One way through a plan.
 struct Pass<'a> {
     budget: Budget<'a>,
+    seed: u64,
     course: Course,
     told: Mutex<Told>,
+}
+
+/// What came of one state.
+struct Came {
+    way: Way,
+    seen: Result<Option<Seen>, String>,
+    /// The second cut that has made it wrong, where one has.
+    second: Option<SecondCut>,
 }
 
 /// What was found, in the order of the plan.
 #[derive(Default)]
 struct Told {
-    came: InOrder<(Way, Result<Option<Seen>, String>)>,
+    came: InOrder<Came>,
     /// Moments of which a state was looked at.
     visited: HashSet<usize>,
-    wrong: Option<(Way, String)>,
+    wrong: Option<Found>,
     /// Whom the service itself is to be started on.
     lots: Option<Lots>,
     /// Why it ended.
@@ -165,37 +186,45 @@ struct Told {
 }
 
 impl<'a> Pass<'a> {
-    fn new(budget: Budget<'a>, ways: Vec<Way>, lots: Option<Lots>) -> Self {
+    fn new((budget, seed): (Budget<'a>, u64), ways: Vec<Way>, lots: Option<Lots>) -> Self {
         let told = Mutex::new(Told { lots, ..Told::default() });
-        Self { budget, course: Course::new(ways, SHOWN), told }
+        Self { budget, seed, course: Course::new(ways, SHOWN), told }
     }
 
     /// Looks at what nobody looks at yet, until nothing is left or it is over.
     fn work(&self, look: &mut Look<'_>) {
+        (look.until, look.seed) = (self.budget.until(), self.seed);
         while !self.budget.is_over() && !self.budget.shared.is_broken() {
             let Some((nth, way)) = self.course.take() else { return };
             let seen = look.one(nth, &way, &self.course);
-            self.tell(look, nth, (way, seen));
+            let second = look.second.take();
+            self.tell(look, nth, Came { way, seen, second });
         }
     }
 
-    fn tell(&self, look: &mut Look<'_>, nth: usize, came: (Way, Result<Option<Seen>, String>)) {
-        if came.1.is_err() {
+    fn tell(&self, look: &mut Look<'_>, nth: usize, came: Came) {
+        if came.seen.is_err() {
             self.course.stop();
         }
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.came.put(nth, came);
         while told.failed.is_none()
-            && let Some((way, seen)) = told.came.take()
+            && let Some(Came { way, seen, second }) = told.came.take()
         {
             match seen {
-                Ok(seen) => self.note(&mut told, look, way, seen),
+                Ok(seen) => self.note(&mut told, look, (way, second), seen),
                 Err(why) => told.failed = Some(why),
             }
         }
     }
 
-    fn note(&self, told: &mut Told, look: &mut Look<'_>, way: Way, seen: Option<Seen>) {
+    fn note(
+        &self,
+        told: &mut Told,
+        look: &mut Look<'_>,
+        (way, second): (Way, Option<SecondCut>),
+        seen: Option<Seen>,
+    ) {
         told.visited.insert(way.point);
         let (points, is_telling) = (told.visited.len() as u64, look.is_telling(&way));
         let took_us = self.budget.started.elapsed().as_micros();
@@ -209,38 +238,38 @@ impl<'a> Pass<'a> {
         if let (Some(lots), Some(seen)) = (&mut told.lots, &seen) {
             draw(lots, look, &way, seen);
         }
-        if told.wrong.is_none() {
-            told.wrong = self.remember(look, way, seen);
+        if told.wrong.is_none()
+            && let Some(why) = seen.as_ref().and_then(Seen::why)
+        {
+            told.wrong = self.remember(look, Found { way, why: why.to_owned(), second });
         }
     }
 
     /// The first that is wrong whenever it is looked at is kept; without one, the first that was once. Who
     /// tells of it looks again: it shows nothing else meanwhile.
-    fn remember(&self, look: &mut Look<'_>, way: Way, seen: Option<Seen>) -> Option<(Way, String)> {
-        let (Seen::Wrong { why, .. } | Seen::Unmountable(why)) = seen? else { return None };
-        let confirmed = look.again(&way, &way.kept).is_ok_and(|seen| is_wrong(&seen));
-        let state = look.wrong(&way, &way.kept, &why);
-        let state = state.map(|state| WrongState { confirmed, ..state });
+    fn remember(&self, look: &mut Look<'_>, mut found: Found) -> Option<Found> {
+        let confirmed = look.confirmed(&found.way, &found.way.kept, found.second.take());
+        let is_confirmed = confirmed.is_some();
+        found.second = look.second.clone();
+        found.why = confirmed.unwrap_or(found.why);
+        let state = look.wrong(&found.way, &found.way.kept, &found.why);
+        let state = state.map(|state| WrongState { confirmed: is_confirmed, ..state });
         self.budget.shared.note(|report| {
             report.first =
-                state.filter(|_| confirmed || report.first.is_none()).or(report.first.take());
+                state.filter(|_| is_confirmed || report.first.is_none()).or(report.first.take());
         });
-        confirmed.then_some((way, why))
+        is_confirmed.then_some(found)
     }
 }
 
 /// What lost something after an acknowledgement, or is wrong by what was read of it, may be drawn.
 fn draw(lots: &mut Lots, look: &Look<'_>, way: &Way, seen: &Seen) {
-    let wrong = match seen {
-        Seen::Sound if look.is_telling(way) => None,
-        Seen::Wrong { why, read: true, .. } | Seen::Unmountable(why) => Some(why.clone()),
-        _ => return,
-    };
+    let says_nothing = *seen == Seen::Sound && !look.is_telling(way);
     // and what no disk may do, no service need survive
-    if way.kept.iter().any(Kept::is_beyond) {
+    if says_nothing || !seen.is_by_reading() || way.kept.iter().any(Kept::is_beyond) {
         return;
     }
-    lots.pass(look.drawn(way, wrong));
+    lots.pass(look.drawn(way, seen.why().map(str::to_owned)));
 }
 
 fn tally(report: &mut ExploreReport, way: &Way, seen: Option<&Seen>) {

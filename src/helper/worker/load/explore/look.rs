@@ -26,6 +26,8 @@ use crate::{
 
 /// How long it may take to make a wrong state smaller.
 const SHRINKING: Duration = Duration::from_secs(5);
+/// How long it may take to look at a wrong state once more: what is begun then is ended.
+const CONFIRMING: Duration = Duration::from_secs(5);
 
 /// By what was read, how many acknowledgements it was found to keep.
 pub(super) type Sound = Arc<Mutex<HashMap<[u8; 32], usize>>>;
@@ -42,6 +44,10 @@ pub(super) struct Look<'a> {
     fsck: Option<Fsck>,
     /// The second cut that has made the last state wrong, where one did.
     pub(super) second: Option<SecondCut>,
+    /// No second cut is made after this.
+    pub(super) until: Instant,
+    /// Decides which second cuts are made, where there are more.
+    pub(super) seed: u64,
 }
 
 impl<'a> Look<'a> {
@@ -52,26 +58,38 @@ impl<'a> Look<'a> {
         (stage, promises): (Stage, Promises),
         (sound, fsck): (Sound, Option<Fsck>),
     ) -> Self {
-        Self { spec, shared, stage, promises, sound, fsck, second: None }
+        let until = Instant::now();
+        Self { spec, shared, stage, promises, sound, fsck, second: None, until, seed: 0 }
     }
 
     fn point(&self, way: &Way) -> &Point {
         &self.stage.past.points[way.point]
     }
 
-    /// A program that does not read what no cut has touched says nothing of what one has.
+    /// A program that does not read what no cut has touched says nothing of what one has; nor does a check that
+    /// finds errors in it.
     pub(super) fn untouched(&self) -> Result<(), String> {
-        let (Reads::Program { .. }, Some(last)) = (&self.spec.reads, self.stage.past.points.last())
-        else {
-            return Ok(());
-        };
+        let is_program = matches!(self.spec.reads, Reads::Program { .. });
+        let last = self.stage.past.points.last();
+        let Some(last) = last.filter(|_| is_program || self.fsck.is_some()) else { return Ok(()) };
         self.stage.show(last.cut, &vec![Kept::Whole; last.writes.len()])?;
         match self.read()? {
-            Recovered::Unreadable(why) | Recovered::Crashed(why) => {
+            Recovered::Unreadable(why) | Recovered::Crashed(why) if is_program => {
                 Err(format!("the volume is not read even where nothing of it is lost: {why}"))
             }
-            _ => Ok(()),
+            Recovered::Unmountable(_) => Ok(()),
+            _ => self.whole(),
         }
+    }
+
+    fn whole(&self) -> Result<(), String> {
+        let errors = self.fsck.as_ref().map(|fsck| self.errors(fsck)).transpose()?.flatten();
+        errors.map_or(Ok(()), |why| {
+            Err(format!(
+                "the check of the filesystem does not pass even where nothing of it is lost, so that it says \
+                 nothing of a state: {why}"
+            ))
+        })
     }
 
     /// Something is lost in it, and something was promised.
@@ -111,12 +129,46 @@ impl<'a> Look<'a> {
         self.recovered(cut, exceeds?).map(Some)
     }
 
-    /// Looks at one for itself, whatever is known of others.
-    pub(super) fn again(&mut self, way: &Way, kept: &[Kept]) -> Result<Seen, String> {
+    /// Looks at one for itself, whatever is known of others. Where a second cut has made it wrong before, that one
+    /// is made first.
+    fn again(
+        &mut self,
+        way: &Way,
+        kept: &[Kept],
+        known: Option<SecondCut>,
+    ) -> Result<Seen, String> {
         let cut = self.point(way).cut;
+        if let Some(second) = known
+            && let Ok(seen) = self.twice((cut, kept), &second)
+            && is_wrong(&seen)
+        {
+            self.second = Some(second);
+            return Ok(seen);
+        }
         self.stage.show(cut, kept)?;
         let exceeds = self.stage.exceeds(cut, kept)?;
         self.recovered(cut, exceeds)
+    }
+
+    /// What such a second cut makes of one. Another way of its recovery may not have that.
+    fn twice(&mut self, state: (u64, &[Kept]), second: &SecondCut) -> Result<Seen, String> {
+        self.show_second(state, second)?;
+        let seen = self.settled(self.promises.by(state.0), false)?;
+        Ok(seen.because(&second.to_string()))
+    }
+
+    /// What is wrong with one when it is looked at once more; none where nothing is.
+    pub(super) fn confirmed(
+        &mut self,
+        way: &Way,
+        kept: &[Kept],
+        known: Option<SecondCut>,
+    ) -> Option<String> {
+        // the time for all states says nothing of the time for this
+        let until = std::mem::replace(&mut self.until, Instant::now() + CONFIRMING);
+        let seen = self.again(way, kept, known);
+        self.until = until;
+        seen.ok()?.why().map(str::to_owned)
     }
 
     /// Has what is shown recovered, and judges it; and what a second cut leaves of that, where it is asked
@@ -143,12 +195,16 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// What its filesystem's own check says of what was recovered.
-    fn checked(&self, fsck: &Fsck) -> Result<Seen, String> {
+    /// What its filesystem's own check finds in what was recovered.
+    fn errors(&self, fsck: &Fsck) -> Result<Option<String>, String> {
         let StageFacts { node, connection } = &self.stage.device;
         drop(claimed(node)?);
         let checked = self.shared.watched(*connection, || fsck.check(node));
-        let errors = checked.unwrap_or_else(|| Err("a state was not checked in time".into()))?;
+        checked.unwrap_or_else(|| Err("a state was not checked in time".into()))
+    }
+
+    fn checked(&self, fsck: &Fsck) -> Result<Seen, String> {
+        let errors = self.errors(fsck)?;
         self.shared.note(|report| report.checked += 1);
         Ok(errors.map_or(Seen::Sound, |why| Seen::Wrong { why, lost: 0, read: false }))
     }
@@ -187,26 +243,30 @@ impl<'a> Look<'a> {
 
     /// Gives back what need not be lost for a wrong state to be wrong, and looks at what is left of it once
     /// more.
-    pub(super) fn shrink(&mut self, way: &Way, mut wrong: String) {
-        let until = Instant::now() + SHRINKING;
+    pub(super) fn shrink(&mut self, way: &Way, mut known: Option<SecondCut>) {
+        self.until = Instant::now() + SHRINKING;
         let least = shrink(&way.kept, |kept| {
-            if Instant::now() >= until || self.shared.is_cancelled() {
+            if self.is_late() {
                 return None;
             }
-            match self.again(way, kept).ok()? {
-                Seen::Sound | Seen::Refused { .. } => Some(false),
-                Seen::Wrong { why, .. } | Seen::Unmountable(why) => {
-                    wrong = why;
-                    Some(true)
-                }
+            let seen = self.again(way, kept, known.clone()).ok()?;
+            let is_wrong = is_wrong(&seen);
+            if is_wrong {
+                known.clone_from(&self.second);
             }
+            Some(is_wrong)
         });
         // where it is not, the larger one stays, which was
-        if self.again(way, &least).is_ok_and(|seen| is_wrong(&seen)) {
-            let state = self.wrong(way, &least, &wrong);
+        if let Some(why) = self.confirmed(way, &least, known) {
+            let state = self.wrong(way, &least, &why);
             let state = state.map(|state| WrongState { confirmed: true, ..state });
             self.shared.note(|report| report.first = state.or(report.first.take()));
         }
+    }
+
+    /// Nothing more is begun.
+    pub(super) fn is_late(&self) -> bool {
+        Instant::now() >= self.until || self.shared.is_cancelled()
     }
 
     /// It as it is reported.
@@ -237,5 +297,5 @@ impl<'a> Look<'a> {
 
 /// A promise is broken in it.
 pub(super) fn is_wrong(seen: &Seen) -> bool {
-    matches!(seen, Seen::Wrong { .. } | Seen::Unmountable(_))
+    seen.why().is_some()
 }

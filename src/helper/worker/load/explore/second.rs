@@ -14,23 +14,27 @@ const MORE: usize = 8;
 
 impl Look<'_> {
     /// Cuts the recovery that was just seen, which was recorded; what the first of the states comes to that is
-    /// not sound. No more was acknowledged meanwhile: nobody ran.
+    /// not sound. No more was acknowledged meanwhile: nobody ran. Where time runs out, it is sound as far as it was
+    /// seen.
     pub(super) fn cut_again(&mut self, cut: u64, acknowledged: usize) -> Result<Seen, String> {
         let points = self.stage.past_of_shown()?;
         // a second cut is one that any disk may come to
         let all = CutProfile::all_of_a_disk().into_iter().filter_map(CutProfile::of_disk);
         let profiles: Vec<_> = all.filter(|it| self.spec.profiles.contains(it)).collect();
         let most = usize::try_from(self.spec.second_cuts).unwrap_or(usize::MAX);
-        let stop = || self.shared.is_cancelled();
         let mut known = HashSet::new();
-        let planned = plan(&points, &profiles, (most.saturating_mul(MORE), cut), stop);
+        let budget = (most.saturating_mul(MORE), self.seed ^ cut);
+        let planned = plan(&points, &profiles, budget, || self.is_late());
         for way in planned.ways.into_iter().take(most) {
+            if self.is_late() {
+                break;
+            }
             let second = SecondCut { cut: points[way.point].cut, kept: way.kept };
             let digest = self.stage.show_again(second.cut, &second.kept)?;
-            self.shared.note(|report| report.second += 1);
             if !known.insert(digest) {
                 continue;
             }
+            self.shared.note(|report| report.second += 1);
             let seen = self.settled(acknowledged, false)?;
             if seen != Seen::Sound {
                 let seen = seen.because(&second.to_string());

@@ -72,6 +72,20 @@ impl Seen {
         }
     }
 
+    /// What was read of it says what it is, so that the service itself can be asked too. What cannot be mounted,
+    /// cannot be mounted for a container.
+    pub(super) fn is_by_reading(&self) -> bool {
+        matches!(self, Self::Sound | Self::Wrong { read: true, .. })
+    }
+
+    /// What is wrong with it; none where no promise is broken.
+    pub(super) fn why(&self) -> Option<&str> {
+        match self {
+            Self::Wrong { why, .. } | Self::Unmountable(why) => Some(why),
+            Self::Sound | Self::Refused { .. } => None,
+        }
+    }
+
     /// What the filesystem does not give out says nothing of the service.
     pub(super) fn is_of_the_service(&self) -> bool {
         !matches!(self, Self::Refused { by_service: false })
@@ -81,6 +95,20 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_service_is_asked_only_where_it_was_read_what_is_wrong() {
+        let wrong = |read| Seen::Wrong { why: "1 lost".into(), lost: 1, read };
+        let unmountable = || Seen::Unmountable("EUCLEAN".into());
+        assert!(Seen::Sound.is_by_reading() && wrong(true).is_by_reading());
+        let twice = wrong(true).because("after a second cut");
+        for other in
+            [wrong(false), twice, unmountable(), unmountable().because("after a second cut")]
+        {
+            assert!(!other.is_by_reading() && other.why().is_some(), "{other:?}");
+        }
+        assert_eq!(Seen::Refused { by_service: true }.why(), None);
+    }
 
     #[test]
     fn what_is_beyond_a_disk_is_sound_where_it_is_noticed_and_nowhere_else() {
