@@ -6,7 +6,16 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::protocol::{Draw, Drawn};
+use crate::{
+    block::Kept,
+    protocol::{Draw, Drawn},
+};
+
+/// Bytes that all states together may take: a frame has 8 MiB, and what else was found is told in it too.
+const MOST: usize = 4 << 20;
+/// Bytes of what became of one write, and of one sector of it.
+const EACH: usize = 64;
+const SECTOR: usize = 6;
 
 /// Lots that are drawn while states pass by, in their order.
 #[derive(Debug)]
@@ -42,10 +51,25 @@ impl Lots {
         }
     }
 
-    /// The wrong ones first.
+    /// The wrong ones first; no more than can be told.
     pub(super) fn drawn(self) -> Vec<Drawn> {
-        self.wrong.into_iter().chain(self.sound.into_values()).collect()
+        let all = self.wrong.into_iter().chain(self.sound.into_values());
+        let told = all.scan(0, |told, state| {
+            *told += weight(&state);
+            (*told <= MOST).then_some(state)
+        });
+        told.collect()
     }
+}
+
+/// Bytes that it takes to tell of a state, at most.
+fn weight(state: &Drawn) -> usize {
+    let each = |kept: &Kept| match kept {
+        Kept::Sectors(sectors) | Kept::Filled(sectors, _) => EACH + sectors.len() * SECTOR,
+        _ => EACH,
+    };
+    let wrong = state.wrong.as_ref().map_or(0, String::len);
+    wrong + state.kept.iter().map(each).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -72,5 +96,15 @@ mod tests {
         assert_ne!(drawn(8), seven, "the seed decides");
         let late = (0..20).flat_map(drawn).filter(|(cut, _)| *cut > 50).count();
         assert!(late > 10, "whoever comes late has a chance: {late}");
+    }
+
+    #[test]
+    fn no_more_are_drawn_than_can_be_told() {
+        let mut lots = Lots::new(Draw { sound: 50, wrong: 50 }, 7);
+        let kept = || vec![Kept::Nothing, Kept::Sectors(vec![true; 100_000])];
+        (0..100).for_each(|cut| lots.pass(Drawn { kept: kept(), ..state(cut, cut % 2 == 0) }));
+        let drawn = lots.drawn();
+        let text = serde_json::to_string(&drawn).unwrap();
+        assert!(!drawn.is_empty() && text.len() < MOST, "{} {}", drawn.len(), text.len());
     }
 }
