@@ -157,9 +157,8 @@ pub enum Ask {
     Export {
         /// The moment.
         cut: u64,
-        /// What somebody was told, by its place in the sequence: its mark says so.
-        #[serde(default)]
-        told: Vec<(u64, String)>,
+        /// A file that says what somebody was told, by its place in the sequence: its mark says so.
+        told: PathBuf,
         /// The file.
         to: PathBuf,
     },
@@ -369,9 +368,7 @@ fn about_the_past(disk: &Power, ask: Ask) -> Answer {
             disk.exceeds(cut, &kept).map_or_else(|| no_state(disk, cut), Answer::Exceeds)
         }
         Ask::Keep { cut, kept, to } => written(disk.keep(cut, &kept, &to)),
-        Ask::Export { cut, told, to } => {
-            written(disk.export(cut, &told.into_iter().collect(), &to))
-        }
+        Ask::Export { cut, told, to } => written(disk.export(cut, &told, &to)),
         other => Answer::Refused(format!("a disk has no files: {other:?}")),
     }
 }

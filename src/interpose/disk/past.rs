@@ -234,15 +234,11 @@ impl Pasts {
         Ok(packed.len() as u64)
     }
 
-    /// Writes what happened to the first until a cut to a file, as a log of `dm-log-writes`.
-    pub(super) fn export(
-        &self,
-        cut: u64,
-        told: &BTreeMap<u64, String>,
-        to: &Path,
-    ) -> Result<u64, String> {
+    /// Writes what happened to the first until a cut to a file, as a log of `dm-log-writes`. Another file says
+    /// what somebody was told.
+    pub(super) fn export(&self, cut: u64, told: &Path, to: &Path) -> Result<u64, String> {
         let past = self.past().ok_or("its past is not open")?;
-        let log = past.recording().log_writes(cut, told)?;
+        let log = past.recording().log_writes(cut, &read_told(told)?)?;
         if log.bytes() > LARGEST_LOG {
             return Err(format!("it takes more than {} MiB", LARGEST_LOG >> 20));
         }
@@ -252,6 +248,13 @@ impl Pasts {
             (None, written) => written.map(|()| log.bytes()).map_err(|error| error.to_string()),
         }
     }
+}
+
+fn read_told(path: &Path) -> Result<BTreeMap<u64, String>, String> {
+    let text = fs::read(path).map_err(|error| format!("what somebody was told: {error}"))?;
+    let told: Vec<(u64, String)> =
+        serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    Ok(told.into_iter().collect())
 }
 
 #[cfg(test)]

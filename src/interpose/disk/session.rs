@@ -1,7 +1,6 @@
 //! One disk: its file, the kernel's connection to it, and the loop device on it.
 
 use std::{
-    collections::BTreeMap,
     os::fd::AsRawFd as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -305,7 +304,7 @@ impl Power {
     ///
     /// # Errors
     /// In words.
-    pub fn export(&self, cut: u64, told: &BTreeMap<u64, String>, to: &Path) -> Result<u64, String> {
+    pub fn export(&self, cut: u64, told: &Path, to: &Path) -> Result<u64, String> {
         self.pasts.export(cut, told, to)
     }
 }

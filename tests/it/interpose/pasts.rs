@@ -194,12 +194,11 @@ fn a_state_that_is_kept_is_the_same_disk_wherever_it_is_put() {
     assert!(image.digest() == digest && packed.len() < 8 << 20, "{} bytes", packed.len());
     let other = Disk::begin_with(|file| fs::write(file, state_file(&image, &packed)).unwrap());
     assert_eq!(files(&other.node), found);
-    let log = disk.keep(&Ask::Export { cut, told: Vec::new(), to: to.clone() }, &to);
+    let told = to.with_extension("told");
+    fs::write(&told, "[]").unwrap();
+    let log = disk.keep(&Ask::Export { cut, told: told.clone(), to: to.clone() }, &to);
     assert!(log.starts_with(&0x006a_7366_7773_6872_u64.to_le_bytes()));
-    assert!(matches!(
-        disk.ask(&Ask::Export { cut: cut + 1000, told: Vec::new(), to }),
-        Answer::Refused(_)
-    ));
+    assert!(matches!(disk.ask(&Ask::Export { cut: cut + 1000, told, to }), Answer::Refused(_)));
 }
 
 /// What is left of the last moment where all is lost, and where nothing is.

@@ -48,18 +48,14 @@ impl Look<'_> {
         let first = match self.shared.first() {
             Some(first) if first.confirmed => first,
             // a log that is asked for is kept in any case, with the disk as it was at its end
-            None if self.spec.log_writes => match self.last() {
+            _ if self.spec.log_writes => match self.last() {
                 Some(last) => last,
                 None => return,
             },
             _ => return,
         };
         let state = said(self.keep_state(first.clone(), log));
-        let log_writes = self.spec.log_writes.then(|| {
-            let to = path_of(log, Artifact::LogWrites);
-            let told = self.promises.places(first.cut);
-            said(self.stage.write(&Ask::Export { cut: first.cut, told, to }))
-        });
+        let log_writes = self.spec.log_writes.then(|| said(self.keep_log(first.cut, log)));
         self.shared.note(|report| (report.state, report.log_writes) = (Some(state), log_writes));
     }
 
@@ -70,6 +66,18 @@ impl Look<'_> {
         self.second = None;
         let way = Way { point, profile: Profile::KeepAll, kept };
         self.wrong(&way, &way.kept, "nothing was found to be wrong")
+    }
+
+    /// What somebody was told is a file of its own: it may be more than a disk listens to.
+    fn keep_log(&self, cut: u64, log: &Path) -> Result<u64, String> {
+        let (to, told) = (path_of(log, Artifact::LogWrites), log.with_extension("told"));
+        let places = serde_json::to_vec(&self.promises.places(cut));
+        let places = places.map_err(|error| error.to_string())?;
+        let written = fs::write(&told, places).map_err(|error| error.to_string());
+        let kept =
+            written.and_then(|()| self.stage.write(&Ask::Export { cut, told: told.clone(), to }));
+        gone(fs::remove_file(&told))?;
+        kept
     }
 
     fn keep_state(&mut self, mut first: WrongState, log: &Path) -> Result<u64, String> {
