@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{
     kept::fetched,
@@ -22,6 +22,8 @@ const STATE: &str = "state";
 const NAME: &str = "log";
 /// Between two looks at how far it is.
 const LOOK: Duration = Duration::from_millis(50);
+/// Before the first state and after the last one: a long past is opened, and a wrong state is made smaller.
+const BESIDES: Duration = Duration::from_secs(120);
 
 /// A log that is to be explored.
 pub struct ExploreLog<'a> {
@@ -56,18 +58,11 @@ pub async fn explore(helper: &dyn HelperLink, run: &str, of: ExploreLog<'_>) -> 
     bring(helper, &state, of.state).await?;
     attach(helper, &disk).await?;
     let explore = ExploreSpec { disk, ..of.explore };
+    let time = Duration::from_millis(explore.time_ms).saturating_add(BESIDES);
     let logged = Box::new(LoggedDisk { explore, state, told: of.told, seed: of.seed });
     helper.load(LoadCall::ExploreLog { name: NAME.into(), logged }).await?;
-    let report = loop {
-        match helper.load(LoadCall::Explored { name: NAME.into() }).await? {
-            LoadReply::Explored(report) if report.done => break *report,
-            LoadReply::Explored(_) => sleep(LOOK).await,
-            other => {
-                let why = format!("the helper answered out of turn: {other:?}");
-                return Err(HelperError::Refused(why));
-            }
-        }
-    };
+    let late = |_| HelperError::Refused(format!("it has not ended within {} s", time.as_secs()));
+    let report = timeout(time, ended(helper)).await.map_err(late)??;
     let state = match &report.state {
         Some(KeptFile::Held { bytes }) => {
             Some(fetched(helper, (NAME, Artifact::State), *bytes).await)
@@ -76,6 +71,20 @@ pub async fn explore(helper: &dyn HelperLink, run: &str, of: ExploreLog<'_>) -> 
         _ => None,
     };
     Ok(Found { report, state })
+}
+
+/// What it came to.
+async fn ended(helper: &dyn HelperLink) -> Result<ExploreReport> {
+    loop {
+        match helper.load(LoadCall::Explored { name: NAME.into() }).await? {
+            LoadReply::Explored(report) if report.done => return Ok(*report),
+            LoadReply::Explored(_) => sleep(LOOK).await,
+            other => {
+                let why = format!("the helper answered out of turn: {other:?}");
+                return Err(HelperError::Refused(why));
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -90,6 +90,7 @@ impl Exploration {
         this.inner().asked = Some(Instant::now());
         let shared = Arc::clone(&this);
         let work = move || {
+            let _ending = Ending(Arc::clone(&shared));
             let opened = program::settle(&spec.reads)
                 .and_then(|()| Crew::open(&spec, &marks, &log_path, &shared));
             let ended = opened.and_then(|mut crew| {
@@ -167,11 +168,51 @@ impl Exploration {
         self.inner().report.broken.is_some()
     }
 
+    /// Nothing is found any more, whoever waits for it.
+    fn end(&self) {
+        let mut inner = self.inner();
+        if !inner.report.done {
+            inner.report.broken.get_or_insert_with(|| "whoever looked has died".into());
+            inner.report.done = true;
+        }
+    }
+
     /// Does what may hang in the kernel on a connection. None where it did, and was freed: what came of it
     /// is our doing.
     fn watched<T>(&self, connection: u32, work: impl FnOnce() -> T) -> Option<T> {
         self.inner().busy.insert(connection, Instant::now());
         let done = work();
         self.inner().busy.remove(&connection).map(|_| done)
+    }
+}
+
+/// Whoever looks has an end, also one that nobody foresaw.
+struct Ending(Arc<Exploration>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_dies_is_waited_for_no_longer() {
+        let shared = Arc::new(Exploration::default());
+        let ending = Ending(Arc::clone(&shared));
+        let died = std::thread::spawn(move || {
+            let _ending = ending;
+            std::panic::resume_unwind(Box::new("foreseen by nobody"));
+        });
+        assert!(died.join().is_err());
+        let report = shared.report();
+        assert!(report.done && report.vacuous().unwrap().ends_with("has died"));
+        let shared = Arc::new(Exploration::default());
+        shared.note(|report| report.done = true);
+        drop(Ending(Arc::clone(&shared)));
+        assert_eq!(shared.report().broken, None);
     }
 }
