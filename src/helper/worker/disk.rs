@@ -153,11 +153,13 @@ pub(super) fn power(op: &PowerOp, cx: &Context) -> Done {
         PowerOp::Restore { place, disk } => restore(place, disk, cx),
         PowerOp::Stand { disk, cut, kept } => {
             let stand = Ask::Stand { cut: *cut, kept: kept.clone() };
-            swapped(disk, &stand, "the service alone may have it", cx).map(|_| Outcome::Done)
+            let (_, seen) = swapped(disk, &stand, "the service alone may have it", cx)?;
+            seen.map(|()| Outcome::Done)
         }
         PowerOp::Unstand { disk } => {
-            let back = swapped(disk, &Ask::Unstand, "the service alone may have it", cx);
-            back.map(|answer| if answer == Answer::Done { Outcome::Done } else { Outcome::Already })
+            let hint = "the service alone may have it";
+            let (answer, seen) = swapped(disk, &Ask::Unstand, hint, cx)?;
+            seen.map(|()| if answer == Answer::Done { Outcome::Done } else { Outcome::Already })
         }
         PowerOp::Undo { disk } => interpose::undo(disk, &Ask::UndoCut, cx),
     }
@@ -243,13 +245,22 @@ fn restore(place: &Place, disk: &str, cx: &Context) -> Done {
     if interpose::ask(disk, &Ask::WasCut, cx)? == Answer::Already {
         return Ok(Outcome::Already);
     }
-    let answer = swapped(disk, &Ask::Restore, "its power can be cut under one container only", cx)?;
+    let hint = "its power can be cut under one container only";
+    let (answer, seen) = swapped(disk, &Ask::Restore, hint, cx)?;
+    // it has power, whoever sees what it had before
     cx.unfence(&place.container)?;
+    seen?;
     Ok(if answer == Answer::Done { Outcome::Done } else { Outcome::Already })
 }
 
-/// Has a disk get another content once nobody has it mounted: nobody mounts it before it is as it is to be.
-fn swapped(disk: &str, ask: &Ask, hint: &str, cx: &Context) -> Result<Answer, HelperError> {
+/// Has a disk get another content once nobody has it mounted: nobody mounts it before it is as it is to be. Beside
+/// the disk's answer, whether that is what whoever mounts it then will see.
+fn swapped(
+    disk: &str,
+    ask: &Ask,
+    hint: &str,
+    cx: &Context,
+) -> Result<(Answer, Result<(), HelperError>), HelperError> {
     let device = device(disk)?;
     let deadline = cx.deadline.min(Instant::now() + UNMOUNTING);
     let claimed = loop {
@@ -263,9 +274,9 @@ fn swapped(disk: &str, ask: &Ask, hint: &str, cx: &Context) -> Result<Answer, He
     };
     let answer = interpose::ask(disk, ask, cx)?;
     // whoever opened it meanwhile, such as one who looks for filesystems, has what was there before cached
-    loop_device::drop_cached(&claimed, &device.node)?;
+    let seen = loop_device::drop_cached(&claimed, &device.node).map_err(HelperError::from);
     match answer {
         Answer::Refused(why) => Err(HelperError::Refused(why)),
-        answer => Ok(answer),
+        answer => Ok((answer, seen)),
     }
 }
