@@ -2,6 +2,7 @@
 //! on is taken away again.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
@@ -136,7 +137,8 @@ fn acknowledgements(
         Event::Acknowledged(id) => Some(id),
         _ => None,
     });
-    let missing = promised.filter(|id| !places.iter().any(|(place, _)| place == id)).count();
+    let known: HashSet<RecordId> = places.iter().map(|(id, _)| *id).collect();
+    let missing = promised.filter(|id| !known.contains(id)).count();
     match missing {
         0 => Ok(places),
         count => Err(format!(
@@ -183,10 +185,15 @@ fn spec(args: &ExploreArgs, facts: &Facts, container: Option<String>) -> Explore
         time_ms: u64::try_from(args.time.0.as_millis()).unwrap_or(u64::MAX),
         log_writes: false,
         workers: None,
-        fsck: args.fsck,
+        fsck: checks(args, facts),
         second_cuts: args.second_cuts.unwrap_or_default(),
         draw: None,
     }
+}
+
+/// Errors that the filesystem's own check finds make a state a wrong one: where they did when the log was kept, too.
+fn checks(args: &ExploreArgs, facts: &Facts) -> bool {
+    args.fsck || facts.fsck
 }
 
 /// Says what came of it, and nothing of the container's secrets.
@@ -195,8 +202,8 @@ fn ended_with(
     args: &ExploreArgs,
     (facts, redactor): (&Facts, &Redactor),
 ) -> anyhow::Result<ExitCode> {
-    let second = args.second_cuts.is_some();
-    let sample = judge(&found.report, Asked { states: args.states, fsck: args.fsck, second });
+    let (fsck, second) = (checks(args, facts), args.second_cuts.is_some());
+    let sample = judge(&found.report, Asked { states: args.states, fsck, second });
     let verdict = match (&sample.violation, sample.vacuous) {
         (None, _) => Verdict::Pass,
         (Some(_), false) => Verdict::Fail,
@@ -213,9 +220,13 @@ fn ended_with(
         AuditFormat::Json => json(args, &found.report, (verdict, &sample)),
     })?;
     match (&args.keep, &found.state) {
+        // the verdict stands, wherever the state is
         (Some(to), Some(Ok(state))) => {
-            File::create_new(to).and_then(|mut file| file.write_all(state))?;
-            output::say(format!("`keelhaul replay {}` judges it again", to.display()));
+            let kept = File::create_new(to).and_then(|mut file| file.write_all(state));
+            output::say(match (kept, to.display()) {
+                (Ok(()), to) => format!("`keelhaul replay {to}` judges it again"),
+                (Err(error), to) => format!("error: the state is not kept: `{to}`: {error}"),
+            });
         }
         (Some(_), Some(Err(why))) => output::say(format!("error: the state is not kept: {why}")),
         _ => {}
@@ -247,7 +258,7 @@ fn json(
 ) -> String {
     let whole = json!({
         "explore": FORMAT,
-        "log": args.log,
+        "log": args.log.display().to_string(),
         "verdict": verdict,
         "observed": sample.observed,
         "violation": sample.violation,

@@ -53,7 +53,7 @@ pub(in crate::cli) struct ExploreArgs {
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(in crate::cli) seed: u64,
 
-    /// Check the filesystem of each recovered state by its own tool too.
+    /// Check the filesystem of each recovered state by its own tool too; always where it was when the log was kept.
     #[arg(long)]
     pub(in crate::cli) fsck: bool,
 
