@@ -277,6 +277,12 @@ impl Probe for Explore {
         wrong.add(second.map(|second| {
             format!("`second_cuts: {second}` is no budget\n\nhint: write 1 to {MOST_SECOND}")
         }));
+        let only_beyond = self.profiles.iter().all(|profile| profile.is_beyond());
+        wrong.unless(self.second_cuts.is_none() || self.profiles.is_empty() || !only_beyond, || {
+            "a second cut is one that a disk may come to, and no such profile is asked for\n\nhint: add \
+             one, or leave `second_cuts` out"
+                .into()
+        });
         wrong.list()
     }
 
@@ -310,7 +316,7 @@ impl Probe for Explore {
                 LoadReply::Explored(report) if report.done => {
                     let sample = judge(&report, self.asked());
                     let Some(container) = &self.container else { return Ok(sample) };
-                    let stood = container.stand((&name, &disk), &report.drawn, cx).await?;
+                    let stood = container.stand((&name, &disk), &report.drawn, cx).await;
                     return Ok(stood.told(sample));
                 }
                 LoadReply::Explored(_) => sleep(LOOK).await,
@@ -402,7 +408,7 @@ mod tests {
         world.set().keeper.explored = report();
         for (asked, why) in [
             (", fsck: true", "no state came to the filesystem's own check"),
-            (", second_cuts: 8", "a second cut had nothing to lose"),
+            (", second_cuts: 8", "has written anything, or no time was left for it"),
         ] {
             let sample = probe(asked).read(&world).await.unwrap();
             assert!(sample.vacuous && sample.violation.unwrap().ends_with(why));
@@ -477,6 +483,7 @@ mod tests {
         let printed = |program: &str| Explore { file: None, ..probe(program) };
         let beyond = printed(&format!(", profiles: [garbage, shorn], {program}"));
         assert_eq!(beyond.check(), Vec::<String>::new());
+        assert_eq!(Explore { second_cuts: Some(2), ..beyond.clone() }.check().len(), 1);
         assert!(
             beyond.describe().ends_with("refused") && !probe("").describe().ends_with("refused")
         );

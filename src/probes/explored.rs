@@ -24,7 +24,8 @@ impl Asked {
             (self.fsck && report.checked == 0, "no state came to the filesystem's own check"),
             (
                 self.second && report.second == 0,
-                "no recovery has written anything, so that a second cut had nothing to lose",
+                "no state of a second cut was looked at: no recovery has written anything, or no time was \
+                 left for it",
             ),
         ];
         reasons.into_iter().find(|(missing, _)| *missing).map(|(_, why)| why.to_owned())
@@ -111,9 +112,14 @@ pub fn judge(report: &ExploreReport, asked: Asked) -> Sample {
         return Sample::proves_nothing(observed, why).number(number, Unit::WrongStates);
     }
     let observed = match &report.log_writes {
-        Some(KeptFile::Written { path }) if report.wrong == 0 => {
-            format!("{observed}; `keelhaul explore {path}` looks at more of them")
-        }
+        Some(KeptFile::Written { path }) if report.wrong == 0 => match &report.state {
+            Some(KeptFile::Missing { why }) => {
+                format!(
+                    "{observed}; its log is in `{path}`, and what was promised is not kept: {why}"
+                )
+            }
+            _ => format!("{observed}; `keelhaul explore {path}` looks at more of them"),
+        },
         Some(KeptFile::Missing { why }) if report.wrong == 0 => {
             format!("{observed}; its log is not kept: {why}")
         }

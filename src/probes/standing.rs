@@ -3,6 +3,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use super::{ProbeCx, ProbeError, Sample};
 use crate::{
@@ -14,12 +15,15 @@ use crate::{
 const MOST: u64 = 50;
 /// The most that one state takes, start and all.
 const EACH: std::time::Duration = std::time::Duration::from_secs(60);
+/// The most that its records are waited for: the helper has time for no more.
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// States that the service itself is started on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Standing {
-    /// The service of the workload. Nobody else has the volume.
+    /// The service of the workload, which is its only one. Nobody else has the volume, and it writes to no other
+    /// one. What it writes to its own layer is not taken back.
     pub(super) service: String,
     /// So many of the states with which nothing is wrong, drawn by chance.
     #[serde(default = "three")]
@@ -29,7 +33,7 @@ pub(super) struct Standing {
     #[serde(default = "three")]
     #[schemars(range(max = 50))]
     wrong: u64,
-    /// So long the service has until its records can be read back.
+    /// So long the service has until its records can be read back, 60 s at most.
     #[serde(default = "twenty_seconds")]
     within: Duration,
 }
@@ -65,50 +69,66 @@ impl Standing {
             let first = self.wrong;
             wrong.push(format!("`wrong: {first}` is too many\n\nhint: write 0 to {MOST}"));
         }
+        if self.within.0 > LONGEST {
+            let (within, most) = (self.within, LONGEST.as_secs());
+            wrong.push(format!("`within: {within}` is too long\n\nhint: write {most}s or less"));
+        }
         wrong
     }
 
-    /// Starts the service on each of these states of a disk, and on what it had at last.
+    /// Starts the service on each of these states of a disk, and on what it had at last. Where that fails, what
+    /// was found before stays found.
     pub(super) async fn stand(
         &self,
         (load, disk): (&str, &str),
         drawn: &[Drawn],
         cx: &dyn ProbeCx,
-    ) -> Result<Stood, ProbeError> {
+    ) -> Stood {
         let mut stood = Stood { service: self.service.clone(), ..Stood::default() };
         if drawn.is_empty() {
-            return Ok(stood);
+            return stood;
         }
-        let mut failed = None;
         for state in drawn {
-            match self.on(state, (load, disk), cx).await {
-                Ok(found) => stood.count(state, found),
+            match self.in_time(self.on(state, (load, disk), cx)).await {
+                Ok(came) => stood.count(state, came),
                 Err(error) => {
-                    failed = Some(error);
+                    stood.failed = Some(error.to_string());
                     break;
                 }
             }
         }
         let back = PowerOp::Unstand { disk: disk.to_owned() };
-        let restarted = self.restart_on("what it had", back, load, cx).await;
-        failed.map_or(restarted.map(|()| stood), Err)
+        if let Err(error) = self.in_time(self.restart_on("what it had", back, load, cx)).await {
+            stood.failed.get_or_insert(error.to_string());
+        }
+        stood
     }
 
-    /// What the container comes to on one state: why it is wrong, if it is.
+    /// What takes longer is given up, so that the disk gets back what it had before the whole takes too long.
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, ProbeError>>,
+    ) -> Result<T, ProbeError> {
+        let late = || ProbeError::Unusable(format!("`{}` took too long", self.service));
+        timeout(EACH.saturating_add(self.within.0), work).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// What the container comes to on one state.
     async fn on(
         &self,
         state: &Drawn,
         (load, disk): (&str, &str),
         cx: &dyn ProbeCx,
-    ) -> Result<Option<String>, ProbeError> {
+    ) -> Result<Came, ProbeError> {
         let Drawn { cut, kept, acknowledged, .. } = state.clone();
         let stand = PowerOp::Stand { disk: disk.to_owned(), cut, kept };
         self.restart_on("a crash state", stand, load, cx).await?;
         let within_ms = u64::try_from(self.within.0.as_millis()).unwrap_or(u64::MAX);
         let judge = LoadCall::JudgeStanding { name: load.to_owned(), acknowledged, within_ms };
         match cx.helper().load(judge).await? {
-            LoadReply::Ledger(Ok(report)) => Ok((!report.is_sound()).then(|| report.to_string())),
-            LoadReply::Ledger(Err(why)) => Ok(Some(format!("nothing is read back: {why}"))),
+            LoadReply::Ledger(Ok(report)) if report.is_sound() => Ok(Came::Sound),
+            LoadReply::Ledger(Ok(report)) => Ok(Came::Wrong(report.to_string())),
+            LoadReply::Ledger(Err(why)) => Ok(Came::Silent(why)),
             other => Err(ProbeError::Unexpected(format!("{other:?}"))),
         }
     }
@@ -141,6 +161,15 @@ impl Standing {
     }
 }
 
+/// What the service comes to on one state.
+enum Came {
+    Sound,
+    /// By what it gives back.
+    Wrong(String),
+    /// It gives nothing back.
+    Silent(String),
+}
+
 /// What the service came to on the states.
 #[derive(Debug, Default)]
 pub(super) struct Stood {
@@ -153,51 +182,74 @@ pub(super) struct Stood {
     only_here: Vec<String>,
     /// Wrong until then, and sound in the container.
     only_before: Vec<u64>,
+    /// Wrong until then, and nothing was given back in the container: neither the one nor the other.
+    silent: u64,
+    /// What kept it from being started on all of them, or on what it had.
+    failed: Option<String>,
 }
 
 impl Stood {
-    fn count(&mut self, state: &Drawn, found: Option<String>) {
+    fn count(&mut self, state: &Drawn, came: Came) {
         self.states += 1;
         self.wrong += u64::from(state.wrong.is_some());
-        match (&state.wrong, found) {
-            (None, Some(why)) => {
-                let Drawn { cut, acknowledged, .. } = state;
-                self.only_here
-                    .push(format!("cut at {cut} with {acknowledged} acknowledged: {why}"));
-            }
-            (Some(_), None) => self.only_before.push(state.cut),
-            _ => {}
-        }
+        let why = match (&state.wrong, came) {
+            (None, Came::Wrong(why)) => why,
+            (None, Came::Silent(why)) => format!("nothing is read back: {why}"),
+            (Some(_), Came::Sound) => return self.only_before.push(state.cut),
+            (Some(_), Came::Silent(_)) => return self.silent += 1,
+            (None, Came::Sound) | (Some(_), Came::Wrong(_)) => return,
+        };
+        let Drawn { cut, acknowledged, .. } = state;
+        self.only_here.push(format!("cut at {cut} with {acknowledged} acknowledged: {why}"));
     }
 
-    /// Adds what it came to, to what was found before.
+    /// Adds what it came to, to what was found before. That stays found, whatever failed afterwards.
     pub(super) fn told(&self, sample: Sample) -> Sample {
-        let Self { service, states, wrong, .. } = self;
-        if *states == 0 {
-            let why = "no state with which nothing is wrong lost a write after an acknowledgement, so that \
-                       the service was started on none";
-            return match sample.holds() {
-                true => Sample { violation: Some(why.into()), vacuous: true, ..sample },
-                false => sample,
+        let observed = self.observed(&sample.observed);
+        let before = sample.violation.clone().filter(|_| !sample.vacuous);
+        let found: Vec<String> = before.into_iter().chain(self.otherwise()).collect();
+        if found.is_empty() {
+            return match self.missing() {
+                Some(why) if sample.holds() => {
+                    Sample { observed, violation: Some(why), vacuous: true, ..sample }
+                }
+                _ => Sample { observed, ..sample },
             };
         }
-        let observed = format!(
-            "{}; `{service}` itself was started on {} sound states and {wrong} wrong ones",
-            sample.observed,
-            states - wrong
-        );
-        let otherwise = self.otherwise();
-        if otherwise.is_empty() {
-            return Sample { observed, ..sample };
-        }
-        let before = sample.violation.filter(|_| !sample.vacuous);
-        let violation = before.into_iter().chain(otherwise).collect::<Vec<_>>().join("; ");
+        let violation = found.into_iter().chain(self.broken_off()).collect::<Vec<_>>().join("; ");
         Sample { observed, violation: Some(violation), vacuous: false, ..sample }
+    }
+
+    fn observed(&self, before: &str) -> String {
+        let Self { service, states, wrong, silent, .. } = self;
+        let sound = match states {
+            0 => return before.to_owned(),
+            states => states - wrong,
+        };
+        let nothing = match silent {
+            0 => String::new(),
+            count => format!(", of which {count} gave nothing back"),
+        };
+        format!(
+            "{before}; `{service}` itself was started on {sound} sound states and {wrong} wrong ones{nothing}"
+        )
+    }
+
+    fn broken_off(&self) -> Option<String> {
+        let Self { service, failed, .. } = self;
+        failed.as_ref().map(|why| format!("`{service}` could not be started on every state: {why}"))
+    }
+
+    /// Why it proves nothing that nothing was found.
+    fn missing(&self) -> Option<String> {
+        let none = "no state with which nothing is wrong lost a write after an acknowledgement, so that \
+                    the service was started on none";
+        self.broken_off().or_else(|| (self.states == 0).then(|| none.into()))
     }
 
     /// The states of which it comes to another verdict.
     fn otherwise(&self) -> Vec<String> {
-        let Self { service, states, wrong, only_here, only_before } = self;
+        let Self { service, states, wrong, only_here, only_before, .. } = self;
         let here = only_here.first().map(|first| {
             let (count, of) = (only_here.len(), states - wrong);
             format!("on {count} of {of} states with which nothing else is wrong `{service}` itself is; {first}")
@@ -228,7 +280,7 @@ mod tests {
     }
 
     async fn stood(world: &World, drawn: &[Drawn], sample: Sample) -> Sample {
-        let stood = standing().stand(("r1-records", "kh-data"), drawn, world).await.unwrap();
+        let stood = standing().stand(("r1-records", "kh-data"), drawn, world).await;
         stood.told(sample)
     }
 
@@ -273,6 +325,35 @@ mod tests {
             violation.contains("promise; on 1 of 1 wrong states nothing is wrong"),
             "{violation}"
         );
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_started_takes_nothing_back_and_proves_nothing() {
+        let world = World::default();
+        world.set().keeper.lost = Some("slow".into());
+        let wrong = Sample::outside("no", "1 of 40 states break a promise");
+        let sample = stood(&world, &[drawn(Some("lost"))], wrong).await;
+        let told = "promise; `agent` could not be started on every state: ";
+        assert!(!sample.vacuous && sample.violation.unwrap().contains(told));
+        let sample = stood(&world, &[drawn(None)], Sample::within("ok")).await;
+        assert!(sample.vacuous && sample.violation.unwrap().starts_with("`agent` could not"));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_state_that_gives_nothing_back_is_neither_confirmed_nor_denied() {
+        let world = World::default();
+        world.set().ledger = Err("refused".into());
+        let wrong = || Sample::outside("no", "1 of 40 states break a promise");
+        let sample = stood(&world, &[drawn(Some("lost"))], wrong()).await;
+        assert_eq!(sample.violation, wrong().violation);
+        assert!(sample.observed.ends_with("1 wrong ones, of which 1 gave nothing back"));
+    }
+
+    #[test]
+    fn parameters_have_bounds() {
+        let check = |yaml| serde_saphyr::from_str::<Standing>(yaml).unwrap().check().len();
+        assert_eq!(check("{ service: agent, within: 60s }"), 0);
+        assert_eq!(check("{ service: agent, within: 61s, sample: 0, wrong: 51 }"), 3);
     }
 
     #[tokio::test]

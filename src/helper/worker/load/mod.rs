@@ -91,7 +91,7 @@ impl Loads {
             }
             LoadCall::JudgeStanding { name, acknowledged, within_ms } => {
                 let (load, within) = (self.get(&name)?, Duration::from_millis(within_ms));
-                let report = judge::judge_standing(&load, acknowledged, within).await;
+                let report = judge::judge_standing(&load, acknowledged, within).await?;
                 Ok(LoadReply::Ledger(report.map(Box::new)))
             }
             LoadCall::Explore { name, explore } => self.explore(&name, explore).await,
