@@ -244,12 +244,12 @@ impl Powered {
     /// Remembers from now on what happens, up to so many bytes in memory, and more on a shelf. False
     /// without power.
     pub(super) fn record(&self, most: u64, shelf: Option<Arc<dyn Shelf>>) -> bool {
-        self.on().map(|mut state| state.disk.record_on(most, shelf)).is_ok()
+        self.its_own().map(|mut state| state.disk.record_on(most, shelf)).is_ok()
     }
 
     /// Somebody was told something: its place in the sequence.
     pub(super) fn mark(&self) -> Result<u64, Errno> {
-        Ok(self.on()?.disk.mark())
+        Ok(self.its_own()?.disk.mark())
     }
 
     /// Every moment at which it can be cut in hindsight; none where nothing was recorded.
@@ -295,7 +295,7 @@ impl Powered {
     /// Lets the next canary cut the power; for this long requests wait afterwards, and fail then.
     /// False where it is cut already.
     pub(super) fn prime(&self, (profile, seed): (Profile, u64), hold: Duration) -> bool {
-        self.on().map(|mut state| state.primed = Some(Primed { profile, seed, hold })).is_ok()
+        self.its_own().map(|mut state| state.primed = Some(Primed { profile, seed, hold })).is_ok()
     }
 
     /// Lets what waits since a cut fail. False where nothing was held until now.

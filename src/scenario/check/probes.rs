@@ -145,6 +145,13 @@ fn not_alone(cx: &Cx<'_>, explores: &Explores<'_>) -> Option<String> {
              `service: {workload}`"
         ));
     }
+    let reasons =
+        [shared(cx, name, volume), two_volumes(cx, name, volume), two_loads(cx, explores)];
+    reasons.into_iter().flatten().next()
+}
+
+/// Another service has the volume too.
+fn shared(cx: &Cx<'_>, name: &str, volume: &str) -> Option<String> {
     let has = |service: &&String| {
         let mounts = &cx.scenario.services[*service].mounts;
         mounts.values().any(|mount| mount.volume == volume)
@@ -156,6 +163,30 @@ fn not_alone(cx: &Cx<'_>, explores: &Explores<'_>) -> Option<String> {
              `container` out, or the volume to `{name}`"
         )
     })
+}
+
+/// It writes elsewhere too, where nothing is put back.
+fn two_volumes(cx: &Cx<'_>, name: &str, volume: &str) -> Option<String> {
+    let mounts = &cx.scenario.services.get(name)?.mounts;
+    let other = mounts.values().find(|mount| mount.volume != volume && !mount.read_only)?;
+    let other = &other.volume;
+    Some(format!(
+        "`{name}` writes to `{other}` too, which would be newer than a state of `{volume}`\n\nhint: leave \
+         `container` out, or mount `{other}` read-only"
+    ))
+}
+
+/// Another workload goes on, and is promised what is taken back afterwards.
+fn two_loads(cx: &Cx<'_>, explores: &Explores<'_>) -> Option<String> {
+    let name = explores.stands?;
+    let mut others = cx.scenario.workloads.iter().filter(|(other, workload)| {
+        other.as_str() != explores.workload && workload.service() == name
+    });
+    let (other, _) = others.next()?;
+    Some(format!(
+        "`{other}` writes to `{name}` too, and what is acknowledged while that stands on a state is gone \
+         afterwards\n\nhint: leave `container` out, or let the workload have its service to itself"
+    ))
 }
 
 /// Why a workload's past cannot be looked at on this volume: it is on another one.

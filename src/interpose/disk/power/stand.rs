@@ -1,8 +1,10 @@
 //! A state of its past on the disk itself, for as long as somebody is to be seen on it.
 
-use std::mem;
+use std::{mem, sync::MutexGuard};
 
-use super::{CACHE, Disk, Image, Powered};
+use rustix::io::Errno;
+
+use super::{CACHE, Disk, Image, Powered, State};
 
 impl Powered {
     /// Puts a state in its place, for as long as what it had is not given back.
@@ -10,6 +12,12 @@ impl Powered {
         let mut state = self.state();
         let before = mem::replace(&mut state.disk, Disk::new(image, CACHE));
         state.had.get_or_insert(before);
+    }
+
+    /// It has power, and no state stands in its place: that has another sequence, which ends with it.
+    pub(super) fn its_own(&self) -> Result<MutexGuard<'_, State>, Errno> {
+        let state = self.on()?;
+        if state.had.is_some() { Err(Errno::BUSY) } else { Ok(state) }
     }
 
     /// Gives back what it had. False where it has it.
@@ -24,7 +32,10 @@ impl Powered {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::block::Profile;
 
     fn first(disk: &Powered) -> u8 {
         let mut byte = [0];
@@ -45,8 +56,11 @@ mod tests {
             assert_eq!((first(&disk), moments()), (byte, None));
             disk.write(0, &[9; 4096]).unwrap();
             disk.flush().unwrap();
+            assert!(disk.mark().is_err() && !disk.record(1 << 20, None));
+            assert!(!disk.prime((Profile::Drop, 7), Duration::ZERO));
         }
         assert!(disk.unstand() && !disk.unstand());
         assert_eq!((first(&disk), moments()), (1, Some(1)));
+        assert!(disk.mark().is_ok());
     }
 }
