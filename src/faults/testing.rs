@@ -411,7 +411,7 @@ impl World {
 
     fn answer(&self, read: &Read) -> Reading {
         match read {
-            Read::Init(_) => Reading::Init(self.init),
+            Read::Init(place) => Reading::Init(Init { pid: place.pid, ..self.init }),
             Read::MountStack(place) => {
                 Reading::Mounts(self.mounts.get(&place.path).cloned().unwrap_or_default())
             }

@@ -160,19 +160,8 @@ fn of_fault(pair: &Pair<'_>, fault: &FaultRecord) -> Result<OfFault, String> {
         ));
     }
     let all = fault.all_struck.clone().unwrap_or_else(|| AllStruck::of(struck));
-    let known = all.numbered() + all.uncounted;
-    if *hit > known && *hit > LISTED {
-        let first = if fault.all_struck.is_some() { known } else { LISTED };
-        return Err(format!(
-            "`{id}` struck {hit} operations in `{run}`, and the first {first} are recorded: they are \
-             not all of them\n\nhint: narrow it with `files` or `when`, and record that"
-        ));
-    }
-    if *hit > known {
-        return Err(format!(
-            "`{id}` struck {hit} operations in `{run}`, and {known} are recorded: which the others are \
-             is not known\n\nhint: record it anew"
-        ));
+    if let Some(why) = incomplete(pair, fault, *hit, &all) {
+        return Err(why);
     }
     if let Some(series) = all.series.iter().find(|series| series.path.contains(HIDDEN)) {
         return Err(format!(
@@ -182,6 +171,25 @@ fn of_fault(pair: &Pair<'_>, fault: &FaultRecord) -> Result<OfFault, String> {
         ));
     }
     Ok(OfFault::new(pair.record.start.seed, struck, all))
+}
+
+/// Why what is recorded is not all that it struck.
+fn incomplete(pair: &Pair<'_>, fault: &FaultRecord, hit: u64, all: &AllStruck) -> Option<String> {
+    let (run, id, known) = (pair.run, &fault.id, all.numbered() + all.uncounted);
+    if hit <= known {
+        return None;
+    }
+    if hit <= LISTED {
+        return Some(format!(
+            "`{id}` struck {hit} operations in `{run}`, and {known} are recorded: which the others are \
+             is not known\n\nhint: record it anew"
+        ));
+    }
+    let first = if fault.all_struck.is_some() { known } else { LISTED };
+    Some(format!(
+        "`{id}` struck {hit} operations in `{run}`, and the first {first} are recorded: they are \
+         not all of them\n\nhint: narrow it with `files` or `when`, and record that"
+    ))
 }
 
 /// It was reverted, and seen to be gone. Where its subject has ended nobody can look: that it was

@@ -101,7 +101,8 @@ async fn said_to_run(world: &World, site: &Site) -> Option<u32> {
 /// Whether the kernel knows this process as the container's init; also where it cannot be asked. Of a
 /// container that ends the other processes are there a little longer than its init.
 async fn has_init(world: &World, site: &Site, pid: u32) -> bool {
-    match world.helper.read(Read::Init(site.place.clone())).await {
+    let place = Place { pid, ..site.place.clone() };
+    match world.helper.read(Read::Init(place)).await {
         Ok(Reading::Init(init)) => pid == 0 || init.pid == pid,
         answer => !matches!(answer, Err(HelperError::NotRunning(_))),
     }

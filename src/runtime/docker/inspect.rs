@@ -41,14 +41,7 @@ fn facts(answer: ContainerInspectResponse, ahead_ns: i64) -> ContainerFacts {
         (memory(&host), choices::restart(&host), choices::attempts(&host));
     // a tmpfs that was asked for by mount options is not among the mounts
     let tmpfs = host.tmpfs.unwrap_or_default();
-    mounts.extend(tmpfs.into_iter().map(|(destination, options)| ContainerMount {
-        destination,
-        kind: "tmpfs".to_owned(),
-        source: String::new(),
-        volume: String::new(),
-        writable: !options.split(',').any(|option| option == "ro"),
-        own: None,
-    }));
+    mounts.extend(tmpfs.into_iter().map(|(at, options)| in_memory(at, &options)));
     mounts.sort_by(|one, other| one.destination.cmp(&other.destination));
     let id = answer.id.unwrap_or_default();
     let networks = answer.network_settings.and_then(|settings| settings.networks);
@@ -72,6 +65,17 @@ fn facts(answer: ContainerInspectResponse, ahead_ns: i64) -> ContainerFacts {
         restart_attempts: attempts,
         image: answer.image.unwrap_or_default(),
         mounts,
+    }
+}
+
+fn in_memory(destination: String, options: &str) -> ContainerMount {
+    ContainerMount {
+        destination,
+        kind: "tmpfs".to_owned(),
+        source: String::new(),
+        volume: String::new(),
+        writable: !options.split(',').any(|option| option == "ro"),
+        own: None,
     }
 }
 

@@ -270,10 +270,8 @@ impl<'a, 'b> FileLoad<'a, 'b> {
             return None;
         }
         let cells = matrix::cells(&tree, self.batch.sets, &mut self.problems);
-        let mut done = Vec::new();
-        for cell in &cells {
-            done.extend(self.cell(&tree, cell, first_seed(cell, &cells)));
-        }
+        let each = |cell| self.cell(&tree, cell, first_seed(cell, &cells));
+        let done: Vec<_> = cells.iter().filter_map(each).collect();
         dedup(&mut self.problems);
         if !self.problems.is_empty() {
             return None;

@@ -6,6 +6,7 @@ mod browsers;
 mod chromium;
 mod files;
 mod history;
+mod history_pages;
 mod html;
 mod junit;
 mod made;

@@ -212,7 +212,7 @@ impl<'a> Pass<'a> {
             && let Some(Came { way, seen, second }) = told.came.take()
         {
             match seen {
-                Ok(seen) => self.note(&mut told, look, (way, second), seen),
+                Ok(seen) => self.note(&mut told, look, (way, second), seen.as_ref()),
                 Err(why) => told.failed = Some(why),
             }
         }
@@ -223,7 +223,7 @@ impl<'a> Pass<'a> {
         told: &mut Told,
         look: &mut Look<'_>,
         (way, second): (Way, Option<SecondCut>),
-        seen: Option<Seen>,
+        seen: Option<&Seen>,
     ) {
         told.visited.insert(way.point);
         let (points, is_telling) = (told.visited.len() as u64, look.is_telling(&way));
@@ -231,15 +231,15 @@ impl<'a> Pass<'a> {
         self.budget.shared.note(|report| {
             report.points = points;
             report.took_us = u64::try_from(took_us).unwrap_or(u64::MAX);
-            let says_something = seen.as_ref().is_some_and(Seen::is_of_the_service);
+            let says_something = seen.is_some_and(Seen::is_of_the_service);
             report.telling += u64::from(says_something && is_telling);
-            tally(report, &way, seen.as_ref());
+            tally(report, &way, seen);
         });
-        if let (Some(lots), Some(seen)) = (&mut told.lots, &seen) {
+        if let (Some(lots), Some(seen)) = (&mut told.lots, seen) {
             draw(lots, look, &way, seen);
         }
         if told.wrong.is_none()
-            && let Some(why) = seen.as_ref().and_then(Seen::why)
+            && let Some(why) = seen.and_then(Seen::why)
         {
             told.wrong = self.remember(look, Found { way, why: why.to_owned(), second });
         }
