@@ -95,7 +95,10 @@ fn attribute(option: &str) -> Option<MountAttrFlags> {
         "nodev" => MountAttrFlags::MOUNT_ATTR_NODEV,
         "noexec" => MountAttrFlags::MOUNT_ATTR_NOEXEC,
         "nosuid" => MountAttrFlags::MOUNT_ATTR_NOSUID,
-        "relatime" | "defaults" | "rw" => MountAttrFlags::empty(),
+        "strictatime" => MountAttrFlags::MOUNT_ATTR_STRICTATIME,
+        // what a mount is without the others; an engine takes each of them (moby/sys, `mount/flags_unix.go`)
+        "relatime" | "norelatime" | "nostrictatime" | "atime" | "diratime" | "dev" | "exec"
+        | "suid" | "defaults" | "rw" => MountAttrFlags::empty(),
         _ => return None,
     })
 }
