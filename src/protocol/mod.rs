@@ -95,4 +95,4 @@ pub use trial_name::{is_of_set, is_tried, mark_of_set, only};
 pub use visibility::{TriedVisible, VisibleAttempt};
 
 /// Version of the wire and journal formats. Any change of shape raises it.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
