@@ -11,7 +11,7 @@ use super::{
     errand::{self, Errand, TouchErrand},
     image::{self, nodes},
     mount::same_dev,
-    place::{dev_of, init, inside, ways},
+    place::{dev_of, init, inside, undo_ways},
 };
 use crate::{
     host::{
@@ -57,7 +57,7 @@ pub(super) fn resume(place: &Place, dev: Dev, name: &str, fs_type: &str, cx: &Co
 
 /// Thaws it where it is mounted; none where it is not.
 pub(super) fn resume_by_ways(place: &Place, dev: Dev) -> Result<Option<Outcome>, HelperError> {
-    for way in ways(place)? {
+    for way in undo_ways(place)? {
         let thawed = inside(way.target, &way.path, |here| {
             if dev_of(here.path)? == dev { thaw(here.path).map(Some) } else { Ok(None) }
         });

@@ -14,6 +14,7 @@ use crate::{
         container_process::container_init,
         device,
         error::{HostError, HostResult},
+        fuse,
         mountinfo::Reader,
         namespace::in_mount_ns,
         process::Identity,
@@ -138,6 +139,24 @@ pub(super) fn ways(place: &Place) -> HostResult<Vec<Way>> {
         ways.push(Way { target, path: path.clone() });
     }
     Ok(ways)
+}
+
+/// The ways of an undo. An interposer that lies over the data in the container may hold up or refuse
+/// whoever comes by way of it, us too: where there is another way, that is the first.
+pub(super) fn undo_ways(place: &Place) -> HostResult<Vec<Way>> {
+    let mut ways = ways(place)?;
+    if ways.len() > 1 && is_interposed(&ways[0]) {
+        ways.reverse();
+    }
+    Ok(ways)
+}
+
+fn is_interposed(way: &Way) -> bool {
+    let covering = inside(way.target, &way.path, |here| {
+        let table = here.mounts.read()?;
+        Ok(table.covering(here.path).is_some_and(|mount| mount.fs_type == fuse::FS_TYPE))
+    });
+    covering.unwrap_or(false)
 }
 
 /// Which file system a resolved path is on.

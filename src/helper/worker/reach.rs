@@ -12,7 +12,7 @@ use super::{
     context::Context,
     gone::{self, volume_root},
     image,
-    place::{Way, find_init, ways},
+    place::{Way, find_init, undo_ways},
 };
 use crate::{
     host::{
@@ -34,7 +34,7 @@ pub(super) fn undo_on<R>(
     undo: impl Fn(&Way) -> HostResult<Option<R>>,
 ) -> Result<Option<R>, HelperError> {
     let mut last = None;
-    for way in ways(place)? {
+    for way in undo_ways(place)? {
         match undo(&way) {
             Ok(None) => {}
             Ok(done) => return Ok(done),
