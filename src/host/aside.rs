@@ -29,7 +29,7 @@ pub fn set_aside(
     content: Option<&[u8]>,
 ) -> HostResult<Change> {
     let Some(now) = look(path)? else { return Ok(Change::Elsewhere) };
-    if (now.dev, now.inode, now.kind) != (meant.dev, meant.inode, Kind::File) {
+    if (Some(now.dev), now.inode, now.kind) != (meant.dev, meant.inode, Kind::File) {
         return Ok(Change::Elsewhere);
     }
     let fresh = match content {
@@ -124,7 +124,7 @@ mod tests {
         fs::write(&path, "old").unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         let meta = fs::metadata(&path).unwrap();
-        let meant = Meant { dev: meta.dev(), inode: meta.ino() };
+        let meant = Meant { dev: Some(meta.dev()), inode: meta.ino() };
         (dir, path, meant)
     }
 

@@ -4,8 +4,9 @@
 //! would pass for another one, and what was put there could not be taken away again. There it is
 //! the file system's own id that counts, which statfs(2) gives for each subvolume. A filesystem of
 //! ours lies over another for a while: there it is the file beneath that counts, which it tells.
-//! Where `st_dev` is made up and no id lies on a disk (overlay, tmpfs), another mount is another
-//! file system.
+//! Where `st_dev` is made up and no id lies on a disk (overlay, NFS), the number of another mount says
+//! nothing, and none does on another boot: there a file is known by its name and its inode. What was
+//! in memory has gone with its mount.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -21,8 +22,10 @@ pub const BENEATH: &str = "trusted.keelhaul.beneath";
 const BTRFS: u64 = 0x9123_683e;
 /// `FUSE_SUPER_MAGIC`.
 const FUSE: u64 = 0x6573_5546;
-/// `OVERLAYFS_SUPER_MAGIC`.
-const OVERLAY: u64 = 0x794c_7630;
+/// `TMPFS_MAGIC`.
+const TMPFS: u64 = 0x0102_1994;
+/// `RAMFS_MAGIC`.
+const RAMFS: u64 = 0x8584_58f6;
 
 /// A file: its file system, and its inode number there.
 pub type FileNumbers = (u64, u64);
@@ -56,11 +59,13 @@ pub fn numbers_of(file: &(impl AsFd + ?Sized), stat: FileNumbers) -> FileNumbers
     own_numbers(&file, stat, |value| fgetxattr(file, BENEATH, value).ok()).unwrap_or(stat)
 }
 
-/// Whether an open file is the one that had these numbers in an overlay which may have been mounted
-/// anew since, and has another number then: a container that starts again has its own layer again.
+/// Whether an open file is the one that had this inode on a file system which may have been mounted anew
+/// since, and may have another number now: made up at each mount, as that of a container's layer and of
+/// a share, or of another boot, where nobody knows which one it had (`None`).
 #[must_use]
-pub fn same_in_overlay(file: &File, now: FileNumbers, then: FileNumbers) -> bool {
-    major(now.0) == 0 && major(then.0) == 0 && now.1 == then.1 && magic(file) == Some(OVERLAY)
+pub fn same_when_mounted_anew(file: &File, now: FileNumbers, then: (Option<u64>, u64)) -> bool {
+    let number = then.0.is_none_or(|then| major(now.0) == 0 && major(then) == 0);
+    number && now.1 == then.1 && magic(file).is_some_and(|magic| ![TMPFS, RAMFS].contains(&magic))
 }
 
 /// The numbers in words, as they are told.
@@ -119,6 +124,20 @@ mod tests {
             assert_eq!(device(&fs.dir), top);
             let file = File::open(&fs.dir).unwrap();
             assert_eq!(numbers_of(&file, (file.metadata().unwrap().dev(), 7)), (top, 7));
+        });
+    }
+
+    #[test]
+    fn a_file_is_known_by_its_inode_where_a_number_proves_nothing() {
+        let file = File::open("/").unwrap();
+        let same = |now, then| same_when_mounted_anew(&file, (now, 7), (then, 7));
+        let disk = rustix::fs::makedev(8, 1);
+        assert!(same(50, Some(61)) && same(disk, None), "mounted anew, and of another boot");
+        assert!(!same(disk, Some(61)) && !same(50, Some(disk)) && !same(disk, Some(disk + 1)));
+        assert!(!same_when_mounted_anew(&file, (50, 8), (None, 7)), "another file");
+        in_private_mounts(|| {
+            let memory = File::open(own_tmpfs("size=64k")).unwrap();
+            assert!(!same_when_mounted_anew(&memory, (50, 7), (None, 7)), "it has gone");
         });
     }
 

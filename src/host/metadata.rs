@@ -17,8 +17,8 @@ const FILE_CAPABILITIES: &str = "security.capability";
 /// Which file is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meant {
-    /// Its file system, see [`device`].
-    pub dev: u64,
+    /// Its file system, see [`device`]; none where its number was that of another boot.
+    pub dev: Option<u64>,
     /// Inode number.
     pub inode: u64,
 }
@@ -90,12 +90,12 @@ pub(super) fn change(
         other => other.op("open", path)?,
     };
     let meta = file.metadata().op("stat", path)?;
-    let (then, now) =
-        ((meant.dev, meant.inode), device::numbers_of(&file, (meta.dev(), meta.ino())));
-    if now != then && !device::same_in_overlay(&file, now, then) {
-        return Ok(Change::Elsewhere);
+    let now = device::numbers_of(&file, (meta.dev(), meta.ino()));
+    let then = (meant.dev, meant.inode);
+    if (Some(now.0), now.1) == then || device::same_when_mounted_anew(&file, now, then) {
+        return make(&file, &meta);
     }
-    make(&file, &meta)
+    Ok(Change::Elsewhere)
 }
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
 
     fn meant(path: &Path) -> Meant {
         let meta = fs::metadata(path).unwrap();
-        Meant { dev: meta.dev(), inode: meta.ino() }
+        Meant { dev: Some(meta.dev()), inode: meta.ino() }
     }
 
     #[test]

@@ -124,7 +124,7 @@ mod tests {
             let file = fs.dir.join("f");
             fs::write(&file, "").unwrap();
             let meta = fs::metadata(&file).unwrap();
-            let who = Meant { dev: meta.dev(), inode: meta.ino() };
+            let who = Meant { dev: Some(meta.dev()), inode: meta.ino() };
             if label(&file).unwrap().is_none() {
                 // a kernel without SELinux labels nothing, and keeps what it is given
                 let value = format!("{SHARED}\0");

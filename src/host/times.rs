@@ -134,7 +134,7 @@ mod tests {
 
     fn meant(path: &Path) -> Meant {
         let meta = fs::metadata(path).unwrap();
-        Meant { dev: meta.dev(), inode: meta.ino() }
+        Meant { dev: Some(meta.dev()), inode: meta.ino() }
     }
 
     fn times(path: &Path) -> Times {

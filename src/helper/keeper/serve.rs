@@ -25,7 +25,6 @@ use super::{
     lease::{EXPIRY, Lease},
     rollback::JOURNAL,
     state::{Keeper, Options, locked},
-    worker_link::WorkerLink,
 };
 use crate::{
     failpoint::{self, Role},
@@ -55,6 +54,7 @@ pub fn main(args: impl Iterator<Item = String>) -> ExitCode {
         host_dir: host_dir.clone(),
         run: run.clone(),
         replay: has("--replay"),
+        other_boot: false,
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("KEELHAUL_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
@@ -82,17 +82,17 @@ enum Stop {
     Gone(String),
 }
 
-async fn keep(options: Options, engine: bool) -> Result<bool, String> {
+async fn keep(mut options: Options, engine: bool) -> Result<bool, String> {
     for name in [image::BINDS, image::IMAGES, "ledger"] {
         let path = options.dir.join(name);
         std::fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     let journal = journal(&options).map_err(|error| error.to_string())?;
-    let hanging = hanging(&options, &journal);
+    options.other_boot = is_of_other_boot(&journal);
+    let hanging = hanging(&options);
     let book = Book::open(journal).map_err(|error| format!("no journal: {error}"))?;
     let lease = Lease::start(&options.dir).map_err(|error| format!("no lease: {error}"))?;
-    let worker = WorkerLink::spawn(&options.dir, &options.host_dir, true)
-        .map_err(|error| format!("no worker: {error}"))?;
+    let worker = options.worker(true).map_err(|error| format!("no worker: {error}"))?;
     let engine = LocalEngine::find(!engine);
     let hello = Hello::ours(&options.run);
     let replay = options.replay;
@@ -151,10 +151,15 @@ fn journal(options: &Options) -> Result<JournalFile, crate::journal::JournalErro
 }
 
 /// Workers of the keepers before that have not gone yet, and may hang in the kernel.
-fn hanging(options: &Options, journal: &JournalFile) -> Vec<Identity> {
-    let header = journal.replay().header.as_ref();
-    let same_boot = boot_id().is_ok_and(|now| header.is_some_and(|then| then.boot_id == now));
-    if same_boot { earlier::left(&options.dir) } else { Vec::new() }
+fn hanging(options: &Options) -> Vec<Identity> {
+    if options.other_boot { Vec::new() } else { earlier::left(&options.dir) }
+}
+
+/// Where nobody knows, it is of this one.
+fn is_of_other_boot(journal: &JournalFile) -> bool {
+    let then = journal.replay().header.as_ref().map(|header| header.boot_id.as_str());
+    let then = then.filter(|then| !then.is_empty());
+    boot_id().is_ok_and(|now| then.is_some_and(|then| then != now))
 }
 
 fn has_header(path: &Path) -> bool {

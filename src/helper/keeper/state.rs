@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    io,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
@@ -34,6 +35,15 @@ pub(super) struct Options {
     pub(super) run: String,
     /// There may be a journal already: revert what it holds, and start nothing new.
     pub(super) replay: bool,
+    /// The journal was begun on another boot.
+    pub(super) other_boot: bool,
+}
+
+impl Options {
+    /// Starts a worker for this run. A `fresh` one is the first.
+    pub(super) fn worker(&self, fresh: bool) -> io::Result<Arc<WorkerLink>> {
+        WorkerLink::spawn((&self.dir, &self.host_dir), self.other_boot, fresh)
+    }
 }
 
 /// The keeper.
@@ -125,7 +135,7 @@ impl Keeper {
         if !worker.is_dead() {
             return Ok(worker);
         }
-        let fresh = WorkerLink::spawn(&self.options.dir, &self.options.host_dir, false);
+        let fresh = self.options.worker(false);
         let fresh =
             fresh.map_err(|error| HelperError::Refused(format!("no other worker: {error}")))?;
         *self.worker.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);

@@ -71,6 +71,7 @@ impl Bench {
             host_dir: String::new(),
             run: "r".into(),
             replay: false,
+            other_boot: false,
         };
         let keeper = Keeper::new(
             options,

@@ -21,7 +21,7 @@ use tokio::{
 use super::{
     super::{
         HelperError,
-        wire::{Frame, WorkerAnswer, WorkerAsk, incoming, outgoing},
+        wire::{Frame, OTHER_BOOT, WorkerAnswer, WorkerAsk, incoming, outgoing},
     },
     earlier,
     late::Late,
@@ -60,9 +60,14 @@ pub(super) struct WorkerLink {
 impl WorkerLink {
     /// Starts a worker. A `fresh` one is the first; its successors are spared the kill points, or
     /// none would ever finish an undo.
-    pub(super) fn spawn(dir: &Path, host_dir: &str, fresh: bool) -> io::Result<Arc<Self>> {
+    pub(super) fn spawn(
+        (dir, host_dir): (&Path, &str),
+        other_boot: bool,
+        fresh: bool,
+    ) -> io::Result<Arc<Self>> {
         let mut command = Command::new("/proc/self/exe");
         command.arg("helper-worker").arg(dir).arg(host_dir);
+        command.args(other_boot.then_some(OTHER_BOOT));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         if !fresh {
             command.env_remove(failpoint::VARIABLES[0]);

@@ -13,6 +13,9 @@ pub(crate) use hello::{Hello, build_id};
 pub(crate) use message::{Answer, Ask, Frame, WorkerAnswer, WorkerAsk};
 pub(crate) use stdio::{Input, input, output};
 
+/// Says to a worker that what it undoes was done on another boot.
+pub(crate) const OTHER_BOOT: &str = "--other-boot";
+
 /// Why the other side cannot be understood, or is gone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WireError {

@@ -7,7 +7,11 @@ use std::{
 };
 
 use super::{super::HelperError, detach::Kept, interposers::Interposers, load::Loads};
-use crate::{ledger::Event, protocol::Outcome};
+use crate::{
+    host::metadata::Meant,
+    ledger::Event,
+    protocol::{Dev, FileId, Outcome},
+};
 
 /// What an act may use.
 #[derive(Debug, Clone)]
@@ -26,12 +30,24 @@ pub(super) struct Context {
     pub(super) deadline: Instant,
     /// Set when it is to be given up at once.
     pub(super) cancel: Arc<AtomicBool>,
+    /// What is undone was done on another boot: what numbers devices had then proves nothing.
+    pub(super) other_boot: bool,
 }
 
 /// What an act came to.
 pub(super) type Done = Result<Outcome, HelperError>;
 
 impl Context {
+    /// A file as it can be known now.
+    pub(super) fn meant(&self, file: FileId) -> Meant {
+        Meant { dev: self.number(file.dev), inode: file.inode }
+    }
+
+    /// The number of a filesystem, where it says anything.
+    pub(super) fn number(&self, dev: Dev) -> Option<u64> {
+        (!self.other_boot).then(|| rustix::fs::makedev(dev.major, dev.minor))
+    }
+
     /// What a container acknowledges from now on is void.
     pub(super) fn fence(&self, container: &str) -> Result<(), HelperError> {
         self.note(container, &Event::Fenced {})
@@ -61,6 +77,7 @@ impl Context {
             loads: Loads::new(dir),
             deadline: Instant::now() + std::time::Duration::from_secs(60),
             cancel: Arc::default(),
+            other_boot: false,
         }
     }
 }

@@ -3,21 +3,18 @@
 //! The engine's own filesystem is filled only with a reserve left: a fill op that would leave less
 //! than max(1 GiB, 5 %) of it is refused here too, whatever the caller decided.
 
-use std::path::Path;
-
 use super::{
     super::HelperError,
     context::{Context, Done},
     facts::is_host,
     mount::same_dev,
-    place::{dev_of, init, inside},
+    place::{Way, dev_of, init, inside},
     reach::undo_on,
 };
 use crate::{
     host::{
         error::HostResult,
         fill::{self, Fill, Filled, Stop},
-        process::Identity,
         statfs::FsUsage,
     },
     protocol::{Dev, Outcome, Place},
@@ -106,16 +103,19 @@ pub(super) fn remove_by_ways(
     cx: &Context,
 ) -> Result<Option<Outcome>, HelperError> {
     let removed =
-        undo_on((place, Some(dev)), cx, |way| remove_at(way.target, &way.path, dev, marker))?;
+        undo_on((place, Some(dev)), cx, |way| remove_at(way, (dev, cx.other_boot), marker))?;
     Ok(removed.map(|names| if names == 0 { Outcome::Already } else { Outcome::Done }))
 }
 
-fn remove_at(target: Identity, path: &str, dev: Dev, marker: &str) -> HostResult<Option<u64>> {
-    inside(target, path, |here| {
-        if dev_of(here.path)? != dev {
+/// It is known by its marker, which is the run's own, where the filesystem's number may have changed: it is
+/// made up at each mount of some, and proves nothing on another boot.
+fn remove_at(way: &Way, (dev, other_boot): (Dev, bool), marker: &str) -> HostResult<Option<u64>> {
+    inside(way.target, &way.path, |here| {
+        let now = dev_of(here.path)?;
+        if now != dev && !other_boot && (now.major, dev.major) != (0, 0) {
             return Ok(None);
         }
-        let below: &Path = here.path;
-        fill::remove_filler(below, marker).map(Some)
+        let names = fill::remove_filler(here.path, marker)?;
+        Ok((now == dev || names > 0).then_some(names))
     })
 }

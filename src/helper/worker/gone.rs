@@ -15,7 +15,7 @@ use super::{
 use crate::{
     host::{
         error::{HostError, HostResult},
-        mountinfo::Reader,
+        mountinfo::{MountTable, Reader},
         namespace::in_mount_ns,
         process::Identity,
     },
@@ -55,7 +55,24 @@ impl Lies {
     /// It has a number of its own in each start of a container. Such a layer was looked through by the
     /// inode, and such memory ended with what was in it; that of a fault of ours covers what it was on.
     fn begins_anew(&self) -> bool {
-        self.fs_type == "overlay" || self.fs_type == "tmpfs" && !self.source.contains("keelhaul")
+        self.fs_type == "overlay" || self.is_memory()
+    }
+
+    fn is_memory(&self) -> bool {
+        self.fs_type == "tmpfs" && !self.source.contains("keelhaul")
+    }
+
+    /// Whether it is what had a number that nothing mounted has any more, a share for one: its number is
+    /// made up at each mount. What covers another mount leaves that in the table. What is on the kind of
+    /// filesystem that the host is on may be all that is there while the one meant is not mounted.
+    fn was_mounted_anew(&self, dev: Dev, (init, engine): (Identity, Identity)) -> HostResult<bool> {
+        let tables = [MountTable::of(init)?, MountTable::of(engine)?];
+        let mut mounts = tables.iter().flat_map(|table| &table.0);
+        let root = tables[1].covering(Path::new("/"));
+        Ok(dev.major == 0
+            && self.dev.major == 0
+            && root.is_some_and(|root| root.fs_type != self.fs_type)
+            && mounts.all(|mount| Dev::from(mount.dev) != dev))
     }
 }
 
@@ -78,13 +95,13 @@ fn nearest(path: &Path) -> HostResult<PathBuf> {
 pub(super) fn check(place: &Place, dev: Option<Dev>, cx: &Context) -> Result<(), HelperError> {
     match (find_init(place)?, &place.host_path, dev) {
         (Some(_), _, None) => Ok(()),
-        (Some(init), _, Some(dev)) => in_container(place, init, dev),
+        (Some(init), _, Some(dev)) => in_container(place, (init, dev), cx),
         (None, None, _) => with_container(place, cx),
         // what lies in the run's own directory goes with it
         (None, Some(path), _) if is_own(path, cx) => Ok(()),
         (None, Some(path), dev) => {
             let engine = engine::process().ok_or_else(|| no_engine(place))?;
-            dev.map_or(Ok(()), |dev| on_host((place, path), engine, dev))
+            dev.map_or(Ok(()), |dev| on_host((place, path), engine, (dev, cx)))
         }
     }
 }
@@ -95,14 +112,20 @@ fn is_own(path: &str, cx: &Context) -> bool {
 
 /// While a container runs, its volumes are mounted, and what shows the same filesystem shows what has
 /// become of a name.
-fn in_container(place: &Place, init: Identity, dev: Dev) -> Result<(), HelperError> {
+fn in_container(
+    place: &Place,
+    (init, dev): (Identity, Dev),
+    cx: &Context,
+) -> Result<(), HelperError> {
     let here = Lies::at(init, &place.path)?;
     if here.dev == dev || dev.major == 0 && here.begins_anew() {
         return Ok(());
     }
-    match (&place.host_path, engine::process()) {
-        (Some(path), Some(engine)) if Lies::at(engine, path)?.dev == dev => Ok(()),
-        _ => Err(covered(place)),
+    let Some(engine) = engine::process() else { return Err(covered(place, cx)) };
+    match &place.host_path {
+        Some(path) if Lies::at(engine, path)?.dev == dev => Ok(()),
+        _ if here.was_mounted_anew(dev, (init, engine))? => Ok(()),
+        _ => Err(covered(place, cx)),
     }
 }
 
@@ -130,14 +153,21 @@ fn is_removed(place: &Place, engine: Identity, cx: &Context) -> bool {
 }
 
 /// On the host a name is gone with its volume, with its device, or while its filesystem is there.
-fn on_host((place, path): (&Place, &str), engine: Identity, dev: Dev) -> Result<(), HelperError> {
-    if Lies::at(engine, path)?.dev == dev || is_without_device(dev) {
+fn on_host(
+    (place, path): (&Place, &str),
+    engine: Identity,
+    (dev, cx): (Dev, &Context),
+) -> Result<(), HelperError> {
+    let here = Lies::at(engine, path)?;
+    // memory has gone with its boot
+    let memory = cx.other_boot && dev.major == 0 && here.is_memory();
+    if here.dev == dev || memory || is_without_device(dev, is_on_own(place, cx)) {
         return Ok(());
     }
     match volume_root(place).and_then(|(root, _)| Some(root.parent()?.to_owned())) {
         Some(volume) if !is_there(engine, &volume)? => Ok(()),
         Some(volume) if dev.major == 0 && is_in_memory(&volume) => Ok(()),
-        _ => Err(not_mounted(place)),
+        _ => Err(not_mounted(place, cx)),
     }
 }
 
@@ -152,13 +182,27 @@ fn is_in_memory(volume: &Path) -> bool {
     beneath == Ok(Ok(VolumeBeneath::Filesystem("tmpfs".to_owned())))
 }
 
-/// Whether no disk has this number, or nothing is on the one that has it: a loop device without a file.
-fn is_without_device(dev: Dev) -> bool {
+/// Whether a place is on a volume of the run's own.
+fn is_on_own(place: &Place, cx: &Context) -> bool {
+    let name =
+        volume_root(place).and_then(|(root, _)| Some(root.parent()?.file_name()?.to_owned()));
+    let own = journal_volume(cx).map(|journal| format!("{journal}-"));
+    own.is_some_and(|own| name.is_some_and(|name| name.to_string_lossy().starts_with(&own)))
+}
+
+/// The volume that the run's directory is: what is the run's own is named after it.
+fn journal_volume(cx: &Context) -> Option<&str> {
+    Path::new(cx.host_dir.strip_suffix("/_data")?).file_name()?.to_str()
+}
+
+/// Whether no disk has this number, or, where it is one of the run's own, nothing is on the one that has it:
+/// a loop device without a file. Whose file it was else comes back with its next mount.
+fn is_without_device(dev: Dev, own: bool) -> bool {
     if dev.major == 0 || dev.major > LARGEST.major || dev.minor > LARGEST.minor {
         return false;
     }
     match fs::read_to_string(format!("/sys/dev/block/{dev}/size")) {
-        Ok(sectors) => sectors.trim() == "0",
+        Ok(sectors) => own && sectors.trim() == "0",
         Err(error) => {
             error.kind() == io::ErrorKind::NotFound && Path::new("/sys/dev/block").exists()
         }
@@ -175,21 +219,34 @@ pub(super) fn volume_root(place: &Place) -> Option<(PathBuf, String)> {
 }
 
 /// Why it is still to do.
-pub(super) fn not_mounted(place: &Place) -> HelperError {
+pub(super) fn not_mounted(place: &Place, cx: &Context) -> HelperError {
     HelperError::Refused(format!(
         "the filesystem that `{}` was on is mounted nowhere just now, and what a fault has left is \
-         still on it\n\nhint: start its container, then `keelhaul recover` the run",
-        place.path
+         still on it\n\nhint: start its container, then `keelhaul recover` the run{}",
+        place.path,
+        by_hand(cx)
     ))
 }
 
-fn covered(place: &Place) -> HelperError {
+fn covered(place: &Place, cx: &Context) -> HelperError {
     HelperError::Refused(format!(
         "`{}` shows another filesystem than the one that a fault was on, and what it has left may \
          still be on that\n\nhint: take away what covers it, or restart its container, then \
-         `keelhaul recover` the run",
-        place.path
+         `keelhaul recover` the run{}",
+        place.path,
+        by_hand(cx)
     ))
+}
+
+/// How a run is ended whose last fault nobody but its user can see to be gone.
+fn by_hand(cx: &Context) -> String {
+    let forget = |volume| {
+        format!(
+            "\nhint: where nothing else is left to undo, and you have seen to it by hand, \
+             `docker volume rm {volume}` forgets the run"
+        )
+    };
+    journal_volume(cx).map(forget).unwrap_or_default()
 }
 
 fn in_layer(place: &Place, unasked: &str) -> HelperError {
@@ -227,7 +284,50 @@ mod tests {
     /// What is said where this process stands for the engine.
     fn said(place: &Place, dev: Dev) -> Result<(), String> {
         let (me, path) = (Identity::of(std::process::id()).unwrap(), place.host_path.as_ref());
-        on_host((place, path.unwrap()), me, dev).map_err(|error| error.to_string())
+        let cx = Context::testing(Path::new("/nowhere"));
+        on_host((place, path.unwrap()), me, (dev, &cx)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_device_without_a_file_proves_something_of_the_runs_own_volumes_alone() {
+        let mut cx = Context::testing(Path::new("/nowhere"));
+        let on = |name: &str| at(&Path::new("/d/volumes").join(name).join("_data/f"));
+        assert!(!is_on_own(&on("keelhaul-r-v"), &cx), "nobody knows what the run is called");
+        cx.host_dir = "/d/volumes/keelhaul-r/_data".to_owned();
+        assert!(is_on_own(&on("keelhaul-r-v"), &cx));
+        assert!(!is_on_own(&on("keelhaul-rest-v"), &cx) && !is_on_own(&on("theirs"), &cx));
+        let kept = not_mounted(&on("theirs"), &cx).to_string();
+        assert!(kept.contains("`docker volume rm keelhaul-r` forgets"), "{kept}");
+        let empty = fs::read_dir("/sys/block").into_iter().flatten().flatten().find_map(|disk| {
+            let read = |name: &str| fs::read_to_string(disk.path().join(name)).ok();
+            let (major, minor) = read("dev")?
+                .trim()
+                .split_once(':')
+                .map(|(major, minor)| (major.parse().unwrap(), minor.parse().unwrap()))?;
+            (read("size")?.trim() == "0").then_some(Dev { major, minor })
+        });
+        let Some(empty) = empty else {
+            let _ = writeln!(io::stderr(), "skipped: every disk has something on it");
+            return;
+        };
+        assert!(is_without_device(empty, true) && !is_without_device(empty, false));
+    }
+
+    #[test]
+    fn a_share_that_was_mounted_anew_is_told_from_what_covers_it() {
+        let me = Identity::of(std::process::id()).unwrap();
+        let anew = |fs_type: &str, dev| {
+            let (fs_type, source) = (fs_type.to_owned(), String::new());
+            let here = Lies { dev: Dev { major: 0, minor: 77 }, fs_type, source };
+            here.was_mounted_anew(dev, (me, me)).unwrap()
+        };
+        assert!(anew("nfs4", NOWHERE));
+        assert!(!anew("nfs4", Dev { major: 8, minor: 1 }), "a disk keeps its number");
+        let table = MountTable::of(me).unwrap();
+        let mounted = table.0.iter().find(|mount| mount.dev.0 == 0).unwrap();
+        assert!(!anew("nfs4", mounted.dev.into()), "it is still there");
+        let root = &table.covering(Path::new("/")).unwrap().fs_type;
+        assert!(!anew(root, NOWHERE), "nothing may be mounted there");
     }
 
     #[test]

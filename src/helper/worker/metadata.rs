@@ -16,37 +16,30 @@ use crate::{
         aside,
         credentials::Credentials,
         error::HostResult,
-        metadata::{self, Change, Meant},
+        metadata::{self, Change},
         process::Identity,
         selinux,
     },
-    protocol::{Access, AccessFacts, Dev, FileId, Op, Outcome, Place},
+    protocol::{Access, AccessFacts, Dev, Op, Outcome, Place},
 };
-
-impl From<FileId> for Meant {
-    fn from(file: FileId) -> Self {
-        let dev = rustix::fs::makedev(file.dev.major, file.dev.minor);
-        Self { dev, inode: file.inode }
-    }
-}
 
 /// Performs one of these ops.
 pub(super) fn act(op: &Op, cx: &Context) -> Done {
     match op {
         Op::SetOwner { place, file, from, to } => change((place, Some(file.dev)), cx, |path| {
             let (from, to) = ((from.uid, from.gid), (to.uid, to.gid));
-            metadata::set_owner(path, (*file).into(), from, to)
+            metadata::set_owner(path, cx.meant(*file), from, to)
         }),
         Op::SetMode { place, file, from, to } => change((place, Some(file.dev)), cx, |path| {
-            metadata::set_mode(path, (*file).into(), *from, *to)
+            metadata::set_mode(path, cx.meant(*file), *from, *to)
         }),
         Op::SetLabel { place, file, from, to } => change((place, Some(file.dev)), cx, |path| {
-            selinux::set_label(path, (*file).into(), from, to)
+            selinux::set_label(path, cx.meant(*file), from, to)
         }),
         Op::SetAside { place, file, kept, content } => {
             change((place, Some(file.dev)), cx, |path| {
                 let content = content.as_deref().map(str::as_bytes);
-                aside::set_aside(path, (*file).into(), kept, content)
+                aside::set_aside(path, cx.meant(*file), kept, content)
             })
         }
         Op::PutBack { place, dev, kept, content } => change((place, *dev), cx, |path| {

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc};
 use super::{
     super::{
         HelperError,
-        wire::{Frame, WorkerAnswer, WorkerAsk, incoming, input, outgoing, output},
+        wire::{Frame, OTHER_BOOT, WorkerAnswer, WorkerAsk, incoming, input, outgoing, output},
     },
     act::act,
     context::Context,
@@ -44,10 +44,11 @@ struct Worker {
     kept: Kept,
     witnesses: Witnesses,
     interposers: Interposers,
+    other_boot: bool,
 }
 
 /// Runs the worker on its standard streams until the keeper goes. Arguments: the run's directory
-/// here, and on the engine's host.
+/// here, and on the engine's host; [`OTHER_BOOT`].
 pub fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
     failpoint::this_is(Role::Worker);
     // the signal comes when the keeper ends; it may have ended before we asked for it
@@ -61,6 +62,7 @@ pub fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
     let (Some(dir), Some(host_dir)) = (args.next(), args.next()) else {
         return ExitCode::from(2);
     };
+    let other_boot = args.next().is_some_and(|flag| flag == OTHER_BOOT);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(AT_ONCE * 2)
@@ -76,6 +78,7 @@ pub fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
         kept: Kept::default(),
         witnesses: Witnesses::default(),
         interposers: Interposers::default(),
+        other_boot,
     };
     runtime.block_on(serve(worker));
     // a thread may hang in the kernel: nothing is waited for
@@ -163,6 +166,7 @@ impl Worker {
             loads: self.loads,
             deadline: Instant::now() + Duration::from_millis(deadline_ms),
             cancel: self.cancel,
+            other_boot: self.other_boot,
         };
         let witnesses = self.witnesses;
         let outcome = blocking(move || {

@@ -50,7 +50,7 @@ pub(super) fn act(op: &SoleOp, cx: &Context) -> Done {
         SoleOp::Thaw { place, dev, source, fs_type } => thaw(place, *dev, source, fs_type),
         SoleOp::RemoveFiller { place, dev, marker } => {
             let removed = fill::remove_by_ways(place, *dev, marker, cx)?;
-            removed.ok_or_else(|| not_mounted(place))
+            removed.ok_or_else(|| not_mounted(place, cx))
         }
     }
 }

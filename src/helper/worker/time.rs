@@ -44,7 +44,7 @@ pub(super) fn times(place: &Place, most: usize) -> Result<TimesFacts, HelperErro
 /// Shifts every file that it can; the first failure is told when all were tried. A file is found by
 /// its inode: who keeps files by number gives them other names all the time.
 fn shift_files(place: &Place, on: Dev, (files, by): (&[FileTimes], i64), cx: &Context) -> Done {
-    let dev = rustix::fs::makedev(on.major, on.minor);
+    let dev = cx.number(on);
     change((place, Some(on)), cx, |top| {
         let (mut come_to, mut failed) = (Change::Elsewhere, None);
         for found in times::list(top, SEARCHED, MARKER_PREFIX)?.1 {
