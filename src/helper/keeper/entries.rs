@@ -2,6 +2,7 @@
 
 use super::{
     super::{Applied, HelperError},
+    late::undone_before,
     state::{Keeper, locked},
 };
 use crate::{
@@ -50,7 +51,8 @@ impl Keeper {
             self.refuse_when_lost()?;
             let id = self.book.pend(&entry).await?;
             match self.perform_all(id, &entry.ops).await {
-                Ok(outcomes) => return Ok(self.end(id, outcomes)),
+                Ok(outcomes) if !self.has_begun_to_end(id) => return Ok(self.end(id, outcomes)),
+                Ok(_) => (id, undone_before(id)),
                 // a lost worker: everything is being reverted, this entry included
                 Err(error @ HelperError::Lost(_)) => return Err(error),
                 Err(error) => (id, error),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    slice,
     time::Duration,
 };
 
@@ -63,6 +64,8 @@ struct Progress {
     left: bool,
     /// A volume still takes no changes, and may still be settling what a power cut has left.
     fenced: bool,
+    /// An act of the entry may still come, and everything is undone once more then.
+    may_come: bool,
 }
 
 impl Progress {
@@ -71,17 +74,12 @@ impl Progress {
         self.problems.push(problem);
     }
 
-    /// Whether this op must not be done before the ones that failed: nothing starts on a volume that is
-    /// still being settled. The entry stays open, and with it this op.
-    fn forbids(&self, op: &Op) -> bool {
-        self.fenced && started_by(op).is_some()
-    }
-
-    /// Whether another entry forbids this op likewise. That is said here too, or this entry would be closed
-    /// without it.
+    /// Whether this op is not to be done now: nothing starts on a volume that is still being settled,
+    /// whichever entry has fenced it. That is said, or the entry would be closed without it. And what is
+    /// another thing each time it is done waits for the last time.
     fn is_kept_from(&mut self, op: &Op, fenced: &BTreeSet<String>) -> bool {
         let Some(container) = started_by(op).filter(|it| fenced.contains(*it)) else {
-            return false;
+            return self.may_come && matches!(op, Op::Engine(EngineOp::Restart { .. }));
         };
         if !self.fenced {
             let short = container.get(..12).unwrap_or(container);
@@ -95,22 +93,17 @@ impl Progress {
 /// The container that an op starts.
 fn started_by(op: &Op) -> Option<&str> {
     match op {
-        Op::Engine(EngineOp::Start { container }) => Some(container),
+        Op::Engine(EngineOp::Start { container } | EngineOp::Restart { container, .. }) => {
+            Some(container)
+        }
         _ => None,
     }
 }
 
-/// Containers with a volume that is still being settled: what fenced it starts them too.
-fn fenced(entries: &[Open], progress: &BTreeMap<EntryId, Progress>) -> BTreeSet<String> {
-    let is_fenced = |id| progress.get(id).is_some_and(|progress: &Progress| progress.fenced);
-    let ops = entries.iter().filter(|(id, ..)| is_fenced(id)).flat_map(|(_, _, ops)| ops);
-    ops.filter_map(started_by).map(str::to_owned).collect()
-}
-
 impl Keeper {
     /// Undoes one entry, in the order its ops are written. Idempotent. Waits for whoever undoes
-    /// something else only where it is not to let others go on. Where an act of it was given up and comes
-    /// soon, it is undone once more.
+    /// something else only where it is not to let others go on. Where an act of it is still under way or was
+    /// given up, and comes soon, it is undone once more.
     pub(super) async fn undo(&self, id: EntryId, done: &[EngineOp]) -> Undone {
         let undone = self.undo_once(id, done).await;
         if !self.late().contains(&id) || self.await_over(&[id]).await.is_empty() {
@@ -121,8 +114,8 @@ impl Keeper {
 
     async fn undo_once(&self, id: EntryId, done: &[EngineOp]) -> Undone {
         let Some((what, ops)) = self.undo_of(id) else { return nothing_to_undo(id) };
-        let over = self.is_over(id);
-        let mut progress = Progress::default();
+        let may_come = !self.no_more_acts(slice::from_ref(&id)).is_empty();
+        let mut progress = Progress { may_come, ..Progress::default() };
         let (mut blocked, mut alone) = (false, None);
         for op in ops {
             if alone.is_none() && !lets_go(&op) {
@@ -132,44 +125,36 @@ impl Keeper {
                     return nothing_to_undo(id);
                 }
             }
-            self.step(op, done, &mut blocked, &mut progress).await;
+            self.step((id, op), done, &mut blocked, &mut progress).await;
         }
-        self.close_entry(id, what, (progress, over))
+        self.close_entry(id, what, progress)
     }
 
     /// Undoes everything in a scope: kernel ops first, in reverse, side by side where they concern
     /// different containers; then engine ops, and then what lies under containers, each in reverse.
     pub(super) async fn roll_back(&self, scope: Scope, done: &[EngineOp]) -> RollbackReport {
+        self.no_more_acts(&concerned(&self.open(), scope));
         self.let_go().await;
         let _alone = self.undoing.lock().await;
         let entries = self.open();
         let mut progress: BTreeMap<EntryId, Progress> = BTreeMap::new();
-        let (refused, late) = self.kernel_passes(&entries, &mut progress).await;
-        let fenced = fenced(&entries, &progress);
-        let mut blocked = false;
-        // a device is journaled after the promise to remove containers, and must outlive them
-        for pass in [Class::Engine, Class::After] {
-            for (id, _, ops) in &entries {
-                let progress = progress.entry(*id).or_default();
-                for op in ops.iter().filter(|op| class(op) == pass) {
-                    if !within(op, scope) {
-                        progress.left = true;
-                    } else if !progress.is_kept_from(op, &fenced) {
-                        self.step(op.clone(), done, &mut blocked, progress).await;
-                    }
-                }
-            }
+        let late = self.no_more_acts(&concerned(&entries, scope));
+        if !late.is_empty() {
+            // what is under way of what is undone ends early where it can
+            let _ = self.worker().call(WorkerAsk::Cancel, QUIESCE, "a cancellation").await;
         }
+        let refused = self.kernel_passes(&entries, late, &mut progress).await;
+        self.engine_passes(&entries, (scope, done), &mut progress).await;
         // what could not be reached may have gone with its volume
         for (id, op) in refused {
-            if let End::Failed(why) | End::Refused(why) = self.undo_op(&op, &[]).await {
+            if let End::Failed(why) | End::Refused(why) = self.undo_op(id, &op, &[]).await {
                 progress.entry(id).or_default().fail(&op, why);
             }
         }
         let undone = entries.into_iter().filter_map(|(id, what, ops)| {
             let progress = progress.remove(&id).unwrap_or_default();
             let untouched = progress.left && ops.iter().all(|op| !within(op, scope));
-            (!untouched).then(|| self.close_entry(id, what, (progress, !late.contains(&id))))
+            (!untouched).then(|| self.close_entry(id, what, progress))
         });
         let report = RollbackReport { undone: undone.collect() };
         if let Err(error) = self.book.sync().await {
@@ -178,14 +163,37 @@ impl Keeper {
         report
     }
 
-    /// Every kernel op, once, and once more those of entries with an act that was given up and has come since.
-    /// Back what was refused and may go with a volume, and which entries have such an act that may still come.
+    /// Every op of the engine and then what lies under containers: a device is journaled after the promise
+    /// to remove those, and must outlive them.
+    async fn engine_passes(
+        &self,
+        entries: &[Open],
+        (scope, done): (Scope, &[EngineOp]),
+        progress: &mut BTreeMap<EntryId, Progress>,
+    ) {
+        let mut blocked = false;
+        for pass in [Class::Engine, Class::After] {
+            for (id, _, ops) in entries {
+                let progress = progress.entry(*id).or_default();
+                for op in ops.iter().filter(|op| class(op) == pass) {
+                    if within(op, scope) {
+                        self.step((*id, op.clone()), done, &mut blocked, progress).await;
+                    } else {
+                        progress.left = true;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Every kernel op, once, and once more those of entries with a late act that has come since. Back what
+    /// was refused and may go with a volume.
     async fn kernel_passes(
         &self,
         entries: &[Open],
+        late: Vec<EntryId>,
         progress: &mut BTreeMap<EntryId, Progress>,
-    ) -> (Vec<(EntryId, Op)>, BTreeSet<EntryId>) {
-        let late: Vec<EntryId> = self.late().into_iter().filter(|id| !self.is_over(*id)).collect();
+    ) -> Vec<(EntryId, Op)> {
         let mut refused = self.kernel_pass(entries, progress).await;
         let over = self.await_over(&late).await;
         if !over.is_empty() {
@@ -195,15 +203,19 @@ impl Keeper {
             refused.retain(|(id, _)| !over.contains(id));
             refused.extend(self.kernel_pass(&again, progress).await);
         }
-        (refused, late.into_iter().filter(|id| !over.contains(id)).collect())
+        for id in late.into_iter().filter(|id| !over.contains(id)) {
+            progress.entry(id).or_default().may_come = true;
+        }
+        refused
     }
 
     /// Lets go on whoever waits for a fault, another undo among them. How that went counts when it is
     /// done again in its turn.
     async fn let_go(&self) {
-        let ops =
-            self.open().into_iter().flat_map(|(_, _, ops)| ops).filter(lets_go).map(letting_go);
-        join_all(ops.map(|op| async move { self.undo_op(&op, &[]).await })).await;
+        let of_entry = |(id, _, ops): Open| ops.into_iter().map(move |op| (id, op));
+        let ops = self.open().into_iter().flat_map(of_entry).filter(|(_, op)| lets_go(op));
+        let ops = ops.map(|(id, op)| (id, letting_go(op)));
+        join_all(ops.map(|(id, op)| async move { self.undo_op(id, &op, &[]).await })).await;
     }
 
     /// What is not undone, last first.
@@ -224,7 +236,7 @@ impl Keeper {
         let passes = chains(&ops).into_iter().map(|chain| async move {
             let mut ends = Vec::with_capacity(chain.len());
             for (id, op) in chain {
-                let end = self.undo_op(&op, &[]).await;
+                let end = self.undo_op(id, &op, &[]).await;
                 ends.push((id, op, end));
             }
             ends
@@ -243,14 +255,20 @@ impl Keeper {
     }
 
     /// One op; what must wait for an engine op that waits is put back too.
-    async fn step(&self, op: Op, done: &[EngineOp], blocked: &mut bool, progress: &mut Progress) {
-        if progress.forbids(&op) {
+    async fn step(
+        &self,
+        (id, op): (EntryId, Op),
+        done: &[EngineOp],
+        blocked: &mut bool,
+        progress: &mut Progress,
+    ) {
+        if progress.is_kept_from(&op, &self.fenced()) {
             return;
         }
         let end = if *blocked && class(&op) == Class::After {
             End::Waits
         } else {
-            self.undo_op(&op, done).await
+            self.undo_op(id, &op, done).await
         };
         match end {
             End::Done => {}
@@ -265,7 +283,8 @@ impl Keeper {
         }
     }
 
-    async fn undo_op(&self, op: &Op, done: &[EngineOp]) -> End {
+    async fn undo_op(&self, id: EntryId, op: &Op, done: &[EngineOp]) -> End {
+        let fence = self.fence(id, op);
         let withdraws = matches!(op, Op::DisarmRules { .. } | Op::Power(_) | Op::Insertion(_));
         let _in_turn = if withdraws { Some(self.withdrawing.lock().await) } else { None };
         let end = match op {
@@ -282,7 +301,26 @@ impl Keeper {
             },
         };
         failpoint::undone();
+        if let (Some(fence), End::Done) = (fence, &end) {
+            locked(&self.fenced).remove(&fence);
+        }
         end
+    }
+
+    /// Until this op is done, if it lifts a fence, nobody starts the containers that its entry starts after
+    /// it: under what name that is kept.
+    fn fence(&self, id: EntryId, op: &Op) -> Option<(EntryId, String)> {
+        let Op::CutFiles(FileCutOp::Lift { interposer }) = op else { return None };
+        let (_, ops) = self.undo_of(id)?;
+        let containers = ops.iter().filter_map(started_by).map(str::to_owned).collect();
+        let fence = (id, interposer.clone());
+        locked(&self.fenced).insert(fence.clone(), containers);
+        Some(fence)
+    }
+
+    /// Containers with a volume that is still being settled.
+    fn fenced(&self) -> BTreeSet<String> {
+        locked(&self.fenced).values().flatten().cloned().collect()
     }
 
     async fn engine_op(&self, op: &EngineOp) -> End {
@@ -300,11 +338,10 @@ impl Keeper {
         open.then(|| (slot.entry.what.clone(), undo_of(slot)))
     }
 
-    /// Records what became of it. It is not undone while an act of it may come: `over` says that none could
-    /// when its undo began.
-    fn close_entry(&self, id: EntryId, what: String, (progress, over): (Progress, bool)) -> Undone {
-        let Progress { mut problems, pending, left, .. } = progress;
-        if !over {
+    /// Records what became of it. It is not undone where an act of it could still come when its undo began.
+    fn close_entry(&self, id: EntryId, what: String, progress: Progress) -> Undone {
+        let Progress { mut problems, pending, left, may_come, .. } = progress;
+        if may_come {
             problems.push(MAY_COME.to_owned());
         }
         if !left {
@@ -392,11 +429,20 @@ impl Keeper {
         if open > 0 {
             return Err(HelperError::Refused(format!("{open} entries are not undone")));
         }
+        if self.late().into_iter().any(|id| !self.is_over(id)) {
+            return Err(HelperError::Refused(MAY_COME.to_owned()));
+        }
         if !self.book.view().closed {
             self.book.note(Record::Closed {});
         }
         self.book.sync().await
     }
+}
+
+/// Entries that a rollback undoes anything of.
+fn concerned(entries: &[Open], scope: Scope) -> Vec<EntryId> {
+    let any = |ops: &[Op]| ops.iter().any(|op| within(op, scope));
+    entries.iter().filter(|(_, _, ops)| any(ops)).map(|(id, ..)| *id).collect()
 }
 
 fn nothing_to_undo(id: EntryId) -> Undone {

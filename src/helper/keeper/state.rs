@@ -18,7 +18,7 @@ use super::{
     book::Book,
     class::deadline,
     engine::LocalEngine,
-    late::Late,
+    late::Acts,
     lease::Lease,
     worker_link::WorkerLink,
 };
@@ -64,8 +64,10 @@ pub(super) struct Keeper {
     pub(super) expired: Mutex<Vec<Undone>>,
     /// Entries that the command line drives op by op.
     pub(super) begun: Mutex<HashMap<EntryId, Entry>>,
-    /// Acts that were given up, and may still come.
-    pub(super) late: Mutex<BTreeMap<EntryId, Vec<Late>>>,
+    /// Acts that may still come.
+    pub(super) acts: Mutex<Acts>,
+    /// Containers with a volume that takes no changes, by the entry that fenced it and its interposer.
+    pub(super) fenced: Mutex<BTreeMap<(EntryId, String), Vec<String>>>,
     /// Directories of trials in progress: a worker that dies may leave a file there.
     pub(super) trials: Mutex<Vec<Place>>,
     pub(super) outbox: mpsc::Sender<Frame<Answer>>,
@@ -95,7 +97,8 @@ impl Keeper {
             withdrawing: tokio::sync::Mutex::new(()),
             expired: Mutex::default(),
             begun: Mutex::default(),
-            late: Mutex::default(),
+            acts: Mutex::default(),
+            fenced: Mutex::default(),
             trials: Mutex::default(),
             outbox,
             engine,
@@ -144,13 +147,15 @@ impl Keeper {
 
     /// Has the worker perform a kernel op of an entry. One that is given up may still come.
     pub(super) async fn act(&self, id: EntryId, op: &Op) -> Result<Outcome, HelperError> {
+        let act = self.begins(id)?;
         let (ask, within) = asked(op, false);
         match self.worker().ask(ask, within, "an op").await {
-            Ok(answer) => acted(answer),
+            Ok(answer) => {
+                self.ends(id, act, None);
+                acted(answer)
+            }
             Err((error, late)) => {
-                if let Some(late) = late {
-                    self.give_up(id, late);
-                }
+                self.ends(id, act, late);
                 Err(error)
             }
         }

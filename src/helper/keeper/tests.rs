@@ -10,12 +10,13 @@ use std::{
 
 use tokio::{
     sync::{mpsc, watch},
+    task::JoinHandle,
     time::{sleep, timeout},
 };
 
 use super::{
     super::{
-        HelperError,
+        Applied, HelperError,
         wire::{WorkerAnswer, WorkerAsk},
     },
     book::Book,
@@ -54,9 +55,20 @@ impl Bench {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&asked);
         let worker = WorkerLink::scripted(move |ask| {
-            let WorkerAsk::Act { op, .. } = ask else { panic!("{ask:?}") };
-            locked(&noted).push(op.clone());
-            answer(op)
+            let acted = match ask {
+                WorkerAsk::Act { op, .. } => {
+                    locked(&noted).push(op.clone());
+                    Some(answer(op))
+                }
+                WorkerAsk::Cancel => None,
+                other => panic!("{other:?}"),
+            };
+            async move {
+                match acted {
+                    Some(answer) => answer.await,
+                    None => WorkerAnswer::Pong,
+                }
+            }
         });
         let header = Header {
             version: VERSION,
@@ -216,6 +228,8 @@ async fn nothing_starts_on_a_volume_that_still_takes_no_changes() {
     for undone in [alone].into_iter().chain(all) {
         assert_eq!((undone.problems.len(), &undone.pending[..]), (1, &[][..]), "{undone:?}");
     }
+    let alone = bench.keeper.undo(killed, &[]).await;
+    assert_eq!((alone.problems.len(), &alone.pending[..]), (1, &[][..]), "its own time: {alone:?}");
     assert_eq!(bench.keeper.book.view().open_entries(), [cut, killed]);
     settling.store(false, Ordering::Relaxed);
     let undone = bench.keeper.undo(cut, &[]).await;
@@ -264,6 +278,65 @@ async fn an_act_that_comes_after_its_undo_is_undone_once_more() {
     minds.abort();
     let asked = locked(&bench.asked).clone();
     assert_eq!((asked.first(), asked.last()), (Some(&freeze), Some(&thaw())), "{asked:?}");
+}
+
+/// Two acts of an entry, of which the first is under way while all is undone.
+async fn under_way() -> (Bench, Arc<watch::Sender<bool>>, JoinHandle<Result<Applied, HelperError>>)
+{
+    let (bench, come) = slow(|op| matches!(op, Op::Freeze { .. }));
+    let freeze = Op::Freeze { place: place(), dev: DEV, image: "i".into() };
+    let (ops, undo) = (vec![freeze.clone(), Op::Nothing], vec![thaw()]);
+    let entry = Entry { what: "stall".into(), ops, undo, expires_ms: None };
+    let keeper = Arc::clone(&bench.keeper);
+    let acts = tokio::spawn(async move { keeper.apply(entry).await });
+    timeout(SOON, bench.was_asked(&freeze)).await.unwrap();
+    (bench, come, acts)
+}
+
+#[tokio::test]
+async fn what_is_under_way_while_all_is_undone_is_undone_when_it_has_come() {
+    let (bench, come, acts) = under_way().await;
+    let report = timeout(SOON, bench.keeper.roll_back(Scope::All, &[])).await.unwrap();
+    assert!(!report.complete(), "it may still come: {report:?}");
+    assert!(bench.keeper.close().await.is_err());
+    come.send_replace(true);
+    let told = timeout(SOON, acts).await.unwrap().unwrap().unwrap_err().to_string();
+    assert!(told.contains("was undone before all of it was done"), "{told}");
+    assert!(bench.keeper.roll_back(Scope::All, &[]).await.complete());
+    bench.keeper.close().await.unwrap();
+    let asked = locked(&bench.asked).clone();
+    assert!(asked.last() == Some(&thaw()) && !asked.contains(&Op::Nothing), "{asked:?}");
+}
+
+#[tokio::test]
+async fn what_comes_under_way_is_undone_by_the_same_rollback() {
+    let (bench, come, acts) = under_way().await;
+    let keeper = Arc::clone(&bench.keeper);
+    let all = tokio::spawn(async move { keeper.roll_back(Scope::All, &[]).await });
+    timeout(SOON, bench.was_asked(&thaw())).await.unwrap();
+    come.send_replace(true);
+    let report = timeout(SOON, all).await.unwrap().unwrap();
+    assert!(report.complete(), "{report:?}");
+    assert!(timeout(SOON, acts).await.unwrap().unwrap().is_err());
+    bench.keeper.close().await.unwrap();
+    assert_eq!(locked(&bench.asked).last(), Some(&thaw()));
+}
+
+#[tokio::test]
+async fn a_container_is_restarted_once_and_not_before_the_last_act_has_come() {
+    let bench = Bench::new(async |_| WorkerAnswer::Acted(Outcome::Done));
+    let restart = Op::Engine(EngineOp::Restart { container: "c".into(), grace_ms: 1 });
+    let undo = vec![restart.clone()];
+    let entry = Entry { what: "broken".into(), ops: Vec::new(), undo, expires_ms: None };
+    let id = bench.keeper.book.pend(&entry).await.unwrap();
+    let act = bench.keeper.begins(id).unwrap();
+    for undone in bench.keeper.roll_back(Scope::All, &[]).await.undone {
+        assert_eq!((undone.problems.len(), undone.pending), (1, Vec::new()), "not yet");
+    }
+    assert!(bench.keeper.begins(id).is_err(), "nothing begins any more");
+    bench.keeper.ends(id, act, None);
+    let undone = bench.keeper.undo(id, &[]).await;
+    assert_eq!((undone.problems.len(), undone.pending), (0, vec![restart]));
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ pub fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
     std::process::exit(0)
 }
 
-async fn serve(worker: Worker) {
+async fn serve(mut worker: Worker) {
     let (answers, mut queue) = mpsc::channel::<Frame<WorkerAnswer>>(AT_ONCE * 2);
     tokio::spawn(async move {
         let mut out = outgoing(output());
@@ -107,6 +107,8 @@ async fn serve(worker: Worker) {
         if matches!(body, WorkerAsk::Ping | WorkerAsk::Cancel) {
             if matches!(body, WorkerAsk::Cancel) {
                 worker.cancel.store(true, Ordering::Relaxed);
+                // it is about what is in progress: what comes later is not asked for in vain
+                worker.cancel = Arc::default();
             }
             let _ = answers.send(Frame { id, body: WorkerAnswer::Pong }).await;
             continue;
