@@ -155,7 +155,7 @@ mod tests {
         let (dev, found, more) = list(&dir.path().join("a"), 1, ".keelhaul-").unwrap();
         let who = meant(&dir.path().join("a"));
         assert_eq!(found[0].inode, who.inode);
-        assert_eq!((dev, more), (who.dev, false));
+        assert_eq!((dev, more), (who.dev.unwrap(), false));
         assert!(list(dir.path(), 1, ".keelhaul-").unwrap().2);
         assert!(list(&dir.path().join("none"), 1, "").is_err());
     }

@@ -115,7 +115,7 @@ fn a_file_is_known_by_the_numbers_that_it_has_beneath() {
         let (shown, below) = ((shown.dev(), shown.ino()), (below.dev(), below.ino()));
         assert_eq!(device::numbers(&above, shown), below, "`{name}`");
         assert_eq!(device::numbers_of(&File::open(&above).unwrap(), shown), below, "`{name}`");
-        let meant = Meant { dev: below.0, inode: below.1 };
+        let meant = Meant { dev: Some(below.0), inode: below.1 };
         let mode = fs::metadata(&above).unwrap().mode() & 0o7777;
         assert_eq!(set_mode(&above, meant, mode, 0o750).unwrap(), Change::Made, "`{name}`");
     }
