@@ -1,6 +1,7 @@
 //! What the keeper undoes, and in which order, with a worker that answers by a script.
 
 use std::{
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -39,6 +40,27 @@ use crate::{
 /// Whatever takes so long waits for something.
 const SOON: Duration = Duration::from_secs(10);
 
+fn journal(dir: &Path) -> JournalFile {
+    let header = Header {
+        version: VERSION,
+        run: "r".into(),
+        build: String::new(),
+        boot_id: String::new(),
+        created_ms: 0,
+    };
+    JournalFile::create(&dir.join("journal"), &header).unwrap()
+}
+
+fn options(dir: &Path) -> Options {
+    Options {
+        dir: dir.into(),
+        host_dir: String::new(),
+        run: "r".into(),
+        replay: false,
+        other_boot: false,
+    }
+}
+
 /// A keeper without an engine, and the ops that its worker was asked for.
 struct Bench {
     keeper: Arc<Keeper>,
@@ -70,24 +92,9 @@ impl Bench {
                 }
             }
         });
-        let header = Header {
-            version: VERSION,
-            run: "r".into(),
-            build: String::new(),
-            boot_id: String::new(),
-            created_ms: 0,
-        };
-        let journal = JournalFile::create(&dir.path().join("journal"), &header).unwrap();
-        let options = Options {
-            dir: dir.path().into(),
-            host_dir: String::new(),
-            run: "r".into(),
-            replay: false,
-            other_boot: false,
-        };
         let keeper = Keeper::new(
-            options,
-            Book::open(journal).unwrap(),
+            options(dir.path()),
+            Book::open(journal(dir.path())).unwrap(),
             Lease::start(dir.path()).unwrap(),
             worker,
             LocalEngine::find(true),

@@ -57,6 +57,14 @@ pub(super) struct WorkerLink {
     process: Option<Identity>,
 }
 
+fn program(dir: &Path, host_dir: &str, other_boot: bool) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("helper-worker").arg(dir).arg(host_dir);
+    command.args(other_boot.then_some(OTHER_BOOT));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
 impl WorkerLink {
     /// Starts a worker. A `fresh` one is the first; its successors are spared the kill points, or
     /// none would ever finish an undo.
@@ -65,10 +73,7 @@ impl WorkerLink {
         other_boot: bool,
         fresh: bool,
     ) -> io::Result<Arc<Self>> {
-        let mut command = Command::new("/proc/self/exe");
-        command.arg("helper-worker").arg(dir).arg(host_dir);
-        command.args(other_boot.then_some(OTHER_BOOT));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut command = program(dir, host_dir, other_boot);
         if !fresh {
             command.env_remove(failpoint::VARIABLES[0]);
         }

@@ -86,15 +86,8 @@ pub fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
 }
 
 async fn serve(mut worker: Worker) {
-    let (answers, mut queue) = mpsc::channel::<Frame<WorkerAnswer>>(AT_ONCE * 2);
-    tokio::spawn(async move {
-        let mut out = outgoing(output());
-        while let Some(frame) = queue.recv().await {
-            if out.send(&frame).await.is_err() {
-                break;
-            }
-        }
-    });
+    let (answers, queue) = mpsc::channel(AT_ONCE * 2);
+    tokio::spawn(send(queue));
     // an answer to no question: the keeper takes it for the worker's last word
     let alarm = answers.clone();
     worker.interposers.on_loss(move |reason| {
@@ -124,6 +117,15 @@ async fn serve(mut worker: Worker) {
             let _ = answers.send(Frame { id, body }).await;
             drop(permit);
         });
+    }
+}
+
+async fn send(mut queue: mpsc::Receiver<Frame<WorkerAnswer>>) {
+    let mut out = outgoing(output());
+    while let Some(frame) = queue.recv().await {
+        if out.send(&frame).await.is_err() {
+            break;
+        }
     }
 }
 
